@@ -1,0 +1,218 @@
+/**
+ * Canonical binary encoding of everything that is hashed or signed
+ * (docs/PROTOCOL.md, section "Canonical encoding"): fixed-width big-endian
+ * integers, fixed-width byte strings, and variable byte strings behind a
+ * 4-byte length. One value has exactly one encoding; a reader refuses
+ * anything else, trailing bytes included, with `bad_encoding`.
+ */
+
+import { ConclaveError } from './errors.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhex } from './ids.js';
+
+type Id32 = UserId | ChannelId | Digest | EpochId;
+
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+
+export const utf8 = (text: string): Uint8Array => utf8Encoder.encode(text);
+
+/** Throws `bad_encoding` on bytes that are not UTF-8. */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch (cause) {
+    throw new ConclaveError('bad_encoding', 'a text is not valid UTF-8', { cause });
+  }
+}
+
+export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+export class Writer {
+  #buffer: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#buffer = new Uint8Array(capacity);
+    this.#view = new DataView(this.#buffer.buffer);
+  }
+
+  #grow(bytes: number): number {
+    const at = this.#length;
+    if (at + bytes > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(this.#buffer.length * 2, at + bytes));
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    this.#length = at + bytes;
+    return at;
+  }
+
+  u8(value: number): this {
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
+    return this;
+  }
+
+  u16(value: number): this {
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value);
+    return this;
+  }
+
+  u32(value: number): this {
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+
+  /** A non-negative safe integer in eight bytes. */
+  u64(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new ConclaveError('bad_encoding', `${value} is not an integer from 0 to 2^53-1`);
+    }
+    const at = this.#grow(8);
+    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000));
+    this.#view.setUint32(at + 4, value >>> 0);
+    return this;
+  }
+
+  /** Bytes as they are, with no length in front: the reader knows how many. */
+  raw(bytes: Uint8Array): this {
+    const at = this.#grow(bytes.length);
+    this.#buffer.set(bytes, at);
+    return this;
+  }
+
+  /** A 32-byte identifier. */
+  id(hex: Id32): this {
+    return this.raw(unhex(hex));
+  }
+
+  ulid(text: Ulid): this {
+    return this.raw(ulidToBytes(text));
+  }
+
+  /** A byte string behind its 4-byte length. */
+  bytes(bytes: Uint8Array): this {
+    return this.u32(bytes.length).raw(bytes);
+  }
+
+  /** A UTF-8 text behind its 4-byte length. */
+  text(text: string): this {
+    return this.bytes(utf8(text));
+  }
+
+  /** A list behind its 2-byte count. */
+  list<T>(items: readonly T[], write: (item: T) => void): this {
+    this.u16(items.length);
+    for (const item of items) write(item);
+    return this;
+  }
+
+  /** The bytes written so far; the writer must not be used afterwards. */
+  done(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
+
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #take(bytes: number): number {
+    const at = this.#at;
+    if (at + bytes > this.#bytes.length) {
+      throw new ConclaveError('bad_encoding', 'an encoding ends too early');
+    }
+    this.#at = at + bytes;
+    return at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  u64(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at);
+    if (high > 0x1f_ffff) {
+      throw new ConclaveError('bad_encoding', 'an integer is larger than 2^53-1');
+    }
+    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4);
+  }
+
+  /** A view of the next `length` bytes, not a copy. */
+  raw(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  id<T extends Id32>(): T {
+    return hex32<T>(this.raw(32));
+  }
+
+  ulid(): Ulid {
+    return ulidFromBytes(this.raw(16));
+  }
+
+  bytes(max: number): Uint8Array {
+    const length = this.u32();
+    if (length > max) {
+      throw new ConclaveError(
+        'bad_encoding',
+        `a byte string of ${length} bytes is over its limit of ${max}`,
+      );
+    }
+    return this.raw(length);
+  }
+
+  text(maxBytes: number): string {
+    return fromUtf8(this.bytes(maxBytes));
+  }
+
+  list<T>(max: number, read: () => T): T[] {
+    const count = this.u16();
+    if (count > max) {
+      throw new ConclaveError('bad_encoding', `a list of ${count} is over its limit of ${max}`);
+    }
+    const items: T[] = [];
+    for (let i = 0; i < count; i++) items.push(read());
+    return items;
+  }
+
+  /** Throws unless every byte was read. */
+  end(): void {
+    if (this.#at !== this.#bytes.length) {
+      throw new ConclaveError('bad_encoding', 'an encoding has bytes after its end');
+    }
+  }
+}
+
+/** Reads one whole value: `read` must consume every byte. */
+export function decodeWhole<T>(bytes: Uint8Array, read: (r: Reader) => T): T {
+  const reader = new Reader(bytes);
+  const value = read(reader);
+  reader.end();
+  return value;
+}

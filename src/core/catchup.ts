@@ -1,0 +1,172 @@
+/**
+ * Catching up (docs/PROTOCOL.md, section "Catching up"). A member that is
+ * behind asks with CH_PULL, whose locators are positions and hashes
+ * exponentially further back, and gets CH_APPEND pages: final ones from any
+ * member, since they end in a certificate and prove themselves; the tail from
+ * the leader alone, under its proposal. Pages are bounded, so memory is too.
+ */
+
+import {
+  type Certificate,
+  certifiedPoint,
+  checkFinalCertificate,
+  decodeCertificate,
+  decodeHeaders,
+} from './certificate.js';
+import { chainOver, type Header, type Point } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Payload } from './commands.js';
+import type { Hash } from './crypto.js';
+import type { StepContext } from './effects.js';
+import { ConclaveError } from './errors.js';
+import { follow } from './follower.js';
+import type { Digest, UserId } from './ids.js';
+import { TAIL_ENTRIES_MAX } from './limits.js';
+import { isMessageLane } from './log.js';
+import { pullFrom } from './pulls.js';
+import { type ChannelRecord, decodeRecord } from './record.js';
+import { appendEntry, finalise, rosterAfter, truncateTail } from './replica.js';
+import { isMembership } from './roster.js';
+import type { Propose } from './statements.js';
+
+/** A page as the driver's inspection found it: its chain leads to `end`, its records match its headers. */
+export interface Page {
+  readonly anchor: Point;
+  readonly headers: readonly Header[];
+  readonly records: readonly ChannelRecord[];
+  readonly proofs: readonly Uint8Array[];
+  readonly end: Point;
+  readonly cert: Certificate | null;
+  readonly propose: Propose | null;
+  /** Where the sender's final point is. */
+  readonly final: number;
+}
+
+/** Throws `bad_page` or `bad_encoding`. */
+export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propose | null): Page {
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
+    throw new ConclaveError('bad_page', 'a page with a different number of headers and records');
+  }
+  const records = p.records.map((bytes) => decodeRecord(hash, bytes));
+  records.forEach((record, i) => {
+    if (record.digest !== headers[i]!.digest || record.channel !== p.id) {
+      throw new ConclaveError('bad_page', 'a page whose records are not those of its headers');
+    }
+  });
+  const end = chainOver(hash, p.anchor, headers);
+  const cert = p.cert ? decodeCertificate(p.cert) : null;
+  if (cert && headers.length > 0) {
+    const point = certifiedPoint(hash, cert);
+    if (point.seq !== end.seq || point.hash !== end.hash) {
+      throw new ConclaveError('bad_page', 'a page whose certificate is for another point');
+    }
+  }
+  if (propose && (propose.tipSeq !== end.seq || propose.tipHash !== end.hash)) {
+    throw new ConclaveError('bad_page', 'a page whose proposal is for another point');
+  }
+  return {
+    anchor: p.anchor,
+    headers,
+    records,
+    proofs: p.proofs,
+    end,
+    cert,
+    propose,
+    final: p.final,
+  };
+}
+
+/** Takes in a page. The driver verified the certificate's or the proposal's signatures. */
+export function onPage(ctx: StepContext, st: ChannelState, from: UserId, page: Page): void {
+  if (st.conflict) return;
+  if (st.pull?.to === from) st.pull = null;
+  if (page.cert) takeFinalPage(ctx, st, from, page, page.cert);
+  else if (page.propose) takeTailPage(ctx, st, from, page);
+}
+
+function takeFinalPage(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  page: Page,
+  cert: Certificate,
+): void {
+  if (cert.seq > st.log.final.seq) {
+    try {
+      checkFinalCertificate(cert, st.roster);
+    } catch {
+      return;
+    }
+    if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
+    const point = certifiedPoint(ctx.crypto.sha256, cert);
+    if (st.log.hashAt(cert.seq) !== point.hash) return;
+    finalise(ctx, st, cert);
+  }
+  const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
+  if (news) pullFrom(ctx, st, from);
+  else if (st.leadership?.epoch.leader === from && !st.leading) pullFrom(ctx, st, from);
+}
+
+/** Puts a certified page in place of what the tail has there. False when it does not fit. */
+function installPage(ctx: StepContext, st: ChannelState, page: Page): boolean {
+  const skip = Math.max(0, st.log.memoryFrom - page.anchor.seq, st.log.final.seq - page.anchor.seq);
+  if (skip > page.headers.length) return false;
+  const base = chainOver(ctx.crypto.sha256, page.anchor, page.headers.slice(0, skip));
+  if (st.log.hashAt(base.seq) !== base.hash) return false;
+  let at = base;
+  for (let i = skip; i < page.headers.length; i++) {
+    const header = page.headers[i]!;
+    const record = page.records[i]!;
+    const next = chainOver(ctx.crypto.sha256, at, [header]);
+    if (st.log.hashAt(next.seq) !== next.hash) {
+      if (isMembership(record.kind) && !rosterAfter(ctx, st, record)) return false;
+      if (st.log.tip.seq > at.seq) truncateTail(ctx, st, at.seq);
+      const proof = page.proofs[i]!;
+      const { epoch, term, roster } = header;
+      appendEntry(ctx, st, record, () => proof, { epoch, term, roster });
+    }
+    at = next;
+  }
+  return true;
+}
+
+/** The leader's tail: its records join the pool, then the proposal is followed like any other. */
+function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Page): void {
+  const lead = st.leadership;
+  const p = page.propose!;
+  if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
+  page.records.forEach((record, i) => {
+    if (st.log.seqInTail(record.digest) !== undefined) return;
+    st.pool.add({ record, proof: page.proofs[i]!, offeredAt: ctx.now, kept: false }, true);
+  });
+  st.limbo = null;
+  follow(ctx, st, lead, page.anchor, page.headers);
+}
+
+/**
+ * Digests whose place must be looked up in the store before these records are
+ * handled: those that memory cannot tell to be new, and their predecessors. A
+ * record is surely new when it follows its author's last placed message, an
+ * entry of the tail, or a record that is not placed itself.
+ */
+export function lookupsFor(st: ChannelState, records: readonly ChannelRecord[]): Digest[] {
+  const unknown = new Set<Digest>();
+  const fresh = new Set<Digest>();
+  for (const record of records) {
+    const { digest, prev, author } = record;
+    if (!isMessageLane(record) || st.log.seqInTail(digest) !== undefined) continue;
+    const isNew =
+      fresh.has(prev) ||
+      prev === st.log.tipOf(author) ||
+      st.log.seqInTail(prev) !== undefined ||
+      st.pool.get(prev) !== undefined;
+    if (isNew) {
+      fresh.add(digest);
+      continue;
+    }
+    if (!st.facts.has(digest)) unknown.add(digest);
+    if (!st.facts.has(prev)) unknown.add(prev);
+  }
+  return [...unknown];
+}

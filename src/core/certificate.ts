@@ -1,0 +1,243 @@
+/**
+ * Certificates: proofs, checkable offline, that a prefix of the log is
+ * committed or final (docs/PROTOCOL.md, section "Certificates"), and the
+ * steps that lead from one roster to the next.
+ *
+ *     header = epoch 32 · term u64 · roster u64 · digest 32
+ *     cert   = kind u8 · channel 32 · roster u64 · rosterHash 32 · epoch 32 · term u64 · seq u64
+ *            · prevHash 32 · head header · links list of header · acks list of (user 32 · seq u64 · sig 64)
+ *     step   = seq u64 · prevHash 32 · headers list of header · record bytes · proof bytes · cert bytes
+ *
+ * `head` is the entry at the certified seq, which must be of the leadership
+ * under which the acknowledgements were given: counting acknowledgements of an
+ * older entry would certify what can still be replaced (Raft, section 5.4.2,
+ * figure 8). `links` are the headers after it, up to the furthest
+ * acknowledgement, since those are cumulative.
+ */
+
+import { decodeWhole, type Reader, Writer } from './bytes.js';
+import { chainNext, chainOver, type Header, type Point } from './chain.js';
+import type { Hash } from './crypto.js';
+import { ConclaveError } from './errors.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import { MEMBERS_PER_CHANNEL_MAX, RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
+import { isMajority } from './quorum.js';
+import { type ChannelRecord, decodeProof, decodeRecord, provenStatement } from './record.js';
+import {
+  applyMembership,
+  decodeMembership,
+  isMembership,
+  joinSignatures,
+  type Roster,
+  voters,
+} from './roster.js';
+import { type Context, encodeStatement, type Signed } from './statements.js';
+
+export interface CertAck {
+  readonly user: UserId;
+  /** Up to where this member acknowledged, at or after the certified seq. */
+  readonly seq: number;
+  readonly sig: Uint8Array;
+}
+
+export interface Certificate extends Context {
+  readonly kind: 'committed' | 'final';
+  readonly epoch: EpochId;
+  readonly term: number;
+  readonly seq: number;
+  readonly prevHash: Digest;
+  readonly head: Header;
+  readonly links: readonly Header[];
+  readonly acks: readonly CertAck[];
+}
+
+export interface RosterStep {
+  /** Seq of the membership record. */
+  readonly seq: number;
+  /** Chain hash before it. */
+  readonly prevHash: Digest;
+  /** Headers from the membership record up to, not including, the certified entry. */
+  readonly headers: readonly Header[];
+  readonly record: Uint8Array;
+  readonly proof: Uint8Array;
+  readonly cert: Uint8Array;
+}
+
+function writeHeader(w: Writer, h: Header): void {
+  w.id(h.epoch).u64(h.term).u64(h.roster).id(h.digest);
+}
+
+function readHeader(r: Reader): Header {
+  return { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() };
+}
+
+export function encodeHeaders(headers: readonly Header[]): Uint8Array {
+  const w = new Writer(2 + headers.length * 80);
+  return w.list(headers, (h) => writeHeader(w, h)).done();
+}
+
+export const decodeHeaders = (bytes: Uint8Array, max: number): Header[] =>
+  decodeWhole(bytes, (r) => r.list(max, () => readHeader(r)));
+
+export function encodeCertificate(c: Certificate): Uint8Array {
+  const w = new Writer(320 + c.links.length * 80 + c.acks.length * 104);
+  w.u8(c.kind === 'final' ? 1 : 0)
+    .id(c.channel)
+    .u64(c.roster)
+    .id(c.rosterHash);
+  w.id(c.epoch).u64(c.term).u64(c.seq).id(c.prevHash);
+  writeHeader(w, c.head);
+  w.list(c.links, (h) => writeHeader(w, h));
+  return w.list(c.acks, (a) => w.id(a.user).u64(a.seq).raw(a.sig)).done();
+}
+
+/** Throws `bad_encoding`. */
+export function decodeCertificate(bytes: Uint8Array): Certificate {
+  return decodeWhole(bytes, (r) => {
+    const kind = r.u8();
+    if (kind > 1) throw new ConclaveError('bad_encoding', 'an unknown kind of certificate');
+    return {
+      kind: kind === 1 ? ('final' as const) : ('committed' as const),
+      channel: r.id<ChannelId>(),
+      roster: r.u64(),
+      rosterHash: r.id<Digest>(),
+      epoch: r.id<EpochId>(),
+      term: r.u64(),
+      seq: r.u64(),
+      prevHash: r.id<Digest>(),
+      head: readHeader(r),
+      links: r.list(TAIL_ENTRIES_MAX, () => readHeader(r)),
+      acks: r.list(MEMBERS_PER_CHANNEL_MAX, () => ({
+        user: r.id<UserId>(),
+        seq: r.u64(),
+        sig: r.raw(64),
+      })),
+    };
+  });
+}
+
+export function encodeStep(s: RosterStep): Uint8Array {
+  const w = new Writer(1024)
+    .u64(s.seq)
+    .id(s.prevHash)
+    .list(s.headers, (h) => writeHeader(w, h));
+  return w.bytes(s.record).bytes(s.proof).bytes(s.cert).done();
+}
+
+const RECORD_BYTES_MAX = RECORD_BODY_BYTES_MAX + 512;
+const CERT_BYTES_MAX = 512 + TAIL_ENTRIES_MAX * 80 + MEMBERS_PER_CHANNEL_MAX * 104;
+
+/** Throws `bad_encoding`. */
+export function decodeStep(bytes: Uint8Array): RosterStep {
+  return decodeWhole(bytes, (r) => ({
+    seq: r.u64(),
+    prevHash: r.id<Digest>(),
+    headers: r.list(TAIL_ENTRIES_MAX, () => readHeader(r)),
+    record: r.bytes(RECORD_BYTES_MAX),
+    proof: r.bytes(1_024),
+    cert: r.bytes(CERT_BYTES_MAX),
+  }));
+}
+
+function bad(why: string): never {
+  throw new ConclaveError('bad_certificate', `a certificate does not hold: ${why}`);
+}
+
+/** The point that a certificate certifies. */
+export const certifiedPoint = (hash: Hash, c: Certificate): Point => ({
+  seq: c.seq,
+  hash: chainNext(hash, c.prevHash, c.seq, c.head),
+});
+
+/** The acknowledgements of a certificate as the statements that their members signed. */
+export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
+  const hashes = [certifiedPoint(hash, c).hash];
+  c.links.forEach((link, i) => {
+    hashes.push(chainNext(hash, hashes[i]!, c.seq + i + 1, link));
+  });
+  const context = { channel: c.channel, roster: c.roster, rosterHash: c.rosterHash };
+  return c.acks.map((ack) => {
+    const at = hashes[ack.seq - c.seq];
+    if (at === undefined) bad('an acknowledgement lies outside its links');
+    return {
+      by: ack.user,
+      statement: encodeStatement({
+        tag: 'ack',
+        ...context,
+        epoch: c.epoch,
+        term: c.term,
+        seq: ack.seq,
+        hash: at,
+      }),
+      sig: ack.sig,
+    };
+  });
+}
+
+/**
+ * Everything about a final certificate but its signatures: throws
+ * `bad_certificate` unless it is one of more than half of `roster`'s voters,
+ * each counted once, over an entry of its own leadership.
+ */
+export function checkFinalCertificate(c: Certificate, roster: Roster): void {
+  if (c.kind !== 'final') bad('it is not a final one');
+  if (c.channel !== roster.channel) bad('it is of another channel');
+  if (c.roster !== roster.number || c.rosterHash !== roster.hash) bad('it is of another roster');
+  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
+    bad('the certified entry is not of the leadership that was acknowledged');
+  }
+  const votes = new Set(voters(roster));
+  const counted = new Set<UserId>();
+  for (const ack of c.acks) {
+    if (!votes.has(ack.user)) bad(`${ack.user} has no vote`);
+    if (counted.has(ack.user)) bad(`${ack.user} is counted twice`);
+    counted.add(ack.user);
+  }
+  if (!isMajority(counted.size, votes.size)) bad(`${counted.size} of ${votes.size} is no majority`);
+}
+
+/**
+ * Checks one roster step against the roster that it changes. Returns the next
+ * roster, the certified point and the signatures that remain to be verified.
+ * Throws `bad_certificate`, `bad_membership`, `bad_record` or `bad_encoding`.
+ */
+export function checkStep(
+  hash: Hash,
+  roster: Roster,
+  step: RosterStep,
+): { roster: Roster; record: ChannelRecord; point: Point; signatures: Signed[] } {
+  const cert = decodeCertificate(step.cert);
+  checkFinalCertificate(cert, roster);
+  const record = decodeRecord(hash, step.record);
+  const first = step.headers[0] ?? cert.head;
+  if (first.digest !== record.digest) bad('its step names another record');
+  if (cert.seq !== step.seq + step.headers.length) bad('its step has a gap');
+  const before = chainOver(hash, { seq: step.seq - 1, hash: step.prevHash }, step.headers);
+  if (before.hash !== cert.prevHash) bad('its step is of another chain');
+  if (record.channel !== roster.channel) bad('its record is of another channel');
+  return {
+    roster: applyMembership(hash, roster, record),
+    record,
+    point: certifiedPoint(hash, cert),
+    signatures: [
+      ...recordSignatures(hash, record, step.proof),
+      ...certificateSignatures(hash, cert),
+    ],
+  };
+}
+
+/** All signatures that a record carries: its author's, and for a join the two inside. Throws on a bad proof. */
+export function recordSignatures(hash: Hash, record: ChannelRecord, proof: Uint8Array): Signed[] {
+  const statement = provenStatement(hash, record, decodeProof(proof));
+  if (statement === undefined) {
+    throw new ConclaveError('bad_record', "a record's proof does not lead to its batch");
+  }
+  return [statement, ...nestedSignatures(record)];
+}
+
+/** The signatures inside a membership record's body. Throws `bad_encoding`. */
+export function nestedSignatures(record: ChannelRecord): Signed[] {
+  if (!isMembership(record.kind)) return [];
+  const body = decodeMembership(record.kind, record.body);
+  return body.kind === 'join' ? joinSignatures(body).signed : [];
+}

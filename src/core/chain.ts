@@ -1,0 +1,74 @@
+/**
+ * The log's hash chain, epochs and their names (docs/PROTOCOL.md, sections
+ * "Chain" and "Epochs").
+ *
+ *     hash(0)   = H("conclave/chain" · channel)
+ *     hash(seq) = H("conclave/chain" · hash(seq-1) · seq u64 · epoch 32 · term u64 · roster u64 · record digest 32)
+ *     epoch id  = H("conclave/epoch" · channel · kind u8 · term u64 · leader 32 · roster u64 · rosterHash 32 · electorate digest 32)
+ *
+ * Seq 0 is the genesis; entries start at 1.
+ */
+
+import { Writer } from './bytes.js';
+import type { Hash } from './crypto.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import { hex32 } from './ids.js';
+import type { Context, EpochKind } from './statements.js';
+
+/** What the chain binds about one entry, beside its seq. 80 bytes on the wire. */
+export interface Header {
+  readonly epoch: EpochId;
+  readonly term: number;
+  readonly roster: number;
+  readonly digest: Digest;
+}
+
+export interface Point {
+  readonly seq: number;
+  readonly hash: Digest;
+}
+
+export function chainStart(hash: Hash, channel: ChannelId): Digest {
+  return hex32(hash(new Writer(64).text('conclave/chain').id(channel).done()));
+}
+
+export function chainNext(hash: Hash, previous: Digest, seq: number, header: Header): Digest {
+  const w = new Writer(160).text('conclave/chain').id(previous).u64(seq);
+  return hex32(
+    hash(w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest).done()),
+  );
+}
+
+/** The point reached from `base` over `headers`. */
+export function chainOver(hash: Hash, base: Point, headers: readonly Header[]): Point {
+  let { seq, hash: at } = base;
+  for (const header of headers) {
+    seq += 1;
+    at = chainNext(hash, at, seq, header);
+  }
+  return { seq, hash: at };
+}
+
+/** One leadership, as its id binds it. */
+export interface EpochDescriptor extends Context {
+  readonly kind: EpochKind;
+  readonly term: number;
+  readonly leader: UserId;
+  /** The members that granted the pre-vote, sorted. */
+  readonly electorate: readonly UserId[];
+}
+
+/** Digest of a sorted list of members. */
+export function electorateDigest(hash: Hash, electorate: readonly UserId[]): Digest {
+  const w = new Writer(64 + electorate.length * 32).text('conclave/electorate');
+  return hex32(hash(w.list([...electorate].sort(), (u) => w.id(u)).done()));
+}
+
+export function epochId(hash: Hash, e: EpochDescriptor): EpochId {
+  const w = new Writer(256)
+    .text('conclave/epoch')
+    .id(e.channel)
+    .u8(e.kind === 'roster' ? 0 : 1);
+  w.u64(e.term).id(e.leader).u64(e.roster).id(e.rosterHash);
+  return hex32(hash(w.id(electorateDigest(hash, e.electorate)).done()));
+}

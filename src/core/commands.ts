@@ -1,0 +1,423 @@
+/**
+ * Every command of the wire: its name, who may send it, the key its frame is
+ * under, what a relay turns it into, and the schema of its payload
+ * (docs/PROTOCOL.md, section "Commands"). Wire names appear in this file alone.
+ *
+ * A command's name decides which key its frame is under (section "Keys"):
+ *   - `open`: there is no key yet;
+ *   - `link`: the key of this link and direction;
+ *   - `broadcast`: forwarded by a relay; from the client it comes under its link key.
+ *
+ * A forwarded payload is the sender's bytes, untouched. Its sender writes
+ * `from`; the relay checks it and changes only the name (`as`). `to` narrows
+ * the receivers to one user; without it they are all online members of the
+ * channel `id` except the sender.
+ */
+
+import { ConclaveError } from './errors.js';
+import {
+  BEACON_HEARD_MAX,
+  CHANNEL_NAME_BYTES_MAX,
+  FRAME_PAYLOAD_BYTES_MAX,
+  LOCATORS_MAX,
+  MEMBERS_PER_CHANNEL_MAX,
+  NICKNAME_BYTES_MAX,
+  RECORD_BODY_BYTES_MAX,
+  RECORDS_PER_BATCH_MAX,
+  TAIL_ENTRIES_MAX,
+  WANT_DIGESTS_MAX,
+} from './limits.js';
+import {
+  boolean,
+  bytes,
+  type Codec,
+  channel,
+  digest,
+  epoch,
+  integer,
+  list,
+  object,
+  oneOf,
+  optional,
+  type TypeOf,
+  text,
+  ulid,
+  user,
+} from './schema.js';
+
+/** Fields of every payload, as V0 asks: unix seconds, and 8 bytes that strictly increase on a link. */
+const always = { timestamp: integer(), nonce: bytes(8, true) };
+
+const record = bytes(RECORD_BODY_BYTES_MAX + 512);
+const proof = bytes(1_024);
+const sig = bytes(64, true);
+const statement = bytes(16 + BEACON_HEARD_MAX * 56 + 128);
+const blob = bytes(FRAME_PAYLOAD_BYTES_MAX);
+const key32 = bytes(32, true);
+const point = object({ seq: integer(), hash: digest });
+const vote = object({ user, sig });
+const votes = list(vote, MEMBERS_PER_CHANNEL_MAX);
+const electorate = list(user, MEMBERS_PER_CHANNEL_MAX);
+const userInfo = object({
+  id: user,
+  status: oneOf('online', 'offline'),
+  name: text(NICKNAME_BYTES_MAX),
+});
+const channelInfo = object({
+  id: channel,
+  name: bytes(CHANNEL_NAME_BYTES_MAX + 64),
+  leader: optional(user),
+  status: oneOf('healthy', 'waiting'),
+});
+
+/** A statement and its signature; the signer is `from`. */
+const signed = { s: statement, sig };
+/** On all that is forwarded to members of a channel. */
+const member = { ...always, id: channel, from: user };
+/** Entries of the log: headers in one blob (certificate.ts), records and proofs beside it. */
+const entries = {
+  headers: blob,
+  records: list(record, TAIL_ENTRIES_MAX),
+  proofs: list(proof, TAIL_ENTRIES_MAX),
+};
+
+interface Spec<T> {
+  readonly from: 'client' | 'relay' | 'both';
+  readonly key: 'open' | 'link' | 'broadcast';
+  /** Name under which a relay forwards it. */
+  readonly as?: string;
+  readonly payload: Codec<T>;
+}
+
+const spec = <T>(
+  from: Spec<T>['from'],
+  key: Spec<T>['key'],
+  payload: Codec<T>,
+  as?: string,
+): Spec<T> => (as === undefined ? { from, key, payload } : { from, key, payload, as });
+
+export const COMMANDS = {
+  // Link
+  INFO: spec('client', 'open', object(always)),
+  SINFO: spec(
+    'relay',
+    'open',
+    object({
+      ...always,
+      protocol_version: integer(),
+      server_name: text(64),
+      version: text(32),
+      timeout_s: integer(1, 86_400),
+      cnn_s: integer(1, 3_600),
+      payload_bytes_max: integer(1_024, FRAME_PAYLOAD_BYTES_MAX),
+      /** The relay's Ed25519 key, its static X25519 key, the binding of both, and the link's fresh X25519 key. */
+      id: user,
+      fixed: key32,
+      binding: sig,
+      fresh: key32,
+    }),
+  ),
+  CNN: spec(
+    'client',
+    'open',
+    object({
+      ...always,
+      protocol_version: integer(),
+      id: user,
+      name: text(NICKNAME_BYTES_MAX),
+      fixed: key32,
+      binding: sig,
+      fresh: key32,
+    }),
+  ),
+  CNN_OK: spec(
+    'relay',
+    'link',
+    object({
+      ...always,
+      broadcast: bytes(64, true),
+      /** Which broadcast key; 1, 2, 3 … */ number: integer(1),
+    }),
+  ),
+  KALIVE: spec('both', 'link', object(always)),
+  DCNN: spec('client', 'link', object(always)),
+  ERR: spec(
+    'relay',
+    'link',
+    object({
+      ...always,
+      code: text(32),
+      about: text(16),
+      message: text(512),
+      id: optional(channel),
+    }),
+  ),
+  RATE: spec('relay', 'link', object({ ...always, retry_ms: integer(), about: text(16) })),
+
+  // Users
+  LST_USR: spec('client', 'link', object(always)),
+  USR_LST: spec('relay', 'link', object({ ...always, users: list(userInfo, 65_536) })),
+  UCNN: spec('relay', 'link', object({ ...always, id: user, name: text(NICKNAME_BYTES_MAX) })),
+  UDCNN: spec('relay', 'link', object({ ...always, id: user, name: text(NICKNAME_BYTES_MAX) })),
+  USR_ADD: spec('relay', 'link', object({ ...always, ...userFields() })),
+  USR_RMD: spec('relay', 'link', object({ ...always, id: user })),
+  CNN_USR: spec(
+    'client',
+    'broadcast',
+    object({ ...always, from: user, to: user, data: optional(bytes(4_096)) }),
+    'USR_HSK',
+  ),
+  USR_HSK: spec(
+    'relay',
+    'broadcast',
+    object({ ...always, from: user, to: user, data: optional(bytes(4_096)) }),
+  ),
+  PV_MSG: spec('client', 'broadcast', object({ ...always, ...privateFields() }), 'MSG'),
+  MSG: spec('relay', 'broadcast', object({ ...always, ...privateFields() })),
+  ACK_MSG: spec('client', 'broadcast', object({ ...always, ...receiptFields() }), 'MSG_ACK'),
+  MSG_ACK: spec('relay', 'broadcast', object({ ...always, ...receiptFields() })),
+  BEACON: spec('both', 'broadcast', object({ ...always, from: user, ...signed }), 'BEACON'),
+
+  // Channels: the relay's own
+  CH_LST: spec('client', 'link', object(always)),
+  LST_CH: spec('relay', 'link', object({ ...always, channels: list(channelInfo, 65_536) })),
+  CH_ROSTER: spec(
+    'client',
+    'link',
+    object({
+      ...always,
+      id: channel,
+      genesis: bytes(8_192),
+      genesis_sig: sig,
+      /** Number of the roster that the client has; `steps` lead there from `first`. */
+      number: integer(),
+      first: integer(),
+      steps: list(blob, 256),
+      name: bytes(CHANNEL_NAME_BYTES_MAX + 64),
+    }),
+  ),
+  CH_STATUS: spec(
+    'relay',
+    'link',
+    object({
+      ...always,
+      id: channel,
+      name: bytes(CHANNEL_NAME_BYTES_MAX + 64),
+      leader: optional(user),
+      /** Number of the roster that the relay knows; a member that knows more sends the steps. */
+      roster: integer(),
+      online: list(user, MEMBERS_PER_CHANNEL_MAX),
+    }),
+  ),
+  CH_UJOIN: spec('relay', 'link', object({ ...always, channel, user })),
+  CH_ULEAVE: spec('relay', 'link', object({ ...always, channel, user })),
+  /** The one command that a non-member may send. */
+  CH_JOIN: spec(
+    'both',
+    'broadcast',
+    object({ ...always, id: channel, from: user, request: bytes(1_024), invite_sig: sig, sig }),
+    'CH_JOIN',
+  ),
+  /** Tells a user that its request was refused, and why. */
+  CH_REFUSE: spec(
+    'both',
+    'broadcast',
+    object({ ...member, to: user, code: text(32), message: text(512) }),
+    'CH_REFUSE',
+  ),
+
+  // Channels: between members
+  CH_MSG: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: optional(user),
+      /** Records of one author under one signature … */
+      batch: optional(
+        object({
+          author: user,
+          roster: integer(),
+          roster_hash: digest,
+          sig,
+          records: list(record, RECORDS_PER_BATCH_MAX),
+        }),
+      ),
+      /** … or records of anyone, each with its proof. */
+      each: optional(
+        object({
+          records: list(record, RECORDS_PER_BATCH_MAX),
+          proofs: list(proof, RECORDS_PER_BATCH_MAX),
+        }),
+      ),
+    }),
+    'CH_MSG',
+  ),
+  CH_PROPOSE: spec(
+    'both',
+    'broadcast',
+    object({ ...member, to: optional(user), ...signed, headers: blob }),
+    'CH_PROPOSE',
+  ),
+  ACK_CH_MSG: spec('client', 'broadcast', object({ ...member, ...ackFields() }), 'CH_MSG_ACK'),
+  CH_MSG_ACK: spec('relay', 'broadcast', object({ ...member, ...ackFields() })),
+  CH_COMMIT: spec('client', 'broadcast', object({ ...member, ...commitFields() }), 'CH_MSG_COMMIT'),
+  CH_MSG_COMMIT: spec('relay', 'broadcast', object({ ...member, ...commitFields() })),
+  CH_PREVOTE: spec('both', 'broadcast', object({ ...member, ...signed }), 'CH_PREVOTE'),
+  CH_GRANT: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: user,
+      round: ulid,
+      /** The voter's signature over the grant, absent when refused. */
+      sig: optional(sig),
+      refused: optional(oneOf('leader', 'log', 'term', 'roster', 'memory')),
+      /** The voter's roster promise and roster number, so that the candidate can do better. */
+      term: integer(),
+      roster: integer(),
+    }),
+    'CH_GRANT',
+  ),
+  CH_LEAD: spec('client', 'broadcast', object({ ...member, ...leadFields() }), 'CH_VOTE'),
+  CH_VOTE: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      election: integer(),
+      user,
+      /** A request to vote for `user` (sent as CH_LEAD) … */
+      request: optional(object(requestFields())),
+      /** … or a ballot for `user`. */
+      to: optional(user),
+      ballot: optional(object(signed)),
+    }),
+    'CH_VOTE',
+  ),
+  CH_ELECTED: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: optional(user),
+      election: integer(),
+      leader: user,
+      kind: oneOf('roster', 'online'),
+      ...signed,
+      electorate,
+      ballots: votes,
+    }),
+    'CH_ELECTED',
+  ),
+  CH_PULL: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: user,
+      anchor: list(point, LOCATORS_MAX),
+      want: list(digest, WANT_DIGESTS_MAX),
+      /** A challenge to the leader: answer with CH_ELECTED that echoes it. */
+      challenge: optional(ulid),
+    }),
+    'CH_PULL',
+  ),
+  CH_APPEND: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: user,
+      anchor: point,
+      ...entries,
+      /** Certifies the last entry as final … */
+      cert: optional(blob),
+      /** … or the leader's proposal for exactly these entries. */
+      propose: optional(object(signed)),
+      /** Where the sender's final point is, for progress. */
+      final: integer(),
+      genesis: optional(object({ bytes: bytes(8_192), sig })),
+    }),
+    'CH_APPEND',
+  ),
+  CH_MERGE: spec(
+    'both',
+    'broadcast',
+    object({
+      ...member,
+      to: optional(user),
+      epoch,
+      anchor: point,
+      ...entries,
+      cert: optional(blob),
+    }),
+    'CH_MERGE',
+  ),
+  CH_ACK_REQ: spec(
+    'client',
+    'broadcast',
+    object({ ...member, ...confirmFields() }),
+    'CH_MSG_CONFIRM',
+  ),
+  CH_MSG_CONFIRM: spec('relay', 'broadcast', object({ ...member, ...confirmFields() })),
+} as const;
+
+function userFields() {
+  return { id: user, status: oneOf('online', 'offline'), name: text(NICKNAME_BYTES_MAX) };
+}
+function privateFields() {
+  return { from: user, to: user, msg_id: ulid, msg: bytes(RECORD_BODY_BYTES_MAX) };
+}
+function receiptFields() {
+  return { from: user, to: user, msg_id: ulid };
+}
+function ackFields() {
+  return { to: optional(user), ...signed, re: optional(boolean) };
+}
+function commitFields() {
+  return { to: optional(user), cert: blob };
+}
+function requestFields() {
+  return { ...signed, electorate, grants: votes };
+}
+function leadFields() {
+  return { election: integer(), user, request: object(requestFields()) };
+}
+function confirmFields() {
+  return { users: list(user, MEMBERS_PER_CHANNEL_MAX), epoch, seq: integer(), message: digest };
+}
+
+export type CommandName = keyof typeof COMMANDS;
+export type Payload<N extends CommandName> = TypeOf<(typeof COMMANDS)[N]['payload']>;
+/** A payload before the link adds `timestamp` and `nonce`. */
+export type Body<N extends CommandName> = Omit<Payload<N>, 'timestamp' | 'nonce'>;
+/** A decoded command. */
+export type Command = {
+  [N in CommandName]: { readonly name: N; readonly payload: Payload<N> };
+}[CommandName];
+/** A command that a node wants sent. */
+export type Outgoing = {
+  [N in CommandName]: { readonly name: N; readonly payload: Body<N> };
+}[CommandName];
+
+export const isCommandName = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);
+
+/** Checks a payload that came as `name`. Throws `bad_payload`. */
+export function decodeCommand(name: CommandName, payload: unknown): Command {
+  const codec = COMMANDS[name].payload as Codec<unknown>;
+  return { name, payload: codec.decode(payload, '') } as Command;
+}
+
+/** The plain map that msgpack encodes. */
+export function encodePayload(name: CommandName, payload: object): object {
+  const codec = COMMANDS[name].payload as Codec<object>;
+  return codec.encode(payload) as object;
+}
+
+/** Throws `unknown_command`. */
+export function commandName(name: string): CommandName {
+  if (isCommandName(name)) return name;
+  throw new ConclaveError('unknown_command', `there is no command "${name}"`);
+}

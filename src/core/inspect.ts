@@ -1,0 +1,321 @@
+/**
+ * From a command off the wire to an input of the core
+ * (docs/ARCHITECTURE.md, "The pump"): decodes the signed statements inside,
+ * checks everything that needs no state, and lists the signatures that the
+ * driver must verify before the core sees it. A step so neither signs nor
+ * verifies.
+ *
+ * It may look at a channel's state to spare work on what is known already; it
+ * never changes it.
+ */
+
+import { inspectPage, type Page } from './catchup.js';
+import {
+  type Certificate,
+  certificateSignatures,
+  decodeCertificate,
+  decodeHeaders,
+  nestedSignatures,
+  recordSignatures,
+} from './certificate.js';
+import { chainOver, type EpochDescriptor, type Header } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Command, Payload } from './commands.js';
+import type { Hash } from './crypto.js';
+import { electedProof, expectedGrant, grantSignatures } from './election.js';
+import { ConclaveError } from './errors.js';
+import type { ChannelId, EpochId, UserId } from './ids.js';
+import { TAIL_ENTRIES_MAX } from './limits.js';
+import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
+import { joinSignatures } from './roster.js';
+import {
+  type Ack,
+  type Ballot,
+  type Beacon,
+  type Beat,
+  decodeAs,
+  type Lead,
+  type Prevote,
+  type Propose,
+  type Signed,
+  signedRecords,
+} from './statements.js';
+
+export interface RecordItem {
+  readonly record: ChannelRecord;
+  readonly proof: () => Uint8Array;
+}
+
+/** A command as the core takes it, once `checks` are verified. */
+export type Inspected =
+  | { type: 'beacon'; beacon: Beacon }
+  | { type: 'records'; items: readonly RecordItem[] }
+  | { type: 'propose'; propose: Propose; headers: readonly Header[] }
+  | { type: 'ack'; ack: Ack; sig: Uint8Array }
+  | { type: 'commit'; cert: Certificate }
+  | { type: 'prevote'; prevote: Prevote }
+  | { type: 'grant'; payload: Payload<'CH_GRANT'> }
+  | { type: 'lead'; lead: Lead; electorate: readonly UserId[]; grants: readonly UserId[] }
+  | { type: 'ballot'; ballot: Ballot; sig: Uint8Array }
+  | {
+      type: 'elected';
+      epoch: EpochDescriptor;
+      id: EpochId;
+      beat: Beat;
+      ballots: readonly { user: UserId; sig: Uint8Array }[];
+    }
+  | { type: 'pull'; payload: Payload<'CH_PULL'> }
+  | { type: 'page'; page: Page; genesis: { bytes: Uint8Array; sig: Uint8Array } | null }
+  | { type: 'join'; payload: Payload<'CH_JOIN'> }
+  | { type: 'refuse'; payload: Payload<'CH_REFUSE'> }
+  | { type: 'status'; payload: Payload<'CH_STATUS'> }
+  | { type: 'hint' };
+
+export interface Inspection {
+  /** Absent on what a relay says for itself. */
+  readonly from: UserId | null;
+  readonly channel: ChannelId | null;
+  readonly what: Inspected;
+  readonly checks: readonly Signed[];
+}
+
+export interface InspectContext {
+  readonly hash: Hash;
+  readonly self: UserId;
+  readonly channel: (id: ChannelId) => ChannelState | undefined;
+}
+
+function mismatch(what: string): never {
+  throw new ConclaveError('bad_payload', `a command whose ${what} is not that of its statement`);
+}
+
+function ofChannel(statement: { channel: ChannelId }, id: ChannelId): void {
+  if (statement.channel !== id) mismatch('channel');
+}
+
+/**
+ * Undefined for commands that the core does not handle (the node does), and
+ * for what is known already. Throws a ConclaveError for what cannot be right.
+ */
+export function inspect(ctx: InspectContext, command: Command): Inspection | undefined {
+  switch (command.name) {
+    case 'BEACON': {
+      const { from, s, sig } = command.payload;
+      const beacon = decodeAs('beacon', s);
+      if (beacon.user !== from) mismatch('sender');
+      return {
+        from,
+        channel: null,
+        what: { type: 'beacon', beacon },
+        checks: [{ by: from, statement: s, sig }],
+      };
+    }
+    case 'UCNN':
+      return { from: null, channel: null, what: { type: 'hint' }, checks: [] };
+    case 'CH_STATUS': {
+      const { payload } = command;
+      return { from: null, channel: payload.id, what: { type: 'status', payload }, checks: [] };
+    }
+    default:
+      return inspectMember(ctx, command);
+  }
+}
+
+function inspectMember(ctx: InspectContext, command: Command): Inspection | undefined {
+  const parts = partsOf(ctx, command);
+  if (!parts) return undefined;
+  const { from, id } = command.payload as { from: UserId; id: ChannelId };
+  if (from === ctx.self) return undefined;
+  return { from, channel: id, ...parts };
+}
+
+type Parts = { what: Inspected; checks: readonly Signed[] };
+
+function partsOf(ctx: InspectContext, command: Command): Parts | undefined {
+  switch (command.name) {
+    case 'CH_MSG':
+      return recordsOf(ctx, command.payload);
+    case 'CH_PROPOSE':
+      return proposeOf(ctx, command.payload);
+    case 'CH_MSG_ACK':
+      return ackOf(command.payload);
+    case 'CH_MSG_COMMIT':
+      return commitOf(ctx, command.payload);
+    case 'CH_PREVOTE': {
+      const { id, from, s, sig } = command.payload;
+      const prevote = decodeAs('prevote', s);
+      ofChannel(prevote, id);
+      return { what: { type: 'prevote', prevote }, checks: [{ by: from, statement: s, sig }] };
+    }
+    case 'CH_GRANT':
+      return grantOf(ctx, command.payload);
+    case 'CH_VOTE':
+      return voteOf(command.payload);
+    case 'CH_ELECTED':
+      return electedOf(ctx, command.payload);
+    case 'CH_PULL':
+      return { what: { type: 'pull', payload: command.payload }, checks: [] };
+    case 'CH_APPEND':
+      return pageOf(ctx, command.payload);
+    case 'CH_JOIN':
+      return joinOf(command.payload);
+    case 'CH_REFUSE':
+      return { what: { type: 'refuse', payload: command.payload }, checks: [] };
+    default:
+      return undefined;
+  }
+}
+
+function recordsOf(ctx: InspectContext, p: Payload<'CH_MSG'>): Parts | undefined {
+  const { items, checks } = p.batch ? batchItems(ctx, p, p.batch) : eachItems(ctx, p);
+  if (items.length === 0) return undefined;
+  for (const { record } of items) ofChannel(record, p.id);
+  return { what: { type: 'records', items }, checks };
+}
+
+type Items = { items: RecordItem[]; checks: Signed[] };
+
+function batchItems(
+  ctx: InspectContext,
+  p: Payload<'CH_MSG'>,
+  batch: NonNullable<Payload<'CH_MSG'>['batch']>,
+): Items {
+  const records = batch.records.map((bytes) => decodeRecord(ctx.hash, bytes));
+  if (records.length === 0 || records.some((r) => r.author !== batch.author)) mismatch('author');
+  const context = { channel: p.id, roster: batch.roster, rosterHash: batch.roster_hash };
+  const { root, proofs } = batchOf(ctx.hash, records, context);
+  const statement = signedRecords(context, root, records.length);
+  let encoded: Uint8Array[] | undefined;
+  const proofAt = (i: number) => () => {
+    encoded ??= proofs(batch.sig).map(encodeProof);
+    return encoded[i]!;
+  };
+  return {
+    items: records.map((record, i) => ({ record, proof: proofAt(i) })),
+    checks: [
+      { by: batch.author, statement, sig: batch.sig },
+      ...records.flatMap((record) => nestedSignatures(record)),
+    ],
+  };
+}
+
+/** One check for all records that share a signature. */
+function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
+  const { records, proofs } = p.each ?? { records: [], proofs: [] };
+  if (records.length !== proofs.length) mismatch('number of proofs');
+  const st = ctx.channel(p.id);
+  const items: RecordItem[] = [];
+  const checks: Signed[] = [];
+  const seen = new Set<string>();
+  records.forEach((bytes, i) => {
+    const record = decodeRecord(ctx.hash, bytes);
+    if (st && (st.pool.get(record.digest) || st.log.seqInTail(record.digest) !== undefined)) return;
+    const proof = proofs[i]!;
+    for (const check of recordSignatures(ctx.hash, record, proof)) {
+      const key = `${check.by}${String.fromCharCode(...check.statement.subarray(-34))}${String.fromCharCode(...check.sig)}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      checks.push(check);
+    }
+    items.push({ record, proof: () => proof });
+  });
+  return { items, checks };
+}
+
+function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
+  const propose = decodeAs('propose', p.s);
+  ofChannel(propose, p.id);
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  const end = chainOver(ctx.hash, { seq: propose.baseSeq, hash: propose.baseHash }, headers);
+  if (end.seq !== propose.tipSeq || end.hash !== propose.tipHash) mismatch('chain');
+  return {
+    what: { type: 'propose', propose, headers },
+    checks: [{ by: p.from, statement: p.s, sig: p.sig }],
+  };
+}
+
+function ackOf(p: Payload<'CH_MSG_ACK'>): Parts {
+  const ack = decodeAs('ack', p.s);
+  ofChannel(ack, p.id);
+  return {
+    what: { type: 'ack', ack, sig: p.sig },
+    checks: [{ by: p.from, statement: p.s, sig: p.sig }],
+  };
+}
+
+function commitOf(ctx: InspectContext, p: Payload<'CH_MSG_COMMIT'>): Parts | undefined {
+  const cert = decodeCertificate(p.cert);
+  ofChannel(cert, p.id);
+  const st = ctx.channel(p.id);
+  const known = cert.kind === 'final' ? st?.log.final.seq : st?.leadership?.committed;
+  if (known !== undefined && known >= cert.seq && st?.log.hashAt(cert.seq - 1) === cert.prevHash) {
+    return undefined;
+  }
+  return { what: { type: 'commit', cert }, checks: certificateSignatures(ctx.hash, cert) };
+}
+
+function grantOf(ctx: InspectContext, payload: Payload<'CH_GRANT'>): Parts | undefined {
+  if (payload.refused !== undefined) return { what: { type: 'grant', payload }, checks: [] };
+  const st = ctx.channel(payload.id);
+  const expected = st && expectedGrant(st, ctx.self, payload);
+  return expected && { what: { type: 'grant', payload }, checks: [expected] };
+}
+
+function voteOf(p: Payload<'CH_VOTE'>): Parts {
+  if (p.ballot) {
+    const ballot = decodeAs('ballot', p.ballot.s);
+    ofChannel(ballot, p.id);
+    const { s: statement, sig } = p.ballot;
+    return { what: { type: 'ballot', ballot, sig }, checks: [{ by: p.from, statement, sig }] };
+  }
+  if (!p.request) return mismatch('purpose');
+  const { s: statement, sig, electorate, grants } = p.request;
+  const lead = decodeAs('lead', statement);
+  ofChannel(lead, p.id);
+  if (lead.candidate !== p.from) mismatch('candidate');
+  return {
+    what: { type: 'lead', lead, electorate, grants: grants.map((g) => g.user) },
+    checks: [{ by: p.from, statement, sig }, ...grantSignatures(lead, grants)],
+  };
+}
+
+function electedOf(ctx: InspectContext, p: Payload<'CH_ELECTED'>): Parts | undefined {
+  const { epoch, id, beat, signatures } = electedProof(ctx.hash, p);
+  ofChannel(beat, p.id);
+  if (p.leader !== p.from) mismatch('leader');
+  const known = ctx.channel(p.id)?.leadership?.id === id;
+  return {
+    what: { type: 'elected', epoch, id, beat, ballots: p.ballots },
+    checks: [{ by: p.from, statement: p.s, sig: p.sig }, ...(known ? [] : signatures)],
+  };
+}
+
+function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
+  const propose = p.propose ? decodeAs('propose', p.propose.s) : null;
+  if (propose) ofChannel(propose, p.id);
+  const page = inspectPage(ctx.hash, p, propose);
+  if (page.cert) ofChannel(page.cert, p.id);
+  const checks: Signed[] = [];
+  if (page.cert) checks.push(...certificateSignatures(ctx.hash, page.cert));
+  else {
+    if (p.propose) checks.push({ by: p.from, statement: p.propose.s, sig: p.propose.sig });
+    page.records.forEach((record, i) => {
+      checks.push(...recordSignatures(ctx.hash, record, page.proofs[i]!));
+    });
+  }
+  return { what: { type: 'page', page, genesis: p.genesis ?? null }, checks };
+}
+
+function joinOf(payload: Payload<'CH_JOIN'>): Parts {
+  const body = {
+    kind: 'join' as const,
+    base: 0,
+    request: payload.request,
+    inviteSig: payload.invite_sig,
+    userSig: payload.sig,
+  };
+  const { request, signed } = joinSignatures(body);
+  ofChannel(request, payload.id);
+  if (request.user !== payload.from) mismatch('sender');
+  return { what: { type: 'join', payload }, checks: signed };
+}

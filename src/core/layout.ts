@@ -1,0 +1,181 @@
+/**
+ * Where a node keeps what in its store (docs/ARCHITECTURE.md, "Store"), and
+ * the encodings of the values that are the node's own business.
+ *
+ *     node/…                       identity-wide values
+ *     c/<channel>/genesis          genesis bytes · signature 64 · name text
+ *     c/<channel>/hard             promises, see HardState
+ *     c/<channel>/final            seq u64 · hash 32 · bytes since the last checkpoint u64 · certificate bytes
+ *     c/<channel>/log/<seq>        one entry, see encodeEntry
+ *     c/<channel>/at/<digest>      seq of a final record
+ *     c/<channel>/tip/<user>       digest of the author's last final message
+ *     c/<channel>/cert/<seq>       certificate kept at a checkpoint
+ *     c/<channel>/step/<number>    what put roster `number` in force (kept for ever)
+ *     c/<channel>/ack/<epoch>      this node's latest acknowledgement under that leadership
+ *     c/<channel>/out/<count>      own records that are not final, in order: record bytes · proof bytes
+ *     c/<channel>/pool/<digest>    records that fell out of the log: record bytes · proof bytes
+ */
+
+import { decodeWhole, Writer } from './bytes.js';
+import type { Header } from './chain.js';
+import type { Hash } from './crypto.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
+import { type ChannelRecord, decodeRecord } from './record.js';
+
+const RECORD_BYTES_MAX = RECORD_BODY_BYTES_MAX + 512;
+const SEQ_DIGITS = 14;
+
+/** Fixed-width hex, so that keys sort by number. */
+export const ordinal = (n: number): string => n.toString(16).padStart(SEQ_DIGITS, '0');
+
+export const CHANNEL_PREFIX = 'c/';
+/** Upper bound (exclusive) of all keys that start with `prefix`. */
+export const after = (prefix: string): string => `${prefix.slice(0, -1)}0`;
+
+export function channelKeys(channel: ChannelId) {
+  const at = `${CHANNEL_PREFIX}${channel}/`;
+  return {
+    all: at,
+    genesis: `${at}genesis`,
+    hard: `${at}hard`,
+    final: `${at}final`,
+    logs: `${at}log/`,
+    log: (seq: number) => `${at}log/${ordinal(seq)}`,
+    placed: (digest: Digest) => `${at}at/${digest}`,
+    tips: `${at}tip/`,
+    tip: (user: UserId) => `${at}tip/${user}`,
+    certs: `${at}cert/`,
+    cert: (seq: number) => `${at}cert/${ordinal(seq)}`,
+    steps: `${at}step/`,
+    step: (number: number) => `${at}step/${ordinal(number)}`,
+    acks: `${at}ack/`,
+    ack: (epoch: EpochId) => `${at}ack/${epoch}`,
+    outs: `${at}out/`,
+    out: (count: number) => `${at}out/${ordinal(count)}`,
+    pools: `${at}pool/`,
+    pool: (digest: Digest) => `${at}pool/${digest}`,
+  };
+}
+export type ChannelKeys = ReturnType<typeof channelKeys>;
+
+/** One entry of the log. */
+export interface Entry {
+  readonly seq: number;
+  readonly header: Header;
+  /** Chain hash at this entry. */
+  readonly hash: Digest;
+  readonly record: ChannelRecord;
+  readonly proof: Uint8Array;
+}
+
+export function encodeEntry(e: Entry): Uint8Array {
+  const w = new Writer(256 + e.record.bytes.length + e.proof.length);
+  w.u64(e.seq).id(e.header.epoch).u64(e.header.term).u64(e.header.roster).id(e.header.digest);
+  return w.id(e.hash).bytes(e.record.bytes).bytes(e.proof).done();
+}
+
+/** The entry without decoding its record. */
+export interface RawEntry {
+  readonly seq: number;
+  readonly header: Header;
+  readonly hash: Digest;
+  readonly record: Uint8Array;
+  readonly proof: Uint8Array;
+}
+
+export const decodeRawEntry = (bytes: Uint8Array): RawEntry =>
+  decodeWhole(bytes, (r) => ({
+    seq: r.u64(),
+    header: { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() },
+    hash: r.id<Digest>(),
+    record: r.bytes(RECORD_BYTES_MAX),
+    proof: r.bytes(1_024),
+  }));
+
+export function decodeEntry(hash: Hash, bytes: Uint8Array): Entry {
+  const raw = decodeRawEntry(bytes);
+  return { ...raw, record: decodeRecord(hash, raw.record) };
+}
+
+/** A record outside the log, with its proof. */
+export interface Offer {
+  readonly record: ChannelRecord;
+  /** Encoded proof; filled in once signed, for records of this node. */
+  proof: Uint8Array;
+}
+
+export const encodeOffer = (o: Offer): Uint8Array =>
+  new Writer(64 + o.record.bytes.length + o.proof.length)
+    .bytes(o.record.bytes)
+    .bytes(o.proof)
+    .done();
+
+export const decodeOffer = (hash: Hash, bytes: Uint8Array): Offer =>
+  decodeWhole(bytes, (r) => ({
+    record: decodeRecord(hash, r.bytes(RECORD_BYTES_MAX)),
+    proof: r.bytes(1_024),
+  }));
+
+/** What a voter has promised; on disk before a ballot or an acknowledgement that rests on it leaves. */
+export interface HardState {
+  /** No ballot and no acknowledgement below this term of a roster epoch. */
+  readonly term: number;
+  /** For whom it voted in `term`, and with which electorate. */
+  readonly votedFor: { readonly candidate: UserId; readonly electorate: Digest } | null;
+  /** The separate promise for online epochs. */
+  readonly onlineTerm: number;
+}
+
+export const FRESH_HARD_STATE: HardState = { term: 0, votedFor: null, onlineTerm: 0 };
+
+export function encodeHardState(h: HardState): Uint8Array {
+  const w = new Writer(96)
+    .u64(h.term)
+    .u64(h.onlineTerm)
+    .u8(h.votedFor ? 1 : 0);
+  if (h.votedFor) w.id(h.votedFor.candidate).id(h.votedFor.electorate);
+  return w.done();
+}
+
+export const decodeHardState = (bytes: Uint8Array): HardState =>
+  decodeWhole(bytes, (r) => {
+    const term = r.u64();
+    const onlineTerm = r.u64();
+    const votedFor = r.u8() ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
+    return { term, votedFor, onlineTerm };
+  });
+
+export interface FinalState {
+  readonly seq: number;
+  readonly hash: Digest;
+  /** Seq of the last certificate kept, and bytes that became final since. */
+  readonly keptSeq: number;
+  readonly bytesSince: number;
+  /** The newest certificate; empty at seq 0. */
+  readonly cert: Uint8Array;
+}
+
+export const encodeFinal = (f: FinalState): Uint8Array =>
+  new Writer(512).u64(f.seq).id(f.hash).u64(f.keptSeq).u64(f.bytesSince).bytes(f.cert).done();
+
+export const decodeFinal = (bytes: Uint8Array): FinalState =>
+  decodeWhole(bytes, (r) => ({
+    seq: r.u64(),
+    hash: r.id<Digest>(),
+    keptSeq: r.u64(),
+    bytesSince: r.u64(),
+    cert: r.bytes(FRAME_PAYLOAD_BYTES_MAX),
+  }));
+
+export interface StoredGenesis {
+  readonly bytes: Uint8Array;
+  readonly sig: Uint8Array;
+  readonly name: string;
+}
+
+export const encodeStoredGenesis = (g: StoredGenesis): Uint8Array =>
+  new Writer(512).bytes(g.bytes).raw(g.sig).text(g.name).done();
+
+export const decodeStoredGenesis = (bytes: Uint8Array): StoredGenesis =>
+  decodeWhole(bytes, (r) => ({ bytes: r.bytes(8_192), sig: r.raw(64), name: r.text(1_024) }));

@@ -1,0 +1,125 @@
+/**
+ * Every bound of the protocol, each with its unit in its name
+ * (docs/PROTOCOL.md, section "Limits"). A value here is part of the protocol
+ * where a peer can observe it; times are defaults that a node may change.
+ */
+
+/** The wire's `protocol_version`; also the version byte of every signed statement. */
+export const PROTOCOL_VERSION = 0;
+
+// Frames
+export const FRAME_NAME_CHARS_MAX = 16;
+/** Largest payload a relay accepts unless it is configured lower. */
+export const FRAME_PAYLOAD_BYTES_MAX = 1_048_576;
+export const FRAME_SIG_HEX_CHARS = 128;
+/** Largest payload of a frame before there is a key: what a stranger can make either end hold. */
+export const HANDSHAKE_PAYLOAD_BYTES_MAX = 1_024;
+
+// Payloads (msgpack)
+export const PAYLOAD_DEPTH_MAX = 8;
+/** Values and keys in one payload: what the largest `USR_LST` that fits a frame needs. */
+export const PAYLOAD_ITEMS_MAX = 131_072;
+export const PAYLOAD_MAP_KEYS_MAX = 32;
+export const PAYLOAD_KEY_BYTES_MAX = 32;
+/** Forwarded payloads that a client remembers on a link to know copies. */
+export const FORWARDED_REMEMBERED_MAX = 4_096;
+
+// Records
+export const RECORD_BODY_BYTES_MAX = 65_536;
+export const RECORD_KIND_CHARS_MAX = 32;
+/** Records under one signature in one `CH_MSG`. */
+export const RECORDS_PER_BATCH_MAX = 256;
+/** Total bytes of records in one `CH_MSG`. */
+export const RECORDS_BATCH_BYTES_MAX = 262_144;
+
+// Names and texts
+export const NICKNAME_BYTES_MAX = 64;
+export const CHANNEL_NAME_BYTES_MAX = 128;
+export const RELAY_URL_BYTES_MAX = 512;
+export const RELAYS_PER_CHANNEL_MAX = 8;
+
+// Roster
+export const MEMBERS_PER_CHANNEL_MAX = 128;
+export const OPEN_INVITES_MAX = 64;
+export const INVITE_USES_MAX = 1_000;
+
+// Log
+/** Entries that may stand behind the final point of a node's log (its tail). */
+export const TAIL_ENTRIES_MAX = 1_024;
+/** Bytes of records that may stand behind the final point of a node's log. */
+export const TAIL_BYTES_MAX = 327_680;
+/** A leader places no more than this ahead of its final point. */
+export const WINDOW_ENTRIES_MAX = 512;
+export const WINDOW_BYTES_MAX = 163_840;
+/** A certificate is kept once this much became final since the last one kept. */
+export const CHECKPOINT_ENTRIES = 128;
+export const CHECKPOINT_BYTES = 65_536;
+/** A joiner must have acknowledged a final point at most this far behind the leader's. */
+export const JOIN_LAG_ENTRIES_MAX = 512;
+/** Digests in one request for missing records. */
+export const WANT_DIGESTS_MAX = 512;
+/** Positions in one `CH_PULL`. */
+export const LOCATORS_MAX = 64;
+
+// Records that are not placed yet, held in memory, per author
+export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;
+export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;
+
+// Elections
+/** A ballot may raise a voter's promise by no more than this. */
+export const TERM_JUMP_MAX = 1_024;
+/** V0: fewer online members than this, and no message is placed. */
+export const MIN_ONLINE_DEFAULT = 3;
+
+// Beacons
+export const BEACON_HEARD_MAX = 1_024;
+
+/** Default timings of a node, in milliseconds. */
+export const TIMING = {
+  beacon_ms: 1_000,
+  /** A member is online while its last beacon that names a recent one of mine is younger. */
+  online_ms: 3_500,
+  heartbeat_ms: 300,
+  election_min_ms: 1_200,
+  election_max_ms: 2_400,
+  /** How long a round (pre-vote or ballots) may take before it is given up. */
+  round_ms: 800,
+  /** How long a candidate with a majority waits for the grants of the other online members. */
+  gather_ms: 60,
+  /** A leader that heard from no majority for this long steps down. */
+  check_quorum_ms: 2_400,
+  /** An unanswered pull is sent again, to another member, after this. */
+  pull_ms: 500,
+  /** Own records that are not placed are offered again after this. */
+  offer_ms: 1_500,
+} as const;
+
+export type Timing = { readonly [K in keyof typeof TIMING]: number };
+
+// Links
+/** V0's `z`: a client that has not sent a valid `CNN` in time is disconnected. */
+export const CNN_DEADLINE_MS = 10_000;
+/** V0's `timeout_s`: silence after which a relay disconnects a client. */
+export const KEEPALIVE_TIMEOUT_S = 180;
+export const RECONNECT_MIN_MS = 100;
+export const RECONNECT_MAX_MS = 5_000;
+
+// Outbox
+/** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */
+export const OUTBOX_RECORDS_MAX = 16_384;
+export const OUTBOX_BYTES_MAX = 16_777_216;
+/** Own records offered to a leader and not placed by it yet. */
+export const OFFER_WINDOW_RECORDS = 1_024;
+/** How long a record of another member that nobody places is kept in memory. */
+export const POOL_KEEP_MS = 60_000;
+
+// Joining
+/** How often a joiner repeats its request, and for how long the leader counts it as answering. */
+export const JOIN_REPEAT_MS = 400;
+export const JOIN_PATIENCE_MS = 2_000;
+export const JOIN_ATTEMPTS_MAX = 64;
+
+// Pages of final entries
+/** A page ends at a certificate; one that exists lies at most this far behind the last. */
+export const PAGE_ENTRIES_MAX = 512;
+export const PAGE_BYTES_MAX = 589_824;

@@ -1,0 +1,535 @@
+/**
+ * The core: all channels of one node as one synchronous state machine
+ * (docs/ARCHITECTURE.md, "The core"). `step(clock, inputs)` handles everything
+ * that arrived and returns one Ready. No clock, no randomness, no I/O: they
+ * come in through the arguments.
+ */
+
+import { onPage } from './catchup.js';
+import { encodeHeaders } from './certificate.js';
+import { chainStart, type Point } from './chain.js';
+import type { ChannelState, Joining, Wish } from './channel-state.js';
+import type { Crypto } from './crypto.js';
+import { Ready, type SelfInput, type StepContext, type Submission } from './effects.js';
+import { onBallot, onGrant, onLead, onPrevote, tickElection } from './election.js';
+import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
+import { channelIdOf } from './genesis.js';
+import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
+import type { Inspection } from './inspect.js';
+import {
+  encodeHardState,
+  encodeStoredGenesis,
+  FRESH_HARD_STATE,
+  type StoredGenesis,
+} from './layout.js';
+import {
+  ackOwn,
+  advance,
+  countAck,
+  notePlaceable,
+  placeOffers,
+  propose,
+  sendElected,
+  signProposal,
+  tickLeader,
+} from './leader.js';
+import type { Timing } from './limits.js';
+import { freshChannel } from './load.js';
+import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.js';
+import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
+import { type LinkId, Presence } from './presence.js';
+import { pullFrom } from './pulls.js';
+import { rosterStart } from './roster.js';
+import { chooseLinks } from './route.js';
+import { sendToUser } from './sending.js';
+import { encodeStatement } from './statements.js';
+
+export interface Clock {
+  /** Monotonic, ms. */
+  readonly now: Millis;
+  /** Wall clock, ms since 1970. */
+  readonly wall: number;
+}
+
+export type Input =
+  | { readonly type: 'link-up'; readonly link: LinkId; readonly relay: UserId }
+  | { readonly type: 'link-down'; readonly link: LinkId }
+  | { readonly type: 'message'; readonly link: LinkId; readonly inspection: Inspection }
+  | {
+      readonly type: 'submit';
+      readonly channel: ChannelId;
+      readonly token: number;
+      readonly submissions: readonly Submission[];
+      readonly also?: readonly { key: string; value: Uint8Array }[];
+    }
+  | {
+      readonly type: 'wish';
+      readonly channel: ChannelId;
+      readonly token: number;
+      readonly make: Wish['make'];
+    }
+  | { readonly type: 'open'; readonly state: ChannelState }
+  | { readonly type: 'create'; readonly token: number; readonly genesis: StoredGenesis }
+  | {
+      readonly type: 'join';
+      readonly token: number;
+      readonly channel: ChannelId;
+      readonly name: string;
+      readonly invite: UserId;
+      readonly nickname: string;
+      readonly pinned: Point;
+      readonly relays: readonly string[];
+    }
+  | { readonly type: 'stop-join'; readonly channel: ChannelId }
+  | SelfInput;
+
+export interface MachineOptions {
+  readonly crypto: Pick<Crypto, 'sha256'>;
+  readonly self: UserId;
+  readonly boot: Ulid;
+  readonly timing: Timing;
+  readonly random: () => number;
+  readonly ulid: (wall: number) => Ulid;
+}
+
+/** A channel that this node asked to join and knows nothing of yet. */
+interface Stranger {
+  readonly joining: Joining;
+  readonly name: string;
+  readonly relays: readonly string[];
+}
+
+interface Slot {
+  readonly st: ChannelState;
+  wakeAt: Millis;
+  dirty: boolean;
+}
+
+/** The relay's key in a channel's relay URL. */
+export const relayKeyOf = (url: string): string | undefined =>
+  /^conclave:\/\/([0-9a-f]{64})@/.exec(url)?.[1];
+
+export class Machine {
+  readonly self: UserId;
+  readonly #o: MachineOptions;
+  readonly #presence: Presence;
+  readonly #relays = new Map<LinkId, UserId>();
+  readonly #slots = new Map<ChannelId, Slot>();
+  readonly #strangers = new Map<ChannelId, Stranger>();
+  #ready = new Ready();
+  #clock: Clock = { now: 0, wall: 0 };
+
+  constructor(options: MachineOptions) {
+    this.self = options.self;
+    this.#o = options;
+    this.#presence = new Presence(options.self, options.boot, options.timing, options.random);
+  }
+
+  channel(id: ChannelId): ChannelState | undefined {
+    return this.#slots.get(id)?.st;
+  }
+
+  /** Read-only use: status, display. */
+  context(id: ChannelId, clock: Clock): StepContext {
+    this.#clock = clock;
+    return this.#contextFor(this.#slots.get(id)?.st.roster.relays ?? [], new Ready());
+  }
+
+  step(clock: Clock, inputs: readonly Input[]): Ready {
+    this.#clock = clock;
+    this.#ready = new Ready();
+    for (const input of inputs) this.#take(input);
+    let next: Millis = Number.POSITIVE_INFINITY;
+    for (const slot of this.#slots.values()) {
+      if (slot.dirty || slot.wakeAt <= clock.now) this.#tick(slot);
+      next = Math.min(next, slot.wakeAt);
+    }
+    for (const [id, stranger] of this.#strangers)
+      next = Math.min(next, this.#tickStranger(id, stranger));
+    this.#sendBeacon();
+    this.#ready.wakeAt = Math.min(next, this.#presence.due);
+    return this.#ready;
+  }
+
+  #contextFor(relays: readonly string[], ready: Ready): StepContext {
+    const { crypto, self, boot, timing, random } = this.#o;
+    const { now, wall } = this.#clock;
+    const keys = new Set(relays.map(relayKeyOf));
+    const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
+    const reaches = (link: LinkId, user: UserId): boolean =>
+      this.#presence.onlineOn(link, user, now);
+    return {
+      crypto,
+      self,
+      boot,
+      now,
+      wall,
+      timing,
+      random,
+      ready,
+      ulid: () => this.#o.ulid(wall),
+      isOnline: (user) => links.some((link) => reaches(link, user)),
+      linksTo: (users) => (users.length === 0 ? links : chooseLinks(users, links, reaches)),
+    };
+  }
+
+  #contextOf(st: ChannelState): StepContext {
+    return this.#contextFor(st.roster.relays, this.#ready);
+  }
+
+  #take(input: Input): void {
+    switch (input.type) {
+      case 'link-up':
+        this.#relays.set(input.link, input.relay);
+        this.#presence.linkUp(input.link, this.#clock.now);
+        this.#linkChanged(input.link, input.relay);
+        return;
+      case 'link-down':
+        this.#relays.delete(input.link);
+        this.#presence.linkDown(input.link);
+        this.#linkChanged(null, null);
+        return;
+      case 'message':
+        return this.#takeMessage(input.link, input.inspection);
+      case 'open':
+        this.#add(input.state);
+        return;
+      case 'create':
+        return this.#create(input.token, input.genesis);
+      case 'join':
+        return this.#join(input);
+      case 'stop-join':
+        this.#strangers.delete(input.channel);
+        return;
+      default:
+        return this.#takeForChannel(input);
+    }
+  }
+
+  #takeForChannel(input: Extract<Input, { channel: ChannelId }>): void {
+    const slot = this.#slots.get(input.channel);
+    if (!slot) return;
+    slot.dirty = true;
+    const { st } = slot;
+    const ctx = this.#contextOf(st);
+    switch (input.type) {
+      case 'submit':
+        return this.#submit(ctx, st, input);
+      case 'wish':
+        st.wishes.push({
+          token: input.token,
+          make: input.make,
+          current: null,
+          base: -1,
+          doneAt: null,
+        });
+        return;
+      case 'own-ack':
+        return countAck(ctx, st, this.self, input.ack, input.signed.sig);
+      case 'own-ballot':
+        return onBallot(ctx, st, this.self, input.ballot, input.signed.sig);
+      case 'own-records':
+        for (const digest of input.digests) notePlaceable(st, digest);
+        return;
+    }
+  }
+
+  #submit(ctx: StepContext, st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
+    const { token } = input;
+    if (!st.roster.members.has(this.self)) {
+      this.#fail(token, 'removed', 'this node is not a member of the channel', false);
+    } else if (outboxIsFull(st)) {
+      this.#fail(
+        token,
+        'outbox_full',
+        'too many messages wait to become final; send more when some are',
+        true,
+      );
+    } else {
+      submit(ctx, st, input.submissions);
+      for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
+      this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+    }
+  }
+
+  #fail(token: number, code: string, message: string, retryable: boolean): void {
+    this.#ready.events.push({ type: 'failed', token, code, message, retryable });
+  }
+
+  #add(st: ChannelState): void {
+    st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * (0.5 + this.#o.random());
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true });
+    this.#strangers.delete(st.id);
+    const keys = new Set(st.roster.relays.map(relayKeyOf));
+    for (const [link, relay] of this.#relays) {
+      if (keys.has(relay)) this.#announce(st, link);
+    }
+    this.#presence.hint(this.#clock.now);
+  }
+
+  #create(token: number, stored: StoredGenesis): void {
+    const st = this.#found(stored);
+    this.#add(st);
+    st.electionAt = this.#clock.now;
+    this.#ready.events.push({ type: 'done', token });
+  }
+
+  /** A channel's state from its genesis alone, and its first values in the store. */
+  #found(stored: StoredGenesis): ChannelState {
+    const st = freshChannel(this.#o.crypto.sha256, stored);
+    this.#ready.put(st.keys.genesis, encodeStoredGenesis(stored));
+    this.#ready.put(st.keys.hard, encodeHardState(FRESH_HARD_STATE));
+    this.#ready.sync = true;
+    return st;
+  }
+
+  #join(input: Extract<Input, { type: 'join' }>): void {
+    const joining: Joining = {
+      token: input.token,
+      invite: input.invite,
+      name: input.nickname,
+      pinned: input.pinned,
+      nextAt: this.#clock.now,
+    };
+    const st = this.channel(input.channel);
+    if (st) {
+      st.joining = joining;
+      this.#slots.get(st.id)!.dirty = true;
+    } else {
+      this.#strangers.set(input.channel, { joining, name: input.name, relays: input.relays });
+    }
+  }
+
+  #tickStranger(id: ChannelId, { joining, relays }: Stranger): Millis {
+    const ctx = this.#contextFor(relays, this.#ready);
+    if (this.#clock.now >= joining.nextAt) {
+      const hash = this.#o.crypto.sha256;
+      const context = { channel: id, roster: 0, rosterHash: rosterStart(hash, id) };
+      askToJoin(ctx, context, joining, { seq: 0, hash: chainStart(hash, id) });
+    }
+    return joining.nextAt;
+  }
+
+  #linkChanged(link: LinkId | null, relay: UserId | null): void {
+    for (const slot of this.#slots.values()) {
+      slot.dirty = true;
+      const { st } = slot;
+      if (link !== null && st.roster.relays.some((url) => relayKeyOf(url) === relay)) {
+        this.#announce(st, link);
+      }
+      // What was under way on a dead link is offered, asked and proposed again at once.
+      st.offerAt = 0;
+      st.pull = null;
+      if (st.leading) st.leading.nudge = true;
+      if (st.leadership) st.leadership.ackAgain = true;
+      this.#ready.events.push({ type: 'changed', channel: st.id });
+    }
+    for (const { joining } of this.#strangers.values()) joining.nextAt = this.#clock.now;
+  }
+
+  #announce(st: ChannelState, link: LinkId): void {
+    if (!st.roster.members.has(this.self)) return;
+    const first = st.roster.number + 1;
+    this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
+  }
+
+  #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
+    if (what.type === 'beacon') {
+      const { newBoot, cameOnline } = this.#presence.heard(link, what.beacon, this.#clock.now);
+      if (newBoot || cameOnline) this.#memberChanged(what.beacon.user, newBoot);
+      return;
+    }
+    if (what.type === 'hint') return this.#presence.hint(this.#clock.now);
+    if (channel === null) return;
+    const slot = this.#slots.get(channel);
+    if (slot) {
+      slot.dirty = true;
+      return this.#takeChannelMessage(slot.st, link, from, what);
+    }
+    const stranger = this.#strangers.get(channel);
+    if (stranger) this.#takeAsStranger(channel, stranger, from, what);
+  }
+
+  #memberChanged(user: UserId, newBoot: boolean): void {
+    for (const slot of this.#slots.values()) {
+      const { st } = slot;
+      if (!st.roster.members.has(user)) continue;
+      slot.dirty = true;
+      this.#ready.events.push({ type: 'changed', channel: st.id });
+      if (newBoot && st.leadership?.epoch.leader === user) st.leadership.live = false;
+    }
+  }
+
+  #takeAsStranger(
+    id: ChannelId,
+    stranger: Stranger,
+    from: UserId | null,
+    what: Inspection['what'],
+  ): void {
+    if (what.type === 'refuse') {
+      this.#strangers.delete(id);
+      return this.#fail(stranger.joining.token, what.payload.code, what.payload.message, false);
+    }
+    if (what.type !== 'page' || !what.genesis || from === null) return;
+    const { bytes, sig } = what.genesis;
+    if (channelIdOf(this.#o.crypto.sha256, bytes) !== id) return;
+    const st = this.#found({ bytes, sig, name: stranger.name });
+    this.#add(st);
+    st.joining = stranger.joining;
+    this.#takeChannelMessage(st, 0, from, what);
+  }
+
+  #takeChannelMessage(
+    st: ChannelState,
+    link: LinkId,
+    from: UserId | null,
+    what: Inspection['what'],
+  ): void {
+    const ctx = this.#contextOf(st);
+    if (what.type === 'status') {
+      if (what.payload.roster < st.roster.number && st.roster.members.has(this.self)) {
+        const first = what.payload.roster + 1;
+        this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
+      }
+      return;
+    }
+    if (from === null) return;
+    switch (what.type) {
+      case 'page':
+        return onPage(ctx, st, from, what.page);
+      case 'join':
+        return onJoin(ctx, st, from, what.payload);
+      case 'refuse':
+        if (st.joining && !st.roster.members.has(this.self)) {
+          this.#fail(st.joining.token, what.payload.code, what.payload.message, false);
+          st.joining = null;
+        }
+        return;
+    }
+    if (st.roster.members.has(from)) this.#takeFromMember(ctx, st, from, what);
+  }
+
+  #takeFromMember(
+    ctx: StepContext,
+    st: ChannelState,
+    from: UserId,
+    what: Inspection['what'],
+  ): void {
+    switch (what.type) {
+      case 'records':
+        onRecords(ctx, st, what.items);
+        return drainLimbo(ctx, st);
+      case 'propose':
+        return onPropose(ctx, st, from, what.propose, what.headers);
+      case 'ack':
+        countAck(ctx, st, from, what.ack, what.sig);
+        return hearAck(ctx, st, from, what.ack, what.sig);
+      case 'commit':
+        return onCommit(ctx, st, from, what.cert);
+      case 'prevote':
+        return onPrevote(ctx, st, from, what.prevote);
+      case 'grant':
+        onGrant(ctx, st, what.payload);
+        if (what.payload.roster > st.roster.number) pullFrom(ctx, st, from);
+        return;
+      case 'lead':
+        return onLead(ctx, st, what.lead, what.electorate, what.grants);
+      case 'ballot':
+        return onBallot(ctx, st, from, what.ballot, what.sig);
+      case 'elected':
+        return onElected(ctx, st, from, what.epoch, what.id, what.beat, what.ballots);
+      case 'pull':
+        return this.#answerPull(ctx, st, from, what.payload);
+    }
+  }
+
+  #answerPull(
+    ctx: StepContext,
+    st: ChannelState,
+    from: UserId,
+    p: Extract<Inspection['what'], { type: 'pull' }>['payload'],
+  ): void {
+    if (p.challenge) sendElected(ctx, st, from, p.challenge);
+    const common = p.anchor.find(({ seq, hash }) => st.log.hashAt(seq) === hash);
+    if (common && common.seq >= st.log.final.seq && st.cert.length > 0)
+      this.#sendTail(ctx, st, from, common);
+    if (
+      p.want.length > 0 ||
+      (p.anchor.length > 0 && (p.anchor.at(-1)?.seq ?? 0) < st.log.final.seq)
+    ) {
+      this.#ready.serves.push({
+        type: 'page',
+        channel: st.id,
+        to: from,
+        anchor: p.anchor,
+        want: p.want,
+        withGenesis: false,
+      });
+    }
+  }
+
+  /** A leader's page of what is not final yet, from memory. */
+  #sendTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
+    const { leading, leadership } = st;
+    if (!leading || !leadership) return;
+    const entries = st.log.tail.filter((e) => e.seq > base.seq);
+    const tip = entries.at(-1);
+    if (!tip) return;
+    const { statement, signed } = signProposal(ctx, st, leading, leadership, base, tip);
+    sendToUser(ctx, this.#ready.late, to, () => ({
+      name: 'CH_APPEND',
+      payload: {
+        id: st.id,
+        from: this.self,
+        to,
+        anchor: base,
+        headers: encodeHeaders(entries.map((e) => e.header)),
+        records: entries.map((e) => e.record.bytes),
+        proofs: entries.map((e) => e.proof),
+        propose: { s: statement, sig: signed.sig },
+        final: st.log.final.seq,
+      },
+    }));
+  }
+
+  /** Carries one channel on: each rule looks whether it has something to do. */
+  #tick(slot: Slot): void {
+    const { st } = slot;
+    const ctx = this.#contextOf(st);
+    this.#ready.wakeAt = Number.POSITIVE_INFINITY;
+    slot.dirty = false;
+    tickLeader(ctx, st);
+    advance(ctx, st);
+    tickElection(ctx, st);
+    tickWishes(ctx, st);
+    admit(ctx, st);
+    placeOffers(ctx, st);
+    propose(ctx, st);
+    ackOwn(ctx, st);
+    drainLimbo(ctx, st);
+    acknowledge(ctx, st);
+    offerOwn(ctx, st);
+    offerOthers(ctx, st);
+    tickJoining(ctx, st);
+    if (this.channel(st.id)?.pool.size) this.#ready.wake(ctx.now + ctx.timing.offer_ms);
+    slot.wakeAt = this.#ready.wakeAt;
+  }
+
+  #sendBeacon(): void {
+    if (this.#clock.now < this.#presence.due) return;
+    const users = new Set<UserId>();
+    for (const { st } of this.#slots.values())
+      for (const user of st.roster.members.keys()) users.add(user);
+    const beacon = this.#presence.beacon(this.#clock.now, users);
+    if (!beacon || users.size === 0) return;
+    const statement = encodeStatement(beacon);
+    const signed = this.#ready.signed(this.self, statement);
+    this.#ready.early.push({
+      links: [...this.#relays.keys()],
+      command: () => ({
+        name: 'BEACON',
+        payload: { from: this.self, s: statement, sig: signed.sig },
+      }),
+    });
+  }
+}

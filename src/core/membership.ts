@@ -1,0 +1,213 @@
+/**
+ * Changes of membership (docs/PROTOCOL.md, section "Roster"): this node's own
+ * wishes (invite, revoke, relays), the leader's admission of joiners, and this
+ * node's own attempt to join.
+ *
+ * A membership record is valid on one roster number alone, so a wish is made
+ * anew whenever another change came first. Growth from one founder: the second
+ * member gets its vote just before the third joins, in two consecutive changes.
+ */
+
+import type { Point } from './chain.js';
+import type { ChannelState, JoinAttempt, Joining, Wish } from './channel-state.js';
+import type { Payload } from './commands.js';
+import type { StepContext } from './effects.js';
+import { hearsLeader } from './election.js';
+import type { ConclaveError } from './errors.js';
+import type { UserId } from './ids.js';
+import {
+  JOIN_ATTEMPTS_MAX,
+  JOIN_LAG_ENTRIES_MAX,
+  JOIN_PATIENCE_MS,
+  JOIN_REPEAT_MS,
+} from './limits.js';
+import { sendOffers, signBatch } from './offers.js';
+import type { Pooled } from './pool.js';
+import { encodeRecord } from './record.js';
+import { contextOf, rosterAfter } from './replica.js';
+import {
+  checkJoinRequest,
+  encodeMembership,
+  type MembershipBody,
+  membershipPrev,
+} from './roster.js';
+import { sendToUser } from './sending.js';
+import { type Context, decodeAs, encodeStatement } from './statements.js';
+
+function makeRecord(ctx: StepContext, st: ChannelState, body: MembershipBody): Pooled {
+  st.ownN += 1;
+  const record = encodeRecord(ctx.crypto.sha256, {
+    channel: st.id,
+    author: ctx.self,
+    boot: ctx.boot,
+    n: st.ownN,
+    prev: membershipPrev(st.roster, ctx.self)!,
+    kind: body.kind,
+    id: ctx.ulid(),
+    time: ctx.wall,
+    keyEpoch: 0,
+    body: encodeMembership(body),
+  });
+  return signBatch(ctx, st, [record])[0]!;
+}
+
+/** Carries on with what this node wants changed. */
+export function tickWishes(ctx: StepContext, st: ChannelState): void {
+  const wish = st.wishes[0];
+  if (!wish || !st.roster.members.has(ctx.self)) return;
+  if (wish.doneAt !== null) return reportDone(ctx, st, wish);
+  if (!hearsLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
+  const inFlight = st.log.membershipInFlight();
+  if (inFlight) return;
+  if (wish.current && wish.base === st.roster.number) {
+    if (ctx.now - wish.current.offeredAt < ctx.timing.offer_ms) return;
+    wish.current.offeredAt = ctx.now;
+  } else {
+    const body = wish.make(st.roster);
+    const made = body && makeRecord(ctx, st, body);
+    if (!made || !rosterAfter(ctx, st, made.record)) return refuseWish(ctx, st, wish, made);
+    wish.current = made;
+    wish.base = st.roster.number;
+  }
+  ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
+  if (st.leading) st.leading.membershipQueue.push(wish.current);
+  else sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
+}
+
+/** A change is done only once more than half of the new roster spoke under its number: an epoch of it exists. */
+function reportDone(ctx: StepContext, st: ChannelState, wish: Wish): void {
+  if (!hearsLeader(ctx, st) || st.leadership!.epoch.roster < wish.doneAt!) return;
+  st.wishes.shift();
+  const digest = wish.current?.record.digest;
+  ctx.ready.events.push({ type: 'done', token: wish.token, ...(digest ? { digest } : {}) });
+  ctx.ready.wake(ctx.now);
+}
+
+function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled | null): void {
+  st.wishes.shift();
+  ctx.ready.events.push({
+    type: 'failed',
+    token: wish.token,
+    code: made ? 'not_allowed' : 'no_change',
+    message: made
+      ? `the roster in force does not allow this ${made.record.kind}: your role may not do it, or what it names is gone`
+      : 'there is nothing to change',
+    retryable: false,
+  });
+}
+
+/** CH_JOIN at the leader: the driver verified both signatures of the request. */
+export function onJoin(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  p: Payload<'CH_JOIN'>,
+): void {
+  if (!st.leading || !hearsLeader(ctx, st)) return;
+  const request = decodeAs('join', p.request);
+  if (request.user !== from) return;
+  const member = st.roster.members.has(from);
+  if (!member) {
+    try {
+      checkJoinRequest(st.roster, request, ctx.wall);
+    } catch (error) {
+      return refuseJoin(ctx, st, from, error as ConclaveError);
+    }
+  }
+  const current =
+    st.log.hashAt(request.seq) === request.hash &&
+    st.log.final.seq - request.seq <= JOIN_LAG_ENTRIES_MAX &&
+    request.roster === st.roster.number;
+  if (member || !current) {
+    ctx.ready.serves.push({
+      type: 'page',
+      channel: st.id,
+      to: from,
+      anchor: [{ seq: request.seq, hash: request.hash }],
+      want: [],
+      withGenesis: request.seq === 0,
+    });
+    return;
+  }
+  if (st.joins.size >= JOIN_ATTEMPTS_MAX && !st.joins.has(from)) return;
+  const { request: bytes, invite_sig: inviteSig, sig: userSig } = p;
+  st.joins.set(from, { request, bytes, inviteSig, userSig, at: ctx.now });
+}
+
+function refuseJoin(ctx: StepContext, st: ChannelState, to: UserId, error: ConclaveError): void {
+  sendToUser(ctx, ctx.ready.early, to, () => ({
+    name: 'CH_REFUSE',
+    payload: { id: st.id, from: ctx.self, to, code: 'invite_refused', message: error.message },
+  }));
+}
+
+/** Admits one joiner who answers; first gives the second member its vote if it lacks one. */
+export function admit(ctx: StepContext, st: ChannelState): void {
+  const { leading } = st;
+  if (!leading || st.log.membershipInFlight() || leading.membershipQueue.length > 0) return;
+  if (st.log.final.seq < leading.firstSeq) return;
+  for (const [user, attempt] of st.joins) {
+    if (ctx.now - attempt.at > JOIN_PATIENCE_MS || st.roster.members.has(user)) {
+      st.joins.delete(user);
+      continue;
+    }
+    const waiting = [...st.roster.members.values()].find((m) => !m.votes);
+    const body = waiting ? voteFor(ctx, st, waiting.user) : joinOf(st, attempt);
+    const made = body && makeRecord(ctx, st, body);
+    if (made && rosterAfter(ctx, st, made.record)) {
+      leading.membershipQueue.push(made);
+      // Others need its payload to acknowledge it.
+      sendOffers(ctx, st, ctx.ready.early, [made], null);
+      return;
+    }
+  }
+}
+
+/** Two voters are only safe to have while both answer. */
+function voteFor(ctx: StepContext, st: ChannelState, user: UserId): MembershipBody | null {
+  if (!ctx.isOnline(user)) return null;
+  return { kind: 'vote', base: st.roster.number, user };
+}
+
+function joinOf(st: ChannelState, a: JoinAttempt): MembershipBody | null {
+  if (a.request.roster !== st.roster.number) return null;
+  const { bytes: request, inviteSig, userSig } = a;
+  return { kind: 'join', base: st.roster.number, request, inviteSig, userSig };
+}
+
+/** This node asks to be admitted, again and again, naming the final point that it holds. */
+export function tickJoining(ctx: StepContext, st: ChannelState): void {
+  const { joining } = st;
+  if (!joining || st.roster.members.has(ctx.self)) return;
+  if (ctx.now >= joining.nextAt) askToJoin(ctx, contextOf(st), joining, st.log.final);
+  ctx.ready.wake(joining.nextAt);
+}
+
+/** Also used before the genesis is here: then `at` is seq 0, which the channel's id alone defines. */
+export function askToJoin(ctx: StepContext, context: Context, joining: Joining, at: Point): void {
+  joining.nextAt = ctx.now + JOIN_REPEAT_MS;
+  const request = encodeStatement({
+    tag: 'join',
+    ...context,
+    user: ctx.self,
+    name: joining.name,
+    invite: joining.invite,
+    seq: at.seq,
+    hash: at.hash,
+  });
+  const byUser = ctx.ready.signed(ctx.self, request);
+  const byInvite = ctx.ready.signed(joining.invite, request);
+  ctx.ready.late.push({
+    links: ctx.linksTo([]),
+    command: () => ({
+      name: 'CH_JOIN',
+      payload: {
+        id: context.channel,
+        from: ctx.self,
+        request,
+        invite_sig: byInvite.sig,
+        sig: byUser.sig,
+      },
+    }),
+  });
+}

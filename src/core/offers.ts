@@ -1,0 +1,227 @@
+/**
+ * Records on their way to a leader (docs/PROTOCOL.md, sections "Records" and
+ * "Offers"). An author signs its records in batches, keeps them in its outbox
+ * until they are final, and offers them in order to each new leader. Any
+ * member may offer any record that it holds, so nothing depends on its
+ * author being alive.
+ */
+
+import type { ChannelState } from './channel-state.js';
+import type { Outgoing, Payload } from './commands.js';
+import type { Send, StepContext, Submission } from './effects.js';
+import { hearsLeader } from './election.js';
+import type { UserId } from './ids.js';
+import { encodeOffer } from './layout.js';
+import { notePlaceable, onlineMembers } from './leader.js';
+import {
+  OFFER_WINDOW_RECORDS,
+  OUTBOX_BYTES_MAX,
+  OUTBOX_RECORDS_MAX,
+  POOL_KEEP_MS,
+  RECORDS_BATCH_BYTES_MAX,
+  RECORDS_PER_BATCH_MAX,
+} from './limits.js';
+import { isMessageLane } from './log.js';
+import type { Pooled } from './pool.js';
+import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
+import { contextOf, placedAt } from './replica.js';
+import { isLeaderKind, isMembership } from './roster.js';
+import { sendToMembers, sendToUser } from './sending.js';
+import { signedRecords } from './statements.js';
+
+/** Room that the outbox has; nothing may be submitted beyond it. */
+export const outboxIsFull = (st: ChannelState): boolean =>
+  st.outbox.size >= OUTBOX_RECORDS_MAX || st.outBytes >= OUTBOX_BYTES_MAX;
+
+/** Makes, signs and stores this node's records. They leave once they are durable. */
+export function submit(
+  ctx: StepContext,
+  st: ChannelState,
+  submissions: readonly Submission[],
+): ChannelRecord[] {
+  const root = st.roster.members.get(ctx.self)!.root;
+  const records: ChannelRecord[] = [];
+  for (const s of submissions) {
+    st.ownN += 1;
+    const record = encodeRecord(ctx.crypto.sha256, {
+      channel: st.id,
+      author: ctx.self,
+      boot: ctx.boot,
+      n: st.ownN,
+      prev: st.ownPrev ?? root,
+      kind: s.kind,
+      id: s.id,
+      time: s.time,
+      keyEpoch: 0,
+      body: s.body,
+    });
+    st.ownPrev = record.digest;
+    records.push(record);
+  }
+  for (let i = 0; i < records.length; i += RECORDS_PER_BATCH_MAX) {
+    keep(ctx, st, records.slice(i, i + RECORDS_PER_BATCH_MAX));
+  }
+  return records;
+}
+
+function keep(ctx: StepContext, st: ChannelState, records: readonly ChannelRecord[]): void {
+  for (const pooled of signBatch(ctx, st, records)) {
+    const count = ++st.outCount;
+    st.outbox.set(pooled.record.digest, { pooled, count, state: 'queued' });
+    st.outBytes += pooled.record.bytes.length;
+    st.pool.add(pooled, true);
+    ctx.ready.ops.push({ key: st.keys.out(count), value: () => encodeOffer(pooled) });
+  }
+  ctx.ready.sync = true;
+  // Placed, by this node too, only once it is durable.
+  ctx.ready.self.push({
+    type: 'own-records',
+    channel: st.id,
+    digests: records.map((r) => r.digest),
+  });
+}
+
+/** One signature for all of them; each proof is filled in once signed. */
+export function signBatch(
+  ctx: StepContext,
+  st: ChannelState,
+  records: readonly ChannelRecord[],
+): Pooled[] {
+  const context = contextOf(st);
+  const { root, proofs } = batchOf(ctx.crypto.sha256, records, context);
+  const signed = ctx.ready.signed(ctx.self, signedRecords(context, root, records.length));
+  const batch = { roster: context.roster, rosterHash: context.rosterHash, signed, records };
+  const pooled = records.map(
+    (record): Pooled => ({
+      record,
+      proof: new Uint8Array(0),
+      offeredAt: ctx.now,
+      kept: false,
+      batch,
+    }),
+  );
+  ctx.ready.onSigned.push(() => {
+    proofs(signed.sig).forEach((proof, i) => {
+      pooled[i]!.proof = encodeProof(proof);
+    });
+  });
+  return pooled;
+}
+
+/** Offers own records to the leader, in order, as far as the window lets them. */
+export function offerOwn(ctx: StepContext, st: ChannelState): void {
+  if (st.outbox.size === 0) return;
+  const healthy = hearsLeader(ctx, st) && onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  if (!healthy) return;
+  if (ctx.now >= st.offerAt) {
+    st.offered.clear();
+    st.offerAt = ctx.now + ctx.timing.offer_ms;
+  }
+  const batch: Pooled[] = [];
+  for (const { pooled } of st.outbox.values()) {
+    if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
+    const { digest } = pooled.record;
+    if (st.offered.has(digest) || placedAt(st, digest) !== undefined) continue;
+    st.offered.add(digest);
+    batch.push(pooled);
+  }
+  if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
+  sendOffers(ctx, st, ctx.ready.late, batch, null);
+}
+
+/** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */
+export function sendOffers(
+  ctx: StepContext,
+  st: ChannelState,
+  lane: Send[],
+  offers: readonly Pooled[],
+  to: UserId | null,
+): void {
+  for (const some of inFrames(offers)) {
+    const command = (): Outgoing => ({
+      name: 'CH_MSG',
+      payload: { id: st.id, from: ctx.self, ...(to ? { to } : {}), ...contents(some) },
+    });
+    if (to) sendToUser(ctx, lane, to, command);
+    else sendToMembers(ctx, st, lane, command);
+  }
+}
+
+type Contents = Pick<Payload<'CH_MSG'>, 'batch' | 'each'>;
+
+function contents(offers: readonly Pooled[]): Contents {
+  const records = offers.map((o) => o.record.bytes);
+  const batch = offers[0]?.batch;
+  if (batch?.records.length !== offers.length || offers.some((o) => o.batch !== batch)) {
+    return { each: { records, proofs: offers.map((o) => o.proof) } };
+  }
+  const { roster, rosterHash: roster_hash, signed } = batch;
+  return { batch: { author: signed.by, roster, roster_hash, sig: signed.sig, records } };
+}
+
+/** Cuts offers into pieces that fit one frame each. */
+export function inFrames<T extends { record: { bytes: Uint8Array } }>(offers: readonly T[]): T[][] {
+  const frames: T[][] = [];
+  let bytes = RECORDS_BATCH_BYTES_MAX;
+  for (const offer of offers) {
+    bytes += offer.record.bytes.length;
+    const last = frames.at(-1);
+    if (!last || bytes > RECORDS_BATCH_BYTES_MAX || last.length >= RECORDS_PER_BATCH_MAX) {
+      frames.push([offer]);
+      bytes = offer.record.bytes.length;
+    } else last.push(offer);
+  }
+  return frames;
+}
+
+/** Records that came from a member; the driver verified their authors' signatures. */
+export function onRecords(
+  ctx: StepContext,
+  st: ChannelState,
+  items: readonly { record: ChannelRecord; proof: () => Uint8Array }[],
+): void {
+  for (const { record, proof } of items) {
+    if (placedAt(st, record.digest) !== undefined || st.pool.get(record.digest)) continue;
+    if (!st.roster.members.has(record.author)) continue;
+    const pooled: Pooled = { record, proof: proof(), offeredAt: ctx.now, kept: false };
+    if (isMembership(record.kind)) st.leading?.membershipQueue.push(pooled);
+    if (!st.pool.add(pooled, isLeaderKind(record.kind))) continue;
+    if (st.leading) notePlaceable(st, record.digest);
+  }
+}
+
+/**
+ * Offers what this node holds of others and nobody placed: what fell out of
+ * the log at once, the rest when its author seems not to do it itself.
+ */
+export function offerOthers(ctx: StepContext, st: ChannelState): void {
+  const lead = st.leadership;
+  const due: Pooled[] = [];
+  for (const pooled of [...st.pool.values()]) {
+    const { record } = pooled;
+    if (st.outbox.has(record.digest)) continue;
+    const age = ctx.now - pooled.offeredAt;
+    if (!pooled.kept && age > POOL_KEEP_MS) {
+      st.pool.remove(record.digest);
+      continue;
+    }
+    const patience = pooled.kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
+    if (isMessageLane(record) && age >= patience && due.length < RECORDS_PER_BATCH_MAX) {
+      due.push(pooled);
+    }
+  }
+  if (due.length === 0 || !lead?.live || st.leading) return;
+  for (const pooled of due) if (pooled.kept) pooled.offeredAt = ctx.now;
+  sendOffers(ctx, st, ctx.ready.late, due, lead.epoch.leader);
+}
+
+/** Own messages that no leader has placed yet, and that one has. */
+export function ownCounts(st: ChannelState): { queued: number; sent: number } {
+  let queued = 0;
+  let sent = 0;
+  for (const { state } of st.outbox.values()) {
+    if (state === 'queued') queued += 1;
+    else if (state === 'sent') sent += 1;
+  }
+  return { queued, sent };
+}

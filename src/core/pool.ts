@@ -1,0 +1,87 @@
+/**
+ * Records that no place in the log holds yet, as this node knows them: its
+ * own outbox and what others offered (docs/PROTOCOL.md, section "Offers").
+ *
+ * Bounded: what is not placed is capped for each author by count and bytes;
+ * this node's own outbox, and what fell out of the log, are exempt.
+ */
+
+import type { Digest, Millis, UserId } from './ids.js';
+import type { Offer } from './layout.js';
+import { POOL_BYTES_PER_AUTHOR_MAX, POOL_RECORDS_PER_AUTHOR_MAX } from './limits.js';
+import type { ChannelRecord } from './record.js';
+import type { Signed } from './statements.js';
+
+export interface Pooled extends Offer {
+  /** When it came, or was last offered to a leader by this node. */
+  offeredAt: Millis;
+  /** Kept in the store: it fell out of the log, so somebody may rely on it. */
+  readonly kept: boolean;
+  /** Own records: the batch whose one signature covers this one. */
+  readonly batch?: SignedBatch;
+}
+
+/** Records of this node under one signature. */
+export interface SignedBatch {
+  readonly roster: number;
+  readonly rosterHash: Digest;
+  readonly signed: Signed;
+  readonly records: readonly ChannelRecord[];
+}
+
+export class Pool {
+  readonly #byDigest = new Map<Digest, Pooled>();
+  readonly #byPrev = new Map<Digest, Digest[]>();
+  readonly #use = new Map<UserId, { count: number; bytes: number }>();
+
+  get size(): number {
+    return this.#byDigest.size;
+  }
+
+  get(digest: Digest): Pooled | undefined {
+    return this.#byDigest.get(digest);
+  }
+
+  values(): IterableIterator<Pooled> {
+    return this.#byDigest.values();
+  }
+
+  /** False when the author's share is used up; the author will offer it again. */
+  add(pooled: Pooled, exempt: boolean): boolean {
+    const { record } = pooled;
+    if (this.#byDigest.has(record.digest)) return true;
+    const use = this.#use.get(record.author) ?? { count: 0, bytes: 0 };
+    const full =
+      use.count >= POOL_RECORDS_PER_AUTHOR_MAX ||
+      use.bytes + record.bytes.length > POOL_BYTES_PER_AUTHOR_MAX;
+    if (full && !exempt) return false;
+    use.count += 1;
+    use.bytes += record.bytes.length;
+    this.#use.set(record.author, use);
+    this.#byDigest.set(record.digest, pooled);
+    const siblings = this.#byPrev.get(record.prev);
+    if (siblings) siblings.push(record.digest);
+    else this.#byPrev.set(record.prev, [record.digest]);
+    return true;
+  }
+
+  remove(digest: Digest): Pooled | undefined {
+    const pooled = this.#byDigest.get(digest);
+    if (!pooled) return undefined;
+    const { record } = pooled;
+    this.#byDigest.delete(digest);
+    const use = this.#use.get(record.author)!;
+    use.count -= 1;
+    use.bytes -= record.bytes.length;
+    if (use.count === 0) this.#use.delete(record.author);
+    const siblings = this.#byPrev.get(record.prev)!.filter((d) => d !== digest);
+    if (siblings.length > 0) this.#byPrev.set(record.prev, siblings);
+    else this.#byPrev.delete(record.prev);
+    return pooled;
+  }
+
+  /** Records whose predecessor is `prev`. */
+  childrenOf(prev: Digest): ChannelRecord[] {
+    return (this.#byPrev.get(prev) ?? []).map((d) => this.#byDigest.get(d)!.record);
+  }
+}

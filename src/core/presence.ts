@@ -1,0 +1,154 @@
+/**
+ * Who is online, over which link (docs/PROTOCOL.md, section "Beacons").
+ *
+ * A node sends one signed beacon a period on all its links. It names its boot,
+ * a counter, and the newest counters that it heard. A user is online for this
+ * node on a link while the last beacon that came over that link names a recent
+ * beacon of this node: so a relay's word, or a replayed beacon, is never enough.
+ */
+
+import type { Millis, Ulid, UserId } from './ids.js';
+import { BEACON_HEARD_MAX, type Timing } from './limits.js';
+import type { Beacon, HeardBeacon } from './statements.js';
+
+/** Identifies one link of this node. */
+export type LinkId = number;
+
+/** Beacons provoked by a newcomer are at least this far apart. */
+const REPLY_GAP_MS = 40;
+
+interface Sighting {
+  at: Millis;
+  /** When this node sent the newest beacon of its own that the user named. */
+  namedSentAt: Millis;
+}
+
+export interface HeardResult {
+  /** The user restarted since it was last heard: its leaderships ended. */
+  readonly newBoot: boolean;
+  /** The user came online on this link with this beacon. */
+  readonly cameOnline: boolean;
+}
+
+export class Presence {
+  readonly #self: UserId;
+  readonly #boot: Ulid;
+  readonly #timing: Timing;
+  readonly #jitter: () => number;
+  #counter = 0;
+  /** Send times of this node's newest beacons, by counter. */
+  readonly #sent = new Map<number, Millis>();
+  readonly #heard = new Map<UserId, { boot: Ulid; counter: number; at: Millis }>();
+  readonly #links = new Map<LinkId, Map<UserId, Sighting>>();
+  #next: Millis = 0;
+
+  constructor(self: UserId, boot: Ulid, timing: Timing, jitter: () => number) {
+    this.#self = self;
+    this.#boot = boot;
+    this.#timing = timing;
+    this.#jitter = jitter;
+  }
+
+  get links(): IterableIterator<LinkId> {
+    return this.#links.keys();
+  }
+
+  linkUp(link: LinkId, now: Millis): void {
+    this.#links.set(link, new Map());
+    this.#next = now;
+  }
+
+  linkDown(link: LinkId): void {
+    this.#links.delete(link);
+  }
+
+  /** A relay says that a user came: worth a beacon, proof of nothing. */
+  hint(now: Millis): void {
+    this.#soon(now);
+  }
+
+  #soon(now: Millis): void {
+    const last = this.#sent.get(this.#counter) ?? -REPLY_GAP_MS;
+    this.#next = Math.min(this.#next, Math.max(now, last + REPLY_GAP_MS));
+  }
+
+  heard(link: LinkId, beacon: Beacon, now: Millis): HeardResult {
+    const none = { newBoot: false, cameOnline: false };
+    const sightings = this.#links.get(link);
+    if (!sightings || beacon.user === this.#self) return none;
+    const known = this.#heard.get(beacon.user);
+    // Boots are ULIDs of a user's own clock: a smaller one is a replay.
+    if (known && beacon.boot < known.boot) return none;
+    const newBoot = known !== undefined && beacon.boot !== known.boot;
+    if (!known || newBoot || beacon.counter > known.counter) {
+      this.#heard.set(beacon.user, { boot: beacon.boot, counter: beacon.counter, at: now });
+      if (!known || newBoot) this.#soon(now);
+    }
+    const mine = beacon.heard.find((h) => h.user === this.#self && h.boot === this.#boot);
+    const namedSentAt = mine ? this.#sent.get(mine.counter) : undefined;
+    if (namedSentAt === undefined) {
+      this.#soon(now);
+      return { newBoot, cameOnline: false };
+    }
+    const before = sightings.get(beacon.user);
+    const cameOnline = !before || !this.#isFresh(before, now);
+    if (!before || namedSentAt > before.namedSentAt) {
+      sightings.set(beacon.user, { at: now, namedSentAt });
+    }
+    if (cameOnline) this.#soon(now);
+    return { newBoot, cameOnline };
+  }
+
+  #isFresh(s: Sighting, now: Millis): boolean {
+    return now - s.namedSentAt <= this.#timing.online_ms;
+  }
+
+  onlineOn(link: LinkId, user: UserId, now: Millis): boolean {
+    const sighting = this.#links.get(link)?.get(user);
+    return sighting !== undefined && this.#isFresh(sighting, now);
+  }
+
+  isOnline(user: UserId, now: Millis): boolean {
+    for (const link of this.#links.keys()) if (this.onlineOn(link, user, now)) return true;
+    return false;
+  }
+
+  bootOf(user: UserId): Ulid | undefined {
+    return this.#heard.get(user)?.boot;
+  }
+
+  /** When the next beacon is due. */
+  get due(): Millis {
+    return this.#links.size === 0 ? Number.POSITIVE_INFINITY : this.#next;
+  }
+
+  /** The next beacon, if it is due; names only `users`. */
+  beacon(now: Millis, users: ReadonlySet<UserId>): Beacon | undefined {
+    if (now < this.due) return undefined;
+    this.#next = now + this.#timing.beacon_ms * (0.8 + 0.4 * this.#jitter());
+    this.#counter += 1;
+    this.#sent.set(this.#counter, now);
+    for (const [counter, at] of this.#sent) {
+      if (now - at <= this.#timing.online_ms) break;
+      this.#sent.delete(counter);
+    }
+    return {
+      tag: 'beacon',
+      user: this.#self,
+      boot: this.#boot,
+      counter: this.#counter,
+      heard: this.#recentlyHeard(now, users),
+    };
+  }
+
+  #recentlyHeard(now: Millis, users: ReadonlySet<UserId>): HeardBeacon[] {
+    const heard: HeardBeacon[] = [];
+    for (const [user, { boot, counter, at }] of this.#heard) {
+      if (!users.has(user)) this.#heard.delete(user);
+      else if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
+        heard.push({ user, boot, counter });
+      }
+    }
+    return heard;
+  }
+}

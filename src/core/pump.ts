@@ -1,0 +1,217 @@
+/**
+ * The pump between the core and the world (docs/ARCHITECTURE.md, "The pump"):
+ * inspects and has verified what arrives, looks up what a step needs to know,
+ * steps, and carries out the Ready in its order. One Ready is in flight; what
+ * arrives meanwhile is the next batch, so one disk sync serves it all.
+ *
+ * It is synchronous and does no I/O: the ports call back, at once or later.
+ * Production and simulator run this same code.
+ */
+
+import { decodeWhole } from './bytes.js';
+import { lookupsFor } from './catchup.js';
+import type { Command, Outgoing } from './commands.js';
+import type { Hash } from './crypto.js';
+import type { Announce, CoreEvent, Ready, Send, Serve } from './effects.js';
+import { ConclaveError } from './errors.js';
+import type { ChannelId, Digest, Millis } from './ids.js';
+import { type Inspection, inspect } from './inspect.js';
+import type { Clock, Input, Machine } from './machine.js';
+import type { LinkId } from './presence.js';
+import { rememberFact } from './replica.js';
+import { type Reader, serve, serveAnnounce } from './serve.js';
+import type { Signed } from './statements.js';
+import type { StoreOp } from './store.js';
+
+export interface PumpPorts extends Reader {
+  clock(): Clock;
+  /** One verdict for each. */
+  verify(signed: readonly Signed[], done: (valid: readonly boolean[]) => void): void;
+  /** Fills in each `sig` with the key of its `by`. */
+  sign(signed: readonly Signed[], done: () => void): void;
+  write(ops: readonly StoreOp[], sync: boolean, done: (error?: unknown) => void): void;
+  send(links: readonly LinkId[], command: Outgoing): void;
+  event(event: CoreEvent): void;
+  /** Calls `run` soon, after what is arriving now; once for several calls. */
+  soon(run: () => void): void;
+  /** Calls `run` at this time at the latest; replaces the call before. */
+  wake(at: Millis, run: () => void): void;
+  /** A command that was refused: malformed, or a signature did not verify. */
+  refused(link: LinkId, command: Command, error: ConclaveError): void;
+  /** The store failed: the node must not go on. */
+  failed(error: unknown): void;
+}
+
+/** Inputs that wait; beyond it what arrives is dropped, as a network may do. */
+const QUEUE_MAX = 8_192;
+
+export class Pump {
+  readonly machine: Machine;
+  readonly #hash: Hash;
+  readonly #ports: PumpPorts;
+  #arrived: { link: LinkId; command: Command }[] = [];
+  #inputs: Input[] = [];
+  #verifying = false;
+  #busy = false;
+  #stopped = false;
+  /** Steps taken so far. */
+  steps = 0;
+  dropped = 0;
+
+  constructor(machine: Machine, hash: Hash, ports: PumpPorts) {
+    this.machine = machine;
+    this.#hash = hash;
+    this.#ports = ports;
+  }
+
+  /** Nothing is under way and nothing waits. */
+  get idle(): boolean {
+    return !this.#busy && !this.#verifying && this.#arrived.length + this.#inputs.length === 0;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** A command arrived over a link. */
+  receive(link: LinkId, command: Command): void {
+    if (this.#arrived.length + this.#inputs.length >= QUEUE_MAX) {
+      this.dropped += 1;
+      return;
+    }
+    this.#arrived.push({ link, command });
+    this.#ports.soon(this.#run);
+  }
+
+  /** Something else happened: a link, a submission, a wish. Never dropped. */
+  input(input: Input): void {
+    this.#inputs.push(input);
+    this.#ports.soon(this.#run);
+  }
+
+  readonly #run = (): void => {
+    if (this.#stopped) return;
+    if (!this.#verifying && this.#arrived.length > 0) this.#inspectArrived();
+    if (!this.#busy && !this.#verifying) this.#lookUp();
+  };
+
+  #inspectArrived(): void {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    const context = {
+      hash: this.#hash,
+      self: this.machine.self,
+      channel: (id: ChannelId) => this.machine.channel(id),
+    };
+    const inspected: { link: LinkId; command: Command; inspection: Inspection }[] = [];
+    const checks: Signed[] = [];
+    for (const { link, command } of arrived) {
+      try {
+        const inspection = inspect(context, command);
+        if (!inspection) continue;
+        inspected.push({ link, command, inspection });
+        checks.push(...inspection.checks);
+      } catch (error) {
+        this.#ports.refused(link, command, asConclaveError(error));
+      }
+    }
+    this.#verifying = true;
+    this.#ports.verify(checks, (valid) => {
+      this.#verifying = false;
+      let at = 0;
+      for (const { link, command, inspection } of inspected) {
+        const verdicts = valid.slice(at, at + inspection.checks.length);
+        at += inspection.checks.length;
+        if (verdicts.every(Boolean)) this.#inputs.push({ type: 'message', link, inspection });
+        else this.#ports.refused(link, command, BAD_SIGNATURE);
+      }
+      this.#run();
+    });
+  }
+
+  /** Before a step: which records that came are final already, and which predecessors. */
+  #lookUp(): void {
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    this.#busy = true;
+    const wanted: { channel: ChannelId; digest: Digest }[] = [];
+    for (const input of inputs) {
+      if (input.type !== 'message' || input.inspection.what.type !== 'records') continue;
+      const st = this.machine.channel(input.inspection.channel!);
+      if (!st) continue;
+      const records = input.inspection.what.items.map((item) => item.record);
+      for (const digest of lookupsFor(st, records)) wanted.push({ channel: st.id, digest });
+    }
+    if (wanted.length === 0) return this.#step(inputs);
+    const keys = wanted.map(({ channel, digest }) =>
+      this.machine.channel(channel)!.keys.placed(digest),
+    );
+    this.#ports.getMany(keys, (values) => {
+      wanted.forEach(({ channel, digest }, i) => {
+        const value = values[i];
+        if (value)
+          rememberFact(
+            this.machine.channel(channel)!,
+            digest,
+            decodeWhole(value, (r) => r.u64()),
+          );
+      });
+      this.#step(inputs);
+    });
+  }
+
+  #step(inputs: readonly Input[]): void {
+    if (this.#stopped) return;
+    const ready = this.machine.step(this.#ports.clock(), inputs);
+    this.steps += 1;
+    if (ready.sign.length === 0) this.#carryOut(ready);
+    else this.#ports.sign(ready.sign, () => this.#carryOut(ready));
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const fill of ready.onSigned) fill();
+    this.#sendAll(ready.early);
+    if (ready.ops.length === 0) return this.#finish(ready);
+    this.#ports.write(ready.batch(), ready.sync, (error) => {
+      if (error === undefined) return this.#finish(ready);
+      this.#stopped = true;
+      this.#ports.failed(error);
+    });
+  }
+
+  #sendAll(sends: readonly Send[]): void {
+    for (const { links, command } of sends) {
+      if (links.length > 0) this.#ports.send(links, command());
+    }
+  }
+
+  #finish(ready: Ready): void {
+    if (this.#stopped) return;
+    this.#sendAll(ready.late);
+    for (const event of ready.events) this.#ports.event(event);
+    for (const s of ready.serves) this.#serve(s);
+    this.#inputs.unshift(...ready.self);
+    this.#busy = false;
+    if (this.#inputs.length + this.#arrived.length > 0) this.#ports.soon(this.#run);
+    else this.#ports.wake(ready.wakeAt, this.#run);
+  }
+
+  #serve(s: Serve | Announce): void {
+    const st = this.machine.channel(s.channel);
+    if (!st) return;
+    if (s.type === 'announce') {
+      serveAnnounce(st, s, this.#ports, (command) => this.#ports.send([s.link], command));
+    } else {
+      serve(st, this.machine.self, s, this.#ports, (command) => {
+        this.#ports.send(this.machine.context(st.id, this.#ports.clock()).linksTo([s.to]), command);
+      });
+    }
+  }
+}
+
+const BAD_SIGNATURE = new ConclaveError('bad_signature', 'a signature does not verify');
+
+export function asConclaveError(error: unknown): ConclaveError {
+  if (error instanceof ConclaveError) return error;
+  return new ConclaveError('internal', 'an unexpected error', { cause: error });
+}

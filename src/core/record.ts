@@ -1,0 +1,182 @@
+/**
+ * Records: what authors sign (docs/PROTOCOL.md, section "Records").
+ *
+ *     record = version u8 · channel 32 · author 32 · boot 16 · n u64 · prev 32
+ *            · kind text · id 16 · time u64 · keyEpoch u32 · body bytes
+ *
+ * A record's identity is its digest, SHA-256 over a tag and these bytes. The
+ * same bytes travel, are hashed, signed and stored; nothing is re-encoded.
+ * `body` is opaque to everyone but members.
+ *
+ * A proof says that the author signed the record, alone or in a batch:
+ *
+ *     proof = roster u64 · rosterHash 32 · count u16 · index u16 · path list of 32 · sig 64
+ */
+
+import { decodeWhole, type Reader, Writer } from './bytes.js';
+import type { Hash } from './crypto.js';
+import { ConclaveError } from './errors.js';
+import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
+import { hex32, unhex } from './ids.js';
+import {
+  PROTOCOL_VERSION,
+  RECORD_BODY_BYTES_MAX,
+  RECORD_KIND_CHARS_MAX,
+  RECORDS_PER_BATCH_MAX,
+} from './limits.js';
+import { merkleRoot, merkleTree } from './merkle.js';
+import { type Signed, signedRecords } from './statements.js';
+
+export interface RecordFields {
+  readonly channel: ChannelId;
+  readonly author: UserId;
+  /** Minted each time a node opens its store; all zero in records that a leader places itself. */
+  readonly boot: Ulid;
+  /** 1, 2, 3 … within the boot. */
+  readonly n: number;
+  /** Digest of the author's previous record in the same lane. */
+  readonly prev: Digest;
+  readonly kind: string;
+  /** The author's name for it; never order, never identity. */
+  readonly id: Ulid;
+  /** Author's wall clock, ms since 1970. */
+  readonly time: number;
+  /** Which channel key encrypts the body; 0 is plain. */
+  readonly keyEpoch: number;
+  readonly body: Uint8Array;
+}
+
+/** A decoded record with its identity and its exact bytes. */
+export interface ChannelRecord extends RecordFields {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+export const ZERO_BOOT = '0'.repeat(26) as Ulid;
+const KIND = /^[a-z][a-z0-9-]*$/;
+const DIGEST_TAG = new TextEncoder().encode('conclave/record');
+
+export function recordDigest(hash: Hash, bytes: Uint8Array): Digest {
+  const input = new Uint8Array(DIGEST_TAG.length + bytes.length);
+  input.set(DIGEST_TAG);
+  input.set(bytes, DIGEST_TAG.length);
+  return hex32(hash(input));
+}
+
+/** Throws `record_too_large` or `bad_record`. */
+export function encodeRecord(hash: Hash, fields: RecordFields): ChannelRecord {
+  if (fields.body.length > RECORD_BODY_BYTES_MAX) {
+    throw new ConclaveError(
+      'record_too_large',
+      `a record's body has ${fields.body.length} bytes; the limit is ${RECORD_BODY_BYTES_MAX}. Split it.`,
+    );
+  }
+  if (fields.kind.length > RECORD_KIND_CHARS_MAX || !KIND.test(fields.kind)) {
+    throw new ConclaveError('bad_record', `"${fields.kind}" is not a record kind`);
+  }
+  const bytes = new Writer(192 + fields.body.length)
+    .u8(PROTOCOL_VERSION)
+    .id(fields.channel)
+    .id(fields.author)
+    .ulid(fields.boot)
+    .u64(fields.n)
+    .id(fields.prev)
+    .text(fields.kind)
+    .ulid(fields.id)
+    .u64(fields.time)
+    .u32(fields.keyEpoch)
+    .bytes(fields.body)
+    .done();
+  return { ...fields, bytes, digest: recordDigest(hash, bytes) };
+}
+
+/** Throws `bad_encoding` or `bad_record`. */
+export function decodeRecord(hash: Hash, bytes: Uint8Array): ChannelRecord {
+  const fields = decodeWhole(bytes, (r) => {
+    if (r.u8() !== PROTOCOL_VERSION) {
+      throw new ConclaveError('bad_record', 'a record of another protocol version');
+    }
+    return {
+      channel: r.id<ChannelId>(),
+      author: r.id<UserId>(),
+      boot: r.ulid(),
+      n: r.u64(),
+      prev: r.id<Digest>(),
+      kind: r.text(RECORD_KIND_CHARS_MAX),
+      id: r.ulid(),
+      time: r.u64(),
+      keyEpoch: r.u32(),
+      body: r.bytes(RECORD_BODY_BYTES_MAX),
+    };
+  });
+  if (!KIND.test(fields.kind))
+    throw new ConclaveError('bad_record', 'a record with a malformed kind');
+  return { ...fields, bytes, digest: recordDigest(hash, bytes) };
+}
+
+/** Shows that an author signed a record, under which roster, and where in its batch it stands. */
+export interface RecordProof {
+  readonly roster: number;
+  readonly rosterHash: Digest;
+  readonly count: number;
+  readonly index: number;
+  readonly path: readonly Uint8Array[];
+  readonly sig: Uint8Array;
+}
+
+export function encodeProof(proof: RecordProof): Uint8Array {
+  const w = new Writer(160 + proof.path.length * 32);
+  w.u64(proof.roster).id(proof.rosterHash).u16(proof.count).u16(proof.index);
+  return w
+    .list(proof.path, (p) => w.raw(p))
+    .raw(proof.sig)
+    .done();
+}
+
+function readProof(r: Reader): RecordProof {
+  const proof = {
+    roster: r.u64(),
+    rosterHash: r.id<Digest>(),
+    count: r.u16(),
+    index: r.u16(),
+    path: r.list(16, () => r.raw(32)),
+    sig: r.raw(64),
+  };
+  if (proof.count < 1 || proof.count > RECORDS_PER_BATCH_MAX || proof.index >= proof.count) {
+    throw new ConclaveError('bad_encoding', "a record's proof names a place outside its batch");
+  }
+  return proof;
+}
+
+export const decodeProof = (bytes: Uint8Array): RecordProof => decodeWhole(bytes, readProof);
+
+/** The statement that the proof's signature must cover; undefined if the path does not fit. */
+export function provenStatement(
+  hash: Hash,
+  record: ChannelRecord,
+  proof: RecordProof,
+): Signed | undefined {
+  const root = merkleRoot(hash, unhex(record.digest), proof.index, proof.count, proof.path);
+  if (root === undefined) return undefined;
+  const context = { channel: record.channel, roster: proof.roster, rosterHash: proof.rosterHash };
+  return {
+    by: record.author,
+    statement: signedRecords(context, root, proof.count),
+    sig: proof.sig,
+  };
+}
+
+/** Root and proofs of a batch that its author is about to sign; `sig` is filled in by the signer. */
+export function batchOf(
+  hash: Hash,
+  records: readonly ChannelRecord[],
+  context: { readonly roster: number; readonly rosterHash: Digest },
+): { root: Uint8Array; proofs: (sig: Uint8Array) => RecordProof[] } {
+  const { root, paths } = merkleTree(
+    hash,
+    records.map((r) => unhex(r.digest)),
+  );
+  const proofs = (sig: Uint8Array): RecordProof[] =>
+    paths.map((path, index) => ({ ...context, count: records.length, index, path, sig }));
+  return { root, proofs };
+}

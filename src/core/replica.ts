@@ -1,0 +1,277 @@
+/**
+ * Changes of the log that leaders and followers share: append, replace the
+ * tail, make a prefix final (docs/PROTOCOL.md, sections "Log", "Final").
+ * Every change of memory here has its store operation beside it.
+ */
+
+import { Writer } from './bytes.js';
+import { type Certificate, certifiedPoint, encodeCertificate, encodeStep } from './certificate.js';
+import type { Header } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import { invariant } from './errors.js';
+import type { Digest, EpochId, UserId } from './ids.js';
+import { type Entry, encodeEntry, encodeFinal, encodeOffer } from './layout.js';
+import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
+import { isMessageLane } from './log.js';
+import { majorityOf, majorityPosition } from './quorum.js';
+import type { ChannelRecord } from './record.js';
+import { applyMembership, isMembership, type Roster } from './roster.js';
+import type { Context } from './statements.js';
+
+/** What this node's statements in the channel start with. */
+export const contextOf = (st: ChannelState): Context => ({
+  channel: st.id,
+  roster: st.roster.number,
+  rosterHash: st.roster.hash,
+});
+
+/** Seq of a record that is known to be placed in the log; undefined when it is not, or not known. */
+export function placedAt(st: ChannelState, digest: Digest): number | undefined {
+  return st.log.seqInTail(digest) ?? st.facts.get(digest);
+}
+
+/** True when the record's predecessor is in the log, so that it may follow. */
+export function prevIsPlaced(st: ChannelState, record: ChannelRecord): boolean {
+  return (
+    record.prev === st.roster.members.get(record.author)?.root ||
+    record.prev === st.log.tipOf(record.author) ||
+    placedAt(st, record.prev) !== undefined
+  );
+}
+
+/** The roster after a membership record, or undefined when it is not valid now. */
+export function rosterAfter(
+  ctx: StepContext,
+  st: ChannelState,
+  record: ChannelRecord,
+): Roster | undefined {
+  try {
+    return applyMembership(ctx.crypto.sha256, st.roster, record);
+  } catch {
+    return undefined;
+  }
+}
+
+export function appendEntry(
+  ctx: StepContext,
+  st: ChannelState,
+  record: ChannelRecord,
+  proof: () => Uint8Array,
+  at: { epoch: EpochId; term: number; roster: number },
+): Entry {
+  const entry = st.log.append(record, new Uint8Array(0), at);
+  persistEntry(ctx, st, entry, proof);
+  return entry;
+}
+
+function persistEntry(
+  ctx: StepContext,
+  st: ChannelState,
+  entry: Entry,
+  proof: () => Uint8Array,
+): void {
+  const pooled = st.pool.remove(entry.record.digest);
+  ctx.ready.ops.push({
+    key: st.keys.log(entry.seq),
+    value: () => {
+      (entry as { proof: Uint8Array }).proof = proof();
+      return encodeEntry(entry);
+    },
+  });
+  if (pooled?.kept) ctx.ready.del(st.keys.pool(entry.record.digest));
+  ctx.ready.sync = true;
+  st.offered.delete(entry.record.digest);
+  const own = st.outbox.get(entry.record.digest);
+  if (own && own.state === 'queued') {
+    own.state = 'sent';
+    ctx.ready.events.push({
+      type: 'progress',
+      channel: st.id,
+      digest: entry.record.digest,
+      state: 'sent',
+      seq: null,
+    });
+  }
+}
+
+/** Drops the tail behind `seq`. Messages go back to the pool; nothing that somebody wrote is lost. */
+export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): void {
+  for (const { seq: at, record, proof } of st.log.truncate(seq)) {
+    ctx.ready.del(st.keys.log(at));
+    ctx.ready.sync = true;
+    if (!isMessageLane(record)) continue;
+    const own = st.outbox.get(record.digest);
+    if (own) {
+      st.pool.add(own.pooled, true);
+      if (own.state === 'sent') own.state = 'queued';
+      continue;
+    }
+    const pooled = { record, proof, offeredAt: ctx.now, kept: true };
+    st.pool.add(pooled, true);
+    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));
+  }
+}
+
+/**
+ * The certificate that these acknowledgements of one leadership amount to, or
+ * undefined when they certify nothing new.
+ *
+ * @param among  the members that are counted: all voters for `final`, the electorate for `committed`
+ * @param beyond only a seq above this is new
+ */
+export function certificateFrom(
+  st: ChannelState,
+  kind: Certificate['kind'],
+  leadership: { id: EpochId; term: number },
+  acks: ReadonlyMap<UserId, { seq: number; sig: Uint8Array }>,
+  among: readonly UserId[],
+  beyond: number,
+): Certificate | undefined {
+  const tip = st.log.tip.seq;
+  const positions = among.map((user) => Math.min(acks.get(user)?.seq ?? 0, tip));
+  const seq = majorityPosition(positions);
+  if (seq <= Math.max(beyond, st.log.final.seq)) return undefined;
+  const entry = st.log.entryAt(seq);
+  // Raft, figure 8: only an entry of this leadership is certified by counting.
+  if (entry?.header.epoch !== leadership.id) return undefined;
+  const chosen = among
+    .flatMap((user) => {
+      const ack = acks.get(user);
+      return ack && ack.seq >= seq && ack.seq <= tip ? [{ user, ...ack }] : [];
+    })
+    .sort((a, b) => a.seq - b.seq || (a.user < b.user ? -1 : 1))
+    .slice(0, majorityOf(among.length));
+  const links: Header[] = [];
+  for (let at = seq + 1; at <= chosen.at(-1)!.seq; at++) links.push(st.log.entryAt(at)!.header);
+  return {
+    kind,
+    ...contextOf(st),
+    epoch: leadership.id,
+    term: leadership.term,
+    seq,
+    prevHash: st.log.hashAt(seq - 1)!,
+    head: entry.header,
+    links,
+    acks: chosen,
+  };
+}
+
+/**
+ * Makes everything up to the certified seq final. The certificate was checked
+ * against the roster and its signatures were verified; the tail holds the
+ * certified entry. Returns true when the roster changed with it.
+ */
+export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate): boolean {
+  const bytes = encodeCertificate(cert);
+  const point = certifiedPoint(ctx.crypto.sha256, cert);
+  invariant(st.log.hashAt(cert.seq) === point.hash, 'only the certified prefix becomes final');
+  const prevOfFirst = st.log.final.hash;
+  const entries = st.log.finalise(cert.seq);
+  const tips = new Map<UserId, Digest>();
+  let membership: Entry | undefined;
+  for (const entry of entries) {
+    const { record, seq } = entry;
+    st.kept.bytesSince += record.bytes.length;
+    ctx.ready.put(st.keys.placed(record.digest), new Writer(8).u64(seq).done());
+    rememberFact(st, record.digest, seq);
+    if (isMembership(record.kind)) membership = entry;
+    else if (isMessageLane(record)) tips.set(record.author, record.digest);
+    ownIsFinal(ctx, st, record.digest, seq);
+  }
+  for (const [user, digest] of tips) {
+    ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
+  }
+  st.cert = bytes;
+  const due =
+    cert.seq - st.kept.seq >= CHECKPOINT_ENTRIES || st.kept.bytesSince >= CHECKPOINT_BYTES;
+  if (due || membership) {
+    ctx.ready.put(st.keys.cert(cert.seq), bytes);
+    st.kept = { seq: cert.seq, bytesSince: 0 };
+  }
+  ctx.ready.put(
+    st.keys.final,
+    encodeFinal({
+      ...st.log.final,
+      keptSeq: st.kept.seq,
+      bytesSince: st.kept.bytesSince,
+      cert: bytes,
+    }),
+  );
+  ctx.ready.sync = true;
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+  if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
+  return membership !== undefined;
+}
+
+const FACTS_MAX = 8_192;
+
+/** Notes that a record is final, for records that name it as their predecessor. */
+export function rememberFact(st: ChannelState, digest: Digest, seq: number): void {
+  st.facts.delete(digest);
+  st.facts.set(digest, seq);
+  if (st.facts.size > FACTS_MAX) {
+    const oldest = st.facts.keys().next().value!;
+    st.facts.delete(oldest);
+  }
+}
+
+function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: number): void {
+  const own = st.outbox.get(digest);
+  if (!own) return;
+  st.outbox.delete(digest);
+  st.outBytes -= own.pooled.record.bytes.length;
+  ctx.ready.del(st.keys.out(own.count));
+  ctx.ready.events.push({ type: 'progress', channel: st.id, digest, state: 'final', seq });
+}
+
+function changeRoster(
+  ctx: StepContext,
+  st: ChannelState,
+  entry: Entry,
+  finalised: readonly Entry[],
+  prevOfFirst: Digest,
+  cert: Uint8Array,
+): void {
+  const next = applyMembership(ctx.crypto.sha256, st.roster, entry.record);
+  const from = finalised.indexOf(entry);
+  const step = {
+    seq: entry.seq,
+    prevHash: finalised[from - 1]?.hash ?? prevOfFirst,
+    headers: finalised.slice(from, -1).map((e) => e.header),
+    record: entry.record.bytes,
+    proof: () => entry.proof,
+    cert,
+  };
+  ctx.ready.ops.push({
+    key: st.keys.step(next.number),
+    value: () => encodeStep({ ...step, proof: step.proof() }),
+  });
+  const wasMember = st.roster.members.has(ctx.self);
+  const wasLeading = st.leading !== null;
+  st.roster = next;
+  st.rosterHashes[next.number] = next.hash;
+  for (const wish of st.wishes) {
+    if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
+  }
+  endLeadership(ctx, st, wasLeading ? 0 : ctx.timing.election_min_ms);
+  ctx.ready.events.push({ type: 'roster', channel: st.id });
+  if (!wasMember && next.members.has(ctx.self)) {
+    ctx.ready.events.push({ type: 'joined', channel: st.id });
+  }
+}
+
+/** Forgets the leadership that was followed or held; stands for election after `patience_ms` or more. */
+export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: number): void {
+  st.leadership = null;
+  st.leading = null;
+  st.election = null;
+  st.limbo = null;
+  st.pull = null;
+  st.challenge = null;
+  st.heardAcks.clear();
+  st.offered.clear();
+  st.electionAt = ctx.now + patience_ms * (1 + ctx.random());
+  ctx.ready.wake(st.electionAt);
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+}

@@ -1,0 +1,306 @@
+/**
+ * The roster: who is a member, who votes, which invitations are open, which
+ * relays the channel uses (docs/PROTOCOL.md, section "Roster"). A pure fold
+ * over membership records: `applyMembership(roster, record)` gives the next
+ * roster or says why the record is not valid on this one.
+ *
+ *     roster hash(0) = H("conclave/roster" · channel)
+ *     roster hash(k) = H("conclave/roster" · hash(k-1) · k u64 · digest of the membership record)
+ *
+ * Bodies of membership records start with the roster number that they change
+ * (`base` u64) and are valid on that one alone. Fields after it, by kind:
+ *
+ *     invite   key 32 · uses u16 · expires u64 (0: never)
+ *     revoke   key 32
+ *     join     request bytes · inviteSig 64 · userSig 64
+ *     vote     user 32
+ *     relays   list of text
+ */
+
+import { decodeWhole, Writer } from './bytes.js';
+import type { Hash } from './crypto.js';
+import { ConclaveError } from './errors.js';
+import type { Genesis } from './genesis.js';
+import type { ChannelId, Digest, UserId } from './ids.js';
+import { hex32 } from './ids.js';
+import {
+  INVITE_USES_MAX,
+  MEMBERS_PER_CHANNEL_MAX,
+  OPEN_INVITES_MAX,
+  RELAY_URL_BYTES_MAX,
+  RELAYS_PER_CHANNEL_MAX,
+} from './limits.js';
+import type { ChannelRecord } from './record.js';
+import { decodeAs, type JoinRequest, type Signed } from './statements.js';
+
+export type Role = 'founder' | 'admin' | 'member';
+
+export interface Member {
+  readonly user: UserId;
+  readonly name: string;
+  readonly role: Role;
+  /** False only for the second member until the third joins. */
+  readonly votes: boolean;
+  /** Roster number from which on this is a member. */
+  readonly since: number;
+  /** `prev` of this member's first message: its join, or the channel id for the founder. */
+  readonly root: Digest;
+}
+
+export interface OpenInvite {
+  /** Ed25519 public key of the invitation's secret. */
+  readonly key: UserId;
+  readonly author: UserId;
+  readonly usesLeft: number;
+  /** ms since 1970; 0: never. */
+  readonly expires: number;
+}
+
+export interface Roster {
+  readonly channel: ChannelId;
+  readonly number: number;
+  readonly hash: Digest;
+  readonly members: ReadonlyMap<UserId, Member>;
+  readonly invites: ReadonlyMap<UserId, OpenInvite>;
+  readonly relays: readonly string[];
+  /** Last final membership record of each author: `prev` of its next one. */
+  readonly lastMembership: ReadonlyMap<UserId, Digest>;
+}
+
+export const MEMBERSHIP_KINDS = ['invite', 'revoke', 'join', 'vote', 'relays'] as const;
+export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
+
+export const isMembership = (kind: string): kind is MembershipKind =>
+  (MEMBERSHIP_KINDS as readonly string[]).includes(kind);
+
+/** Kinds that a leader places itself; they count in seq and hash and are never shown as messages. */
+export const isLeaderKind = (kind: string): boolean => kind === 'epoch' || kind === 'merge';
+
+export type MembershipBody =
+  | { kind: 'invite'; base: number; key: UserId; uses: number; expires: number }
+  | { kind: 'revoke'; base: number; key: UserId }
+  | { kind: 'join'; base: number; request: Uint8Array; inviteSig: Uint8Array; userSig: Uint8Array }
+  | { kind: 'vote'; base: number; user: UserId }
+  | { kind: 'relays'; base: number; relays: readonly string[] };
+
+export function encodeMembership(body: MembershipBody): Uint8Array {
+  const w = new Writer(256).u64(body.base);
+  switch (body.kind) {
+    case 'invite':
+      return w.id(body.key).u16(body.uses).u64(body.expires).done();
+    case 'revoke':
+      return w.id(body.key).done();
+    case 'join':
+      return w.bytes(body.request).raw(body.inviteSig).raw(body.userSig).done();
+    case 'vote':
+      return w.id(body.user).done();
+    case 'relays':
+      return w.list(body.relays, (url) => w.text(url)).done();
+  }
+}
+
+const JOIN_REQUEST_BYTES_MAX = 1_024;
+
+/** Throws `bad_encoding`. */
+export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): MembershipBody {
+  return decodeWhole(bytes, (r): MembershipBody => {
+    const base = r.u64();
+    switch (kind) {
+      case 'invite':
+        return { kind, base, key: r.id<UserId>(), uses: r.u16(), expires: r.u64() };
+      case 'revoke':
+        return { kind, base, key: r.id<UserId>() };
+      case 'join':
+        return {
+          kind,
+          base,
+          request: r.bytes(JOIN_REQUEST_BYTES_MAX),
+          inviteSig: r.raw(64),
+          userSig: r.raw(64),
+        };
+      case 'vote':
+        return { kind, base, user: r.id<UserId>() };
+      case 'relays':
+        return {
+          kind,
+          base,
+          relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
+        };
+    }
+  });
+}
+
+/** The two signatures inside a join: the invitation's secret and the joiner's own key, over one request. */
+export function joinSignatures(body: MembershipBody & { kind: 'join' }): {
+  request: JoinRequest;
+  signed: Signed[];
+} {
+  const request = decodeAs('join', body.request);
+  return {
+    request,
+    signed: [
+      { by: request.invite, statement: body.request, sig: body.inviteSig },
+      { by: request.user, statement: body.request, sig: body.userSig },
+    ],
+  };
+}
+
+/** Hash of roster 0, which the channel's id alone defines. */
+export const rosterStart = (hash: Hash, channel: ChannelId): Digest =>
+  hex32(hash(new Writer(64).text('conclave/roster').id(channel).done()));
+
+export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis): Roster {
+  const root = channel as string as Digest;
+  const founder: Member = {
+    user: genesis.founder,
+    name: genesis.founderName,
+    role: 'founder',
+    votes: true,
+    since: 0,
+    root,
+  };
+  return {
+    channel,
+    number: 0,
+    hash: rosterStart(hash, channel),
+    members: new Map([[founder.user, founder]]),
+    invites: new Map(),
+    relays: genesis.relays,
+    lastMembership: new Map(),
+  };
+}
+
+export const voters = (roster: Roster): UserId[] =>
+  [...roster.members.values()]
+    .filter((m) => m.votes)
+    .map((m) => m.user)
+    .sort();
+
+const mayManage = (member: Member): boolean => member.role !== 'member';
+
+/** What the next membership record of `author` must name as `prev`. */
+export function membershipPrev(roster: Roster, author: UserId): Digest | undefined {
+  return roster.lastMembership.get(author) ?? roster.members.get(author)?.root;
+}
+
+function refuse(why: string): never {
+  throw new ConclaveError('bad_membership', why);
+}
+
+/**
+ * The roster after `record`, whose signatures were verified. Throws
+ * `bad_membership` when the record is not valid on this roster.
+ */
+export function applyMembership(hash: Hash, roster: Roster, record: ChannelRecord): Roster {
+  if (!isMembership(record.kind)) refuse(`a record of kind ${record.kind} changes no membership`);
+  const author = roster.members.get(record.author);
+  if (!author) refuse('its author is not a member');
+  if (record.prev !== membershipPrev(roster, record.author)) {
+    refuse("its prev is not its author's last final membership record");
+  }
+  const body = decodeMembership(record.kind, record.body);
+  if (body.base !== roster.number) {
+    refuse(`it changes roster ${body.base}, the roster in force is ${roster.number}`);
+  }
+  const number = roster.number + 1;
+  const w = new Writer(160).text('conclave/roster').id(roster.hash).u64(number).id(record.digest);
+  const next = {
+    ...roster,
+    ...changed(roster, author, record, body),
+    number,
+    hash: hex32<Digest>(hash(w.done())),
+  };
+  return {
+    ...next,
+    lastMembership: new Map(roster.lastMembership).set(record.author, record.digest),
+  };
+}
+
+type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays'>>;
+
+function changed(
+  roster: Roster,
+  author: Member,
+  record: ChannelRecord,
+  body: MembershipBody,
+): Change {
+  switch (body.kind) {
+    case 'invite':
+      return invited(roster, author, body);
+    case 'revoke':
+      return revoked(roster, author, body.key);
+    case 'join':
+      return joined(roster, record, body);
+    case 'vote':
+      return granted(roster, body.user);
+    case 'relays':
+      if (!mayManage(author)) refuse('only the founder or an admin changes the relays');
+      if (body.relays.length === 0) refuse('a channel needs at least one relay');
+      return { relays: body.relays };
+  }
+}
+
+function invited(
+  roster: Roster,
+  author: Member,
+  body: MembershipBody & { kind: 'invite' },
+): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin invites');
+  if (roster.invites.has(body.key) || roster.members.has(body.key)) refuse('its key is in use');
+  if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
+  if (roster.invites.size >= OPEN_INVITES_MAX)
+    refuse(`${OPEN_INVITES_MAX} invitations are open already`);
+  const invite = { key: body.key, author: author.user, usesLeft: body.uses, expires: body.expires };
+  return { invites: new Map(roster.invites).set(body.key, invite) };
+}
+
+function revoked(roster: Roster, author: Member, key: UserId): Change {
+  const invite = roster.invites.get(key);
+  if (!invite) refuse('there is no such open invitation');
+  if (invite.author !== author.user && !mayManage(author))
+    refuse("it is another member's invitation");
+  const invites = new Map(roster.invites);
+  invites.delete(key);
+  return { invites };
+}
+
+function joined(
+  roster: Roster,
+  record: ChannelRecord,
+  body: MembershipBody & { kind: 'join' },
+): Change {
+  const { request } = joinSignatures(body);
+  checkJoinRequest(roster, request, record.time);
+  const invite = roster.invites.get(request.invite)!;
+  const invites = new Map(roster.invites);
+  if (invite.usesLeft > 1) invites.set(invite.key, { ...invite, usesLeft: invite.usesLeft - 1 });
+  else invites.delete(invite.key);
+  if (voters(roster).length < roster.members.size) refuse('the second member has no vote yet');
+  const member: Member = {
+    user: request.user,
+    name: request.name,
+    role: 'member',
+    votes: roster.members.size > 1,
+    since: roster.number + 1,
+    root: record.digest,
+  };
+  return { members: new Map(roster.members).set(member.user, member), invites };
+}
+
+/** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
+export function checkJoinRequest(roster: Roster, request: JoinRequest, time: number): void {
+  if (request.channel !== roster.channel) refuse('the request is for another channel');
+  if (roster.members.has(request.user)) refuse('the user is a member already');
+  if (roster.members.size >= MEMBERS_PER_CHANNEL_MAX) {
+    refuse(`the channel has ${MEMBERS_PER_CHANNEL_MAX} members, its limit`);
+  }
+  const invite = roster.invites.get(request.invite);
+  if (!invite) refuse('the invitation is not open: it was used up, revoked, or never final');
+  if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
+}
+
+function granted(roster: Roster, user: UserId): Change {
+  const member = roster.members.get(user);
+  if (!member || member.votes) refuse('there is no such member without a vote');
+  return { members: new Map(roster.members).set(user, { ...member, votes: true }) };
+}

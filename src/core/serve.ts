@@ -1,0 +1,225 @@
+/**
+ * Answers that need the store (docs/PROTOCOL.md, section "Catching up"): pages
+ * of final entries for a member that is behind, single records, and a
+ * channel's roster chain for a relay. Runs beside the core, on what is durable
+ * already; the callback style lets one code run on a disk and in a simulator.
+ */
+
+import { decodeWhole } from './bytes.js';
+import { decodeCertificate, encodeHeaders } from './certificate.js';
+import type { Point } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Outgoing } from './commands.js';
+import type { Announce, Serve } from './effects.js';
+import type { Digest, UserId } from './ids.js';
+import { after, decodeFinal, decodeRawEntry, type RawEntry } from './layout.js';
+import {
+  PAGE_BYTES_MAX,
+  PAGE_ENTRIES_MAX,
+  RECORDS_BATCH_BYTES_MAX,
+  RECORDS_PER_BATCH_MAX,
+} from './limits.js';
+
+export interface Reader {
+  getMany(
+    keys: readonly string[],
+    done: (values: readonly (Uint8Array | undefined)[]) => void,
+  ): void;
+  range(
+    options: { gte: string; lt: string; limit: number },
+    done: (pairs: readonly (readonly [string, Uint8Array])[]) => void,
+  ): void;
+}
+
+type Reply = (command: Outgoing) => void;
+
+export function serve(
+  st: ChannelState,
+  self: UserId,
+  s: Serve,
+  reader: Reader,
+  reply: Reply,
+): void {
+  if (s.want.length > 0) serveRecords(st, self, s, reader, reply);
+  if (s.anchor.length > 0) {
+    findAnchor(st, s.anchor, reader, (base) => {
+      if (base) servePage(st, self, s, base, reader, reply);
+    });
+  }
+}
+
+/** Records by digest: from the tail, the pool, or the log. */
+function serveRecords(
+  st: ChannelState,
+  self: UserId,
+  s: Serve,
+  reader: Reader,
+  reply: Reply,
+): void {
+  const here: { bytes: Uint8Array; proof: Uint8Array }[] = [];
+  const elsewhere: Digest[] = [];
+  for (const digest of s.want) {
+    const seq = st.log.seqInTail(digest);
+    const found = seq !== undefined ? st.log.entryAt(seq) : st.pool.get(digest);
+    if (found && found.proof.length > 0)
+      here.push({ bytes: found.record.bytes, proof: found.proof });
+    else elsewhere.push(digest);
+  }
+  const send = (records: readonly { bytes: Uint8Array; proof: Uint8Array }[]): void => {
+    let some: typeof here = [];
+    let bytes = 0;
+    const flush = (): void => {
+      if (some.length === 0) return;
+      const each = { records: some.map((r) => r.bytes), proofs: some.map((r) => r.proof) };
+      reply({ name: 'CH_MSG', payload: { id: st.id, from: self, to: s.to, each } });
+      some = [];
+      bytes = 0;
+    };
+    for (const record of records) {
+      some.push(record);
+      bytes += record.bytes.length;
+      if (bytes >= RECORDS_BATCH_BYTES_MAX || some.length >= RECORDS_PER_BATCH_MAX) flush();
+    }
+    flush();
+  };
+  send(here);
+  if (elsewhere.length === 0) return;
+  reader.getMany(elsewhere.map(st.keys.placed), (seqs) => {
+    const keys = seqs.flatMap((v) => (v ? [st.keys.log(decodeWhole(v, (r) => r.u64()))] : []));
+    if (keys.length === 0) return;
+    reader.getMany(keys, (values) => {
+      send(
+        values.flatMap((v) => {
+          if (!v) return [];
+          const raw = decodeRawEntry(v);
+          return [{ bytes: raw.record, proof: raw.proof }];
+        }),
+      );
+    });
+  });
+}
+
+/** The furthest of the asker's positions that is final here and has the same hash. */
+function findAnchor(
+  st: ChannelState,
+  anchor: readonly Point[],
+  reader: Reader,
+  done: (base: Point | undefined) => void,
+): void {
+  const genesis = anchor.find((p) => p.seq === 0);
+  const final = anchor.filter((p) => p.seq > 0 && p.seq <= st.log.final.seq);
+  if (final.length === 0) return done(genesis);
+  reader.getMany(
+    final.map((p) => st.keys.log(p.seq)),
+    (values) => {
+      const base = final.find((p, i) => {
+        const value = values[i];
+        return value !== undefined && decodeRawEntry(value).hash === p.hash;
+      });
+      done(base ?? genesis);
+    },
+  );
+}
+
+/** One page: from `base` to the furthest certificate that fits and belongs to one roster. */
+function servePage(
+  st: ChannelState,
+  self: UserId,
+  s: Serve,
+  base: Point,
+  reader: Reader,
+  reply: Reply,
+): void {
+  const { keys } = st;
+  reader.range(
+    { gte: keys.cert(base.seq + 1), lt: after(keys.certs), limit: CERTS_LOOKED_AT },
+    (certs) => {
+      reader.getMany([keys.final], ([final]) => {
+        if (!final) return;
+        const all = certs.map(([, value]) => value);
+        const newest = decodeFinal(final);
+        if (all.length < CERTS_LOOKED_AT && newest.seq > base.seq) all.push(newest.cert);
+        if (all.length === 0) return;
+        readPage(st, base, all, reader, (entries, cert) => {
+          reply({
+            name: 'CH_APPEND',
+            payload: {
+              id: st.id,
+              from: self,
+              to: s.to,
+              anchor: base,
+              headers: encodeHeaders(entries.map((e) => e.header)),
+              records: entries.map((e) => e.record),
+              proofs: entries.map((e) => e.proof),
+              cert,
+              final: newest.seq,
+              ...(s.withGenesis ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } } : {}),
+            },
+          });
+        });
+      });
+    },
+  );
+}
+
+const CERTS_LOOKED_AT = 8;
+
+function readPage(
+  st: ChannelState,
+  base: Point,
+  certs: readonly Uint8Array[],
+  reader: Reader,
+  done: (entries: readonly RawEntry[], cert: Uint8Array) => void,
+): void {
+  const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
+  const roster = ends[0]!.cert.roster;
+  const usable = ends.filter(
+    ({ cert }, i) => cert.roster === roster && (i === 0 || cert.seq - base.seq <= PAGE_ENTRIES_MAX),
+  );
+  const limit = usable.at(-1)!.cert.seq - base.seq;
+  const { keys } = st;
+  reader.range({ gte: keys.log(base.seq + 1), lt: after(keys.logs), limit }, (pairs) => {
+    const entries = pairs.map(([, value]) => decodeRawEntry(value));
+    let end = usable[0]!;
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entry.record.length + entry.proof.length + 80;
+      const here = usable.find(({ cert }) => cert.seq === entry.seq);
+      if (here && (bytes <= PAGE_BYTES_MAX || here === usable[0])) end = here;
+    }
+    const count = end.cert.seq - base.seq;
+    if (entries.length >= count) done(entries.slice(0, count), end.bytes);
+  });
+}
+
+const STEPS_PER_FRAME = 16;
+
+/** Tells a relay the channel's members: the genesis, and the steps from roster `first` on. */
+export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, reply: Reply): void {
+  const { keys } = st;
+  const frame = (first: number, steps: readonly Uint8Array[]): Outgoing => ({
+    name: 'CH_ROSTER',
+    payload: {
+      id: st.id,
+      genesis: st.stored.bytes,
+      genesis_sig: st.stored.sig,
+      number: st.roster.number,
+      first,
+      steps: [...steps],
+      name: new Uint8Array(0),
+    },
+  });
+  const next = (first: number): void => {
+    const limit = STEPS_PER_FRAME;
+    reader.range({ gte: keys.step(first), lt: after(keys.steps), limit }, (pairs) => {
+      reply(
+        frame(
+          first,
+          pairs.map(([, value]) => value),
+        ),
+      );
+      if (pairs.length === limit) next(first + limit);
+    });
+  };
+  next(a.first);
+}

@@ -1,0 +1,315 @@
+/**
+ * Signed statements (docs/PROTOCOL.md, section "Signed statements"). What is
+ * signed is the statement's bytes, exactly as they travel:
+ *
+ *     statement = tag text · version u8 · context · fields
+ *     context   = channel 32 · roster u64 · rosterHash 32      (all but beacons)
+ *
+ * so that no statement means anything in another kind, version, channel or
+ * roster. Integers are big-endian, see bytes.ts. Fields by tag:
+ *
+ *     beacon    user 32 · boot 16 · counter u64 · heard list of (user 32 · boot 16 · counter u64)
+ *     records   root 32 · count u16
+ *     prevote   kind u8 · candidate 32 · round 16 · term u64 · lastTerm u64 · lastSeq u64
+ *     grant     the same fields, signed by the voter
+ *     lead      kind u8 · candidate 32 · round 16 · term u64 · lastTerm u64 · lastSeq u64 · electorate digest 32
+ *     ballot    kind u8 · candidate 32 · term u64 · electorate digest 32
+ *     beat      epoch 32 · term u64 · beat u64 · echo 16
+ *     propose   epoch 32 · term u64 · beat u64 · baseSeq u64 · baseHash 32 · tipSeq u64 · tipHash 32 · finalSeq u64 · quiet u8
+ *     ack       epoch 32 · term u64 · seq u64 · hash 32
+ *     join      user 32 · name text · invite 32 · seq u64 · hash 32
+ */
+
+import { decodeWhole, type Reader, Writer } from './bytes.js';
+import { ConclaveError } from './errors.js';
+import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
+import { BEACON_HEARD_MAX, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
+
+/** A statement with who signed it. `sig` is empty until the driver has signed. */
+export interface Signed {
+  readonly by: UserId;
+  readonly statement: Uint8Array;
+  sig: Uint8Array;
+}
+
+/** What every statement but a beacon starts with. */
+export interface Context {
+  readonly channel: ChannelId;
+  readonly roster: number;
+  readonly rosterHash: Digest;
+}
+
+export type EpochKind = 'roster' | 'online';
+
+interface Candidacy {
+  readonly kind: EpochKind;
+  readonly candidate: UserId;
+  /** Fresh for each attempt. */
+  readonly round: Ulid;
+  readonly term: number;
+  readonly lastTerm: number;
+  readonly lastSeq: number;
+}
+
+export interface HeardBeacon {
+  readonly user: UserId;
+  readonly boot: Ulid;
+  readonly counter: number;
+}
+
+export interface Beacon extends HeardBeacon {
+  readonly tag: 'beacon';
+  readonly heard: readonly HeardBeacon[];
+}
+
+export interface Prevote extends Context, Candidacy {
+  readonly tag: 'prevote';
+}
+export interface Grant extends Context, Candidacy {
+  readonly tag: 'grant';
+}
+export interface Lead extends Context, Candidacy {
+  readonly tag: 'lead';
+  readonly electorate: Digest;
+}
+export interface Ballot extends Context {
+  readonly tag: 'ballot';
+  readonly kind: EpochKind;
+  readonly candidate: UserId;
+  readonly term: number;
+  readonly electorate: Digest;
+}
+export interface Beat extends Context {
+  readonly tag: 'beat';
+  readonly epoch: EpochId;
+  readonly term: number;
+  readonly beat: number;
+  /** The asker's challenge; zero when nobody asked. */
+  readonly echo: Ulid;
+}
+export interface Propose extends Context {
+  readonly tag: 'propose';
+  readonly epoch: EpochId;
+  readonly term: number;
+  readonly beat: number;
+  readonly baseSeq: number;
+  readonly baseHash: Digest;
+  readonly tipSeq: number;
+  readonly tipHash: Digest;
+  /** The leader's final point. */
+  readonly finalSeq: number;
+  /** The leader falls quiet after this; its beacon speaks for it. */
+  readonly quiet: boolean;
+}
+export interface Ack extends Context {
+  readonly tag: 'ack';
+  /** The leadership under which this is said. */
+  readonly epoch: EpochId;
+  readonly term: number;
+  readonly seq: number;
+  readonly hash: Digest;
+}
+export interface JoinRequest extends Context {
+  readonly tag: 'join';
+  readonly user: UserId;
+  readonly name: string;
+  /** Public key that belongs to the invitation's secret. */
+  readonly invite: UserId;
+  /** The final point that the joiner holds. */
+  readonly seq: number;
+  readonly hash: Digest;
+}
+
+export type Statement =
+  | Beacon
+  | Prevote
+  | Grant
+  | Lead
+  | Ballot
+  | Beat
+  | Propose
+  | Ack
+  | JoinRequest;
+
+const KINDS: readonly EpochKind[] = ['roster', 'online'];
+
+function begin(tag: string, context?: Context): Writer {
+  const w = new Writer(256).text(`conclave/${tag}`).u8(PROTOCOL_VERSION);
+  if (context) w.id(context.channel).u64(context.roster).id(context.rosterHash);
+  return w;
+}
+
+function candidacy(w: Writer, c: Candidacy): Writer {
+  return w
+    .u8(KINDS.indexOf(c.kind))
+    .id(c.candidate)
+    .ulid(c.round)
+    .u64(c.term)
+    .u64(c.lastTerm)
+    .u64(c.lastSeq);
+}
+
+/** The statement by which an author signs a batch of records. */
+export function signedRecords(context: Context, root: Uint8Array, count: number): Uint8Array {
+  return begin('records', context).raw(root).u16(count).done();
+}
+
+export function encodeStatement(s: Statement): Uint8Array {
+  switch (s.tag) {
+    case 'beacon': {
+      const w = begin(s.tag).id(s.user).ulid(s.boot).u64(s.counter);
+      return w.list(s.heard, (h) => w.id(h.user).ulid(h.boot).u64(h.counter)).done();
+    }
+    case 'prevote':
+    case 'grant':
+      return candidacy(begin(s.tag, s), s).done();
+    case 'lead':
+      return candidacy(begin(s.tag, s), s).id(s.electorate).done();
+    case 'ballot':
+      return begin(s.tag, s)
+        .u8(KINDS.indexOf(s.kind))
+        .id(s.candidate)
+        .u64(s.term)
+        .id(s.electorate)
+        .done();
+    case 'beat':
+      return begin(s.tag, s).id(s.epoch).u64(s.term).u64(s.beat).ulid(s.echo).done();
+    case 'propose':
+      return begin(s.tag, s)
+        .id(s.epoch)
+        .u64(s.term)
+        .u64(s.beat)
+        .u64(s.baseSeq)
+        .id(s.baseHash)
+        .u64(s.tipSeq)
+        .id(s.tipHash)
+        .u64(s.finalSeq)
+        .u8(s.quiet ? 1 : 0)
+        .done();
+    case 'ack':
+      return begin(s.tag, s).id(s.epoch).u64(s.term).u64(s.seq).id(s.hash).done();
+    case 'join':
+      return begin(s.tag, s).id(s.user).text(s.name).id(s.invite).u64(s.seq).id(s.hash).done();
+  }
+}
+
+function readKind(r: Reader): EpochKind {
+  const kind = KINDS[r.u8()];
+  if (kind === undefined) throw new ConclaveError('bad_encoding', 'an unknown kind of epoch');
+  return kind;
+}
+
+function readCandidacy(r: Reader): Candidacy {
+  return {
+    kind: readKind(r),
+    candidate: r.id<UserId>(),
+    round: r.ulid(),
+    term: r.u64(),
+    lastTerm: r.u64(),
+    lastSeq: r.u64(),
+  };
+}
+
+function readFlag(r: Reader): boolean {
+  const flag = r.u8();
+  if (flag > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
+  return flag === 1;
+}
+
+function readContext(r: Reader): Context {
+  return { channel: r.id<ChannelId>(), roster: r.u64(), rosterHash: r.id<Digest>() };
+}
+
+function readFields(tag: string, r: Reader): Statement {
+  if (tag === 'beacon') {
+    const heard = (): HeardBeacon => ({ user: r.id<UserId>(), boot: r.ulid(), counter: r.u64() });
+    return { tag, ...heard(), heard: r.list(BEACON_HEARD_MAX, heard) };
+  }
+  const context = readContext(r);
+  switch (tag) {
+    case 'prevote':
+    case 'grant':
+      return { tag, ...context, ...readCandidacy(r) };
+    case 'lead':
+      return { tag, ...context, ...readCandidacy(r), electorate: r.id<Digest>() };
+    case 'ballot':
+      return {
+        tag,
+        ...context,
+        kind: readKind(r),
+        candidate: r.id<UserId>(),
+        term: r.u64(),
+        electorate: r.id<Digest>(),
+      };
+    case 'beat':
+      return {
+        tag,
+        ...context,
+        epoch: r.id<EpochId>(),
+        term: r.u64(),
+        beat: r.u64(),
+        echo: r.ulid(),
+      };
+    case 'propose':
+      return {
+        tag,
+        ...context,
+        epoch: r.id<EpochId>(),
+        term: r.u64(),
+        beat: r.u64(),
+        baseSeq: r.u64(),
+        baseHash: r.id<Digest>(),
+        tipSeq: r.u64(),
+        tipHash: r.id<Digest>(),
+        finalSeq: r.u64(),
+        quiet: readFlag(r),
+      };
+    case 'ack':
+      return {
+        tag,
+        ...context,
+        epoch: r.id<EpochId>(),
+        term: r.u64(),
+        seq: r.u64(),
+        hash: r.id<Digest>(),
+      };
+    case 'join':
+      return {
+        tag,
+        ...context,
+        user: r.id<UserId>(),
+        name: r.text(NICKNAME_BYTES_MAX),
+        invite: r.id<UserId>(),
+        seq: r.u64(),
+        hash: r.id<Digest>(),
+      };
+    default:
+      throw new ConclaveError('bad_encoding', 'a statement of an unknown kind');
+  }
+}
+
+const TAG_PREFIX = 'conclave/';
+
+/** Throws `bad_encoding`. */
+export function decodeStatement(bytes: Uint8Array): Statement {
+  return decodeWhole(bytes, (r) => {
+    const tag = r.text(32);
+    if (!tag.startsWith(TAG_PREFIX)) throw new ConclaveError('bad_encoding', 'not a statement');
+    if (r.u8() !== PROTOCOL_VERSION) {
+      throw new ConclaveError('bad_encoding', 'a statement of another protocol version');
+    }
+    return readFields(tag.slice(TAG_PREFIX.length), r);
+  });
+}
+
+/** Like `decodeStatement`, for a place where only one kind may stand. */
+export function decodeAs<T extends Statement['tag']>(
+  tag: T,
+  bytes: Uint8Array,
+): Extract<Statement, { tag: T }> {
+  const statement = decodeStatement(bytes);
+  if (statement.tag !== tag) {
+    throw new ConclaveError('bad_encoding', `a ${statement.tag} statement where a ${tag} belongs`);
+  }
+  return statement as Extract<Statement, { tag: T }>;
+}

@@ -1,0 +1,212 @@
+/**
+ * The node's public interface: what `openNode` gives to an application
+ * (README, "Embedding"; names are a contract). Implemented by node.ts and
+ * channel.ts.
+ *
+ * Reading is pull-based: a slow reader slows itself and nothing else. Every
+ * wait takes an AbortSignal. Every error is a ConclaveError.
+ */
+
+import type { QuorumPolicy } from '../core/genesis.js';
+import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
+import type { Role } from '../core/roster.js';
+
+/**
+ * What is true of a record, never more (docs/PROTOCOL.md, section "States"):
+ * queued (kept here) → sent (the leader has it) → committed (on more than half
+ * of those online) → final (on more than half of the members, place fixed).
+ */
+export type RecordState = 'queued' | 'sent' | 'committed' | 'final' | 'withheld';
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** One thing in a channel, as a reader sees it. */
+export interface ChannelEntry {
+  /** Place in the channel's log; null while it has none that is final. */
+  readonly seq: number | null;
+  readonly digest: Digest;
+  readonly id: Ulid;
+  readonly from: UserId;
+  /** The name to show: the message's own, else the member's. */
+  readonly name: string;
+  /** Author's clock, ms since 1970, UTC. */
+  readonly time: number;
+  readonly state: RecordState;
+  /** 'message', or what else it is: 'epoch', 'join', 'invite', … */
+  readonly kind: string;
+  /** The text of a message; absent for other kinds. */
+  readonly text?: string;
+}
+
+/** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
+export type Cursor = string;
+
+export type ReadEvent =
+  | { readonly type: 'entry'; readonly entry: ChannelEntry; readonly cursor: Cursor }
+  | {
+      readonly type: 'merged';
+      readonly count: number;
+      readonly seq: number;
+      readonly cursor: Cursor;
+    }
+  | { readonly type: 'removed'; readonly cursor: Cursor };
+
+export interface ReadOptions extends WaitOptions {
+  /** Start behind this cursor, or at this seq; from the beginning by default. */
+  readonly from?: Cursor | number;
+  /** Go on with what comes, until aborted; otherwise end at the newest. */
+  readonly live?: boolean;
+  readonly limit?: number;
+  /** Also what is not final yet (default true). An entry is then seen again when its state grows. */
+  readonly provisional?: boolean;
+}
+
+export interface SendOptions {
+  /** The name to show with this message instead of the member's. */
+  readonly name?: string;
+  /** ms since 1970; the node's clock by default. */
+  readonly time?: number;
+}
+
+export interface Progress {
+  readonly id: Ulid;
+  readonly state: RecordState;
+  readonly seq: number | null;
+}
+
+/** A message on its way. Nothing to await until you want to. */
+export interface Sending extends Progress {
+  /** Resolves once the message is safely in this node's own store. */
+  readonly stored: Promise<void>;
+  /** Resolves once the message has reached `state`. Rejects with `aborted`, `closed` or `removed`. */
+  until(state: 'sent' | 'committed' | 'final', options?: WaitOptions): Promise<Progress>;
+}
+
+export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 'removed';
+
+export interface ChannelStatus {
+  readonly channel: ChannelId;
+  readonly name: string;
+  readonly relays: readonly { readonly url: string; readonly connected: boolean }[];
+  readonly members: number;
+  readonly online: readonly UserId[];
+  readonly leader: UserId | null;
+  readonly epoch: { readonly term: number; readonly kind: 'roster' | 'online' } | null;
+  readonly state: ChannelHealth;
+  readonly waiting: {
+    readonly need: number;
+    readonly have: number;
+    readonly missing: readonly UserId[];
+    readonly reason: string;
+  } | null;
+  /** This node's own messages that no leader has yet, and that a leader has. */
+  readonly queued: number;
+  readonly sent: number;
+  /** Everybody's that are committed and not final. */
+  readonly committed: number;
+  /** Seq of the last final entry, and the chain hash there. */
+  readonly final: number;
+  readonly head: Digest;
+}
+
+export interface MemberInfo {
+  readonly user: UserId;
+  readonly name: string;
+  readonly role: Role;
+  readonly online: boolean;
+}
+
+export interface InviteOptions extends WaitOptions {
+  /** How many may join with it (default 1). */
+  readonly uses?: number;
+  /** ms since 1970 after which it is refused; none by default. */
+  readonly expires?: number;
+}
+
+export interface Channel {
+  readonly id: ChannelId;
+  readonly name: string;
+  send(text: string, options?: SendOptions): Sending;
+  read(options?: ReadOptions): AsyncIterable<ReadEvent>;
+  /** The newest status, at once and whenever it changes; conflated for a slow reader. */
+  status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
+  currentStatus(): ChannelStatus;
+  readonly members: {
+    list(): MemberInfo[];
+    /** Resolves with one string to hand over, once the invitation is final. */
+    invite(options?: InviteOptions): Promise<string>;
+    revoke(invite: string, options?: WaitOptions): Promise<void>;
+  };
+  readonly relays: {
+    list(): { url: string; connected: boolean }[];
+    /** Adds to or removes from the channel's relays, for everyone; resolves when final. */
+    add(url: string, options?: WaitOptions): Promise<void>;
+    remove(url: string, options?: WaitOptions): Promise<void>;
+    /** This node alone reaches the relay with `url`'s key at `url`'s address, until told otherwise. Stored. */
+    override(url: string): Promise<void>;
+  };
+  /**
+   * Posts many messages, each at most once over restarts: `source` names where
+   * they come from, `index` each one's place in it, ascending. Resolves once
+   * all are in this node's store; yields how many were new.
+   */
+  importFrom(
+    source: string,
+    messages: AsyncIterable<{ index: number; text: string; name: string; time: number }>,
+    options?: WaitOptions & { onProgress?: (done: number) => void },
+  ): Promise<{ imported: number; skipped: number }>;
+}
+
+export interface PrivateMessage {
+  readonly id: Ulid;
+  readonly from: UserId;
+  readonly to: UserId;
+  readonly time: number;
+  readonly state: 'queued' | 'sent' | 'delivered' | 'received';
+  readonly text: string;
+}
+
+export interface Dm {
+  send(text: string): {
+    readonly id: Ulid;
+    until(state: 'sent' | 'delivered', options?: WaitOptions): Promise<PrivateMessage>;
+  };
+  read(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;
+}
+
+export interface CreateOptions extends WaitOptions {
+  readonly name: string;
+  readonly relays: readonly string[];
+  readonly minOnline?: number;
+  readonly quorum?: QuorumPolicy;
+}
+
+export interface VerifyReport {
+  readonly channel: ChannelId;
+  readonly ok: boolean;
+  /** Messages in the log, and how many of them are final. */
+  readonly entries: number;
+  readonly final: number;
+  readonly head: Digest;
+  readonly problems: readonly { readonly where: string; readonly what: string }[];
+}
+
+export interface Node {
+  readonly user: UserId;
+  readonly name: string;
+  /** Resolves once the channel is in this node's store; no relay need answer. */
+  create(options: CreateOptions): Promise<Channel>;
+  /** Resolves once the membership is final. */
+  join(invite: string, options?: WaitOptions & { relays?: readonly string[] }): Promise<Channel>;
+  /** Throws `no_channel`. */
+  channel(id: string): Channel;
+  channels(): Channel[];
+  dm(user: string): Dm;
+  /** All private messages, of everyone. */
+  inbox(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;
+  /** Recomputes chains and checks every signature and certificate in the store. */
+  verify(id?: string, onProgress?: (entries: number) => void): Promise<VerifyReport[]>;
+  close(options?: { readonly drainMs?: number }): Promise<void>;
+}

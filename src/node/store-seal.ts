@@ -1,0 +1,45 @@
+/**
+ * How a value lies on disk: 8 bytes of checksum, then the value. The checksum
+ * is SHA-256 over the key's length, the key and the value, cut to 8 bytes, so
+ * that a changed value, a changed key and a value under another's key are all
+ * seen (docs/decisions/0002-store-integrity.md).
+ *
+ * It guards against accident, not against someone who may write to the disk:
+ * what others signed is checked by its signatures.
+ */
+
+import { hash } from 'node:crypto';
+
+const TAG_BYTES = 8;
+const LENGTH_BYTES = 4;
+
+/** The bytes to store for `value` under `key`. */
+export function seal(key: string, value: Uint8Array): Uint8Array {
+  const keyBytes = Buffer.byteLength(key);
+  // One buffer serves both: the tag overwrites the end of what was hashed before the value.
+  const valueAt = Math.max(TAG_BYTES, LENGTH_BYTES + keyBytes);
+  const buffer = Buffer.allocUnsafe(valueAt + value.length);
+  const start = valueAt - keyBytes - LENGTH_BYTES;
+  buffer.writeUInt32BE(keyBytes, start);
+  buffer.write(key, start + LENGTH_BYTES);
+  buffer.set(value, valueAt);
+  buffer.set(tagOf(buffer.subarray(start)), valueAt - TAG_BYTES);
+  return buffer.subarray(valueAt - TAG_BYTES);
+}
+
+/** The value in what is stored under `key`, or undefined if it fails its checksum. */
+export function unseal(key: Uint8Array, stored: Uint8Array): Uint8Array | undefined {
+  if (stored.length < TAG_BYTES) return undefined;
+  const value = stored.subarray(TAG_BYTES);
+  const buffer = Buffer.allocUnsafe(LENGTH_BYTES + key.length + value.length);
+  buffer.writeUInt32BE(key.length);
+  buffer.set(key, LENGTH_BYTES);
+  buffer.set(value, LENGTH_BYTES + key.length);
+  if (tagOf(buffer).compare(stored, 0, TAG_BYTES) !== 0) return undefined;
+  // A plain Uint8Array: a Buffer's slice() shares memory, which surprises.
+  return new Uint8Array(value.buffer, value.byteOffset, value.length);
+}
+
+function tagOf(buffer: Buffer): Buffer {
+  return hash('sha256', buffer, 'buffer').subarray(0, TAG_BYTES);
+}

@@ -1,0 +1,460 @@
+/**
+ * What a relay does with commands (docs/PROTOCOL.md, section "Relay"): presence,
+ * the channels it knows, and where each forwarded command goes. It is sans-IO:
+ * the caller says who connected, who left, what came and what time it is, and
+ * gets back what to send, to whom. Links, keys and limits of connections are
+ * `links.ts`; the simulator may run the hub without them.
+ *
+ * Promises: a command goes only to those it is for (`to`, or the online members
+ * of its channel, or those the sender shares a channel with), only when `from`
+ * is the sender, and a channel's commands only between members of the newest
+ * roster that is proven to the relay. Every other command is answered with a
+ * typed `ERR`; nothing is dropped in silence, nothing is kept.
+ */
+
+import {
+  COMMANDS,
+  type CommandName,
+  decodeCommand,
+  type Outgoing,
+  type Payload,
+} from '../core/commands.js';
+import type { Crypto } from '../core/crypto.js';
+import { ConclaveError } from '../core/errors.js';
+import { type ChannelId, hex32, type UserId } from '../core/ids.js';
+import { type Route, routeOf } from '../core/link.js';
+import { type Announced, type Channel, Channels, type PeerId } from './channels.js';
+import { LIST_ENTRY_BYTES_MAX, LIST_HEAD_BYTES_MAX, type RelayLimits, WORK } from './limits.js';
+import { JOIN_WORK, type Spend, verifyJoin } from './roster-chain.js';
+import { TokenBucket } from './token-bucket.js';
+import { type OnlineUser, Users } from './users.js';
+
+export type { PeerId } from './channels.js';
+
+export interface Now {
+  /** Monotonic. */
+  readonly ms: number;
+  /** Since 1970. */
+  readonly wallMs: number;
+}
+
+export type Effect =
+  /** A command of the relay's own, under each receiver's link key. */
+  | { readonly type: 'send'; readonly to: readonly PeerId[]; readonly command: Outgoing }
+  /** The sender's bytes, under the broadcast key. Equal receivers are the same array. */
+  | {
+      readonly type: 'forward';
+      readonly to: readonly PeerId[];
+      readonly name: CommandName;
+      readonly raw: Uint8Array;
+    }
+  /** The hub has forgotten `peer`: tell it why, if there is an error, and end its connection. */
+  | { readonly type: 'close'; readonly peer: PeerId; readonly error?: ConclaveError };
+
+/** A command whose frame was checked. */
+export interface Received {
+  readonly name: CommandName;
+  readonly payload: { readonly [field: string]: unknown };
+  /** The payload's bytes, to be forwarded untouched. */
+  readonly raw: Uint8Array;
+}
+
+/** Commands that a requester to join may be sent. */
+const FOR_GUESTS: ReadonlySet<CommandName> = new Set(['CH_APPEND', 'CH_MSG']);
+
+export class Hub {
+  readonly #crypto: Crypto;
+  readonly #limits: RelayLimits;
+  readonly #channels: Channels;
+  readonly #users: Users;
+  readonly #work: TokenBucket;
+
+  constructor(options: {
+    readonly crypto: Crypto;
+    readonly limits: RelayLimits;
+    readonly allow?: readonly UserId[] | undefined;
+    readonly nowMs: number;
+  }) {
+    this.#crypto = options.crypto;
+    this.#limits = options.limits;
+    this.#channels = new Channels(options.crypto, options.limits);
+    this.#users = new Users(this.#channels, options.limits, options.allow);
+    const { work_total_per_s, work_total_burst } = options.limits;
+    this.#work = new TokenBucket(work_total_per_s, work_total_burst, options.nowMs);
+  }
+
+  get userCount(): number {
+    return this.#users.size;
+  }
+
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
+  /** A peer proved that it is `user`. A second connection takes the place of the first. */
+  connect(peer: PeerId, user: UserId, name: string, now: Now): Effect[] {
+    if (!this.#users.isAllowed(user)) return [{ type: 'close', peer, error: notAllowed() }];
+    const effects: Effect[] = [];
+    const older = this.#users.online(user);
+    if (older) {
+      this.#users.leave(older);
+      effects.push({ type: 'close', peer: older.peer, error: replaced() });
+    }
+    const entered = this.#users.enter(peer, user, name, now.ms);
+    this.#tell(effects, this.#users.interestedIn(entered), {
+      name: 'UCNN',
+      payload: { id: user, name },
+    });
+    for (const channel of this.#channels.ofMember(user)) {
+      effects.push(send(entered.self, statusOf(channel)));
+    }
+    return effects;
+  }
+
+  /** The peer's connection ended. */
+  disconnect(peer: PeerId): Effect[] {
+    const leaving = this.#users.at(peer);
+    if (!leaving) return [];
+    const { user: id, name } = leaving;
+    const effects: Effect[] = [];
+    this.#tell(effects, this.#users.interestedIn(leaving), {
+      name: 'UDCNN',
+      payload: { id, name },
+    });
+    this.#users.leave(leaving);
+    return effects;
+  }
+
+  /** Puts a user on the allow-list. */
+  allow(id: UserId): Effect[] {
+    if (!this.#users.allow(id)) return [];
+    const payload = { id, status: 'offline' as const, name: '' };
+    return [send(this.#users.peers(), { name: 'USR_ADD', payload })];
+  }
+
+  /** Takes a user off the allow-list and disconnects it. */
+  disallow(id: UserId): Effect[] {
+    if (!this.#users.disallow(id)) return [];
+    const effects: Effect[] = [];
+    const removed = this.#users.online(id);
+    if (removed) {
+      effects.push(...this.disconnect(removed.peer));
+      effects.push({ type: 'close', peer: removed.peer, error: notAllowed() });
+    }
+    effects.push(send(this.#users.peers(), { name: 'USR_RMD', payload: { id } }));
+    return effects;
+  }
+
+  /** A command of a connected peer. */
+  command(peer: PeerId, received: Received, now: Now): Effect[] {
+    const sender = this.#users.at(peer);
+    if (!sender) return [];
+    const effects: Effect[] = [];
+    try {
+      this.#dispatch(effects, sender, received, now);
+    } catch (error) {
+      if (!(error instanceof ConclaveError)) throw error;
+      effects.push(send(sender.self, errorCommand(error, received.name, channelIn(received))));
+    }
+    return effects;
+  }
+
+  #dispatch(effects: Effect[], sender: OnlineUser, received: Received, now: Now): void {
+    const { name, payload } = received;
+    switch (name) {
+      case 'KALIVE':
+        effects.push(send(sender.self, { name, payload: {} }));
+        break;
+      case 'DCNN':
+        effects.push(...this.disconnect(sender.peer));
+        effects.push({ type: 'close', peer: sender.peer });
+        break;
+      case 'LST_USR':
+        this.#listUsers(effects, sender, now);
+        break;
+      case 'CH_LST':
+        this.#listChannels(effects, sender, now);
+        break;
+      case 'CH_ROSTER':
+        this.#announce(effects, sender, decoded(name, payload), now);
+        break;
+      default:
+        this.#forward(effects, sender, received, now);
+    }
+  }
+
+  #forward(effects: Effect[], sender: OnlineUser, received: Received, now: Now): void {
+    const { name, raw } = received;
+    const spec = COMMANDS[name];
+    if (spec.from === 'relay' || spec.key !== 'broadcast') {
+      throw new ConclaveError('bad_command', `a client does not send ${name} here`);
+    }
+    const route = routeOf(received.payload);
+    if (route.from !== sender.user) {
+      throw new ConclaveError(
+        'bad_from',
+        `${name} names another sender than its connection's user`,
+      );
+    }
+    const to = this.#receivers(effects, sender, received, route, now);
+    if (to.length > 0) effects.push({ type: 'forward', to, name: forwardedName(name), raw });
+  }
+
+  #receivers(
+    effects: Effect[],
+    sender: OnlineUser,
+    received: Received,
+    route: Route,
+    now: Now,
+  ): readonly PeerId[] {
+    const { name } = received;
+    if (name === 'BEACON') return this.#channels.sharing(sender.user);
+    if (route.id === undefined) return this.#privately(sender, name, route);
+    const channel = this.#channels.get(route.id);
+    if (!channel) throw noChannel();
+    if (name === 'CH_JOIN') return this.#join(effects, sender, channel, received, now);
+    if (!channel.roster.members.has(sender.user)) throw notMember();
+    if (name === 'CH_ELECTED') noteLeader(channel, sender.user, decoded(name, received.payload));
+    if (route.to === undefined) return this.#channels.others(channel, sender.user);
+    return this.#directed(channel, name, route.to, now);
+  }
+
+  /** To one user, whoever it is. */
+  #privately(sender: OnlineUser, name: CommandName, { to }: Route): readonly PeerId[] {
+    if (to === undefined)
+      throw new ConclaveError('bad_payload', `${name} must name a user in "to"`);
+    this.#users.watch(sender, to);
+    const receiver = this.#users.online(to);
+    if (!receiver) throw notConnected(to);
+    return receiver.self;
+  }
+
+  /** To one member, or to one who asked to become one. */
+  #directed(channel: Channel, name: CommandName, to: UserId, now: Now): readonly PeerId[] {
+    const member = channel.roster.members.has(to);
+    if (!member && !(FOR_GUESTS.has(name) && this.#channels.isGuest(channel, to, now.ms))) {
+      throw new ConclaveError('not_member', `${to} is not a member of the channel`);
+    }
+    const receiver = this.#users.online(to);
+    if (!receiver) throw notConnected(to);
+    return receiver.self;
+  }
+
+  #join(
+    effects: Effect[],
+    sender: OnlineUser,
+    channel: Channel,
+    received: Received,
+    now: Now,
+  ): readonly PeerId[] {
+    const spend = this.#spendOf(sender, now);
+    if (!sender.joins.take(1, now.ms) || !spend(JOIN_WORK)) {
+      const retryMs = Math.max(
+        sender.joins.msUntil(1, now.ms),
+        this.#retryMs(sender, JOIN_WORK, now),
+      );
+      effects.push(send(sender.self, rate(received.name, retryMs)));
+      return [];
+    }
+    const join = decoded('CH_JOIN', received.payload);
+    verifyJoin(this.#crypto, channel.roster, sender.user, join, now.wallMs);
+    const until = now.ms + this.#limits.guest_ms;
+    if (this.#channels.admitGuest(channel, sender.user, now.ms, until)) {
+      effects.push(send(sender.self, statusOf(channel)));
+    }
+    return this.#channels.others(channel, sender.user);
+  }
+
+  #announce(
+    effects: Effect[],
+    sender: OnlineUser,
+    announced: Payload<'CH_ROSTER'>,
+    now: Now,
+  ): void {
+    this.#mayAnnounce(sender, announced.id);
+    const spend = this.#spendOf(sender, now, this.#limits.work_per_command);
+    const result = this.#channels.announce(
+      announced,
+      sender.user,
+      spend,
+      (user) => this.#users.online(user)?.peer,
+    );
+    if (result?.isNew) sender.announced++;
+    if (result) this.#reportChange(effects, sender, result);
+    const stopped = result ? result.stopped : 'budget';
+    if (stopped instanceof ConclaveError) throw stopped;
+    if (stopped === 'budget') {
+      const retryMs = this.#retryMs(sender, this.#limits.work_per_command, now);
+      if (retryMs > 0) effects.push(send(sender.self, rate('CH_ROSTER', retryMs)));
+    }
+  }
+
+  #mayAnnounce(sender: OnlineUser, id: ChannelId): void {
+    if (this.#channels.get(id) || sender.announced < this.#limits.channels_announced_max) return;
+    throw new ConclaveError(
+      'full',
+      `this connection made ${sender.announced} channels known, the limit of this relay`,
+    );
+  }
+
+  /** Members learn who came and went; who comes newly into sight, and the sender, get the status. */
+  #reportChange(effects: Effect[], sender: OnlineUser, change: Announced): void {
+    const { channel, isNew, joined, left } = change;
+    const { roster, online } = channel;
+    if (!isNew) {
+      for (const user of joined) {
+        const command = { name: 'CH_UJOIN', payload: { channel: channel.id, user } } as const;
+        this.#tell(effects, [...online.values()], command);
+      }
+    }
+    for (const user of left) {
+      const command = { name: 'CH_ULEAVE', payload: { channel: channel.id, user } } as const;
+      const own = this.#users.online(user)?.self ?? [];
+      this.#tell(effects, [...online.values(), ...own], command);
+    }
+    const status = new Set([sender.peer]);
+    for (const user of joined) {
+      const peer = online.get(user);
+      if (peer !== undefined) status.add(peer);
+    }
+    for (const peer of status) {
+      const user = this.#users.at(peer)!.user;
+      const command = roster.members.has(user) ? statusOf(channel) : bareStatusOf(channel);
+      effects.push(send([peer], command));
+    }
+  }
+
+  #listUsers(effects: Effect[], sender: OnlineUser, now: Now): void {
+    const max = this.#listMax(LIST_ENTRY_BYTES_MAX.user);
+    if (!this.#payForList(effects, sender, 'LST_USR', this.#users.knownCount(sender), max, now)) {
+      return;
+    }
+    const users = this.#users.knownTo(sender, max);
+    effects.push(send(sender.self, { name: 'USR_LST', payload: { users } }));
+  }
+
+  #listChannels(effects: Effect[], sender: OnlineUser, now: Now): void {
+    const max = this.#listMax(LIST_ENTRY_BYTES_MAX.channel);
+    const known = this.#channels.ofMember(sender.user);
+    if (!this.#payForList(effects, sender, 'CH_LST', known.size, max, now)) return;
+    const channels = [...known].slice(0, max).map((channel) => ({
+      ...hintOf(channel),
+      status: isHealthy(channel) ? ('healthy' as const) : ('waiting' as const),
+    }));
+    effects.push(send(sender.self, { name: 'LST_CH', payload: { channels } }));
+  }
+
+  #listMax(entryBytes: number): number {
+    return Math.floor((this.#limits.payload_bytes_max - LIST_HEAD_BYTES_MAX) / entryBytes);
+  }
+
+  /** A long list answers a short question, so it is charged. */
+  #payForList(
+    effects: Effect[],
+    sender: OnlineUser,
+    about: CommandName,
+    count: number,
+    max: number,
+    now: Now,
+  ): boolean {
+    const entries = Math.min(count, max) / WORK.list_entries_per_unit;
+    const units = 1 + Math.ceil(entries + count / WORK.lookups_per_unit);
+    if (this.#spendOf(sender, now)(units)) return true;
+    effects.push(send(sender.self, rate(about, this.#retryMs(sender, units, now))));
+    return false;
+  }
+
+  /** Pays from the sender's budget and the relay's; `most` ends it for one command, after one step at least. */
+  #spendOf(sender: OnlineUser, now: Now, most = Number.POSITIVE_INFINITY): Spend {
+    let spent = 0;
+    return (units) => {
+      if (spent >= most || this.#work.level(now.ms) < units) return false;
+      if (!sender.work.take(units, now.ms)) return false;
+      spent += units;
+      return this.#work.take(units, now.ms);
+    };
+  }
+
+  #retryMs(sender: OnlineUser, units: number, now: Now): number {
+    return Math.max(sender.work.msUntil(units, now.ms), this.#work.msUntil(units, now.ms));
+  }
+
+  #tell(effects: Effect[], to: readonly PeerId[], command: Outgoing): void {
+    if (to.length > 0) effects.push(send(to, command));
+  }
+}
+
+const send = (to: readonly PeerId[], command: Outgoing): Effect => ({ type: 'send', to, command });
+
+function decoded<N extends CommandName>(name: N, payload: unknown): Payload<N> {
+  return decodeCommand(name, payload).payload as Payload<N>;
+}
+
+function forwardedName(name: CommandName): CommandName {
+  const spec: { readonly as?: string } = COMMANDS[name];
+  return (spec.as ?? name) as CommandName;
+}
+
+/** The channel that a command is about, if it names one. */
+function channelIn({ payload }: Received): ChannelId | undefined {
+  const { id } = payload;
+  return id instanceof Uint8Array && id.length === 32 ? hex32<ChannelId>(id) : undefined;
+}
+
+/** An `ERR` about a command that was not done, or about the end of the connection. */
+export function errorCommand(error: ConclaveError, about: string, id?: ChannelId): Outgoing {
+  // What a peer sent may be quoted in a message: ASCII fits the schema whatever it was.
+  const message = error.message.replace(/[^ -~]/g, '?').slice(0, 512);
+  const payload = { code: error.code, about, message };
+  return { name: 'ERR', payload: id === undefined ? payload : { ...payload, id } };
+}
+
+export const rate = (about: string, retryMs: number): Outgoing => ({
+  name: 'RATE',
+  payload: { retry_ms: retryMs, about },
+});
+
+const hintOf = ({ id, name, leader }: Channel) =>
+  leader === undefined ? { id, name } : { id, name, leader };
+
+const statusOf = (channel: Channel): Outgoing => ({
+  name: 'CH_STATUS',
+  payload: {
+    ...hintOf(channel),
+    roster: channel.roster.number,
+    online: [...channel.online.keys()],
+  },
+});
+
+/** For one who is not a member of the roster that the relay knows: only what it may send steps from. */
+const bareStatusOf = ({ id, roster }: Channel): Outgoing => ({
+  name: 'CH_STATUS',
+  payload: { id, name: new Uint8Array(0), roster: roster.number, online: [] },
+});
+
+/** V0: at least 3 online members and an elected leader; as far as the relay sees. */
+const isHealthy = ({ genesis, leader, online }: Channel): boolean =>
+  leader !== undefined && online.size >= genesis.minOnline;
+
+/** A member speaks for its own election only, so that nobody can spoil the hint. */
+function noteLeader(channel: Channel, sender: UserId, elected: Payload<'CH_ELECTED'>): void {
+  if (elected.leader === sender) channel.leader = sender;
+}
+
+const notAllowed = () =>
+  new ConclaveError('not_allowed', "the user is not on this relay's allow-list");
+
+const replaced = () =>
+  new ConclaveError('replaced', 'the same user connected again; this older connection ends');
+
+const noChannel = () =>
+  new ConclaveError('no_channel', 'this relay does not know the channel: announce it (CH_ROSTER)');
+
+const notMember = () =>
+  new ConclaveError(
+    'not_member',
+    'the sender is not in the roster that this relay knows: announce a newer one (CH_ROSTER)',
+  );
+
+const notConnected = (user: UserId) =>
+  new ConclaveError('not_connected', `${user} is not connected to this relay`, { retryable: true });

@@ -1,0 +1,126 @@
+/**
+ * `conclave/relay`: a relay in this process. It authenticates links, keeps
+ * presence, forwards and limits, and keeps nothing on disk (docs/PROTOCOL.md,
+ * section "Relay"). Clients trust it with nothing but delivery.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { type Logger, pino } from 'pino';
+import type { Crypto } from '../core/crypto.js';
+import { portableCrypto } from '../core/crypto-portable.js';
+import { ConclaveError } from '../core/errors.js';
+import type { UserId } from '../core/ids.js';
+import { linkIdentity } from '../core/link.js';
+import type { Now } from './hub.js';
+import {
+  PAYLOAD_BYTES_MAX_LEAST,
+  RELAY_LIMITS,
+  RELAY_TIMING,
+  type RelayLimits,
+  type RelayTiming,
+} from './limits.js';
+import { Links } from './links.js';
+import { serveMetrics } from './metrics.js';
+import { TcpServer } from './server.js';
+
+export { loadOrCreateKey } from './key.js';
+export { RELAY_LIMITS, RELAY_TIMING, type RelayLimits, type RelayTiming } from './limits.js';
+
+export interface Address {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+}
+
+export interface RelayOptions extends Address {
+  /** The relay's Ed25519 seed, 32 bytes; `loadOrCreateKey` keeps one on disk. */
+  readonly key: Uint8Array;
+  readonly name?: string;
+  readonly crypto?: Crypto;
+  readonly log?: Logger;
+  /** Serves `/metrics` and `/healthz` there. */
+  readonly metrics?: Address;
+  readonly limits?: Partial<RelayLimits>;
+  readonly timing?: Partial<RelayTiming>;
+  /** Lets only these users in; without it, everyone. */
+  readonly allow?: readonly UserId[];
+  readonly clock?: () => Now;
+  /** A source of cryptographic quality. */
+  readonly random?: (bytes: number) => Uint8Array;
+}
+
+export interface Relay {
+  /** `conclave://KEY@HOST:PORT`; the key is the relay's public one, in hex. */
+  readonly url: string;
+  readonly port: number;
+  readonly metricsPort?: number;
+  /** Changes the allow-list, and tells everyone connected. Throws `no_allow_list` and `full`. */
+  allow(user: UserId): void;
+  disallow(user: UserId): void;
+  /** Drains: tells everyone, and is done within `timing.drain_ms`. */
+  close(): Promise<void>;
+}
+
+const VERSION = '0.1.0';
+
+const systemRandom = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
+const systemClock = (): Now => ({ ms: performance.now(), wallMs: Date.now() });
+
+/** Throws `listen_failed`, `bad_limit` or `bad_key`. */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const { crypto = portableCrypto, clock = systemClock, random = systemRandom } = options;
+  const { host, allow, metrics: metricsAddress } = options;
+  const limits = checked({ ...RELAY_LIMITS, ...options.limits });
+  const timing = { ...RELAY_TIMING, ...options.timing };
+  const log = options.log ?? pino({ level: 'silent' });
+  const identity = linkIdentity(crypto, options.key);
+  const info = {
+    server_name: options.name ?? 'conclave relay',
+    version: VERSION,
+    timeout_s: timing.timeout_s,
+    cnn_s: Math.ceil(timing.cnn_ms / 1_000),
+    payload_bytes_max: limits.payload_bytes_max,
+  };
+  const link = { crypto, identity, random, info, limits, timing, allow, log };
+  const server = new TcpServer({
+    host,
+    port: options.port,
+    limits,
+    timing,
+    log,
+    now: clock,
+    links: (wire) => new Links({ ...link, wire, now: clock() }),
+  });
+  const { links } = server;
+  const port = await server.listen();
+  const metrics =
+    metricsAddress &&
+    (await serveMetrics(links, metricsAddress).catch(async (error) => {
+      await server.close();
+      throw error;
+    }));
+  const url = `conclave://${identity.user}@${host.includes(':') ? `[${host}]` : host}:${port}`;
+  log.info({ url, metricsPort: metrics?.port }, 'relay is listening');
+  return {
+    url,
+    port,
+    ...(metrics && { metricsPort: metrics.port }),
+    allow: (user) => links.allow(user, clock()),
+    disallow: (user) => links.disallow(user, clock()),
+    async close() {
+      log.info({ users: links.hub.userCount }, 'relay is draining');
+      metrics?.drain();
+      await server.close();
+      await metrics?.close();
+      log.info('relay is closed');
+    },
+  };
+}
+
+function checked(limits: RelayLimits): RelayLimits {
+  if (limits.payload_bytes_max >= PAYLOAD_BYTES_MAX_LEAST) return limits;
+  throw new ConclaveError(
+    'bad_limit',
+    `payload_bytes_max is ${limits.payload_bytes_max}; a relay must take at least ${PAYLOAD_BYTES_MAX_LEAST} bytes`,
+  );
+}
