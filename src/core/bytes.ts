@@ -13,7 +13,8 @@ import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhex } from './ids.js';
 type Id32 = UserId | ChannelId | Digest | EpochId;
 
 const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+// Without `ignoreBOM` a byte order mark would vanish: two encodings of one text.
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export const utf8 = (text: string): Uint8Array => utf8Encoder.encode(text);
 
@@ -30,6 +31,12 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
+}
+
+/** A DataView would keep the lowest bits of a number that is too large. */
+function unsigned(value: number, max: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw new ConclaveError('bad_encoding', `${value} is not an integer from 0 to ${max}`);
 }
 
 export class Writer {
@@ -56,27 +63,25 @@ export class Writer {
 
   u8(value: number): this {
     const at = this.#grow(1);
-    this.#view.setUint8(at, value);
+    this.#view.setUint8(at, unsigned(value, 0xff));
     return this;
   }
 
   u16(value: number): this {
     const at = this.#grow(2);
-    this.#view.setUint16(at, value);
+    this.#view.setUint16(at, unsigned(value, 0xffff));
     return this;
   }
 
   u32(value: number): this {
     const at = this.#grow(4);
-    this.#view.setUint32(at, value);
+    this.#view.setUint32(at, unsigned(value, 0xffff_ffff));
     return this;
   }
 
   /** A non-negative safe integer in eight bytes. */
   u64(value: number): this {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new ConclaveError('bad_encoding', `${value} is not an integer from 0 to 2^53-1`);
-    }
+    unsigned(value, Number.MAX_SAFE_INTEGER);
     const at = this.#grow(8);
     this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000));
     this.#view.setUint32(at + 4, value >>> 0);

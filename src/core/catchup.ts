@@ -102,6 +102,8 @@ function takeFinalPage(
     const point = certifiedPoint(ctx.crypto.sha256, cert);
     if (st.log.hashAt(cert.seq) !== point.hash) return;
     finalise(ctx, st, cert);
+    // The next request to join names the new final point.
+    if (st.joining) st.joining.nextAt = ctx.now;
   }
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
   if (news) pullFrom(ctx, st, from);

@@ -117,10 +117,8 @@ export function decodeCertificate(bytes: Uint8Array): Certificate {
 }
 
 export function encodeStep(s: RosterStep): Uint8Array {
-  const w = new Writer(1024)
-    .u64(s.seq)
-    .id(s.prevHash)
-    .list(s.headers, (h) => writeHeader(w, h));
+  const w = new Writer(1024).u64(s.seq).id(s.prevHash);
+  w.list(s.headers, (h) => writeHeader(w, h));
   return w.bytes(s.record).bytes(s.proof).bytes(s.cert).done();
 }
 

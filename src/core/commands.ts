@@ -189,7 +189,7 @@ export const COMMANDS = {
       id: channel,
       genesis: bytes(8_192),
       genesis_sig: sig,
-      /** Number of the roster that the client has; `steps` lead there from `first`. */
+      /** Number of the roster that the client has; `steps` lead from roster `first` towards it, one each. */
       number: integer(),
       first: integer(),
       steps: list(blob, 256),

@@ -56,6 +56,8 @@ export type CoreEvent =
   | {
       readonly type: 'progress';
       readonly channel: ChannelId;
+      /** The author's name for the record. */
+      readonly id: Ulid;
       readonly digest: Digest;
       readonly state: 'queued' | 'sent' | 'committed' | 'final';
       readonly seq: number | null;

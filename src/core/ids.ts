@@ -47,6 +47,8 @@ export const unhex = (hex: string): Uint8Array => hexToBytes(hex);
 export const ZERO_DIGEST = '0'.repeat(64) as Digest;
 export const ZERO_EPOCH = '0'.repeat(64) as EpochId;
 
+/** 26 digits of 5 bits hold 128 bits only while the first is at most 7. */
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CROCKFORD_VALUE = new Map([...CROCKFORD].map((c, i) => [c, i]));
 
@@ -64,15 +66,11 @@ export function ulidFromBytes(bytes: Uint8Array): Ulid {
 
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {
+  if (!ULID.test(text)) {
+    throw new ConclaveError('bad_id', `"${text.slice(0, 80)}" is not a ULID`);
+  }
   let value = 0n;
-  for (const c of text) {
-    const digit = CROCKFORD_VALUE.get(c);
-    if (digit === undefined) throw new ConclaveError('bad_id', `"${text}" is not a ULID`);
-    value = (value << 5n) | BigInt(digit);
-  }
-  if (text.length !== 26 || value >> 128n !== 0n) {
-    throw new ConclaveError('bad_id', `"${text}" is not a ULID`);
-  }
+  for (const c of text) value = (value << 5n) | BigInt(CROCKFORD_VALUE.get(c)!);
   const out = new Uint8Array(16);
   for (let i = 15; i >= 0; i--) {
     out[i] = Number(value & 255n);

@@ -284,20 +284,22 @@ function announce(ctx: StepContext, st: ChannelState, cert: Uint8Array): void {
   }));
 }
 
-/** A joiner is no member for the relay yet: it gets the page that makes it one from the leader. */
+/**
+ * Joiners get the page that holds the change from the leader: for the relay
+ * they are no members yet. Who is still none asks again under the new roster.
+ */
 function announceRosterChange(ctx: StepContext, st: ChannelState): void {
-  for (const user of [...st.joins.keys()]) {
-    if (!st.roster.members.has(user)) continue;
-    const { seq, hash } = st.joins.get(user)!.request;
+  for (const [user, { request }] of st.joins) {
+    const anchor = [{ seq: request.seq, hash: request.hash }];
     ctx.ready.serves.push({
       type: 'page',
       channel: st.id,
       to: user,
-      anchor: [{ seq, hash }],
+      anchor,
       want: [],
       withGenesis: false,
     });
-    st.joins.delete(user);
+    if (st.roster.members.has(user)) st.joins.delete(user);
   }
 }
 
@@ -316,6 +318,7 @@ export function markCommitted(
     ctx.ready.events.push({
       type: 'progress',
       channel: st.id,
+      id: own.pooled.record.id,
       digest,
       state: 'committed',
       seq: null,

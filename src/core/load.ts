@@ -14,6 +14,7 @@ import { channelIdOf, decodeGenesis } from './genesis.js';
 import type { ChannelId, Digest, UserId } from './ids.js';
 import {
   after,
+  CHANNEL_PREFIX,
   channelKeys,
   decodeEntry,
   decodeFinal,
@@ -84,7 +85,10 @@ export function freshChannel(hash: Hash, stored: StoredGenesis): ChannelState {
   });
 }
 
-/** All that is under `prefix`, in key order. */
+/**
+ * All that is under `prefix`, in key order, from key `from` on; a `prefix` that
+ * does not end in a slash is one key.
+ */
 export type Scan = (
   prefix: string,
   from?: string,
@@ -176,15 +180,19 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   }
 }
 
-/** Every channel whose genesis is in the store. */
-export async function channelsIn(scan: Scan): Promise<ChannelId[]> {
-  const ids = new Set<ChannelId>();
-  let from = 'c/';
-  for (;;) {
-    const next = (await scan('c/', from))[0]?.[0];
-    if (!next) return [...ids];
-    const id = next.slice(2, 66) as ChannelId;
-    ids.add(id);
-    from = after(`c/${id}/`);
+/**
+ * Every channel in the store.
+ * @param firstFrom the first key at or after this one, below `c0`
+ */
+export async function channelsIn(
+  firstFrom: (key: string) => Promise<string | undefined>,
+): Promise<ChannelId[]> {
+  const ids: ChannelId[] = [];
+  let key = await firstFrom(CHANNEL_PREFIX);
+  while (key) {
+    const id = key.slice(CHANNEL_PREFIX.length, CHANNEL_PREFIX.length + 64) as ChannelId;
+    ids.push(id);
+    key = await firstFrom(after(channelKeys(id).all));
   }
+  return ids;
 }

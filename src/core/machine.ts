@@ -103,6 +103,8 @@ interface Slot {
   readonly st: ChannelState;
   wakeAt: Millis;
   dirty: boolean;
+  /** What this step's inputs submit: all of it goes under one signature. */
+  submissions: Submission[];
 }
 
 /** The relay's key in a channel's relay URL. */
@@ -146,6 +148,8 @@ export class Machine {
     }
     for (const [id, stranger] of this.#strangers)
       next = Math.min(next, this.#tickStranger(id, stranger));
+    // New members of a channel should know each other as online at once.
+    if (this.#ready.events.some((e) => e.type === 'roster')) this.#presence.hint(clock.now);
     this.#sendBeacon();
     this.#ready.wakeAt = Math.min(next, this.#presence.due);
     return this.#ready;
@@ -246,7 +250,7 @@ export class Machine {
         true,
       );
     } else {
-      submit(ctx, st, input.submissions);
+      this.#slots.get(st.id)!.submissions.push(...input.submissions);
       for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
       this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
     }
@@ -258,7 +262,7 @@ export class Machine {
 
   #add(st: ChannelState): void {
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * (0.5 + this.#o.random());
-    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true });
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [] });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
     for (const [link, relay] of this.#relays) {
@@ -498,6 +502,7 @@ export class Machine {
     const ctx = this.#contextOf(st);
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
+    if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
     tickLeader(ctx, st);
     advance(ctx, st);
     tickElection(ctx, st);

@@ -9,6 +9,8 @@ import { sendToUser } from './sending.js';
 /** Asks `user` for what follows this node's log; one question at a time. */
 export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (user === ctx.self) return;
+  // Who is no member yet asks with its next request to join.
+  if (!st.roster.members.has(ctx.self)) return;
   if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
   st.pull = { to: user, at: ctx.now };
   const anchor = st.log.locators(LOCATORS_MAX);

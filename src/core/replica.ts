@@ -88,6 +88,7 @@ function persistEntry(
     ctx.ready.events.push({
       type: 'progress',
       channel: st.id,
+      id: entry.record.id,
       digest: entry.record.digest,
       state: 'sent',
       seq: null,
@@ -222,7 +223,8 @@ function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: num
   st.outbox.delete(digest);
   st.outBytes -= own.pooled.record.bytes.length;
   ctx.ready.del(st.keys.out(own.count));
-  ctx.ready.events.push({ type: 'progress', channel: st.id, digest, state: 'final', seq });
+  ctx.ready.events.push({ type: 'progress', channel: st.id,
+    id: own.pooled.record.id, digest, state: 'final', seq });
 }
 
 function changeRoster(
@@ -256,6 +258,12 @@ function changeRoster(
   }
   endLeadership(ctx, st, wasLeading ? 0 : ctx.timing.election_min_ms);
   ctx.ready.events.push({ type: 'roster', channel: st.id });
+  // Relays forward for members only, so they must know this one as soon as members do.
+  if (next.members.has(ctx.self)) {
+    for (const link of ctx.linksTo([])) {
+      ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first: next.number });
+    }
+  }
   if (!wasMember && next.members.has(ctx.self)) {
     ctx.ready.events.push({ type: 'joined', channel: st.id });
   }

@@ -232,7 +232,7 @@ function changed(
     case 'join':
       return joined(roster, record, body);
     case 'vote':
-      return granted(roster, body.user);
+      return granted(roster, author, body.user);
     case 'relays':
       if (!mayManage(author)) refuse('only the founder or an admin changes the relays');
       if (body.relays.length === 0) refuse('a channel needs at least one relay');
@@ -271,6 +271,9 @@ function joined(
 ): Change {
   const { request } = joinSignatures(body);
   checkJoinRequest(roster, request, record.time);
+  if (request.roster !== roster.number || request.rosterHash !== roster.hash) {
+    refuse('the request was made under another roster');
+  }
   const invite = roster.invites.get(request.invite)!;
   const invites = new Map(roster.invites);
   if (invite.usesLeft > 1) invites.set(invite.key, { ...invite, usesLeft: invite.usesLeft - 1 });
@@ -299,7 +302,8 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
 }
 
-function granted(roster: Roster, user: UserId): Change {
+function granted(roster: Roster, author: Member, user: UserId): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin gives a vote');
   const member = roster.members.get(user);
   if (!member || member.votes) refuse('there is no such member without a vote');
   return { members: new Map(roster.members).set(user, { ...member, votes: true }) };

@@ -30,7 +30,8 @@ const same = <T>(decode: (value: unknown, at: string) => T): Codec<T> => ({
 export const integer = (min = 0, max = Number.MAX_SAFE_INTEGER): Codec<number> =>
   same((value, at) => {
     const n = typeof value === 'bigint' && value <= 9007199254740991n ? Number(value) : value;
-    if (typeof n === 'number' && Number.isSafeInteger(n) && n >= min && n <= max) return n;
+    const isInteger = typeof n === 'number' && Number.isSafeInteger(n) && !Object.is(n, -0);
+    if (isInteger && n >= min && n <= max) return n;
     return refuse(at, `an integer from ${min} to ${max}`);
   });
 

@@ -204,7 +204,7 @@ export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, rep
       genesis: st.stored.bytes,
       genesis_sig: st.stored.sig,
       number: st.roster.number,
-      first,
+      first: first - 1,
       steps: [...steps],
       name: new Uint8Array(0),
     },

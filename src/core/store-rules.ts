@@ -11,7 +11,7 @@
 import { ConclaveError } from './errors.js';
 import type { RangeOptions, StoreOp } from './store.js';
 
-export const STORE_KEY_CHARS_MAX = 512;
+const STORE_KEY_CHARS_MAX = 512;
 /** Below every key of a caller, above every key of the store itself. */
 export const STORE_KEY_FIRST = '\u0001';
 

@@ -5,9 +5,13 @@
  *
  * Promises:
  * - `write` is atomic: after a crash all of a batch's operations are there or none is;
+ *   writes apply in the order of the calls, operations in the order of the batch;
  * - after `write(ops, {sync: true})` resolved, the batch and every batch before it
- *   survive the loss of power;
- * - a value read is the value written, or the call rejects with `store_corrupt`.
+ *   survive the loss of power; so does everything after `close` resolved;
+ * - a value read is the value written, or the call rejects with `store_corrupt`;
+ * - after a write failed, every call rejects with `store_failed`: what is durable is
+ *   then uncertain until the store is opened again.
+ * Which keys are allowed, their order and the errors: store-rules.ts.
  */
 
 /** One operation of a batch; `value` absent deletes the key. */
@@ -28,8 +32,12 @@ export interface RangeOptions {
 export interface Store {
   get(key: string): Promise<Uint8Array | undefined>;
   getMany(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
-  /** Pairs in key order (bytewise), read lazily in bounded memory. */
+  /**
+   * Pairs in key order (bytewise), read lazily in bounded memory, as they were when the
+   * first of them was asked for.
+   */
   range(options: RangeOptions): AsyncIterable<readonly [string, Uint8Array]>;
   write(ops: readonly StoreOp[], options: { readonly sync: boolean }): Promise<void>;
+  /** Waits for writes under way; later calls reject with `store_closed`, another `close` does not. */
   close(): Promise<void>;
 }

@@ -39,7 +39,7 @@ export function ringEntry(n: number, bytes: number): { key: string; value: Uint8
   return { key: ringKey(n % RING_SLOTS), value };
 }
 
-export interface Ring {
+interface Ring {
   /** The number of the newest batch in the store, 0 in a new one. */
   readonly last: number;
   /** Numbers of batches before it that are missing, the first few. */

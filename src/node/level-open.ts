@@ -23,24 +23,25 @@ import {
   LEVELDB_DIR,
   newMark,
   openHighWater,
+  RESTORE,
   readMark,
   storeDamaged,
 } from './store-files.js';
 import { seal, unseal } from './store-seal.js';
 
 /** So many bytes of tables, the newest, are checked when a store is opened: half a second. */
-export const OPEN_TABLE_BYTES_MAX = 268_435_456;
+const OPEN_TABLE_BYTES_MAX = 268_435_456;
 
 const SCHEMA_KEY = '\0schema';
 
-export interface OpenOptions {
+interface OpenOptions {
   /** Whether to initialise an empty or absent directory (default true). */
   readonly create?: boolean;
   /** The tables' check, if it was made already; else the newest are checked. */
   readonly scan?: TableScan;
 }
 
-/** An open database that was found whole. `close` releases the directory, and never fails twice. */
+/** An open database that was found whole. `close`, to be called once, releases the directory. */
 export interface OpenLevel {
   readonly dir: string;
   readonly db: Database;
@@ -81,9 +82,9 @@ export async function openLevel(path: string, options: OpenOptions = {}): Promis
 function closer(db: Database, highWater: HighWater, release: () => void): () => Promise<void> {
   return async () => {
     try {
-      highWater.close();
       await db.close();
     } finally {
+      highWater.close();
       release();
     }
   };
@@ -176,9 +177,8 @@ async function refuseLostBatches(
       throw new ConclaveError(
         'store_rolled_back',
         `the store in ${dir} went back: its newest batch is ${ring.last}, but ${highWater.batch} ` +
-          `was synced. The last ${highWater.batch - ring.last} batches are lost, promises that ` +
-          'this node gave among them: restore it through `conclave restore`, or remove the ' +
-          'directory and join again',
+          `was synced. The last ${highWater.batch - ring.last} batches are lost, and with them ` +
+          `promises that this node gave, so it must not go on from here. ${RESTORE}`,
       );
     }
     if (schema === undefined) throw storeDamaged(dir, 'LevelDB has lost the first batch');
@@ -205,7 +205,7 @@ async function readSchema(db: Database): Promise<string | undefined> {
   return value && Buffer.from(value).toString();
 }
 
-export interface TableScan {
+interface TableScan {
   readonly tables: number;
   readonly damaged: readonly (TableDamage & { readonly file: string })[];
   /** Cut off before their end: LevelDB was making them, or they are damaged. */

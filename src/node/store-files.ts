@@ -26,14 +26,15 @@ const INITIALISING = 'initialising';
 const HIGH_WATER = 'high-water';
 
 /** What the store's keys and files mean. A program refuses a store newer than this. */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 
-export interface Mark {
+interface Mark {
   readonly version: number;
   readonly id: string;
 }
 
-const RESTORE =
+/** What to do about a store that cannot go on. */
+export const RESTORE =
   'Restore a backup, or remove the directory and fetch the channels again from their other members';
 
 export function storeDamaged(dir: string, what: string, cause?: unknown): ConclaveError {

@@ -14,7 +14,6 @@
 import type { Payload } from '../core/commands.js';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Genesis } from '../core/genesis.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import { genesisRoster, type Roster } from '../core/roster.js';
 import type { RelayLimits } from './limits.js';
@@ -25,8 +24,11 @@ export type PeerId = number;
 
 export interface Channel {
   readonly id: ChannelId;
-  readonly genesis: Genesis;
+  /** V0's "at least 3 online members", as the founder chose it. */
+  readonly minOnline: number;
   roster: Roster;
+  /** Until the relay first held as much as somebody who announced it: those who join meanwhile joined long ago. */
+  isLearning: boolean;
   /** As members sent it; only they can read it. */
   name: Uint8Array;
   /** Who said last, as a member, that it was elected. A hint. */
@@ -43,6 +45,7 @@ export interface Announced {
   readonly channel: Channel;
   /** The relay met this channel for the first time. */
   readonly isNew: boolean;
+  readonly wasLearning: boolean;
   readonly joined: readonly UserId[];
   readonly left: readonly UserId[];
   readonly stopped: 'budget' | ConclaveError | undefined;
@@ -94,9 +97,12 @@ export class Channels {
     const before = known ? channel.roster : undefined;
     const { roster, stopped } = growRoster(this.#crypto, channel.roster, announced, spend);
     if (!known) this.#add(channel);
+    const wasLearning = channel.isLearning;
+    if (roster.number >= announced.number) channel.isLearning = false;
     const diff = this.#replaceRoster(channel, before, roster, peerOf);
-    if (roster.members.has(from)) channel.name = announced.name;
-    return { channel, isNew: !known, ...diff, stopped };
+    // A copy: the channel outlives the chunk that the name came in.
+    if (roster.members.has(from)) channel.name = announced.name.slice();
+    return { channel, isNew: !known, wasLearning, ...diff, stopped };
   }
 
   #create(announced: Payload<'CH_ROSTER'>, spend: Spend): Channel | undefined {
@@ -105,7 +111,8 @@ export class Channels {
     const genesis = verifyGenesis(this.#crypto, announced);
     return {
       id: announced.id,
-      genesis,
+      minOnline: genesis.minOnline,
+      isLearning: true,
       roster: genesisRoster(this.#crypto.sha256, announced.id, genesis),
       name: new Uint8Array(0),
       leader: undefined,
@@ -139,6 +146,7 @@ export class Channels {
     for (const user of channel.roster.members.keys()) this.#dropMember(channel, user);
   }
 
+  /** Who is in `roster` and was not in the one before, and the other way round. */
   #replaceRoster(
     channel: Channel,
     before: Roster | undefined,

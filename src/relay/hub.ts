@@ -299,9 +299,9 @@ export class Hub {
 
   /** Members learn who came and went; who comes newly into sight, and the sender, get the status. */
   #reportChange(effects: Effect[], sender: OnlineUser, change: Announced): void {
-    const { channel, isNew, joined, left } = change;
+    const { channel, wasLearning, joined, left } = change;
     const { roster, online } = channel;
-    if (!isNew) {
+    if (!wasLearning) {
       for (const user of joined) {
         const command = { name: 'CH_UJOIN', payload: { channel: channel.id, user } } as const;
         this.#tell(effects, [...online.values()], command);
@@ -433,8 +433,8 @@ const bareStatusOf = ({ id, roster }: Channel): Outgoing => ({
 });
 
 /** V0: at least 3 online members and an elected leader; as far as the relay sees. */
-const isHealthy = ({ genesis, leader, online }: Channel): boolean =>
-  leader !== undefined && online.size >= genesis.minOnline;
+const isHealthy = ({ minOnline, leader, online }: Channel): boolean =>
+  leader !== undefined && online.size >= minOnline;
 
 /** A member speaks for its own election only, so that nobody can spoil the hint. */
 function noteLeader(channel: Channel, sender: UserId, elected: Payload<'CH_ELECTED'>): void {

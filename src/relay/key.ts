@@ -14,6 +14,7 @@ const SEED_BYTES = 32;
 const SEED_HEX = /^[0-9a-f]{64}\n?$/;
 const FOR_OTHERS = 0o077;
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown';
 
 /**
@@ -29,7 +30,7 @@ export async function loadOrCreateKey(
     await mkdir(dir, { recursive: true, mode: 0o700 });
     const known = await readKey(path);
     if (known) return known;
-    await createKey(path, random(SEED_BYTES));
+    await createKey(path, `${path}.${hex(random(8))}`, random(SEED_BYTES));
     const created = await readKey(path);
     if (created) return created;
     throw new ConclaveError('relay_dir_failed', `${path} was removed while the relay started`);
@@ -66,11 +67,10 @@ async function readKey(path: string): Promise<Uint8Array | undefined> {
 }
 
 /** Complete or not at all, and never over a key that somebody else made meanwhile. */
-async function createKey(path: string, seed: Uint8Array): Promise<void> {
-  const draft = `${path}.${process.pid}`;
-  const file = await open(draft, 'w', 0o600);
+async function createKey(path: string, draft: string, seed: Uint8Array): Promise<void> {
+  const file = await open(draft, 'wx', 0o600);
   try {
-    await file.writeFile(`${Buffer.from(seed).toString('hex')}\n`);
+    await file.writeFile(`${hex(seed)}\n`);
     await file.sync();
     await link(draft, path);
   } catch (error) {

@@ -12,8 +12,6 @@ export interface RelayLimits {
   readonly connections_max: number;
   /** Connections before a valid `CNN`; over it the oldest of them is closed (`busy`). */
   readonly unauthenticated_max: number;
-  /** What a client may send before a valid `CNN` (`unauthenticated`). */
-  readonly unauthenticated_bytes_max: number;
   /** Handshakes verified, over all connections, about a millisecond each (`busy`). */
   readonly handshakes_per_s: number;
   readonly handshakes_burst: number;
@@ -62,7 +60,6 @@ const MiB = 1_048_576;
 export const RELAY_LIMITS: RelayLimits = {
   connections_max: 10_000,
   unauthenticated_max: 1_024,
-  unauthenticated_bytes_max: 8_192,
   handshakes_per_s: 300,
   handshakes_burst: 600,
 

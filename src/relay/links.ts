@@ -60,8 +60,9 @@ interface Connection {
   heardMs: number;
   /** Until then it was told to slow down. */
   warnedUntilMs: number;
-  /** Bytes before a valid `CNN`. */
-  openBytes: number;
+  /** What it may still send before it is charged a handshake. */
+  freeBytes: number;
+  hasPaid: boolean;
   /** Bytes of a frame that is not complete, not counting those that came with the end of another. */
   partialBytes: number;
 }
@@ -111,7 +112,8 @@ export class Links {
       user: undefined,
       heardMs: now.ms,
       warnedUntilMs: 0,
-      openBytes: 0,
+      freeBytes: HANDSHAKE_FREE_BYTES,
+      hasPaid: false,
       partialBytes: 0,
     };
     this.#connections.set(peer, connection);
@@ -135,31 +137,22 @@ export class Links {
     else this.#receive(connection, chunk, now);
   }
 
-  /** In pieces, so that garbage shows itself before it costs a handshake. */
+  /** In two pieces, so that garbage shows itself before it costs a handshake. */
   #receiveOpen(connection: Connection, chunk: Uint8Array, now: Now): void {
-    const { unauthenticated_bytes_max } = this.#o.limits;
-    let rest = chunk;
-    while (rest.length > 0 && this.#isOpen(connection)) {
-      if (connection.user !== undefined) {
-        this.#receive(connection, rest, now);
-        return;
-      }
-      const { openBytes } = connection;
-      if (openBytes >= unauthenticated_bytes_max) {
-        this.#close(connection, now, unauthenticated(openBytes));
-        return;
-      }
-      if (openBytes === HANDSHAKE_FREE_BYTES && !this.#handshakes.take(1, now.ms)) {
-        this.#close(connection, now, busy('too many handshakes at once'));
-        return;
-      }
-      const until =
-        openBytes < HANDSHAKE_FREE_BYTES ? HANDSHAKE_FREE_BYTES : unauthenticated_bytes_max;
-      const piece = rest.subarray(0, until - openBytes);
-      rest = rest.subarray(piece.length);
-      connection.openBytes += piece.length;
-      this.#handle(connection, connection.link.receive(piece, now.wallMs / 1_000), now);
+    const nowS = now.wallMs / 1_000;
+    const head = chunk.subarray(0, connection.freeBytes);
+    const tail = chunk.subarray(head.length);
+    if (head.length > 0) {
+      connection.freeBytes -= head.length;
+      this.#handle(connection, connection.link.receive(head, nowS), now);
     }
+    if (tail.length === 0 || !this.#isOpen(connection)) return;
+    if (!connection.hasPaid && !this.#handshakes.take(1, now.ms)) {
+      this.#close(connection, now, busy('too many handshakes at once'));
+      return;
+    }
+    connection.hasPaid = true;
+    this.#handle(connection, connection.link.receive(tail, nowS), now);
   }
 
   #receive(connection: Connection, chunk: Uint8Array, now: Now): void {
@@ -347,9 +340,6 @@ const retryable = { retryable: true };
 
 const busy = (why: string) =>
   new ConclaveError('busy', `this relay is busy: ${why}; try again later`, retryable);
-
-const unauthenticated = (bytes: number) =>
-  new ConclaveError('unauthenticated', `${bytes} bytes came and no valid CNN among them`);
 
 const noCnn = (ms: number) =>
   new ConclaveError('cnn_timeout', `no valid CNN came within ${ms / 1_000} s`, retryable);

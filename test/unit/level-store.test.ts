@@ -383,6 +383,41 @@ describe('lost batches', () => {
     expect(seen).toBe(lengths.filter((length) => length < size).length);
   });
 
+  /** Tiny batches, through two changes of the log and nearly up to the third. Returns the log. */
+  async function fillLogs(): Promise<string> {
+    const store = await open();
+    let changes = 0;
+    let log = await walOf();
+    for (let i = 0; changes < 2 || (await stat(at(log))).size < 4_000_000; i++) {
+      await store.write([{ key: 'same', value: Uint8Array.of(i % 256) }], { sync: false });
+      if (i % 100 !== 0 || (await walOf()) === log) continue;
+      changes++;
+      log = await walOf();
+    }
+    await store.close();
+    expect(await walOf()).toBe(log);
+    return log;
+  }
+
+  test('a manifest cut off anywhere is seen', { timeout: 60_000 }, async () => {
+    await fillLogs();
+    const manifest = (await filesIn(dir)).find((name) => name.includes('MANIFEST'))!;
+    const { size } = await stat(at(manifest));
+    const messages: string[] = [];
+    for (let length = 0; length < size; length += 10) {
+      const copy = join(base, 'copy');
+      await cp(dir, copy, { recursive: true });
+      await edit(join(copy, manifest), (bytes) => bytes.subarray(0, length));
+      const failure = await openLevelStore(copy).catch((reason: unknown) => reason);
+      expect(failure, `cut at ${length} of ${size}`).toEqual(error('store_damaged'));
+      messages.push((failure as Error).message);
+      await rm(copy, { recursive: true });
+    }
+    // LevelDB itself sees the shortest, and opens the others as an older state.
+    expect(messages).toContainEqual(expect.stringMatching(/LevelDB cannot open/));
+    expect(messages).toContainEqual(expect.stringMatching(/batches are missing/));
+  });
+
   test('a hole before the newest batches is seen, and which batches fell into it', async () => {
     const store = await open();
     // Each is padded to 1 KiB: about 31 in each block of 32 KiB, and no change of the log.
@@ -398,18 +433,7 @@ describe('lost batches', () => {
   });
 
   test('a hole at the start of a log as full as can be is seen', { timeout: 60_000 }, async () => {
-    const store = await open();
-    let changes = 0;
-    let log = await walOf();
-    // Tiny batches, through two changes of the log and nearly up to the third.
-    for (let i = 0; changes < 2 || (await stat(at(log))).size < 4_000_000; i++) {
-      await store.write([{ key: 'same', value: Uint8Array.of(i % 256) }], { sync: false });
-      if (i % 100 !== 0 || (await walOf()) === log) continue;
-      changes++;
-      log = await walOf();
-    }
-    await store.close();
-    expect(await walOf()).toBe(log);
+    const log = await fillLogs();
     await edit(at(log), (bytes) => bytes.fill(0, 0, 7));
     await expect(open()).rejects.toEqual(error('store_damaged', /batches are missing/));
   });

@@ -96,9 +96,8 @@ describe('commands', () => {
   });
 
   it('that are forwarded need only their route checked by the relay', () => {
-    const [event] = (({ client, relay }) => relay.receive(client.send(ACK, NOW_S), NOW_S))(
-      connected(),
-    );
+    const { client, relay } = connected();
+    const [event] = relay.receive(client.send(ACK, NOW_S), NOW_S);
     const { payload } = event as { payload: unknown };
     expect(routeOf(payload)).toStrictEqual({ from: ALICE.user, id: CHANNEL });
     expect(codeOf(() => routeOf({ ...(payload as object), from: 'alice' }))).toBe('bad_payload');

@@ -4,11 +4,12 @@
  */
 
 import { encodeCertificate, encodeStep } from '../../src/core/certificate.js';
+import { chainNext } from '../../src/core/chain.js';
 import type { Body } from '../../src/core/commands.js';
 import { channelIdOf, commitName, encodeGenesis } from '../../src/core/genesis.js';
 import type { Digest, EpochId, UserId } from '../../src/core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../../src/core/link.js';
-import { chainNext } from '../../src/core/chain.js';
+import { majorityOf } from '../../src/core/quorum.js';
 import { batchOf, encodeProof, encodeRecord, ZERO_BOOT } from '../../src/core/record.js';
 import {
   applyMembership,
@@ -77,7 +78,13 @@ export class TestChannel {
   invite(options: { expires?: number } = {}): LinkIdentity {
     const invitation = identity(10_000 + this.roster.number);
     const expires = options.expires ?? 0;
-    this.change({ kind: 'invite', base: this.roster.number, key: invitation.user, uses: 1, expires });
+    this.change({
+      kind: 'invite',
+      base: this.roster.number,
+      key: invitation.user,
+      uses: 1,
+      expires,
+    });
     return invitation;
   }
 
@@ -112,7 +119,8 @@ export class TestChannel {
     const head = { epoch: EPOCH, term: 1, roster: roster.number, digest: record.digest };
     const point = { seq, hash: chainNext(hash, HEAD, seq, head) };
     const ack = encodeStatement({ tag: 'ack', ...context, epoch: EPOCH, term: 1, ...point });
-    const acks = voters(roster).map((user) => ({
+    const votes = voters(roster);
+    const acks = votes.slice(0, majorityOf(votes.length)).map((user) => ({
       user,
       seq,
       sig: crypto.ed25519Sign(this.#identities.get(user)!.seed, ack),

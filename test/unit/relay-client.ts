@@ -3,13 +3,13 @@
  * keeps what came, in order, and lets a test wait for it; nothing is timed.
  */
 
+import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { CommandName, Outgoing, Payload } from '../../src/core/commands.js';
 import { ConclaveError } from '../../src/core/errors.js';
 import type { UserId } from '../../src/core/ids.js';
 import { ClientLink, type LinkIdentity } from '../../src/core/link.js';
 import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
-import { randomBytes } from 'node:crypto';
 
 const nowS = () => Date.now() / 1_000;
 export const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));

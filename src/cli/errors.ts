@@ -1,0 +1,42 @@
+/**
+ * How a command ends: any failure as a `ConclaveError`, and its exit code
+ * (0 done, 1 failed, 2 wrong usage, 128 + n interrupted by signal n).
+ */
+
+import { constants } from 'node:os';
+import { ConclaveError } from '../core/errors.js';
+import { Interruption } from './host.js';
+
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
+
+export const usageError = (message: string): ConclaveError => new ConclaveError('usage', message);
+
+export function interruptionOf(signal: AbortSignal): Interruption | undefined {
+  return signal.aborted && signal.reason instanceof Interruption ? signal.reason : undefined;
+}
+
+export function asConclaveError(error: unknown): ConclaveError {
+  if (error instanceof ConclaveError) return error;
+  const { code, message = String(error) } = error as NodeJS.ErrnoException;
+  if (typeof code === 'string' && code in constants.errno) {
+    return new ConclaveError('io', `${message}`, { cause: error });
+  }
+  return new ConclaveError(
+    'internal',
+    `unexpected failure: ${message}. Please report it, with what --verbose shows`,
+    { cause: error },
+  );
+}
+
+export function exitCode(error: ConclaveError, interruption: Interruption | undefined): number {
+  if (interruption) return 128 + (constants.signals[interruption.signal] ?? 0);
+  return error.code === 'usage' ? EXIT.usage : EXIT.failed;
+}
+
+/** Codes that tell a script apart from bugs; anything thrown by an abort is one of these. */
+export const aborted = (signal: AbortSignal): ConclaveError => {
+  const interruption = interruptionOf(signal);
+  if (interruption) return new ConclaveError('interrupted', `${interruption.message}`);
+  if (signal.reason instanceof ConclaveError) return signal.reason;
+  return new ConclaveError('aborted', 'given up');
+};

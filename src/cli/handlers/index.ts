@@ -1,0 +1,26 @@
+/** Every command's part that needs the node, by name; also the names on the control socket. */
+
+import type { Handler } from '../io.js';
+import { create, invite, join, relays } from './channels.js';
+import { importMessages } from './import.js';
+import { exportEntries, log, tail } from './read.js';
+import { dm, inbox } from './private.js';
+import { members, status, verify } from './report.js';
+import { send } from './send.js';
+
+export const handlers: Readonly<Record<string, Handler>> = {
+  create,
+  dm,
+  export: exportEntries,
+  import: importMessages,
+  inbox,
+  invite,
+  join,
+  log,
+  members,
+  relays,
+  send,
+  status,
+  tail,
+  verify,
+};

@@ -1,0 +1,48 @@
+/** Handlers that report: `status`, `members`, `verify`. */
+
+import { ConclaveError } from '../../core/errors.js';
+import { ZERO_DIGEST } from '../../core/ids.js';
+import type { ChannelStatus } from '../../node/api.js';
+import { type Handler, optional, text } from '../io.js';
+import { theChannel } from './shared.js';
+
+export const status: Handler = async (node, args, io) => {
+  // The store alone knows what was; who is online and leads, only a node that is up.
+  const shown = (now: ChannelStatus): ChannelStatus =>
+    io.up || now.state === 'removed'
+      ? now
+      : { ...now, online: [], leader: null, waiting: null, state: 'offline' };
+  if (optional(text, args, 'channel') !== undefined) {
+    await io.emit({ ...shown(theChannel(node, args).currentStatus()) });
+    return;
+  }
+  const channels = node.channels().map((channel) => shown(channel.currentStatus()));
+  await io.emit({ user: node.user, name: node.name, up: io.up, channels });
+};
+
+export const members: Handler = async (node, args, io) => {
+  for (const { user, name, role, online } of theChannel(node, args).members.list()) {
+    await io.emit({ user, name, role, online: io.up && online });
+  }
+};
+
+export const verify: Handler = async (node, args, io) => {
+  const only = optional(text, args, 'channel') === undefined ? undefined : theChannel(node, args);
+  const reports = await node.verify(only?.id, (done) =>
+    io.progress({ what: 'entries checked', done }),
+  );
+  for (const { channel, ok, entries, final, head, problems } of reports) {
+    await io.emit({ ok, channel, entries, final, head, problems });
+  }
+  if (reports.length === 0) {
+    await io.emit({ ok: true, entries: 0, final: 0, head: ZERO_DIGEST, problems: [] });
+  }
+  const broken = reports.filter(({ ok }) => !ok);
+  if (broken.length === 0) return;
+  const { channel, problems } = broken[0]!;
+  const first = problems[0] ? `: ${problems[0].where}: ${problems[0].what}` : '';
+  throw new ConclaveError(
+    'verify_failed',
+    `the store does not verify, in channel ${channel}${first}. Restore a backup, or start anew with an invitation`,
+  );
+};

@@ -1,0 +1,18 @@
+/**
+ * The program's log: pino's JSON lines on stderr, warnings and worse, and with
+ * `--verbose` everything. A stderr that nobody reads costs lines, never memory.
+ */
+
+import { type Logger, pino } from 'pino';
+import type { Terminal } from './host.js';
+
+const PENDING_BYTES_MAX = 1_048_576;
+
+export function createLogger(stderr: Terminal, verbose: boolean): Logger {
+  const write = (line: string): void => {
+    if (stderr.writable && stderr.writableLength < PENDING_BYTES_MAX) stderr.write(line);
+  };
+  const level = verbose ? 'debug' : 'warn';
+  const serializers = { err: pino.stdSerializers.err, error: pino.stdSerializers.err };
+  return pino({ level, base: undefined, serializers }, { write });
+}

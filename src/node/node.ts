@@ -1,0 +1,413 @@
+/**
+ * The node: opens a store, loads its channels, keeps links to their relays,
+ * and hands out channels (docs/ARCHITECTURE.md, "The node").
+ */
+
+import { decodeTime } from 'ulid';
+import { decodeWhole, Writer } from '../core/bytes.js';
+import type { Hash } from '../core/crypto.js';
+import type { Command } from '../core/commands.js';
+import type { CoreEvent } from '../core/effects.js';
+import { ConclaveError } from '../core/errors.js';
+import { commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
+import { channelIdOf } from '../core/genesis.js';
+import { type ChannelId, channelId, hex32, type Ulid, userId, type UserId } from '../core/ids.js';
+import { after } from '../core/layout.js';
+import {
+  CHANNEL_NAME_BYTES_MAX,
+  MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_DEFAULT,
+  RELAYS_PER_CHANNEL_MAX,
+} from '../core/limits.js';
+import { channelsIn, loadChannel } from '../core/load.js';
+import { type Clock, type Input, type Machine, relayKeyOf } from '../core/machine.js';
+import { pinnedRelayUrl } from '../core/relay-url.js';
+import { text } from '../core/schema.js';
+import type { Store } from '../core/store.js';
+import type {
+  Channel,
+  CreateOptions,
+  Dm,
+  Node,
+  PrivateMessage,
+  VerifyReport,
+  WaitOptions,
+} from './api.js';
+import { NodeChannel } from './channel.js';
+import { Driver } from './driver.js';
+import { decodeInvite } from './invite.js';
+import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
+import { PrivateMessages } from './private-messages.js';
+import type { RelayConnection } from './relay-link.js';
+import { verifyChannel } from './verify.js';
+import { aborted } from './wait.js';
+
+/** What the parts of a node use of it. */
+export interface NodeParts {
+  readonly user: UserId;
+  readonly store: Store;
+  readonly hash: Hash;
+  readonly machine: Machine;
+  readonly offline: boolean;
+  clock(): Clock;
+  ulid(wall: number): Ulid;
+  random(bytes: number): Uint8Array;
+  publicKey(seed: Uint8Array): UserId;
+  links(): Iterable<RelayConnection>;
+  linkTo(key: string | undefined): RelayConnection | undefined;
+  overrideRelay(url: string): Promise<void>;
+  /** Gives the core an input under a fresh token; settles when the core says done or failed. */
+  request(input: (token: number) => Input, signal?: AbortSignal): Promise<void>;
+  fail(error: unknown): void;
+}
+
+const BOOT_KEY = 'node/boot';
+const OVERRIDES = 'node/relay/';
+const DRAIN_MS_DEFAULT = 2_000;
+
+/**
+ * Opens a node over its store.
+ *
+ * Throws what the store's opening throws (`store_locked`, `store_damaged`, …),
+ * and `bad_identity`.
+ */
+export async function openNode(options: NodeOptions): Promise<Node> {
+  if (options.identity.seed.length !== 32) {
+    throw new ConclaveError('bad_identity', "an identity's seed has 32 bytes");
+  }
+  const full = await completeOptions(options);
+  try {
+    const node = new ConclaveNode(full, await nextBoot(full));
+    await node.load();
+    return node;
+  } catch (error) {
+    await full.store.close();
+    throw error;
+  }
+}
+
+/** A boot id greater than the last one, durable before anything bears it. */
+async function nextBoot(o: FullOptions): Promise<Ulid> {
+  const stored = await o.store.get(BOOT_KEY);
+  const last = stored ? decodeWhole(stored, (r) => r.ulid()) : undefined;
+  const { wall } = o.clock();
+  const boot = o.ulid(last ? Math.max(wall, decodeTime(last) + 1) : wall);
+  if (!o.offline) {
+    await o.store.write([{ key: BOOT_KEY, value: new Writer(16).ulid(boot).done() }], { sync: true });
+  }
+  return boot;
+}
+
+class ConclaveNode implements Node, NodeParts {
+  readonly user: UserId;
+  readonly name: string;
+  readonly store: Store;
+  readonly hash: Hash;
+  readonly machine: Machine;
+  readonly offline: boolean;
+  readonly #o: FullOptions;
+  readonly #driver: Driver;
+  readonly #channels = new Map<ChannelId, NodeChannel>();
+  readonly #requests = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #private: PrivateMessages;
+  /** This node's own addresses for relays, by key. */
+  readonly #overrides = new Map<string, string>();
+  /** Relays of channels that this node is about to join. */
+  readonly #joining = new Map<ChannelId, readonly string[]>();
+  #token = 0;
+  #closing: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(o: FullOptions, boot: Ulid) {
+    this.#o = o;
+    this.store = o.store;
+    this.hash = o.crypto.sha256;
+    this.offline = o.offline;
+    this.name = o.identity.name;
+    this.#driver = new Driver(o, boot, {
+      core: (event) => this.#onCore(event),
+      command: (link, command) => this.#onCommand(link, command),
+      links: () => {
+        for (const channel of this.#channels.values()) channel.changes.notify();
+        this.#private.sendPending(undefined);
+      },
+      failed: (error) => this.fail(error),
+    });
+    this.user = this.#driver.user;
+    this.machine = this.#driver.pump.machine;
+    this.#private = new PrivateMessages(this);
+  }
+
+  async load(): Promise<void> {
+    for await (const [key, value] of this.store.range({ gte: OVERRIDES, lt: after(OVERRIDES) })) {
+      this.#overrides.set(key.slice(OVERRIDES.length), decodeWhole(value, (r) => r.text(512)));
+    }
+    for (const url of this.#o.relays) this.#overrides.set(pinnedRelayUrl(url).key, url);
+    const firstFrom = async (gte: string): Promise<string | undefined> => {
+      for await (const [key] of this.store.range({ gte, lt: 'c0', limit: 1 })) return key;
+      return undefined;
+    };
+    for (const id of await channelsIn(firstFrom)) {
+      const state = await loadChannel(this.hash, this.user, id, (prefix, from) => this.#scan(prefix, from));
+      this.#channels.set(id, new NodeChannel(id, this));
+      this.#driver.pump.input({ type: 'open', state });
+    }
+    await this.#driver.idle();
+    if (!this.offline) await this.#private.load();
+    this.#keepLinks();
+  }
+
+  async #scan(prefix: string, from = prefix): Promise<(readonly [string, Uint8Array])[]> {
+    if (!prefix.endsWith('/')) {
+      const value = await this.store.get(prefix);
+      return value ? [[prefix, value]] : [];
+    }
+    const pairs: (readonly [string, Uint8Array])[] = [];
+    for await (const pair of this.store.range({ gte: from, lt: after(prefix) })) pairs.push(pair);
+    return pairs;
+  }
+
+  #keepLinks(): void {
+    const urls = new Map<string, string>();
+    const add = (url: string): void => {
+      const key = relayKeyOf(url);
+      if (key && !urls.has(key)) urls.set(key, this.#overrides.get(key) ?? url);
+    };
+    for (const id of this.#channels.keys()) this.machine.channel(id)?.roster.relays.forEach(add);
+    for (const relays of this.#joining.values()) relays.forEach(add);
+    this.#driver.keepLinks([...urls.values()]);
+  }
+
+  clock(): Clock {
+    return this.#o.clock();
+  }
+  ulid(wall: number): Ulid {
+    return this.#o.ulid(wall);
+  }
+  random(bytes: number): Uint8Array {
+    return this.#o.random(bytes);
+  }
+  publicKey(seed: Uint8Array): UserId {
+    return hex32<UserId>(this.#o.crypto.ed25519PublicKey(seed));
+  }
+  links(): Iterable<RelayConnection> {
+    return this.#driver.links;
+  }
+  linkTo(key: string | undefined): RelayConnection | undefined {
+    return this.#driver.linkTo(key);
+  }
+
+  async overrideRelay(url: string): Promise<void> {
+    const { key } = pinnedRelayUrl(url);
+    const value = new Writer(64).text(url).done();
+    await this.store.write([{ key: OVERRIDES + key, value }], { sync: true });
+    this.#overrides.set(key, url);
+    this.#keepLinks();
+  }
+
+  request(input: (token: number) => Input, signal?: AbortSignal): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#closing) return Promise.reject(closed());
+    if (this.offline) return Promise.reject(OFFLINE);
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    const token = ++this.#token;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#requests.delete(token);
+        reject(aborted(signal));
+      };
+      const settle = (run: () => void) => (): void => {
+        signal?.removeEventListener('abort', onAbort);
+        run();
+      };
+      this.#requests.set(token, {
+        resolve: settle(resolve),
+        reject: (error) => settle(() => reject(error))(),
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#driver.pump.input(input(token));
+    });
+  }
+
+  #settle(token: number, outcome: (r: { resolve: () => void; reject: (e: unknown) => void }) => void): void {
+    const request = this.#requests.get(token);
+    if (!request) return;
+    this.#requests.delete(token);
+    outcome(request);
+  }
+
+  #onCore(event: CoreEvent): void {
+    switch (event.type) {
+      case 'done':
+        return this.#settle(event.token, (r) => r.resolve());
+      case 'failed': {
+        const { code, message, retryable } = event;
+        return this.#settle(event.token, (r) => r.reject(new ConclaveError(code, message, { retryable })));
+      }
+      case 'note':
+        this.#o.log.info({ channel: event.channel, detail: event.detail }, event.note);
+        break;
+      case 'roster':
+        this.#keepLinks();
+        break;
+      case 'joined': {
+        const { joining } = this.machine.channel(event.channel)!;
+        if (joining) this.#settle(joining.token, (r) => r.resolve());
+        break;
+      }
+    }
+    this.#channels.get(event.channel)?.onEvent(event);
+  }
+
+  #onCommand(link: RelayConnection, command: Command): void {
+    if (command.name === 'ERR') {
+      const { code, about, message } = command.payload;
+      this.#o.log.debug({ relay: link.url, code, about }, message);
+    }
+    this.#private.onCommand(link, command);
+  }
+
+  async create(o: CreateOptions): Promise<Channel> {
+    const { relays, name, minOnline = MIN_ONLINE_DEFAULT, quorum = 'online' } = o;
+    text(CHANNEL_NAME_BYTES_MAX).decode(name, 'name');
+    if (relays.length === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
+      throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
+    }
+    for (const url of relays) pinnedRelayUrl(url);
+    if (!Number.isInteger(minOnline) || minOnline < 1 || minOnline > MEMBERS_PER_CHANNEL_MAX) {
+      throw new ConclaveError('bad_policy', `minOnline must be 1 to ${MEMBERS_PER_CHANNEL_MAX}`);
+    }
+    const salt = this.random(16);
+    const genesis: Genesis = {
+      founder: this.user,
+      founderName: this.name,
+      nameCommitment: commitName(this.hash, salt, name),
+      salt,
+      time: this.clock().wall,
+      minOnline,
+      quorum,
+      relays,
+    };
+    const bytes = encodeGenesis(genesis);
+    const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
+    const stored = { bytes, sig, name };
+    await this.request((token) => ({ type: 'create', token, genesis: stored }), o.signal);
+    return this.#adopt(channelIdOf(this.hash, bytes));
+  }
+
+  #adopt(id: ChannelId): NodeChannel {
+    let channel = this.#channels.get(id);
+    if (!channel) {
+      channel = new NodeChannel(id, this);
+      this.#channels.set(id, channel);
+    }
+    this.#joining.delete(id);
+    this.#keepLinks();
+    return channel;
+  }
+
+  async join(text: string, o: WaitOptions & { relays?: readonly string[] } = {}): Promise<Channel> {
+    const invite = decodeInvite(this.hash, text);
+    for (const url of o.relays ?? []) await this.overrideRelay(url);
+    const known = this.machine.channel(invite.channel);
+    if (known?.roster.members.has(this.user)) return this.#adopt(invite.channel);
+    this.#joining.set(invite.channel, invite.relays);
+    this.#keepLinks();
+    const key = this.#driver.addKey(invite.secret);
+    try {
+      await this.request(
+        (token) => ({
+          type: 'join',
+          token,
+          channel: invite.channel,
+          name: invite.name,
+          invite: key,
+          nickname: this.name,
+          pinned: invite.pinned,
+          relays: invite.relays,
+        }),
+        o.signal,
+      );
+    } catch (error) {
+      this.#joining.delete(invite.channel);
+      this.#driver.pump.input({ type: 'stop-join', channel: invite.channel });
+      this.#keepLinks();
+      throw error;
+    }
+    return this.#adopt(invite.channel);
+  }
+
+  channel(id: string): Channel {
+    const channel = this.#channels.get(channelId(id));
+    if (!channel) {
+      throw new ConclaveError('no_channel', `this node is in no channel ${id}; "conclave status" lists those it is in`);
+    }
+    return channel;
+  }
+
+  channels(): Channel[] {
+    return [...this.#channels.values()];
+  }
+
+  dm(user: string): Dm {
+    return this.#private.with(userId(user));
+  }
+
+  inbox(o: WaitOptions & { live?: boolean } = {}): AsyncIterable<PrivateMessage> {
+    return this.#private.read(o);
+  }
+
+  async verify(id?: string, onProgress?: (entries: number) => void): Promise<VerifyReport[]> {
+    const ids = id === undefined ? [...this.#channels.keys()] : [(this.channel(id) as NodeChannel).id];
+    const reports: VerifyReport[] = [];
+    for (const each of ids) reports.push(await verifyChannel(this.#o.crypto, this.store, each, onProgress));
+    return reports;
+  }
+
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#o.log.warn({ error }, 'the node stopped: its store failed');
+    for (const { reject } of this.#requests.values()) reject(error);
+    this.#requests.clear();
+    for (const channel of this.#channels.values()) channel.fail(error);
+    this.#private.fail(error);
+  }
+
+  close(o: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(o.drainMs ?? DRAIN_MS_DEFAULT);
+    return this.#closing;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    await this.#drain(drainMs);
+    await this.#private.close();
+    await this.#driver.close();
+    const error = closed();
+    for (const { reject } of this.#requests.values()) reject(error);
+    this.#requests.clear();
+    for (const channel of this.#channels.values()) channel.fail(error);
+    this.#private.fail(error);
+    await this.store.close();
+  }
+
+  /** Lets own messages that a leader already has become final, for a bounded time. */
+  async #drain(drainMs: number): Promise<void> {
+    if (this.offline || this.#failure !== undefined) return;
+    const signal = AbortSignal.timeout(Math.max(1, drainMs));
+    for (const channel of this.#channels.values()) {
+      try {
+        while (channel.view().sent > 0) await channel.changes.next(signal);
+      } catch {
+        return;
+      }
+    }
+  }
+}
+
+const closed = (): ConclaveError => new ConclaveError('closed', 'the node was closed');
+const OFFLINE = new ConclaveError(
+  'offline',
+  'this node was opened offline: it can be read, not changed',
+  { retryable: true },
+);

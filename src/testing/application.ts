@@ -1,0 +1,201 @@
+/**
+ * What stands on top of the simulated nodes: a founder that creates a channel
+ * and invites, others that join, and everyone posting. It remembers what the
+ * nodes told it, which is what must come true.
+ */
+
+import { utf8 } from '../core/bytes.js';
+import type { Hash } from '../core/crypto.js';
+import type { CoreEvent } from '../core/effects.js';
+import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
+import { type ChannelId, hex32, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { channelKeys, type StoredGenesis } from '../core/layout.js';
+import { between, type Draw, drawsOf } from './prng.js';
+import { signAs } from './sim-keys.js';
+import type { SimNode } from './sim-node.js';
+import type { Timeline } from './timeline.js';
+import type { Post } from './workload.js';
+
+const RETRY_MS = 500;
+const SALT = new Uint8Array(16);
+
+export interface ApplicationOptions {
+  readonly seed: number;
+  readonly hash: Hash;
+  readonly timeline: Timeline;
+  readonly users: readonly UserId[];
+  readonly relays: readonly string[];
+  readonly minOnline: number;
+}
+
+interface Submitted {
+  readonly node: number;
+  readonly bytes: number;
+  stored: boolean;
+  /** The best that its author was told. */
+  seen: 'nothing' | 'committed' | 'final';
+}
+
+export class Application {
+  readonly #o: ApplicationOptions;
+  readonly #draw: Draw;
+  readonly #genesis: StoredGenesis;
+  readonly #invite: UserId;
+  readonly channel: ChannelId;
+  #nodes: readonly SimNode[] = [];
+  #isInvited = false;
+  #tokens = 0;
+  /** What waits for an answer, by token. */
+  readonly #asked = new Map<number, { node: number; done: () => void; failed: () => void }>();
+  /** Every message ever handed to a node, by its id. */
+  readonly submitted = new Map<Ulid, Submitted>();
+
+  constructor(options: ApplicationOptions) {
+    const { seed, hash, users, relays, minOnline } = options;
+    this.#o = options;
+    this.#draw = drawsOf(seed, 'application');
+    const name = `sim ${seed}`;
+    const bytes = encodeGenesis({
+      founder: users[0]!,
+      founderName: 'node0',
+      nameCommitment: commitName(hash, SALT, name),
+      salt: SALT,
+      time: 0,
+      minOnline,
+      quorum: 'online',
+      relays,
+    });
+    this.#genesis = { bytes, sig: signAs(users[0]!, bytes), name };
+    this.channel = channelIdOf(hash, bytes);
+    this.#invite = hex32<UserId>(hash(utf8(`invite ${seed}`)));
+  }
+
+  set nodes(nodes: readonly SimNode[]) {
+    this.#nodes = nodes;
+    for (const node of nodes) node.inviteKeys.add(this.#invite);
+  }
+
+  isMember(node: SimNode): boolean {
+    return node.state(this.channel)?.roster.members.has(node.user) ?? false;
+  }
+
+  get allJoined(): boolean {
+    return this.#nodes.every((node) => this.isMember(node));
+  }
+
+  /** A node booted: its application wants what it wanted before. */
+  started(node: SimNode): void {
+    for (const [token, { node: index }] of this.#asked) {
+      if (index === node.index) this.#asked.delete(token);
+    }
+    if (node.index === 0) this.#found(node);
+    else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
+  }
+
+  #ask(node: SimNode, done: () => void, failed: () => void): number {
+    this.#tokens += 1;
+    this.#asked.set(this.#tokens, { node: node.index, done, failed });
+    return this.#tokens;
+  }
+
+  #found(node: SimNode): void {
+    if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvite(node);
+    const token = this.#ask(
+      node,
+      () => this.#wishInvite(node),
+      () => {},
+    );
+    node.input({ type: 'create', token, genesis: this.#genesis });
+  }
+
+  #wishInvite(node: SimNode): void {
+    const uses = this.#nodes.length - 1;
+    if (this.#isInvited || uses === 0) return;
+    const token = this.#ask(
+      node,
+      () => this.#invited(),
+      () => this.#invited(),
+    );
+    const key = this.#invite;
+    node.input({
+      type: 'wish',
+      channel: this.channel,
+      token,
+      make: (roster) =>
+        roster.invites.has(key) || roster.members.size > 1
+          ? null
+          : { kind: 'invite', base: roster.number, key, uses, expires: 0 },
+    });
+  }
+
+  #invited(): void {
+    if (this.#isInvited) return;
+    this.#isInvited = true;
+    for (const node of this.#nodes.slice(1)) {
+      this.#planJoin(node, between(this.#draw, 0, 1_000));
+    }
+  }
+
+  #planJoin(node: SimNode, delay: number): void {
+    this.#o.timeline.in(delay, () => {
+      if (!node.isUp || this.isMember(node)) return;
+      const { final } = this.#nodes[0]!.state(this.channel)?.log ?? {};
+      if (!final) return this.#planJoin(node, RETRY_MS);
+      const token = this.#ask(
+        node,
+        () => {},
+        () => this.#planJoin(node, RETRY_MS),
+      );
+      node.input({
+        type: 'join',
+        token,
+        channel: this.channel,
+        name: this.#genesis.name,
+        invite: this.#invite,
+        nickname: `node${node.index}`,
+        pinned: final,
+        relays: this.#o.relays,
+      });
+    });
+  }
+
+  /** Hands messages to a node, if it can take any. */
+  post({ node: index, count, bytes }: Post): void {
+    const node = this.#nodes[index]!;
+    if (!node.isUp || !this.isMember(node)) return;
+    const submissions = Array.from({ length: count }, () => {
+      const id = this.#ulid();
+      this.submitted.set(id, { node: index, bytes, stored: false, seen: 'nothing' });
+      return { kind: 'message', id, time: 0, body: new Uint8Array(bytes) };
+    });
+    const token = this.#ask(
+      node,
+      () => {
+        for (const { id } of submissions) this.submitted.get(id)!.stored = true;
+      },
+      () => {},
+    );
+    node.input({ type: 'submit', channel: this.channel, token, submissions });
+  }
+
+  #ulid(): Ulid {
+    const bytes = new Uint8Array(16);
+    for (let i = 0; i < 16; i++) bytes[i] = Math.floor(this.#draw() * 256);
+    return ulidFromBytes(bytes);
+  }
+
+  event(node: SimNode, event: CoreEvent): void {
+    if (event.type === 'done' || event.type === 'failed') {
+      const asked = this.#asked.get(event.token);
+      if (!asked || asked.node !== node.index) return;
+      this.#asked.delete(event.token);
+      if (event.type === 'done') asked.done();
+      else asked.failed();
+    } else if (event.type === 'progress') {
+      const submitted = this.submitted.get(event.id);
+      if (submitted && event.state === 'final') submitted.seen = 'final';
+      else if (submitted?.seen === 'nothing' && event.state === 'committed')
+        submitted.seen = 'committed';
+    }
+  }
+}

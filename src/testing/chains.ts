@@ -1,0 +1,142 @@
+/**
+ * All that any simulated node ever put into its log, as one tree of chain
+ * hashes: the memory of the invariants. An entry enters when a node writes it,
+ * and is checked once against everything before it.
+ */
+
+import { decodeRawEntry } from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
+import { decodeRecord } from '../core/record.js';
+import type { Hash } from '../core/crypto.js';
+import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
+import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import { chainNext, chainStart } from '../core/chain.js';
+
+export interface ChainEntry {
+  readonly seq: number;
+  readonly hash: Digest;
+  readonly previous: ChainEntry | null;
+  readonly epoch: EpochId | null;
+  readonly term: number;
+  readonly roster: number;
+  readonly digest: Digest;
+  readonly author: UserId | null;
+  readonly kind: string;
+  readonly id: Ulid | null;
+  readonly prev: Digest | null;
+  readonly body: Uint8Array;
+  /** Who becomes a member with it. */
+  readonly joins: UserId | null;
+}
+
+/** Says what is broken, as the invariant's number and words. */
+export type Break = (invariant: string, message: string) => void;
+
+export class Chains {
+  readonly #hash: Hash;
+  readonly #break: Break;
+  readonly #byHash = new Map<Digest, ChainEntry>();
+  /** The one hash that a leadership may have at a seq. */
+  readonly #placed = new Map<string, Digest>();
+  readonly #start: ChainEntry;
+
+  constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
+    this.#hash = hash;
+    this.#break = onBreak;
+    const digest = channel as string as Digest;
+    this.#start = {
+      seq: 0,
+      hash: chainStart(hash, channel),
+      previous: null,
+      epoch: null,
+      term: 0,
+      roster: 0,
+      digest,
+      author: founder,
+      kind: 'genesis',
+      id: null,
+      prev: null,
+      body: new Uint8Array(0),
+      joins: founder,
+    };
+    this.#byHash.set(this.#start.hash, this.#start);
+  }
+
+  /** Hash before the first entry. */
+  get start(): Digest {
+    return this.#start.hash;
+  }
+
+  get(hash: Digest): ChainEntry | undefined {
+    return this.#byHash.get(hash);
+  }
+
+  /** Takes in an entry as it was written behind `previous`. */
+  add(previous: Digest, stored: Uint8Array): ChainEntry | undefined {
+    const raw = decodeRawEntry(stored);
+    const known = this.#byHash.get(raw.hash);
+    if (known) return known;
+    const before = this.#byHash.get(previous);
+    if (!before) {
+      this.#break('3 log matching', `entry ${raw.seq} was written behind an unknown entry`);
+      return undefined;
+    }
+    const { seq, header } = raw;
+    if (seq !== before.seq + 1 || chainNext(this.#hash, before.hash, seq, header) !== raw.hash) {
+      this.#break('3 log matching', `the hash of entry ${seq} does not bind what is before it`);
+    }
+    const record = decodeRecord(this.#hash, raw.record);
+    const place = `${header.epoch}/${seq}`;
+    const other = this.#placed.get(place);
+    if (other !== undefined && other !== raw.hash) {
+      this.#break('3 log matching', `one leadership placed two entries at seq ${seq}`);
+    }
+    this.#placed.set(place, raw.hash);
+    const entry: ChainEntry = {
+      seq,
+      hash: raw.hash,
+      previous: before,
+      ...header,
+      author: record.author,
+      kind: record.kind,
+      id: record.id,
+      prev: isMessageLane(record) ? record.prev : null,
+      body: record.body,
+      joins: joinerOf(record.kind, record.body),
+    };
+    this.#byHash.set(entry.hash, entry);
+    this.#checkPlace(entry);
+    return entry;
+  }
+
+  /** Invariant 9: once, after its `prev`, by a member. */
+  #checkPlace(entry: ChainEntry): void {
+    let prevIsBefore = entry.prev === null;
+    let isMember = entry.kind === 'epoch';
+    for (let at = entry.previous; at; at = at.previous) {
+      if (at.digest === entry.digest) {
+        this.#break('9 order', `a record stands at seq ${at.seq} and again at ${entry.seq}`);
+      }
+      if (at.digest === entry.prev) prevIsBefore = true;
+      if (at.joins === entry.author) isMember = true;
+      if (entry.term < at.term) {
+        this.#break('3 log matching', `terms fall between seq ${at.seq} and ${entry.seq}`);
+      }
+    }
+    if (!prevIsBefore) this.#break('9 order', `entry ${entry.seq} stands before its prev`);
+    if (!isMember) this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
+  }
+
+  /** The entry at `seq` in the chain that ends at `tip`. */
+  at(tip: ChainEntry, seq: number): ChainEntry | undefined {
+    let entry: ChainEntry | null = tip;
+    while (entry && entry.seq > seq) entry = entry.previous;
+    return entry?.seq === seq ? entry : undefined;
+  }
+}
+
+function joinerOf(kind: string, body: Uint8Array): UserId | null {
+  if (!isMembership(kind)) return null;
+  const change = decodeMembership(kind, body);
+  return change.kind === 'join' ? joinSignatures(change).request.user : null;
+}

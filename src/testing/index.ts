@@ -1,0 +1,11 @@
+/**
+ * `conclave/testing`: for those who test applications on conclave, and for its
+ * own tests. `simulate` runs whole channels in virtual time under faults;
+ * `faultStore` is a store that fails as disks do.
+ */
+
+export type { Fault, FaultKind } from './faults.js';
+export { FAULT_KINDS } from './faults.js';
+export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
+export type { DiskSabotage } from './sim-disk.js';
+export { type SimulateOptions, type SimulateResult, simulate, type Violation } from './simulate.js';

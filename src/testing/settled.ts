@@ -1,0 +1,73 @@
+/**
+ * What must be so a bounded time after the last fault: every node a member,
+ * one leader, equal logs, and all that was ever stored by a member final, once
+ * (docs/PROTOCOL.md, section "Liveness"). And what must never be: a message in
+ * the log that nobody posted.
+ */
+
+import type { Application } from './application.js';
+import type { Invariants } from './invariants.js';
+import type { SimNode } from './sim-node.js';
+
+/** Why the run has not come to rest; undefined once it has. */
+export function unsettled(
+  nodes: readonly SimNode[],
+  app: Application,
+  invariants: Invariants,
+  minOnline: number,
+): string | undefined {
+  const canCommit = nodes.length >= minOnline;
+  const states = nodes.map((node) => node.state(app.channel));
+  const first = states[0];
+  if (!first) return 'node 0 has no channel';
+  for (const [i, st] of states.entries()) {
+    if (!st?.roster.members.has(nodes[i]!.user)) return `node ${i} is not a member`;
+    if (st.conflict !== null) return `node ${i} stopped: ${st.conflict}`;
+    if (st.roster.hash !== first.roster.hash) {
+      return `node ${i} is under roster ${st.roster.number}, node 0 under ${first.roster.number}`;
+    }
+    if (st.log.final.hash !== first.log.final.hash) {
+      return `node ${i} is final up to ${st.log.final.seq}, node 0 up to ${first.log.final.seq}`;
+    }
+    if (st.log.tail.length > 0) return `node ${i} has ${st.log.tail.length} entries in its tail`;
+    if (canCommit && st.outbox.size > 0) return `node ${i} has ${st.outbox.size} in its outbox`;
+    if (canCommit && st.pool.size > 0) return `node ${i} has ${st.pool.size} in its pool`;
+    if (st.wishes.length > 0) return `node ${i} has a wish`;
+    if (!st.leadership?.live) return `node ${i} has no leader`;
+  }
+  if (states.filter((st) => st!.leading).length !== 1) return 'there is not one leader';
+  return canCommit ? missing(app, invariants) : undefined;
+}
+
+/** A message that was stored, or seen as committed, and is not final. */
+function missing(app: Application, invariants: Invariants): string | undefined {
+  const placed = new Set(invariants.final.map(({ entry }) => entry.id));
+  for (const [id, { node, stored, seen }] of app.submitted) {
+    if ((stored || seen !== 'nothing') && !placed.has(id)) {
+      return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
+    }
+  }
+  return undefined;
+}
+
+/** What is in the final log and nobody asked for. */
+export function invented(
+  nodes: readonly SimNode[],
+  app: Application,
+  invariants: Invariants,
+  minOnline: number,
+): string | undefined {
+  const seen = new Set<string>();
+  for (const { entry } of invariants.final) {
+    if (entry.kind !== 'message') continue;
+    const submitted = app.submitted.get(entry.id!);
+    if (!submitted || nodes[submitted.node]!.user !== entry.author) {
+      return `entry ${entry.seq} was never posted by its author`;
+    }
+    if (seen.has(entry.id!)) return `message ${entry.id} is in the log twice`;
+    seen.add(entry.id!);
+    if (entry.body.length !== submitted.bytes) return `entry ${entry.seq} has another body`;
+    if (nodes.length < minOnline) return `entry ${entry.seq} was placed below minOnline`;
+  }
+  return undefined;
+}

@@ -1,0 +1,173 @@
+/**
+ * A node's disk in virtual time. What was written is one thing, what was
+ * synced another: a crash loses the rest, from a random batch on. A batch under
+ * way at the crash is lost or there as a whole.
+ *
+ * Sabotages, for tests of the simulator itself, break exactly these promises.
+ */
+
+import type { Millis } from '../core/ids.js';
+import type { StoreOp } from '../core/store.js';
+import { below, type Draw } from './prng.js';
+import type { Timeline } from './timeline.js';
+
+/** How a disk may betray its node. */
+export type DiskSabotage =
+  /** Says that a write is synced when it is not. */
+  | 'skip-sync'
+  /** Says that a write is done before it has begun. */
+  | 'early-done'
+  /** A crash may leave half of a batch. */
+  | 'torn-batch'
+  /** Loses the promises of elections. */
+  | 'lose-promises'
+  /** Loses own records that wait. */
+  | 'lose-outbox';
+
+type Pair = readonly [string, Uint8Array];
+
+/** An ordered map in memory. */
+class Pairs {
+  readonly #values = new Map<string, Uint8Array>();
+  #keys: string[] = [];
+
+  constructor(from: Iterable<Pair> = []) {
+    for (const [key, value] of from) this.#values.set(key, value);
+    this.#keys = [...this.#values.keys()].sort();
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#values.get(key);
+  }
+
+  apply(ops: readonly StoreOp[]): void {
+    for (const { key, value } of ops) {
+      const known = this.#values.has(key);
+      if (value === undefined) {
+        if (known) this.#keys.splice(this.#indexOf(key), 1);
+        this.#values.delete(key);
+      } else {
+        if (!known) this.#keys.splice(this.#indexOf(key), 0, key);
+        this.#values.set(key, value);
+      }
+    }
+  }
+
+  #indexOf(key: string): number {
+    let low = 0;
+    let high = this.#keys.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#keys[middle]! < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  *range(gte: string, lt: (key: string) => boolean): IterableIterator<Pair> {
+    for (let i = this.#indexOf(gte); i < this.#keys.length; i++) {
+      const key = this.#keys[i]!;
+      if (!lt(key)) return;
+      yield [key, this.#values.get(key)!];
+    }
+  }
+
+  copy(): Pairs {
+    return new Pairs(this.#values);
+  }
+}
+
+export class SimDisk {
+  readonly #timeline: Timeline;
+  readonly #draw: Draw;
+  readonly #sabotage: DiskSabotage | undefined;
+  #live = new Pairs();
+  #durable = new Pairs();
+  /** Batches written and not synced. */
+  #unsynced: (readonly StoreOp[])[] = [];
+  /** Batches under way. */
+  #underWay: { ops: readonly StoreOp[]; done: () => void }[] = [];
+  #life = 0;
+  /** How long a write takes now. */
+  latency: () => Millis = () => 0;
+  onDurable: (ops: readonly StoreOp[]) => void = () => {};
+  /** The next write fails. */
+  failNext = false;
+
+  constructor(timeline: Timeline, draw: Draw, sabotage?: DiskSabotage) {
+    this.#timeline = timeline;
+    this.#draw = draw;
+    this.#sabotage = sabotage;
+  }
+
+  /** What a crash now would leave for certain. */
+  durable(key: string): Uint8Array | undefined {
+    return this.#durable.get(key);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#live.get(key);
+  }
+
+  range(gte: string, lt: string, limit: number): Pair[] {
+    const out: Pair[] = [];
+    for (const pair of this.#live.range(gte, (key) => key < lt)) {
+      if (out.length >= limit) break;
+      out.push(pair);
+    }
+    return out;
+  }
+
+  /** All under `prefix`, from key `from` on. */
+  scan(prefix: string, from = prefix): Pair[] {
+    return [...this.#live.range(from > prefix ? from : prefix, (key) => key.startsWith(prefix))];
+  }
+
+  write(given: readonly StoreOp[], sync: boolean, done: (error?: unknown) => void): void {
+    if (this.failNext) {
+      this.failNext = false;
+      return done(new Error('ENOSPC: no space left on device'));
+    }
+    const ops = this.#sabotaged(given);
+    const life = this.#life;
+    const entry = { ops, done };
+    this.#underWay.push(entry);
+    const early = this.#sabotage === 'early-done';
+    this.#timeline.in(this.latency() + (early ? 20 : 0), () => {
+      if (life !== this.#life) return;
+      this.#underWay = this.#underWay.filter((e) => e !== entry);
+      this.#live.apply(ops);
+      this.#unsynced.push(ops);
+      if (sync && this.#sabotage !== 'skip-sync') this.#sync(this.#unsynced.length);
+      if (!early) done();
+    });
+    if (early) done();
+  }
+
+  #sabotaged(ops: readonly StoreOp[]): readonly StoreOp[] {
+    if (this.#sabotage === 'lose-promises') return ops.filter((op) => !/\/hard$/.test(op.key));
+    if (this.#sabotage === 'lose-outbox') return ops.filter((op) => !/\/out\//.test(op.key));
+    return ops;
+  }
+
+  #sync(count: number): void {
+    for (const ops of this.#unsynced.splice(0, count)) {
+      this.#durable.apply(ops);
+      this.onDurable(ops);
+    }
+  }
+
+  /** Loses power: what is not durable may be lost, from some batch on. */
+  crash(): void {
+    this.#life += 1;
+    this.#unsynced.push(...this.#underWay.map((e) => e.ops));
+    this.#underWay = [];
+    this.#sync(below(this.#draw, this.#unsynced.length + 1));
+    if (this.#sabotage === 'torn-batch' && this.#unsynced[0]) {
+      const torn = this.#unsynced[0];
+      this.#durable.apply(torn.slice(0, below(this.#draw, torn.length + 1)));
+    }
+    this.#unsynced = [];
+    this.#live = this.#durable.copy();
+  }
+}

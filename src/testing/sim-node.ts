@@ -1,0 +1,257 @@
+/**
+ * One simulated node: the production core and pump on a simulated disk,
+ * network and clock. It can crash, restart from its disk, and pause. What its
+ * application wants (to join, to invite) outlives a crash; what it submitted
+ * counts once the core said that it is stored.
+ */
+
+import type { Command, Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
+import type { CoreEvent, Ready } from '../core/effects.js';
+import type { ConclaveError } from '../core/errors.js';
+import type { ChannelId, Millis, Ulid, UserId } from '../core/ids.js';
+import { ulidFromBytes } from '../core/ids.js';
+import { TIMING } from '../core/limits.js';
+import { channelsIn, loadChannel } from '../core/load.js';
+import { type Clock, type Input, Machine } from '../core/machine.js';
+import type { LinkId } from '../core/presence.js';
+import { Pump, type PumpPorts } from '../core/pump.js';
+import type { Signed } from '../core/statements.js';
+import type { StoreOp } from '../core/store.js';
+import type { Draw } from './prng.js';
+import type { SimDisk } from './sim-disk.js';
+import { isValid, signAs } from './sim-keys.js';
+import type { LinkUser, SimNetwork } from './sim-network.js';
+import type { Timeline, Timer } from './timeline.js';
+
+/** Where virtual time begins, ms since 1970. */
+const EPOCH_WALL_MS = 1_700_000_000_000;
+
+/** Who watches a node: invariants and the run itself. */
+export interface NodeWatcher {
+  /** After a step, before anything of it was carried out. */
+  stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void;
+  /** A batch goes to the disk. */
+  writing(node: SimNode, ops: readonly StoreOp[]): void;
+  /** A batch became durable. */
+  durable(node: SimNode, ops: readonly StoreOp[]): void;
+  /** A command leaves. */
+  sending(node: SimNode, command: Outgoing): void;
+  event(node: SimNode, event: CoreEvent): void;
+  refused(node: SimNode, command: Command, error: ConclaveError): void;
+  /** The node's code threw. */
+  threw(node: SimNode, error: unknown): void;
+  started(node: SimNode): void;
+}
+
+export interface NodeOptions {
+  readonly index: number;
+  readonly user: UserId;
+  readonly timeline: Timeline;
+  readonly network: SimNetwork;
+  readonly disk: SimDisk;
+  readonly hash: Hash;
+  readonly draw: Draw;
+  readonly watcher: NodeWatcher;
+  readonly relayKeys: readonly UserId[];
+  /** This node's wall clock is off by so much. */
+  readonly skewMs: Millis;
+  /** Longest time that signing, verifying or reading takes. */
+  readonly workMs: Millis;
+}
+
+export class SimNode implements LinkUser {
+  readonly #o: NodeOptions;
+  readonly index: number;
+  readonly user: UserId;
+  /** Keys of invitations that this node may sign with. */
+  readonly inviteKeys = new Set<UserId>();
+  #pump: Pump | null = null;
+  #life = 0;
+  #bootedAt: Millis = 0;
+  #soon: Timer | undefined;
+  #wake: Timer | undefined;
+  #pausedUntil: Millis = 0;
+  readonly #links = new Set<LinkId>();
+
+  constructor(options: NodeOptions) {
+    this.#o = options;
+    this.index = options.index;
+    this.user = options.user;
+    this.disk.onDurable = (ops) => options.watcher.durable(this, ops);
+  }
+
+  get disk(): SimDisk {
+    return this.#o.disk;
+  }
+  get isUp(): boolean {
+    return this.#pump !== null;
+  }
+  get machine(): Machine | undefined {
+    return this.#pump?.machine;
+  }
+  get isIdle(): boolean {
+    return this.#pump?.idle ?? true;
+  }
+
+  /** Boots from what the disk holds. */
+  async start(): Promise<void> {
+    if (this.#pump) return;
+    const { hash, timeline, network, draw, watcher } = this.#o;
+    const life = ++this.#life;
+    this.#bootedAt = timeline.now;
+    const machine = new Machine({
+      crypto: { sha256: hash },
+      self: this.user,
+      boot: this.#ulid(this.#clock().wall),
+      timing: TIMING,
+      random: draw,
+      ulid: (wall) => this.#ulid(wall),
+    });
+    const step = machine.step.bind(machine);
+    machine.step = (clock, inputs) => {
+      const ready = step(clock, inputs);
+      watcher.stepped(this, inputs, ready);
+      return ready;
+    };
+    const pump = new Pump(machine, hash, this.#ports(life));
+    this.#pump = pump;
+    const scan = async (prefix: string, from?: string) => this.disk.scan(prefix, from);
+    const firstFrom = async (key: string) => this.disk.range(key, 'c0', 1)[0]?.[0];
+    for (const id of await channelsIn(firstFrom)) {
+      pump.input({ type: 'open', state: await loadChannel(hash, this.user, id, scan) });
+    }
+    network.start(this.index);
+    watcher.started(this);
+  }
+
+  /** Loses power. */
+  crash(): void {
+    if (!this.#pump) return;
+    this.#life += 1;
+    this.#pump.stop();
+    this.#pump = null;
+    this.#links.clear();
+    this.#o.timeline.cancel(this.#soon);
+    this.#o.timeline.cancel(this.#wake);
+    this.#soon = undefined;
+    this.#o.network.stop(this.index);
+    this.disk.crash();
+  }
+
+  /** Does nothing until `time`, then goes on as if nothing was. */
+  pause(time: Millis): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, time);
+  }
+
+  input(input: Input): void {
+    this.#pump?.input(input);
+  }
+
+  linkUp(link: LinkId, relay: number): void {
+    this.#links.add(link);
+    this.input({ type: 'link-up', link, relay: this.#o.relayKeys[relay]! });
+  }
+
+  linkDown(link: LinkId): void {
+    if (this.#links.delete(link)) this.input({ type: 'link-down', link });
+  }
+
+  receive(link: LinkId, command: Command): void {
+    if (this.#links.has(link)) this.#pump?.receive(link, command);
+  }
+
+  #clock(): Clock {
+    const { timeline, skewMs } = this.#o;
+    return {
+      now: timeline.now - this.#bootedAt,
+      wall: Math.floor(EPOCH_WALL_MS + timeline.now + skewMs),
+    };
+  }
+
+  #ulid(wall: number): Ulid {
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, Math.floor(wall / 0x1_0000_0000));
+    view.setUint32(2, wall >>> 0);
+    for (let i = 6; i < 16; i += 2) view.setUint16(i, Math.floor(this.#o.draw() * 0x1_0000));
+    return ulidFromBytes(bytes);
+  }
+
+  /** Runs `what` after some work, unless the node died meanwhile. */
+  #later(life: number, what: () => void): void {
+    const { workMs, timeline, draw } = this.#o;
+    if (workMs === 0) return what();
+    timeline.in(draw() * workMs, () => this.#guarded(life, what));
+  }
+
+  #guarded(life: number, what: () => void): void {
+    if (life !== this.#life) return;
+    try {
+      what();
+    } catch (error) {
+      this.#o.watcher.threw(this, error);
+    }
+  }
+
+  /** Calls back at `time`, or when a pause ends. */
+  #timer(life: number, time: Millis, run: () => void): Timer {
+    const { timeline } = this.#o;
+    return timeline.at(time, () => {
+      if (life !== this.#life) return;
+      if (timeline.now < this.#pausedUntil) this.#timer(life, this.#pausedUntil, run);
+      else this.#guarded(life, run);
+    });
+  }
+
+  #ports(life: number): PumpPorts {
+    const { timeline, network, watcher } = this.#o;
+    return {
+      clock: () => this.#clock(),
+      verify: (signed, done) => this.#later(life, () => done(signed.map(isValid))),
+      sign: (signed, done) =>
+        this.#later(life, () => {
+          for (const s of signed) s.sig = this.#sign(s);
+          done();
+        }),
+      getMany: (keys, done) =>
+        this.#later(life, () => done(keys.map((key) => this.disk.get(key)))),
+      range: ({ gte, lt, limit }, done) =>
+        this.#later(life, () => done(this.disk.range(gte, lt, limit))),
+      write: (ops, sync, done) => {
+        watcher.writing(this, ops);
+        this.disk.write(ops, sync, (error) => this.#guarded(life, () => done(error)));
+      },
+      send: (links, command) => {
+        if (life !== this.#life) return;
+        watcher.sending(this, command);
+        for (const link of links) network.send(this.index, link, command);
+      },
+      event: (event) => watcher.event(this, event),
+      soon: (run) => {
+        this.#soon ??= this.#timer(life, timeline.now, () => {
+          this.#soon = undefined;
+          run();
+        });
+      },
+      wake: (at, run) => {
+        timeline.cancel(this.#wake);
+        if (Number.isFinite(at)) this.#wake = this.#timer(life, this.#bootedAt + at, run);
+      },
+      refused: (_link, command, error) => watcher.refused(this, command, error),
+      failed: () => this.crash(),
+    };
+  }
+
+  #sign({ by, statement }: Signed): Uint8Array {
+    if (by !== this.user && !this.inviteKeys.has(by)) {
+      throw new Error(`node ${this.index} wants a signature of ${by}, whose key it has not`);
+    }
+    return signAs(by, statement);
+  }
+
+  /** The channel's state, as the running core has it. */
+  state(channel: ChannelId) {
+    return this.machine?.channel(channel);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * A relay as its users see it (docs/PROTOCOL.md, section "Relay"), without its
+ * checks: it knows who is connected, learns each channel's roster from what
+ * members announce, and forwards. It changes only a command's name. A restart
+ * forgets everything.
+ */
+
+import { decodeStep } from '../core/certificate.js';
+import { COMMANDS, type Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
+import { decodeGenesis } from '../core/genesis.js';
+import type { ChannelId, UserId } from '../core/ids.js';
+import { decodeRecord } from '../core/record.js';
+import { applyMembership, genesisRoster, type Roster } from '../core/roster.js';
+
+interface KnownChannel {
+  roster: Roster;
+  /** Who asked to join, and may be answered. */
+  readonly guests: Set<UserId>;
+}
+
+/** What members may send to one who is no member yet. */
+const FOR_GUESTS: ReadonlySet<string> = new Set(['CH_APPEND', 'CH_REFUSE']);
+
+/** Puts a command on its way to a user of this relay. */
+export type Deliver = (to: UserId, command: Outgoing) => void;
+
+export class SimRelay {
+  readonly #hash: Hash;
+  readonly #deliver: Deliver;
+  readonly #users = new Set<UserId>();
+  readonly #channels = new Map<ChannelId, KnownChannel>();
+  /** Pairs `from>to` that this relay does not forward between: a partition. */
+  readonly blocked = new Map<string, number>();
+
+  constructor(hash: Hash, deliver: Deliver) {
+    this.#hash = hash;
+    this.#deliver = deliver;
+  }
+
+  connected(user: UserId): void {
+    for (const other of this.#users) {
+      if (other !== user) this.#deliver(other, hello(user));
+    }
+    this.#users.add(user);
+    for (const [id, { roster }] of this.#channels) {
+      if (roster.members.has(user)) this.#deliver(user, this.#status(id, roster));
+    }
+  }
+
+  disconnected(user: UserId): void {
+    this.#users.delete(user);
+  }
+
+  /** Forgets everything, as a restarted process does. */
+  restart(): void {
+    this.#users.clear();
+    this.#channels.clear();
+  }
+
+  receive(from: UserId, command: Outgoing): void {
+    if (!this.#users.has(from)) return;
+    if (command.name === 'CH_ROSTER') return this.#announced(from, command.payload);
+    const { as = command.name }: { as?: string } = COMMANDS[command.name];
+    const forwarded = { name: as, payload: command.payload } as Outgoing;
+    for (const to of this.#receivers(from, command)) {
+      if (to !== from && this.#users.has(to) && !this.blocked.has(`${from}>${to}`)) {
+        this.#deliver(to, forwarded);
+      }
+    }
+  }
+
+  #receivers(from: UserId, command: Outgoing): Iterable<UserId> {
+    if (command.name === 'BEACON') return this.#sharing(from);
+    const { id, to } = command.payload as { id?: ChannelId; to?: UserId };
+    const channel = id && this.#channels.get(id);
+    if (!channel) return [];
+    const members = channel.roster.members;
+    if (command.name === 'CH_JOIN') {
+      channel.guests.add(from);
+      return members.keys();
+    }
+    if (!members.has(from)) return [];
+    if (to === undefined) return members.keys();
+    const isReachable =
+      members.has(to) || (FOR_GUESTS.has(command.name) && channel.guests.has(to));
+    return isReachable ? [to] : [];
+  }
+
+  #sharing(user: UserId): Set<UserId> {
+    const sharing = new Set<UserId>();
+    for (const { roster } of this.#channels.values()) {
+      if (roster.members.has(user)) for (const member of roster.members.keys()) sharing.add(member);
+    }
+    return sharing;
+  }
+
+  #announced(from: UserId, p: Extract<Outgoing, { name: 'CH_ROSTER' }>['payload']): void {
+    const known = this.#channels.get(p.id);
+    const channel = known ?? {
+      roster: genesisRoster(this.#hash, p.id, decodeGenesis(p.genesis)),
+      guests: new Set<UserId>(),
+    };
+    this.#channels.set(p.id, channel);
+    const before = known?.roster.members;
+    for (const bytes of p.steps.slice(Math.max(0, channel.roster.number + 1 - p.first))) {
+      if (p.first > channel.roster.number + 1) break;
+      const record = decodeRecord(this.#hash, decodeStep(bytes).record);
+      channel.roster = applyMembership(this.#hash, channel.roster, record);
+    }
+    const joined = [...channel.roster.members.keys()].filter((u) => !before?.has(u));
+    for (const user of new Set([from, ...joined])) {
+      if (this.#users.has(user)) this.#deliver(user, this.#status(p.id, channel.roster));
+    }
+  }
+
+  #status(id: ChannelId, roster: Roster): Outgoing {
+    const online = [...roster.members.keys()].filter((u) => this.#users.has(u));
+    return {
+      name: 'CH_STATUS',
+      payload: { id, name: new Uint8Array(0), roster: roster.number, online },
+    };
+  }
+}
+
+const hello = (id: UserId): Outgoing => ({ name: 'UCNN', payload: { id, name: '' } });
