@@ -17,7 +17,7 @@ import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { encodeFrame, FrameParser } from '../src/core/frame.js';
 import { ClientLink, type LinkIdentity } from '../src/core/link.js';
-import { nativeCrypto as crypto } from '../src/node/crypto-native.js';
+import { nativeCrypto as crypto } from '../src/native/crypto-native.js';
 import { startRelay } from '../src/relay/index.js';
 import { identity, TestChannel } from '../test/unit/relay-channel.js';
 
@@ -39,16 +39,17 @@ const nowS = (): number => Date.now() / 1_000;
 async function serveRelay(): Promise<number> {
   const rates = { frames_per_s: 1e9, frames_burst: 1e9, bytes_per_s: 1e12, bytes_burst: 1e12 };
   const work = { work_per_s: 1e6, work_burst: 1e6, work_total_per_s: 1e6, work_total_burst: 1e6 };
-  const limits = { ...rates, ...work, work_per_command: 1e6 };
+  const limits = { ...rates, ...work };
   return (await startRelay({ host: HOST, port: 0, key: random(32), crypto, limits })).port;
 }
 
-/** The first connection is the sender; what it sends goes to all the others. */
+/** The first connection is the sender; what it sends goes to all the others. Each is greeted with a byte. */
 async function serveBare(): Promise<number> {
   const receivers: Socket[] = [];
   let sender: Socket | undefined;
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => {});
+    socket.write('.');
     if (sender) {
       receivers.push(socket);
       return;
@@ -81,10 +82,21 @@ async function open(port: number): Promise<Socket> {
 class Client {
   readonly socket: Socket;
   readonly link: ClientLink;
+  /** Events of the link, and commands by their names, that nobody waited for yet. */
+  readonly #came: string[] = [];
+  #look: () => void = () => {};
 
   private constructor(socket: Socket, who: LinkIdentity) {
     this.socket = socket;
     this.link = new ClientLink({ crypto, identity: who, name: '', random, relayKey: undefined });
+    socket.on('data', (chunk) => {
+      for (const event of this.link.receive(chunk, nowS())) {
+        if (event.type === 'send') socket.write(event.bytes);
+        else if (event.type === 'error' || event.type === 'refused') throw event.error;
+        else this.#came.push(event.type === 'command' ? event.command.name : event.type);
+      }
+      this.#look();
+    });
   }
 
   static async connect(port: number, who: LinkIdentity): Promise<Client> {
@@ -94,21 +106,13 @@ class Client {
     return client;
   }
 
-  /** Waits for an event of the link, or for a command by its name. */
-  until(wanted: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onData = (chunk: Uint8Array): void => {
-        for (const event of this.link.receive(chunk, nowS())) {
-          if (event.type === 'send') this.socket.write(event.bytes);
-          else if (event.type === 'error' || event.type === 'refused') reject(event.error);
-          else if (wanted === (event.type === 'command' ? event.command.name : event.type)) {
-            this.socket.off('data', onData);
-            resolve();
-          }
-        }
-      };
-      this.socket.on('data', onData);
-    });
+  async until(wanted: string): Promise<void> {
+    while (!this.#came.includes(wanted)) {
+      await new Promise<void>((resolve) => {
+        this.#look = resolve;
+      });
+    }
+    this.#came.splice(this.#came.indexOf(wanted), 1);
   }
 }
 
@@ -123,14 +127,14 @@ async function relayGroup(port: number, count: number, channel: TestChannel): Pr
     );
     await sender.until('CH_STATUS');
   }
-  const receivers: Socket[] = [];
-  for (let i = 1; i <= count; i++) {
-    const receiver = await Client.connect(port, identity(i));
-    await receiver.until('CH_STATUS');
-    receivers.push(receiver.socket);
+  const clients: Client[] = [];
+  for (let i = 1; i <= count; i++) clients.push(await Client.connect(port, identity(i)));
+  // Behind its answer nothing is on its way any more, and bytes may be counted.
+  for (const client of clients) {
+    client.socket.write(client.link.send({ name: 'KALIVE', payload: {} }, nowS()));
+    await client.until('KALIVE');
   }
-  // UCNNs may still be on their way to receivers: a round begins behind them.
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const receivers = clients.map((client) => client.socket);
   const cert = new Uint8Array(CERT_BYTES);
   const payload = { id: channel.id, from: identity(0).user, cert };
   return {
@@ -152,10 +156,14 @@ async function relayGroup(port: number, count: number, channel: TestChannel): Pr
 
 /** The same number of sockets, and frames of the length in which the relay delivers them. */
 async function bareGroup(port: number, count: number, frameBytes: number): Promise<Group> {
-  const sender = await open(port);
+  const greeted = async (): Promise<Socket> => {
+    const socket = await open(port);
+    await once(socket, 'data');
+    return socket;
+  };
+  const sender = await greeted();
   const receivers: Socket[] = [];
-  for (let i = 0; i < count; i++) receivers.push(await open(port));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  for (let i = 0; i < count; i++) receivers.push(await greeted());
   const frame = random(frameBytes);
   return {
     sender,

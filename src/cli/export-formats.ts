@@ -33,7 +33,7 @@ const jsonl = (): ExportFormat => ({
   end: () => '',
 });
 
-const ACTION = /^\/me(?: ([^]*))?$/;
+const ACTION = /^\/me(?: (.*))?$/s;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what a nick in a log cannot have
 const NOT_IN_NICK = /[\s<>\u0000-\u001f\u007f]+/g;
 
@@ -52,9 +52,9 @@ function irc(): ExportFormat {
       if (!message) return '';
       const clock = `[${formatClock(message.time)}]`;
       const nick = message.name.replace(NOT_IN_NICK, '_') || '_';
-      const [, action] = ACTION.exec(message.text) ?? [null];
-      const prefix = action === null ? `${clock} <${nick}>` : `${clock}  * ${nick}`;
-      const lines = (action === null ? message.text : (action ?? '')).split(/\r\n|\r|\n/);
+      const action = ACTION.exec(message.text);
+      const prefix = action ? `${clock}  * ${nick}` : `${clock} <${nick}>`;
+      const lines = (action ? (action[1] ?? '') : message.text).split(/\r\n|\r|\n/);
       return dayLine(message.time) + lines.map((line) => `${prefix} ${line}\n`).join('');
     },
     end: () => '',

@@ -55,7 +55,6 @@ export interface DemoOptions {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
   readonly signal: AbortSignal;
-  readonly args: readonly string[];
 }
 
 export interface Host {

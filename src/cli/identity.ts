@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 import { hex32, type UserId, unhex } from '../core/ids.js';
 import { NICKNAME_BYTES_MAX } from '../core/limits.js';
-import { nativeCrypto } from '../node/crypto-native.js';
+import { nativeCrypto } from '../native/crypto-native.js';
 import { usageError } from './errors.js';
 import { printable } from './printable.js';
 
@@ -42,7 +42,12 @@ export async function createIdentity(dir: string, name: string | undefined): Pro
 
 function checkName(name: string): string {
   const bytes = Buffer.byteLength(name);
-  if (bytes === 0 || bytes > NICKNAME_BYTES_MAX || printable(name) !== name || name.trim() !== name) {
+  if (
+    bytes === 0 ||
+    bytes > NICKNAME_BYTES_MAX ||
+    printable(name) !== name ||
+    name.trim() !== name
+  ) {
     throw usageError(
       `"${printable(name)}" can't be a name: give 1 to ${NICKNAME_BYTES_MAX} bytes without control characters or outer spaces`,
     );

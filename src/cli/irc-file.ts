@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ConclaveError } from '../core/errors.js';
 import { type IrcCounts, type IrcMessage, parseIrc } from './irc.js';
@@ -69,9 +70,8 @@ async function* content(path: string, signal: AbortSignal): AsyncGenerator<Uint8
       yield* file;
       return;
     }
-    const gunzip = createGunzip();
-    file.on('error', (error) => gunzip.destroy(error));
-    yield* file.pipe(gunzip);
+    // A failure of either destroys the other, and reading it throws.
+    yield* pipeline(file, createGunzip(), () => {});
   } catch (error) {
     if (signal.aborted) throw error;
     throw unreadable(path, error);

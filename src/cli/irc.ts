@@ -23,8 +23,8 @@ const PIECE_UNITS_MAX = 16_384;
 const PIECES_PER_LINE = 65_536;
 
 const CLOCK = '\\[([01]\\d|2[0-3]):([0-5]\\d)(?::[0-5]\\d)?\\]';
-const MESSAGE = new RegExp(`^${CLOCK} <([^>]+)> ?([^]*)$`);
-const ACTION = new RegExp(`^${CLOCK} {1,2}\\* (\\S+)(?: ([^]*))?$`);
+const MESSAGE = new RegExp(`^${CLOCK} <([^>]+)> ?(.*)$`, 's');
+const ACTION = new RegExp(`^${CLOCK} {1,2}\\* (\\S+)(?: (.*))?$`, 's');
 const SYSTEM = /^===/;
 
 export interface IrcMessage {
@@ -54,7 +54,10 @@ export async function* parseIrc(
     let said = text;
     if (piece === 0) {
       const found = parseLine(text);
-      head = typeof found === 'object' ? { name: nickname(found.nick), time: clock(found.minute) } : undefined;
+      head =
+        typeof found === 'object'
+          ? { name: nickname(found.nick), time: clock(found.minute) }
+          : undefined;
       if (typeof found === 'string') counts[found]++;
       else said = found.text;
     }

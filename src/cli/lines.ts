@@ -66,6 +66,7 @@ export async function* readLines(
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const splitter = new LineSplitter(bytesMax);
-  for await (const chunk of addAbortSignal(signal, stream)) yield* splitter.push(Buffer.from(chunk));
+  for await (const chunk of addAbortSignal(signal, stream))
+    yield* splitter.push(Buffer.from(chunk));
   yield* splitter.end();
 }

@@ -14,5 +14,5 @@ export function createLogger(stderr: Terminal, verbose: boolean): Logger {
   };
   const level = verbose ? 'debug' : 'warn';
   const serializers = { err: pino.stdSerializers.err, error: pino.stdSerializers.err };
-  return pino({ level, base: undefined, serializers }, { write });
+  return pino({ level, base: null, serializers }, { write });
 }

@@ -8,7 +8,7 @@
 
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
-import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhex } from './ids.js';
+import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhexInto } from './ids.js';
 
 type Id32 = UserId | ChannelId | Digest | EpochId;
 
@@ -97,7 +97,9 @@ export class Writer {
 
   /** A 32-byte identifier. */
   id(hex: Id32): this {
-    return this.raw(unhex(hex));
+    const at = this.#grow(32);
+    unhexInto(hex, this.#buffer, at);
+    return this;
   }
 
   ulid(text: Ulid): this {

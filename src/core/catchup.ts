@@ -48,7 +48,8 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
   if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
     throw new ConclaveError('bad_page', 'a page with a different number of headers and records');
   }
-  const records = p.records.map((bytes) => decodeRecord(hash, bytes));
+  // Copies: records outlive the chunk of the socket that they came in.
+  const records = p.records.map((bytes) => decodeRecord(hash, bytes.slice()));
   records.forEach((record, i) => {
     if (record.digest !== headers[i]!.digest || record.channel !== p.id) {
       throw new ConclaveError('bad_page', 'a page whose records are not those of its headers');
@@ -139,7 +140,8 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   const p = page.propose!;
   if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
   page.records.forEach((record, i) => {
-    if (st.log.seqInTail(record.digest) !== undefined) return;
+    const isFinal = page.anchor.seq + i < st.log.final.seq;
+    if (isFinal || st.log.seqInTail(record.digest) !== undefined) return;
     st.pool.add({ record, proof: page.proofs[i]!, offeredAt: ctx.now, kept: false }, true);
   });
   st.limbo = null;

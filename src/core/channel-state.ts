@@ -118,6 +118,8 @@ export interface ChannelState {
   /** Records of this node in this boot. */
   ownN: number;
   offerAt: Millis;
+  /** When this node looks again for records of others that it should offer. */
+  offerOthersAt: Millis;
   /** Own records offered to the current leader and not placed yet. */
   readonly offered: Set<Digest>;
 

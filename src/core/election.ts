@@ -18,6 +18,7 @@ import type { Digest, EpochId, UserId } from './ids.js';
 import { encodeHardState, type HardState } from './layout.js';
 import { takeLead } from './leader.js';
 import { TERM_JUMP_MAX } from './limits.js';
+import { pullFrom } from './pulls.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
@@ -155,6 +156,8 @@ const isBehind = (st: ChannelState, c: { lastTerm: number; lastSeq: number }): b
 /** Answers a pre-vote. Online epochs are not granted yet: their place is the `kind`. */
 export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: Prevote): void {
   if (p.candidate !== from || from === ctx.self || p.kind !== 'roster') return;
+  // Without a leader nobody else tells this node, who may be waited for, of its own new roster.
+  if (p.roster > st.roster.number) pullFrom(ctx, st, from);
   if (!hasVote(st, ctx.self) || st.conflict) return;
   const refused = reasonToRefuse(ctx, st, p);
   if (refused === undefined && !hasVote(st, from)) return;
@@ -359,11 +362,12 @@ export function onBallot(
   };
   const ballots = [...election.ballots].map(([user, s]) => ({ user, sig: s }));
   st.election = null;
-  takeLead(ctx, st, leadershipOf(ctx, epoch, ballots, true));
+  takeLead(ctx, st, leadershipOf(ctx, st, epoch, ballots, true));
 }
 
 export function leadershipOf(
   ctx: StepContext,
+  st: ChannelState,
   epoch: EpochDescriptor,
   ballots: Leadership['ballots'],
   live: boolean,
@@ -375,7 +379,8 @@ export function leadershipOf(
     live,
     lastBeat: 0,
     lastHeardAt: ctx.now,
-    matched: 0,
+    // What is final here is in every later roster leader's log.
+    matched: st.log.final.seq,
     acked: null,
     ackAgain: false,
     committed: 0,

@@ -72,7 +72,7 @@ export function onElected(
       },
     });
   }
-  const lead = leadershipOf(ctx, epoch, ballots, asked || voted);
+  const lead = leadershipOf(ctx, st, epoch, ballots, asked || voted);
   lead.lastBeat = beat.beat;
   st.leadership = lead;
   ctx.ready.events.push({ type: 'changed', channel: st.id });
@@ -261,7 +261,8 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
     return;
   }
   const first = limbo.headers[0];
-  if (first && !st.pool.get(first.digest) && st.log.seqInTail(first.digest) === undefined) {
+  // A page may have brought the log past the base: then there is something to skip.
+  if (first && st.log.tip.seq === limbo.base.seq && !st.pool.get(first.digest)) {
     // Ask again when the first question seems lost.
     askForMissing(ctx, st, lead, limbo.headers);
     return;
@@ -279,7 +280,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   if (lead.epoch.term < st.hard.term) return;
   const seq = Math.min(lead.matched, st.log.tip.seq);
   const hash = st.log.hashAt(seq);
-  if (hash === undefined || seq === 0) return;
+  if (hash === undefined) return;
   if (lead.acked && lead.acked.seq >= seq) {
     if (!lead.ackAgain) return;
   } else {

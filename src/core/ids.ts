@@ -4,7 +4,6 @@
  * the store it is raw bytes. A function cannot be handed the wrong kind.
  */
 
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { ConclaveError } from './errors.js';
 
 declare const brand: unique symbol;
@@ -38,43 +37,75 @@ function parse32(text: string, what: string): string {
 export const userId = (text: string): UserId => parse32(text, 'a user id') as UserId;
 export const channelId = (text: string): ChannelId => parse32(text, 'a channel id') as ChannelId;
 
-/** Hex of 32 raw bytes under the brand that the caller's type asks for. */
-export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T =>
-  bytesToHex(bytes) as T;
+const HEX_PAIRS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+const HEX_VALUE = new Uint8Array(128);
+for (let i = 0; i < 16; i++) HEX_VALUE[i.toString(16).charCodeAt(0)] = i;
 
-export const unhex = (hex: string): Uint8Array => hexToBytes(hex);
+/** Hex of 32 raw bytes under the brand that the caller's type asks for. */
+export function hex32<T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T {
+  let hex = '';
+  for (let i = 0; i < bytes.length; i++) hex += HEX_PAIRS[bytes[i]!];
+  return hex as T;
+}
+
+/** Writes the bytes of an identifier, whose form its brand vouches for, to `out` at `at`. */
+export function unhexInto(hex: string, out: Uint8Array, at: number): void {
+  for (let i = 0; i < hex.length; i += 2) {
+    out[at + (i >> 1)] = (HEX_VALUE[hex.charCodeAt(i)]! << 4) | HEX_VALUE[hex.charCodeAt(i + 1)]!;
+  }
+}
+
+export function unhex(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length >> 1);
+  unhexInto(hex, bytes, 0);
+  return bytes;
+}
 
 export const ZERO_DIGEST = '0'.repeat(64) as Digest;
 export const ZERO_EPOCH = '0'.repeat(64) as EpochId;
 
-/** 26 digits of 5 bits hold 128 bits only while the first is at most 7. */
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-const CROCKFORD_VALUE = new Map([...CROCKFORD].map((c, i) => [c, i]));
+const CROCKFORD_VALUE = new Uint8Array(128).fill(255);
+for (let i = 0; i < 32; i++) CROCKFORD_VALUE[CROCKFORD.charCodeAt(i)] = i;
+const ULID_CHARS = 26;
+const ULID_BYTES = 16;
 
 /** 16 raw bytes of a ULID → its 26-character text (github.com/ulid/spec). */
 export function ulidFromBytes(bytes: Uint8Array): Ulid {
-  let value = 0n;
-  for (const b of bytes) value = (value << 8n) | BigInt(b);
-  let out = '';
-  for (let i = 0; i < 26; i++) {
-    out = CROCKFORD[Number(value & 31n)] + out;
-    value >>= 5n;
+  // 26 digits of 5 bits hold 130 bits: two zero bits come first.
+  let text = '';
+  let held = 0;
+  let bits = 2;
+  for (let i = 0; i < ULID_BYTES; i++) {
+    held = (held << 8) | bytes[i]!;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += CROCKFORD[(held >>> bits) & 31];
+    }
+    held &= (1 << bits) - 1;
   }
-  return out as Ulid;
+  return text as Ulid;
 }
 
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {
-  if (!ULID.test(text)) {
-    throw new ConclaveError('bad_id', `"${text.slice(0, 80)}" is not a ULID`);
+  const out = new Uint8Array(ULID_BYTES);
+  let held = 0;
+  let bits = -2;
+  let at = 0;
+  // 26 digits hold 128 bits only while the first is at most 7.
+  let bad = text.length !== ULID_CHARS || text[0]! > '7';
+  for (let i = 0; i < ULID_CHARS && !bad; i++) {
+    const digit = CROCKFORD_VALUE[text.charCodeAt(i)] ?? 255;
+    bad = digit > 31;
+    held = ((held << 5) | digit) & 0xfff;
+    bits += 5;
+    if (bits >= 8) {
+      bits -= 8;
+      out[at++] = held >>> bits;
+    }
   }
-  let value = 0n;
-  for (const c of text) value = (value << 5n) | BigInt(CROCKFORD_VALUE.get(c)!);
-  const out = new Uint8Array(16);
-  for (let i = 15; i >= 0; i--) {
-    out[i] = Number(value & 255n);
-    value >>= 8n;
-  }
+  if (bad) throw new ConclaveError('bad_id', `"${text.slice(0, 40)}" is not a ULID`);
   return out;
 }

@@ -24,7 +24,7 @@ import type { Command, Payload } from './commands.js';
 import type { Hash } from './crypto.js';
 import { electedProof, expectedGrant, grantSignatures } from './election.js';
 import { ConclaveError } from './errors.js';
-import type { ChannelId, EpochId, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
 import { joinSignatures } from './roster.js';
@@ -180,7 +180,7 @@ function batchItems(
   p: Payload<'CH_MSG'>,
   batch: NonNullable<Payload<'CH_MSG'>['batch']>,
 ): Items {
-  const records = batch.records.map((bytes) => decodeRecord(ctx.hash, bytes));
+  const records = batch.records.map((bytes) => decodeRecord(ctx.hash, bytes.slice()));
   if (records.length === 0 || records.some((r) => r.author !== batch.author)) mismatch('author');
   const context = { channel: p.id, roster: batch.roster, rosterHash: batch.roster_hash };
   const { root, proofs } = batchOf(ctx.hash, records, context);
@@ -208,8 +208,9 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
   const checks: Signed[] = [];
   const seen = new Set<string>();
   records.forEach((bytes, i) => {
-    const record = decodeRecord(ctx.hash, bytes);
-    if (st && (st.pool.get(record.digest) || st.log.seqInTail(record.digest) !== undefined)) return;
+    // A copy: records outlive the chunk of the socket that they came in.
+    const record = decodeRecord(ctx.hash, bytes.slice());
+    if (st && isKnown(st, record.digest)) return;
     const proof = proofs[i]!;
     for (const check of recordSignatures(ctx.hash, record, proof)) {
       const key = `${check.by}${String.fromCharCode(...check.statement.subarray(-34))}${String.fromCharCode(...check.sig)}`;
@@ -217,10 +218,14 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
       seen.add(key);
       checks.push(check);
     }
-    items.push({ record, proof: () => proof });
+    items.push({ record, proof: () => proof.slice() });
   });
   return { items, checks };
 }
+
+/** A leader still wants to hear of a record that waits: it may have become placeable. */
+const isKnown = (st: ChannelState, digest: Digest): boolean =>
+  st.log.seqInTail(digest) !== undefined || (!st.leading && st.pool.get(digest) !== undefined);
 
 function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
   const propose = decodeAs('propose', p.s);

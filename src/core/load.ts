@@ -53,6 +53,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     ownPrev: null,
     ownN: 0,
     offerAt: 0,
+    offerOthersAt: 0,
     offered: new Set(),
     leadership: null,
     leading: null,

@@ -118,6 +118,7 @@ export class Machine {
   readonly #relays = new Map<LinkId, UserId>();
   readonly #slots = new Map<ChannelId, Slot>();
   readonly #strangers = new Map<ChannelId, Stranger>();
+  readonly #contexts = new Map<ChannelId, { relays: readonly string[]; ctx: StepContext }>();
   #ready = new Ready();
   #clock: Clock = { now: 0, wall: 0 };
 
@@ -140,6 +141,7 @@ export class Machine {
   step(clock: Clock, inputs: readonly Input[]): Ready {
     this.#clock = clock;
     this.#ready = new Ready();
+    this.#contexts.clear();
     for (const input of inputs) this.#take(input);
     let next: Millis = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.values()) {
@@ -177,18 +179,25 @@ export class Machine {
     };
   }
 
+  /** One context serves all of a channel's inputs in one step, until its relays or links change. */
   #contextOf(st: ChannelState): StepContext {
-    return this.#contextFor(st.roster.relays, this.#ready);
+    const cached = this.#contexts.get(st.id);
+    if (cached && cached.relays === st.roster.relays) return cached.ctx;
+    const ctx = this.#contextFor(st.roster.relays, this.#ready);
+    this.#contexts.set(st.id, { relays: st.roster.relays, ctx });
+    return ctx;
   }
 
   #take(input: Input): void {
     switch (input.type) {
       case 'link-up':
+        this.#contexts.clear();
         this.#relays.set(input.link, input.relay);
         this.#presence.linkUp(input.link, this.#clock.now);
         this.#linkChanged(input.link, input.relay);
         return;
       case 'link-down':
+        this.#contexts.clear();
         this.#relays.delete(input.link);
         this.#presence.linkDown(input.link);
         this.#linkChanged(null, null);
@@ -218,7 +227,7 @@ export class Machine {
     const ctx = this.#contextOf(st);
     switch (input.type) {
       case 'submit':
-        return this.#submit(ctx, st, input);
+        return this.#submit(st, input);
       case 'wish':
         st.wishes.push({
           token: input.token,
@@ -238,7 +247,7 @@ export class Machine {
     }
   }
 
-  #submit(ctx: StepContext, st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
+  #submit(st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
     const { token } = input;
     if (!st.roster.members.has(this.self)) {
       this.#fail(token, 'removed', 'this node is not a member of the channel', false);

@@ -181,12 +181,17 @@ export function onRecords(
   items: readonly { record: ChannelRecord; proof: () => Uint8Array }[],
 ): void {
   for (const { record, proof } of items) {
-    if (placedAt(st, record.digest) !== undefined || st.pool.get(record.digest)) continue;
+    if (placedAt(st, record.digest) !== undefined) continue;
+    if (st.pool.get(record.digest)) {
+      // Its predecessor may be known to be placed only now.
+      notePlaceable(st, record.digest);
+      continue;
+    }
     if (!st.roster.members.has(record.author)) continue;
     const pooled: Pooled = { record, proof: proof(), offeredAt: ctx.now, kept: false };
     if (isMembership(record.kind)) st.leading?.membershipQueue.push(pooled);
     if (!st.pool.add(pooled, isLeaderKind(record.kind))) continue;
-    if (st.leading) notePlaceable(st, record.digest);
+    notePlaceable(st, record.digest);
   }
 }
 
@@ -195,6 +200,8 @@ export function onRecords(
  * the log at once, the rest when its author seems not to do it itself.
  */
 export function offerOthers(ctx: StepContext, st: ChannelState): void {
+  if (ctx.now < st.offerOthersAt) return;
+  st.offerOthersAt = ctx.now + ctx.timing.offer_ms / 2;
   const lead = st.leadership;
   const due: Pooled[] = [];
   for (const pooled of [...st.pool.values()]) {

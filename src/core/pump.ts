@@ -42,8 +42,20 @@ export interface PumpPorts extends Reader {
   failed(error: unknown): void;
 }
 
-/** Inputs that wait; beyond it what arrives is dropped, as a network may do. */
-const QUEUE_MAX = 8_192;
+/** Commands and bytes that wait; beyond it what arrives is dropped, as a network may do. */
+const QUEUE_COMMANDS_MAX = 8_192;
+const QUEUE_BYTES_MAX = 33_554_432;
+
+/** About what a waiting command holds in memory, in bytes. */
+function weightOf({ name, payload }: Command): number {
+  const base = 512;
+  const sum = (records: readonly Uint8Array[]): number =>
+    records.reduce((n, r) => n + r.length, base);
+  if (name === 'CH_MSG') return sum(payload.batch?.records ?? payload.each?.records ?? []);
+  if (name === 'CH_APPEND')
+    return sum(payload.records) + sum(payload.proofs) + payload.headers.length;
+  return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
+}
 
 export class Pump {
   readonly machine: Machine;
@@ -51,6 +63,8 @@ export class Pump {
   readonly #ports: PumpPorts;
   #arrived: { link: LinkId; command: Command }[] = [];
   #inputs: Input[] = [];
+  /** Of all that arrived since the last step began. */
+  #waitingBytes = 0;
   #verifying = false;
   #busy = false;
   #stopped = false;
@@ -75,10 +89,12 @@ export class Pump {
 
   /** A command arrived over a link. */
   receive(link: LinkId, command: Command): void {
-    if (this.#arrived.length + this.#inputs.length >= QUEUE_MAX) {
+    const waiting = this.#arrived.length + this.#inputs.length;
+    if (waiting >= QUEUE_COMMANDS_MAX || this.#waitingBytes >= QUEUE_BYTES_MAX) {
       this.dropped += 1;
       return;
     }
+    this.#waitingBytes += weightOf(command);
     this.#arrived.push({ link, command });
     this.#ports.soon(this.#run);
   }
@@ -133,6 +149,7 @@ export class Pump {
   #lookUp(): void {
     const inputs = this.#inputs;
     this.#inputs = [];
+    this.#waitingBytes = 0;
     this.#busy = true;
     const wanted: { channel: ChannelId; digest: Digest }[] = [];
     for (const input of inputs) {

@@ -16,7 +16,8 @@ export interface RelayAddress {
   readonly port: number;
 }
 
-const URL_FORM = /^conclave:\/\/(?:([0-9a-f]{64})@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
+const URL_FORM =
+  /^conclave:\/\/(?:([0-9a-f]{64})@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
 
 /** Throws `bad_relay_url`. */
 export function parseRelayUrl(url: string): RelayAddress {

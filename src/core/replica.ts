@@ -223,8 +223,14 @@ function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: num
   st.outbox.delete(digest);
   st.outBytes -= own.pooled.record.bytes.length;
   ctx.ready.del(st.keys.out(own.count));
-  ctx.ready.events.push({ type: 'progress', channel: st.id,
-    id: own.pooled.record.id, digest, state: 'final', seq });
+  ctx.ready.events.push({
+    type: 'progress',
+    channel: st.id,
+    id: own.pooled.record.id,
+    digest,
+    state: 'final',
+    seq,
+  });
 }
 
 function changeRoster(

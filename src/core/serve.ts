@@ -121,7 +121,11 @@ function findAnchor(
   );
 }
 
-/** One page: from `base` to the furthest certificate that fits and belongs to one roster. */
+/**
+ * One page: from `base`, the last entry that both have, to the furthest
+ * certificate that fits and is of the same roster as the first one behind the
+ * asker's final point. No entries, when the asker lacks but the certificate.
+ */
 function servePage(
   st: ChannelState,
   self: UserId,
@@ -131,14 +135,15 @@ function servePage(
   reply: Reply,
 ): void {
   const { keys } = st;
+  const askersFinal = s.anchor.at(-1)!.seq;
   reader.range(
-    { gte: keys.cert(base.seq + 1), lt: after(keys.certs), limit: CERTS_LOOKED_AT },
+    { gte: keys.cert(askersFinal + 1), lt: after(keys.certs), limit: CERTS_LOOKED_AT },
     (certs) => {
       reader.getMany([keys.final], ([final]) => {
         if (!final) return;
         const all = certs.map(([, value]) => value);
         const newest = decodeFinal(final);
-        if (all.length < CERTS_LOOKED_AT && newest.seq > base.seq) all.push(newest.cert);
+        if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
         if (all.length === 0) return;
         readPage(st, base, all, reader, (entries, cert) => {
           reply({
@@ -177,6 +182,7 @@ function readPage(
     ({ cert }, i) => cert.roster === roster && (i === 0 || cert.seq - base.seq <= PAGE_ENTRIES_MAX),
   );
   const limit = usable.at(-1)!.cert.seq - base.seq;
+  if (limit <= 0) return done([], usable.at(-1)!.bytes);
   const { keys } = st;
   reader.range({ gte: keys.log(base.seq + 1), lt: after(keys.logs), limit }, (pairs) => {
     const entries = pairs.map(([, value]) => decodeRawEntry(value));
@@ -187,7 +193,7 @@ function readPage(
       const here = usable.find(({ cert }) => cert.seq === entry.seq);
       if (here && (bytes <= PAGE_BYTES_MAX || here === usable[0])) end = here;
     }
-    const count = end.cert.seq - base.seq;
+    const count = Math.max(0, end.cert.seq - base.seq);
     if (entries.length >= count) done(entries.slice(0, count), end.bytes);
   });
 }

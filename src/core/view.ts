@@ -26,7 +26,8 @@ export function provisional(st: ChannelState): ProvisionalEntry[] {
     state: seq <= committed ? 'committed' : 'sent',
   }));
   for (const { pooled, state } of st.outbox.values()) {
-    if (st.log.seqInTail(pooled.record.digest) === undefined) entries.push({ record: pooled.record, state });
+    if (st.log.seqInTail(pooled.record.digest) === undefined)
+      entries.push({ record: pooled.record, state });
   }
   return entries;
 }
@@ -86,7 +87,12 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   }
   if (reachable < majority) {
     const reason = `a leader needs ${majority} of ${all.length} voting members, ${reachable} are online`;
-    return { need: majority, have: reachable, missing: missing.filter((u) => all.includes(u)), reason };
+    return {
+      need: majority,
+      have: reachable,
+      missing: missing.filter((u) => all.includes(u)),
+      reason,
+    };
   }
   return null;
 }

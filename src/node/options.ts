@@ -7,7 +7,7 @@ import type { Ulid } from '../core/ids.js';
 import { TIMING, type Timing } from '../core/limits.js';
 import type { Clock } from '../core/machine.js';
 import type { Store } from '../core/store.js';
-import { nativeCrypto } from './crypto-native.js';
+import { nativeCrypto } from '../native/crypto-native.js';
 import { type Connect, tcpConnect } from './transport.js';
 
 /** Who a node is: an Ed25519 seed, and the nickname shown to others. */

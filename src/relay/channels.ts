@@ -16,11 +16,9 @@ import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import { genesisRoster, type Roster } from '../core/roster.js';
+import type { PeerId } from './effects.js';
 import type { RelayLimits } from './limits.js';
 import { GENESIS_WORK, growRoster, type Spend, verifyGenesis } from './roster-chain.js';
-
-/** One connection, numbered by the caller and never reused. */
-export type PeerId = number;
 
 export interface Channel {
   readonly id: ChannelId;
@@ -225,16 +223,14 @@ export class Channels {
     return reach;
   }
 
-  /** Lets members answer `user`, who is none, until `untilMs`. True when they could not before. */
-  admitGuest(channel: Channel, user: UserId, nowMs: number, untilMs: number): boolean {
-    const isNew = !this.isGuest(channel, user, nowMs);
+  /** Lets members answer `user`, who is none, until `untilMs`. */
+  admitGuest(channel: Channel, user: UserId, untilMs: number): void {
     channel.guests.delete(user);
     channel.guests.set(user, untilMs);
     if (channel.guests.size > this.#limits.guests_per_channel_max) {
       const [oldest] = channel.guests.keys();
       channel.guests.delete(oldest!);
     }
-    return isNew;
   }
 
   isGuest(channel: Channel, user: UserId, nowMs: number): boolean {

@@ -23,44 +23,28 @@ import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, hex32, type UserId } from '../core/ids.js';
 import { type Route, routeOf } from '../core/link.js';
-import { type Announced, type Channel, Channels, type PeerId } from './channels.js';
+import { type Announced, type Channel, Channels } from './channels.js';
+import { type Effect, type Now, type PeerId, type Received, send } from './effects.js';
 import { LIST_ENTRY_BYTES_MAX, LIST_HEAD_BYTES_MAX, type RelayLimits, WORK } from './limits.js';
-import { JOIN_WORK, type Spend, verifyJoin } from './roster-chain.js';
+import {
+  bareStatusOf,
+  errorCommand,
+  hintOf,
+  isHealthy,
+  noChannel,
+  notAllowed,
+  notConnected,
+  notMember,
+  rate,
+  replaced,
+  statusOf,
+} from './replies.js';
+import { JOIN_AGAIN_WORK, JOIN_WORK, type Spend, verifyJoin } from './roster-chain.js';
 import { TokenBucket } from './token-bucket.js';
 import { type OnlineUser, Users } from './users.js';
 
-export type { PeerId } from './channels.js';
-
-export interface Now {
-  /** Monotonic. */
-  readonly ms: number;
-  /** Since 1970. */
-  readonly wallMs: number;
-}
-
-export type Effect =
-  /** A command of the relay's own, under each receiver's link key. */
-  | { readonly type: 'send'; readonly to: readonly PeerId[]; readonly command: Outgoing }
-  /** The sender's bytes, under the broadcast key. Equal receivers are the same array. */
-  | {
-      readonly type: 'forward';
-      readonly to: readonly PeerId[];
-      readonly name: CommandName;
-      readonly raw: Uint8Array;
-    }
-  /** The hub has forgotten `peer`: tell it why, if there is an error, and end its connection. */
-  | { readonly type: 'close'; readonly peer: PeerId; readonly error?: ConclaveError };
-
-/** A command whose frame was checked. */
-export interface Received {
-  readonly name: CommandName;
-  readonly payload: { readonly [field: string]: unknown };
-  /** The payload's bytes, to be forwarded untouched. */
-  readonly raw: Uint8Array;
-}
-
 /** Commands that a requester to join may be sent. */
-const FOR_GUESTS: ReadonlySet<CommandName> = new Set(['CH_APPEND', 'CH_MSG']);
+const FOR_GUESTS: ReadonlySet<CommandName> = new Set(['CH_APPEND', 'CH_MSG', 'CH_REFUSE']);
 
 export class Hub {
   readonly #crypto: Crypto;
@@ -212,8 +196,10 @@ export class Hub {
     if (route.id === undefined) return this.#privately(sender, name, route);
     const channel = this.#channels.get(route.id);
     if (!channel) throw noChannel();
-    if (name === 'CH_JOIN') return this.#join(effects, sender, channel, received, now);
-    if (!channel.roster.members.has(sender.user)) throw notMember();
+    if (!channel.roster.members.has(sender.user)) {
+      if (name !== 'CH_JOIN') throw notMember();
+      return this.#join(effects, sender, channel, received, now);
+    }
     if (name === 'CH_ELECTED') noteLeader(channel, sender.user, decoded(name, received.payload));
     if (route.to === undefined) return this.#channels.others(channel, sender.user);
     return this.#directed(channel, name, route.to, now);
@@ -240,6 +226,7 @@ export class Hub {
     return receiver.self;
   }
 
+  /** Of one who is no member yet. One that is, and does not know it, asks like any member. */
   #join(
     effects: Effect[],
     sender: OnlineUser,
@@ -247,21 +234,19 @@ export class Hub {
     received: Received,
     now: Now,
   ): readonly PeerId[] {
-    const spend = this.#spendOf(sender, now);
-    if (!sender.joins.take(1, now.ms) || !spend(JOIN_WORK)) {
-      const retryMs = Math.max(
-        sender.joins.msUntil(1, now.ms),
-        this.#retryMs(sender, JOIN_WORK, now),
-      );
-      effects.push(send(sender.self, rate(received.name, retryMs)));
+    const wasGuest = this.#channels.isGuest(channel, sender.user, now.ms);
+    if (!sender.joins.take(1, now.ms)) {
+      effects.push(send(sender.self, rate(received.name, sender.joins.msUntil(1, now.ms))));
+      return [];
+    }
+    if (!this.#spendOf(sender, now)(wasGuest ? JOIN_AGAIN_WORK : JOIN_WORK)) {
+      effects.push(this.#tooMuchWork(sender, received.name, now));
       return [];
     }
     const join = decoded('CH_JOIN', received.payload);
     verifyJoin(this.#crypto, channel.roster, sender.user, join, now.wallMs);
-    const until = now.ms + this.#limits.guest_ms;
-    if (this.#channels.admitGuest(channel, sender.user, now.ms, until)) {
-      effects.push(send(sender.self, statusOf(channel)));
-    }
+    this.#channels.admitGuest(channel, sender.user, now.ms + this.#limits.guest_ms);
+    if (!wasGuest) effects.push(send(sender.self, statusOf(channel)));
     return this.#channels.others(channel, sender.user);
   }
 
@@ -272,21 +257,18 @@ export class Hub {
     now: Now,
   ): void {
     this.#mayAnnounce(sender, announced.id);
-    const spend = this.#spendOf(sender, now, this.#limits.work_per_command);
     const result = this.#channels.announce(
       announced,
       sender.user,
-      spend,
+      this.#spendOf(sender, now),
       (user) => this.#users.online(user)?.peer,
     );
     if (result?.isNew) sender.announced++;
-    if (result) this.#reportChange(effects, sender, result);
     const stopped = result ? result.stopped : 'budget';
-    if (stopped instanceof ConclaveError) throw stopped;
-    if (stopped === 'budget') {
-      const retryMs = this.#retryMs(sender, this.#limits.work_per_command, now);
-      if (retryMs > 0) effects.push(send(sender.self, rate('CH_ROSTER', retryMs)));
-    }
+    // The status asks for what is missing, so it must not come before that may be sent.
+    if (result) this.#reportChange(effects, result, sender, stopped !== 'budget');
+    if (stopped === 'budget') effects.push(this.#tooMuchWork(sender, 'CH_ROSTER', now));
+    else if (stopped) throw stopped;
   }
 
   #mayAnnounce(sender: OnlineUser, id: ChannelId): void {
@@ -297,8 +279,8 @@ export class Hub {
     );
   }
 
-  /** Members learn who came and went; who comes newly into sight, and the sender, get the status. */
-  #reportChange(effects: Effect[], sender: OnlineUser, change: Announced): void {
+  /** Members learn who came and went; those who are new get the status, and the sender if it `isAnswer`. */
+  #reportChange(effects: Effect[], change: Announced, sender: OnlineUser, isAnswer: boolean): void {
     const { channel, wasLearning, joined, left } = change;
     const { roster, online } = channel;
     if (!wasLearning) {
@@ -312,16 +294,12 @@ export class Hub {
       const own = this.#users.online(user)?.self ?? [];
       this.#tell(effects, [...online.values(), ...own], command);
     }
-    const status = new Set([sender.peer]);
-    for (const user of joined) {
-      const peer = online.get(user);
-      if (peer !== undefined) status.add(peer);
+    if (isAnswer) {
+      const isMember = roster.members.has(sender.user);
+      effects.push(send(sender.self, isMember ? statusOf(channel) : bareStatusOf(channel)));
     }
-    for (const peer of status) {
-      const user = this.#users.at(peer)!.user;
-      const command = roster.members.has(user) ? statusOf(channel) : bareStatusOf(channel);
-      effects.push(send([peer], command));
-    }
+    const others = joined.flatMap((user) => (user === sender.user ? [] : (online.get(user) ?? [])));
+    this.#tell(effects, others, statusOf(channel));
   }
 
   #listUsers(effects: Effect[], sender: OnlineUser, now: Now): void {
@@ -360,31 +338,32 @@ export class Hub {
     const entries = Math.min(count, max) / WORK.list_entries_per_unit;
     const units = 1 + Math.ceil(entries + count / WORK.lookups_per_unit);
     if (this.#spendOf(sender, now)(units)) return true;
-    effects.push(send(sender.self, rate(about, this.#retryMs(sender, units, now))));
+    effects.push(this.#tooMuchWork(sender, about, now));
     return false;
   }
 
-  /** Pays from the sender's budget and the relay's; `most` ends it for one command, after one step at least. */
-  #spendOf(sender: OnlineUser, now: Now, most = Number.POSITIVE_INFINITY): Spend {
-    let spent = 0;
-    return (units) => {
-      if (spent >= most || this.#work.level(now.ms) < units) return false;
-      if (!sender.work.take(units, now.ms)) return false;
-      spent += units;
-      return this.#work.take(units, now.ms);
-    };
+  /** Pays from the sender's budget and the relay's. */
+  #spendOf(sender: OnlineUser, now: Now): Spend {
+    return (units) =>
+      this.#work.level(now.ms) >= units &&
+      sender.work.take(units, now.ms) &&
+      this.#work.take(units, now.ms);
   }
 
-  #retryMs(sender: OnlineUser, units: number, now: Now): number {
-    return Math.max(sender.work.msUntil(units, now.ms), this.#work.msUntil(units, now.ms));
+  /** `RATE` until both budgets are whole. */
+  #tooMuchWork(sender: OnlineUser, about: CommandName, now: Now): Effect {
+    const { work_burst, work_total_burst } = this.#limits;
+    const ownMs = sender.work.msUntil(work_burst, now.ms);
+    return send(
+      sender.self,
+      rate(about, Math.max(ownMs, this.#work.msUntil(work_total_burst, now.ms))),
+    );
   }
 
   #tell(effects: Effect[], to: readonly PeerId[], command: Outgoing): void {
     if (to.length > 0) effects.push(send(to, command));
   }
 }
-
-const send = (to: readonly PeerId[], command: Outgoing): Effect => ({ type: 'send', to, command });
 
 function decoded<N extends CommandName>(name: N, payload: unknown): Payload<N> {
   return decodeCommand(name, payload).payload as Payload<N>;
@@ -401,60 +380,7 @@ function channelIn({ payload }: Received): ChannelId | undefined {
   return id instanceof Uint8Array && id.length === 32 ? hex32<ChannelId>(id) : undefined;
 }
 
-/** An `ERR` about a command that was not done, or about the end of the connection. */
-export function errorCommand(error: ConclaveError, about: string, id?: ChannelId): Outgoing {
-  // What a peer sent may be quoted in a message: ASCII fits the schema whatever it was.
-  const message = error.message.replace(/[^ -~]/g, '?').slice(0, 512);
-  const payload = { code: error.code, about, message };
-  return { name: 'ERR', payload: id === undefined ? payload : { ...payload, id } };
-}
-
-export const rate = (about: string, retryMs: number): Outgoing => ({
-  name: 'RATE',
-  payload: { retry_ms: retryMs, about },
-});
-
-const hintOf = ({ id, name, leader }: Channel) =>
-  leader === undefined ? { id, name } : { id, name, leader };
-
-const statusOf = (channel: Channel): Outgoing => ({
-  name: 'CH_STATUS',
-  payload: {
-    ...hintOf(channel),
-    roster: channel.roster.number,
-    online: [...channel.online.keys()],
-  },
-});
-
-/** For one who is not a member of the roster that the relay knows: only what it may send steps from. */
-const bareStatusOf = ({ id, roster }: Channel): Outgoing => ({
-  name: 'CH_STATUS',
-  payload: { id, name: new Uint8Array(0), roster: roster.number, online: [] },
-});
-
-/** V0: at least 3 online members and an elected leader; as far as the relay sees. */
-const isHealthy = ({ minOnline, leader, online }: Channel): boolean =>
-  leader !== undefined && online.size >= minOnline;
-
 /** A member speaks for its own election only, so that nobody can spoil the hint. */
 function noteLeader(channel: Channel, sender: UserId, elected: Payload<'CH_ELECTED'>): void {
   if (elected.leader === sender) channel.leader = sender;
 }
-
-const notAllowed = () =>
-  new ConclaveError('not_allowed', "the user is not on this relay's allow-list");
-
-const replaced = () =>
-  new ConclaveError('replaced', 'the same user connected again; this older connection ends');
-
-const noChannel = () =>
-  new ConclaveError('no_channel', 'this relay does not know the channel: announce it (CH_ROSTER)');
-
-const notMember = () =>
-  new ConclaveError(
-    'not_member',
-    'the sender is not in the roster that this relay knows: announce a newer one (CH_ROSTER)',
-  );
-
-const notConnected = (user: UserId) =>
-  new ConclaveError('not_connected', `${user} is not connected to this relay`, { retryable: true });

@@ -7,11 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import type { Crypto } from '../core/crypto.js';
-import { portableCrypto } from '../core/crypto-portable.js';
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
 import { linkIdentity } from '../core/link.js';
-import type { Now } from './hub.js';
+import { text } from '../core/schema.js';
+import { nativeCrypto } from '../native/crypto-native.js';
+import type { Now } from './effects.js';
 import {
   PAYLOAD_BYTES_MAX_LEAST,
   RELAY_LIMITS,
@@ -35,6 +36,7 @@ export interface Address {
 export interface RelayOptions extends Address {
   /** The relay's Ed25519 seed, 32 bytes; `loadOrCreateKey` keeps one on disk. */
   readonly key: Uint8Array;
+  /** What it calls itself, at most 64 bytes. */
   readonly name?: string;
   readonly crypto?: Crypto;
   readonly log?: Logger;
@@ -62,20 +64,21 @@ export interface Relay {
 }
 
 const VERSION = '0.1.0';
+const SERVER_NAME_BYTES_MAX = 64;
 
 const systemRandom = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
 const systemClock = (): Now => ({ ms: performance.now(), wallMs: Date.now() });
 
-/** Throws `listen_failed`, `bad_limit` or `bad_key`. */
+/** Throws `listen_failed`, `bad_limit`, `bad_key` or `bad_payload` (the name). */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { crypto = portableCrypto, clock = systemClock, random = systemRandom } = options;
+  const { crypto = nativeCrypto, clock = systemClock, random = systemRandom } = options;
   const { host, allow, metrics: metricsAddress } = options;
   const limits = checked({ ...RELAY_LIMITS, ...options.limits });
   const timing = { ...RELAY_TIMING, ...options.timing };
   const log = options.log ?? pino({ level: 'silent' });
   const identity = linkIdentity(crypto, options.key);
   const info = {
-    server_name: options.name ?? 'conclave relay',
+    server_name: text(SERVER_NAME_BYTES_MAX).decode(options.name ?? 'conclave relay', 'name'),
     version: VERSION,
     timeout_s: timing.timeout_s,
     cnn_s: Math.ceil(timing.cnn_ms / 1_000),

@@ -44,9 +44,7 @@ export interface RelayLimits {
   /** … and of all of them (`RATE`). */
   readonly work_total_per_s: number;
   readonly work_total_burst: number;
-  /** After so much work one `CH_ROSTER` is answered, though steps are left. */
-  readonly work_per_command: number;
-  /** `CH_JOIN`s of one connection (`RATE`). */
+  /** `CH_JOIN`s of one connection (`RATE`): a newcomer sends one for each page that it got. */
   readonly joins_per_s: number;
   readonly joins_burst: number;
   /** Requesters that may be answered by a channel's members; over it the oldest is forgotten. */
@@ -81,9 +79,8 @@ export const RELAY_LIMITS: RelayLimits = {
   work_burst: 4_000,
   work_total_per_s: 4_000,
   work_total_burst: 16_000,
-  work_per_command: 256,
-  joins_per_s: 10,
-  joins_burst: 30,
+  joins_per_s: 200,
+  joins_burst: 400,
   guests_per_channel_max: 64,
   guest_ms: 60_000,
 };
@@ -117,7 +114,7 @@ export const HANDSHAKE_FREE_BYTES = 256;
 
 /**
  * What is charged, in those units. A key that was never seen costs as much as
- * ten signatures; a step and a request bring two of them.
+ * ten signatures; a step and a first request bring two of them.
  */
 export const WORK = {
   per_signature: 1,

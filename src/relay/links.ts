@@ -23,8 +23,10 @@ import {
   sealBroadcast,
 } from '../core/link.js';
 import { Counters } from './counters.js';
-import { type Effect, errorCommand, Hub, type Now, type PeerId, rate } from './hub.js';
+import type { Effect, Now, PeerId } from './effects.js';
+import { Hub } from './hub.js';
 import { HANDSHAKE_FREE_BYTES, type RelayLimits, type RelayTiming } from './limits.js';
+import { errorCommand, rate } from './replies.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What the links ask of the network. */

@@ -5,7 +5,7 @@
  * one copy and a write a receiver, however many frames there were.
  */
 
-import type { PeerId } from './hub.js';
+import type { PeerId } from './effects.js';
 
 interface Run {
   /** The very array that the caller gave: equal receivers are known by it. */

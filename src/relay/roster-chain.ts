@@ -86,8 +86,13 @@ function takeStep(
 
 export const GENESIS_WORK = WORK.per_signature + WORK.per_unknown_key;
 export const JOIN_WORK = 2 * (WORK.per_signature + WORK.per_unknown_key);
+/** Its keys were seen before. */
+export const JOIN_AGAIN_WORK = 2 * WORK.per_signature;
 
-/** Throws unless `from` may be presented to the channel's members: it holds an open invitation. */
+/**
+ * Throws unless `from` may be presented to the channel's members: it holds an
+ * invitation that is open (`invite_refused`) as far as the relay knows.
+ */
 export function verifyJoin(
   crypto: Crypto,
   roster: Roster,
@@ -99,7 +104,12 @@ export function verifyJoin(
   if (request.user !== from) {
     throw new ConclaveError('bad_membership', "the request is another user's");
   }
-  checkJoinRequest(roster, request, wallMs);
+  try {
+    checkJoinRequest(roster, request, wallMs);
+  } catch (cause) {
+    if (!(cause instanceof ConclaveError)) throw cause;
+    throw new ConclaveError('invite_refused', cause.message, { retryable: true, cause });
+  }
   verifyAll(crypto, [
     { by: request.invite, statement: join.request, sig: join.invite_sig },
     { by: request.user, statement: join.request, sig: join.sig },

@@ -9,7 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ConclaveError } from '../core/errors.js';
-import type { Now, PeerId } from './hub.js';
+import type { Now, PeerId } from './effects.js';
 import type { RelayLimits, RelayTiming } from './limits.js';
 import type { Links, Wire } from './links.js';
 import { Outbox } from './outbox.js';

@@ -12,7 +12,8 @@
 
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
-import type { Channels, PeerId } from './channels.js';
+import type { Channels } from './channels.js';
+import type { PeerId } from './effects.js';
 import type { RelayLimits } from './limits.js';
 import { TokenBucket } from './token-bucket.js';
 

@@ -51,6 +51,7 @@ export class Chaos {
     this.#network.heal();
     for (const node of this.#nodes) {
       node.disk.failNext = false;
+      node.disk.inNextWrite = null;
       node.disk.latency = this.#latencies[node.index]!;
       this.#timeline.in(0, () => node.start());
     }
@@ -66,8 +67,12 @@ export class Chaos {
     switch (fault.kind) {
       case 'crash': {
         const node = this.#victim(fault.node);
-        node.crash();
-        return () => node.start();
+        if (fault.inWrite) node.disk.inNextWrite = () => node.crash();
+        else node.crash();
+        return () => {
+          node.disk.inNextWrite = null;
+          return node.start();
+        };
       }
       case 'pause':
         this.#victim(fault.node).pause(fault.until);

@@ -16,7 +16,8 @@ type Lasting = { readonly at: Millis; readonly until: Millis };
 
 export type Fault = Lasting &
   (
-    | { readonly kind: 'crash'; readonly node: Victim }
+    /** Power is lost: now, or in the middle of the next write. */
+    | { readonly kind: 'crash'; readonly node: Victim; readonly inWrite: boolean }
     | { readonly kind: 'pause'; readonly node: Victim }
     | { readonly kind: 'disk-full'; readonly node: Victim }
     | { readonly kind: 'slow-disk'; readonly node: Victim; readonly ms: Millis }
@@ -92,7 +93,7 @@ function drawFault(draw: Draw, o: PlanOptions, kind: FaultKind): Fault[] {
   const directions = chance(draw, 0.6) ? BOTH : [pick(draw, BOTH)];
   switch (kind) {
     case 'crash':
-      return [{ ...time, kind, node }];
+      return [{ ...time, kind, node, inWrite: chance(draw, 0.5) }];
     case 'pause':
       return [{ ...time, kind, node }];
     case 'disk':

@@ -7,5 +7,4 @@
 export type { Fault, FaultKind } from './faults.js';
 export { FAULT_KINDS } from './faults.js';
 export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
-export type { DiskSabotage } from './sim-disk.js';
-export { type SimulateOptions, type SimulateResult, simulate, type Violation } from './simulate.js';
+export { type Sabotage, type SimulateOptions, type SimulateResult, simulate, type Violation } from './simulate.js';

@@ -17,7 +17,7 @@ export type DiskSabotage =
   | 'skip-sync'
   /** Says that a write is done before it has begun. */
   | 'early-done'
-  /** A crash may leave half of a batch. */
+  /** A crash may leave any part of a batch. */
   | 'torn-batch'
   /** Loses the promises of elections. */
   | 'lose-promises'
@@ -93,6 +93,8 @@ export class SimDisk {
   onDurable: (ops: readonly StoreOp[]) => void = () => {};
   /** The next write fails. */
   failNext = false;
+  /** Called once, while the next write is under way. */
+  inNextWrite: (() => void) | null = null;
 
   constructor(timeline: Timeline, draw: Draw, sabotage?: DiskSabotage) {
     this.#timeline = timeline;
@@ -133,6 +135,9 @@ export class SimDisk {
     const entry = { ops, done };
     this.#underWay.push(entry);
     const early = this.#sabotage === 'early-done';
+    const then = this.inNextWrite;
+    this.inNextWrite = null;
+    if (then) this.#timeline.in(0, then);
     this.#timeline.in(this.latency() + (early ? 20 : 0), () => {
       if (life !== this.#life) return;
       this.#underWay = this.#underWay.filter((e) => e !== entry);
@@ -165,7 +170,7 @@ export class SimDisk {
     this.#sync(below(this.#draw, this.#unsynced.length + 1));
     if (this.#sabotage === 'torn-batch' && this.#unsynced[0]) {
       const torn = this.#unsynced[0];
-      this.#durable.apply(torn.slice(0, below(this.#draw, torn.length + 1)));
+      this.#durable.apply(torn.filter(() => this.#draw() < 0.5));
     }
     this.#unsynced = [];
     this.#live = this.#durable.copy();

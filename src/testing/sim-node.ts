@@ -44,6 +44,9 @@ export interface NodeWatcher {
   started(node: SimNode): void;
 }
 
+/** How a node may break its own promise: what needs the disk leaves before it. */
+export type NodeSabotage = 'late-first';
+
 export interface NodeOptions {
   readonly index: number;
   readonly user: UserId;
@@ -58,6 +61,7 @@ export interface NodeOptions {
   readonly skewMs: Millis;
   /** Longest time that signing, verifying or reading takes. */
   readonly workMs: Millis;
+  readonly sabotage: NodeSabotage | undefined;
 }
 
 export class SimNode implements LinkUser {
@@ -111,6 +115,7 @@ export class SimNode implements LinkUser {
     const step = machine.step.bind(machine);
     machine.step = (clock, inputs) => {
       const ready = step(clock, inputs);
+      if (this.#o.sabotage === 'late-first') ready.early.push(...ready.late.splice(0));
       watcher.stepped(this, inputs, ready);
       return ready;
     };

@@ -103,8 +103,8 @@ export class SimRelay {
     };
     this.#channels.set(p.id, channel);
     const before = known?.roster.members;
-    for (const bytes of p.steps.slice(Math.max(0, channel.roster.number + 1 - p.first))) {
-      if (p.first > channel.roster.number + 1) break;
+    for (const [i, bytes] of p.steps.entries()) {
+      if (p.first + i !== channel.roster.number) continue;
       const record = decodeRecord(this.#hash, decodeStep(bytes).record);
       channel.roster = applyMembership(this.#hash, channel.roster, record);
     }

@@ -16,7 +16,7 @@ import { ConclaveError } from '../core/errors.js';
 import { hex32, type Millis, type UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../node/crypto-native.js';
+import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
@@ -25,9 +25,11 @@ import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { SimNetwork } from './sim-network.js';
-import { type NodeWatcher, SimNode } from './sim-node.js';
+import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { planPosts } from './workload.js';
+
+export type Sabotage = DiskSabotage | NodeSabotage;
 
 export interface SimulateOptions {
   readonly seed: number;
@@ -43,8 +45,8 @@ export interface SimulateOptions {
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
-  /** Lets every disk break a promise, to see that the run notices. */
-  readonly sabotage?: DiskSabotage;
+  /** Lets every node or disk break a promise, to see that the run notices. */
+  readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
 }
@@ -83,6 +85,8 @@ export interface SimulateResult {
 const hash = nativeCrypto.sha256;
 const JOIN_MS = 60_000;
 const POLL_MS = 100;
+/** More steps without time passing than any node has reason for. */
+const STEPS_PER_MOMENT_MAX = 5_000;
 
 const usersOf = (seed: number, what: string, count: number): UserId[] =>
   Array.from({ length: count }, (_, i) =>
@@ -133,6 +137,7 @@ class Run implements NodeWatcher {
   readonly #trace = createHash('sha256');
   #faults: readonly Fault[] = [];
   #steps = 0;
+  #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
 
   constructor(options: SimulateOptions) {
@@ -161,7 +166,8 @@ class Run implements NodeWatcher {
     const timeline = this.#timeline;
     const draw = drawsOf(seed, `node ${index}`);
     const onDisk: Draw = drawsOf(seed, `disk ${index}`);
-    const disk = new SimDisk(timeline, onDisk, sabotage);
+    const isNodes = sabotage === 'late-first';
+    const disk = new SimDisk(timeline, onDisk, isNodes ? undefined : sabotage);
     disk.latency = () => diskMs * onDisk();
     return new SimNode({
       index,
@@ -175,6 +181,7 @@ class Run implements NodeWatcher {
       relayKeys,
       skewMs: Math.floor((draw() - 0.5) * skewMs),
       workMs,
+      sabotage: isNodes ? sabotage : undefined,
     });
   }
 
@@ -267,6 +274,9 @@ class Run implements NodeWatcher {
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     this.#steps += 1;
+    if (this.#timeline.now > this.#moment.at) this.#moment = { at: this.#timeline.now, steps: 0 };
+    this.#moment.steps += 1;
+    if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);

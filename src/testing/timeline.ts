@@ -5,6 +5,9 @@
 
 import type { Millis } from '../core/ids.js';
 
+/** Times are whole multiples of this, so that sums and differences of them are exact. */
+const TICKS_PER_MS = 1_024;
+
 export interface Timer {
   readonly at: Millis;
   readonly order: number;
@@ -21,7 +24,8 @@ export class Timeline {
 
   /** Plans `run` for `time`, or for now if that has passed. */
   at(time: Millis, run: () => void | Promise<void>): Timer {
-    const timer: Timer = { at: Math.max(time, this.now), order: this.#planned++, run };
+    const at = Math.max(Math.ceil(time * TICKS_PER_MS) / TICKS_PER_MS, this.now);
+    const timer: Timer = { at, order: this.#planned++, run };
     this.#push(timer);
     return timer;
   }

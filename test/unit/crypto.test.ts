@@ -15,7 +15,7 @@ import { cryptoVectors } from '../../scripts/make-crypto-vectors.js';
 import type { Crypto } from '../../src/core/crypto.js';
 import { decodePoint, isPrimeOrder, KeyCache } from '../../src/core/crypto-common.js';
 import { portableCrypto } from '../../src/core/crypto-portable.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 
 const file = new URL('../vectors/crypto.json', import.meta.url);
 const vectors: ReturnType<typeof cryptoVectors> = JSON.parse(readFileSync(file, 'utf8'));

@@ -138,6 +138,7 @@ describe('FrameParser', () => {
     expect(p.push(utf8(good))).toStrictEqual([]);
     expect(code(() => p.push(utf8(byte)))).toBe(expected);
     expect(p.error?.code).toBe(expected);
+    expect(code(() => p.next())).toBe(expected);
     expect(code(() => p.push(encodeFrame('A', utf8('x'), SIG)))).toBe(expected);
   });
 

@@ -23,7 +23,7 @@ import {
   OPEN_TO_RELAY,
   sealFrame,
 } from '../../src/core/seal.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import { EXAMPLES } from './command-examples.js';
 import { type Dice, dice, mutate, mutateValue } from './mutate.js';
 import {

@@ -6,13 +6,14 @@
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/core/bytes.js';
-import { ClientLink } from '../../src/core/client-link.js';
+import { ClientLink, type LinkEvent } from '../../src/core/client-link.js';
 import { portableCrypto } from '../../src/core/crypto-portable.js';
 import { encodeFrame } from '../../src/core/frame.js';
 import { hideBroadcastKey, keyInfo, linkIdentity, linkKeys } from '../../src/core/keys.js';
 import { HANDSHAKE_PAYLOAD_BYTES_MAX, PROTOCOL_VERSION } from '../../src/core/limits.js';
+import type { RelayEvent } from '../../src/core/relay-link.js';
 import { OPEN_TO_CLIENT, OPEN_TO_RELAY, sealFrame } from '../../src/core/seal.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import {
   ALICE,
   BOB,
@@ -74,6 +75,24 @@ describe('a handshake', () => {
   it('connects to the relay that the address pins', () => {
     const client = newClient({ relayKey: RELAY });
     expect(outcomes(handRelay(client).events)).toStrictEqual(['send']);
+  });
+
+  it('keeps nothing of a chunk, whose memory the caller may use again', () => {
+    const client = newClient();
+    const relay = newRelay();
+    const wiped = <E extends LinkEvent | RelayEvent>(
+      end: { receive(chunk: Uint8Array, nowS: number): E[] },
+      bytes: Uint8Array,
+    ): Uint8Array => {
+      const chunk = bytes.slice();
+      const answer = sent(end.receive(chunk, NOW_S));
+      chunk.fill(0);
+      return answer;
+    };
+    const cnnOk = wiped(relay, wiped(client, wiped(relay, client.start(NOW_S))));
+    expect(client.receive(cnnOk, NOW_S)).toMatchObject([
+      { type: 'connected', info: { id: RELAY.user, fixed: RELAY.fixed } },
+    ]);
   });
 
   it('refuses another relay than the address pins, and says so', () => {
@@ -372,6 +391,20 @@ describe('before there is a key', () => {
     ]);
   });
 
+  it('a relay refuses an INFO, and a client an SINFO, with a wrong checksum', () => {
+    const { frames } = connected();
+    const damaged = (frame: Uint8Array, name: string) => {
+      const { payload, sig } = parse(frame);
+      return encodeFrame(name, payload, flipped(sig, 0));
+    };
+    const info = damaged(frames.info, 'INFO');
+    const sinfo = damaged(frames.sinfo, 'SINFO');
+    const client = newClient();
+    client.start(NOW_S);
+    expect(outcomes(newRelay().receive(info, NOW_S))).toStrictEqual(['error bad_mac']);
+    expect(outcomes(client.receive(sinfo, NOW_S))).toStrictEqual(['error bad_mac']);
+  });
+
   it('a relay takes INFO once', () => {
     const relay = newRelay();
     const info = newClient().start(NOW_S);
@@ -388,6 +421,15 @@ describe('before there is a key', () => {
     const events = client.receive(relay.send({ name: 'ERR', payload: err }, NOW_S), NOW_S);
     expect(outcomes(events)).toStrictEqual(['error relay_refused']);
     expect(events).toMatchObject([{ error: { retryable: true, cause: { code: 'bad_frame' } } }]);
+  });
+
+  it('a client takes an ERR only with its checksum', () => {
+    const client = newClient();
+    client.start(NOW_S);
+    const err = { code: 'busy', about: '', message: 'come back later' };
+    const { name, payload, sig } = parse(newRelay().send({ name: 'ERR', payload: err }, NOW_S));
+    const damaged = encodeFrame(name, payload, flipped(sig, 63));
+    expect(outcomes(client.receive(damaged, NOW_S))).toStrictEqual(['error bad_mac']);
   });
 
   it('a relay can send nothing but ERR', () => {

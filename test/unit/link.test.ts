@@ -13,7 +13,7 @@ import type { ChannelId } from '../../src/core/ids.js';
 import { pack } from '../../src/core/msgpack.js';
 import { type RelayEvent, routeOf } from '../../src/core/relay-link.js';
 import { broadcastKey, sealBroadcast, sealFrame } from '../../src/core/seal.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import {
   ALICE,
   BOB,
@@ -120,6 +120,20 @@ describe('commands', () => {
     };
     expect(codeOf(() => client.send(big, NOW_S))).toBe('frame_too_large');
     expect(codeOf(() => client.send(KALIVE, NOW_S))).toBe('nothing thrown');
+  });
+});
+
+describe('the size of payloads', () => {
+  it("is up to the relay's limit at the client, once SINFO said it", () => {
+    const client = newClient();
+    const { cnnOk, seal } = handRelay(client, { payload_bytes_max: 2_000 });
+    const kalive = (filler: number, at: number) =>
+      seal!('KALIVE', { nonce: nonce(at), timestamp: 1, filler: new Uint8Array(filler) });
+    const events = client.receive(
+      concat(cnnOk!(1, 201), kalive(1_900, 202), kalive(2_000, 203)),
+      NOW_S,
+    );
+    expect(outcomes(events)).toStrictEqual(['connected', 'command', 'error frame_too_large']);
   });
 });
 

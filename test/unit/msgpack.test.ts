@@ -25,7 +25,8 @@ describe('pack and unpack', () => {
       { maxDepth: PAYLOAD_DEPTH_MAX - 2 },
       fc.constantFrom(null, true, false),
       fc.maxSafeInteger(),
-      fc.double({ noNaN: true }),
+      // msgpackr writes -0 as 0; no schema takes either float.
+      fc.double({ noNaN: true }).map((n) => n + 0),
       fc.string({ unit: 'grapheme', maxLength: 100 }),
       fc.uint8Array({ maxLength: 300 }),
       fc.array(tie('any'), { maxLength: 20 }),
@@ -50,6 +51,10 @@ describe('pack and unpack', () => {
     const bytes = unpack(payload).a as Uint8Array;
     expect(bytes.constructor).toBe(Uint8Array);
     expect(bytes.buffer).toBe(payload.buffer);
+  });
+
+  it('give a plain Uint8Array for what is packed', () => {
+    expect(pack({ a: 1 }).constructor).toBe(Uint8Array);
   });
 
   it('leave no trace on the bytes', () => {

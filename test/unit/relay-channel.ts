@@ -21,7 +21,7 @@ import {
   voters,
 } from '../../src/core/roster.js';
 import { encodeStatement, signedRecords } from '../../src/core/statements.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 
 const hash = crypto.sha256;
 const EPOCH = 'e'.repeat(64) as EpochId;

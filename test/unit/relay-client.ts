@@ -9,7 +9,7 @@ import type { CommandName, Outgoing, Payload } from '../../src/core/commands.js'
 import { ConclaveError } from '../../src/core/errors.js';
 import type { UserId } from '../../src/core/ids.js';
 import { ClientLink, type LinkIdentity } from '../../src/core/link.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 
 const nowS = () => Date.now() / 1_000;
 export const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));

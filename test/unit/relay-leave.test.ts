@@ -7,8 +7,9 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { type Body, encodePayload } from '../../src/core/commands.js';
 import type { Roster } from '../../src/core/roster.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
-import { type Effect, Hub } from '../../src/relay/hub.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
+import type { Effect } from '../../src/relay/effects.js';
+import { Hub } from '../../src/relay/hub.js';
 import { RELAY_LIMITS } from '../../src/relay/limits.js';
 import { identity, TestChannel } from './relay-channel.js';
 

@@ -13,8 +13,8 @@ import type { Ulid } from '../../src/core/ids.js';
 import { HANDSHAKE_PAYLOAD_BYTES_MAX } from '../../src/core/limits.js';
 import { ClientLink, type LinkIdentity, linkIdentity } from '../../src/core/link.js';
 import { unpack } from '../../src/core/msgpack.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
-import type { PeerId } from '../../src/relay/hub.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
+import type { PeerId } from '../../src/relay/effects.js';
 import {
   HANDSHAKE_FREE_BYTES,
   RELAY_LIMITS,

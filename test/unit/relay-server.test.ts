@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Outgoing } from '../../src/core/commands.js';
 import type { Ulid } from '../../src/core/ids.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 import { type Relay, type RelayOptions, startRelay } from '../../src/relay/index.js';
 import { identity, TestChannel } from './relay-channel.js';
 import { random, TestClient } from './relay-client.js';

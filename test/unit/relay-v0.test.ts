@@ -13,7 +13,7 @@ import { PROTOCOL_VERSION } from '../../src/core/limits.js';
 import { ClientLink } from '../../src/core/link.js';
 import { pack, unpack } from '../../src/core/msgpack.js';
 import { OPEN_TO_RELAY, sealFrame } from '../../src/core/seal.js';
-import { nativeCrypto as crypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 import { type Relay, type RelayOptions, startRelay } from '../../src/relay/index.js';
 import { identity, TestChannel } from './relay-channel.js';
 import { random, TestClient } from './relay-client.js';

@@ -27,7 +27,7 @@ import { FRAME_PAYLOAD_BYTES_MAX, PROTOCOL_VERSION } from '../../src/core/limits
 import { pack, unpack } from '../../src/core/msgpack.js';
 import { type RelayEvent, type RelayInfo, RelayLink } from '../../src/core/relay-link.js';
 import { OPEN_TO_CLIENT, OPEN_TO_RELAY, sealFrame } from '../../src/core/seal.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 
 export const NOW_S = 1_700_000_000;
 

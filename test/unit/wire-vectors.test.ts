@@ -31,7 +31,7 @@ import {
   OPEN_TO_RELAY,
   sealFrame,
 } from '../../src/core/seal.js';
-import { nativeCrypto } from '../../src/node/crypto-native.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import { codeOf, sent } from './wire-helpers.js';
 
 const read = <T>(name: string): T =>

@@ -21,7 +21,10 @@ export const invite: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const uses = optional(integer, args, 'uses');
   const expires = optional(integer, args, 'expires');
-  const options = { ...(uses !== undefined && { uses }), ...(expires !== undefined && { expires }) };
+  const options = {
+    ...(uses !== undefined && { uses }),
+    ...(expires !== undefined && { expires }),
+  };
   const revoked = optional(text, args, 'revoke');
   const consequence = 'the change may still come into force later, look at "conclave status"';
   await withTimeout(io, args, consequence, async (signal) => {

@@ -38,7 +38,10 @@ async function* messages(io: Io): AsyncGenerator<ImportMessage> {
     const { index, text, name, time } = (item ?? {}) as Record<string, unknown>;
     const whole = Number.isSafeInteger(index) && Number.isSafeInteger(time);
     if (!whole || typeof text !== 'string' || typeof name !== 'string') {
-      throw new ConclaveError('bad_request', 'a message to import lacks its index, time, name or text');
+      throw new ConclaveError(
+        'bad_request',
+        'a message to import lacks its index, time, name or text',
+      );
     }
     yield { index: index as number, text, name, time: time as number };
   }

@@ -3,8 +3,8 @@
 import type { Handler } from '../io.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
-import { exportEntries, log, tail } from './read.js';
 import { dm, inbox } from './private.js';
+import { exportEntries, log, tail } from './read.js';
 import { members, status, verify } from './report.js';
 import { send } from './send.js';
 

@@ -16,7 +16,7 @@ export const log: Handler = async (node, args, io) => {
 
 export const exportEntries: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  await io.emit({ channel: channel.id, name: channel.name });
+  await io.emit({ event: 'export', channel: channel.id, name: channel.name });
   await entries(channel, io, {});
 };
 

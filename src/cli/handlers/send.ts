@@ -5,6 +5,7 @@
  * store and goes out later.
  */
 
+import { setMaxListeners } from 'node:events';
 import { ConclaveError } from '../../core/errors.js';
 import type { Channel, Progress, Sending } from '../../node/api.js';
 import { type Args, type Handler, type Io, oneOf, optional, seconds, text } from '../io.js';
@@ -28,6 +29,7 @@ async function sendAll(channel: Channel, args: Args, io: Io): Promise<void> {
   const limit_s = optional(seconds, args, 'timeout');
   const over = new AbortController();
   const signal = AbortSignal.any([io.signal, over.signal]);
+  setMaxListeners(0, signal);
   const stored = new Set<Promise<void>>();
 
   const start = async (message: unknown): Promise<Progress> => {

@@ -45,7 +45,11 @@ export async function withTimeout<T>(
   }
 }
 
-export const timeoutError = (limit_s: number, consequence: string, cause?: unknown): ConclaveError =>
+export const timeoutError = (
+  limit_s: number,
+  consequence: string,
+  cause?: unknown,
+): ConclaveError =>
   new ConclaveError('timeout', `not done after ${limit_s} s: ${consequence}`, {
     retryable: true,
     cause,

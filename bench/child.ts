@@ -1,0 +1,75 @@
+/** One node or relay as a process of its own, driven over IPC by a benchmark. */
+
+import { randomBytes } from 'node:crypto';
+import { memoryUsage } from 'node:process';
+import type { Channel, Node } from '../src/node/index.js';
+import { levelStore, openNode } from '../src/node/index.js';
+import { startRelay } from '../src/relay/index.js';
+import { nativeCrypto } from '../src/native/crypto-native.js';
+
+type Request = { id: number; call: string; args: unknown[] };
+
+let node: Node | undefined;
+let channel: Channel | undefined;
+
+const WINDOW = 4_096;
+
+const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
+  async relay() {
+    const key = new Uint8Array(randomBytes(32));
+    const relay = await startRelay({ host: '127.0.0.1', port: 0, key, crypto: nativeCrypto });
+    return relay.url;
+  },
+  async open(dir: string, seed: string, name: string) {
+    const started = performance.now();
+    const identity = { seed: new Uint8Array(Buffer.from(seed, 'hex')), name };
+    node = await openNode({ store: levelStore(dir), identity });
+    channel = node.channels()[0];
+    return performance.now() - started;
+  },
+  async create(relay: string, minOnline: number) {
+    channel = await node!.create({ name: 'bench', relays: [relay], minOnline });
+    return channel.members.invite({ uses: 100 });
+  },
+  async join(invite: string) {
+    channel = await node!.join(invite);
+  },
+  /** Keeps up to WINDOW messages under way; resolves with the seconds from first send to last committed. */
+  async send(count: number, bytes: number) {
+    const text = 'x'.repeat(bytes);
+    const started = performance.now();
+    const waiting: Promise<unknown>[] = [];
+    for (let i = 0; i < count; i++) {
+      if (i >= WINDOW) await waiting[i - WINDOW];
+      waiting.push(channel!.send(text).until('committed'));
+    }
+    await Promise.all(waiting);
+    return (performance.now() - started) / 1000;
+  },
+  /** Milliseconds of each send, one after the other. */
+  async sequential(count: number, bytes: number) {
+    const text = 'x'.repeat(bytes);
+    const samples: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const started = performance.now();
+      await channel!.send(text).until('committed');
+      samples.push(performance.now() - started);
+    }
+    return samples;
+  },
+  async status() {
+    const { final, head, state, leader } = channel!.currentStatus();
+    return { final, head, state, leader, user: node!.user, rss: memoryUsage().rss };
+  },
+  async close() {
+    await node?.close();
+  },
+};
+
+process.on('message', ({ id, call, args }: Request) => {
+  calls[call]!(...(args as never[])).then(
+    (value) => process.send!({ id, value }),
+    (error) => process.send!({ id, error: String(error?.stack ?? error) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));

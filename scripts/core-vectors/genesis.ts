@@ -1,0 +1,84 @@
+/** test/vectors/genesis.json: geneses, channel ids, commitments to names. */
+
+import { alice, ENCODING, RELAY, repeat, SALT, TIME } from './common.js';
+import { channelId, type Fields, genesis, list, nameCommitment, signed, text } from './encoding.js';
+
+const plainGenesis: Fields = {
+  founder: alice.user,
+  founderName: 'alice',
+  nameCommitment: nameCommitment(SALT, 'team'),
+  salt: SALT,
+  time: TIME,
+  minOnline: 3,
+  quorum: 'online',
+  relays: [RELAY],
+};
+
+function genesisCases() {
+  const cases: [string, Fields][] = [
+    ['one relay', {}],
+    ['two relays', { relays: [RELAY, 'conclave://relay.example:4400'] }],
+    ['policy quorum: roster', { quorum: 'roster' }],
+    ['the smallest minOnline', { minOnline: 1 }],
+    ['the largest minOnline', { minOnline: 128 }],
+    ['a nickname of 64 bytes', { founderName: '😀'.repeat(16) }],
+    ['eight relays of 512 bytes', { relays: Array(8).fill(RELAY.padEnd(512, 'x')) }],
+  ];
+  return cases.map(([what, change]) => {
+    const fields = { ...plainGenesis, ...change };
+    const bytes = genesis(fields);
+    return { what, fields, bytes, sig: signed(alice, bytes), channel: channelId(bytes) };
+  });
+}
+
+const NAMES = [
+  [SALT, 'team'],
+  [repeat(0, 16), 'team'],
+  [SALT, ''],
+  [SALT, 'été 😀'],
+] as const;
+
+function refusedGeneses() {
+  const good = genesis(plainGenesis);
+  const made = (what: string, change: Fields) => ({
+    what,
+    bytes: genesis({ ...plainGenesis, ...change }),
+  });
+  return [
+    { what: 'no bytes at all', bytes: '' },
+    { what: 'the last byte missing', bytes: good.slice(0, -2) },
+    { what: 'a byte after its end', bytes: `${good}00` },
+    {
+      what: 'another tag',
+      bytes: good.replace(text('conclave/genesis'), text('conclave/channel')),
+    },
+    {
+      what: 'another version',
+      bytes: good.replace(`${text('conclave/genesis')}00`, `${text('conclave/genesis')}01`),
+    },
+    made('minOnline 0', { minOnline: 0 }),
+    made('minOnline 129', { minOnline: 129 }),
+    {
+      what: 'a third policy',
+      bytes: good.replace(`0300${list([RELAY], text)}`, `0302${list([RELAY], text)}`),
+    },
+    made('a nickname of 65 bytes', { founderName: 'x'.repeat(65) }),
+    made('nine relays', { relays: Array(9).fill(RELAY) }),
+    made('a relay address of 513 bytes', { relays: [RELAY.padEnd(513, 'x')] }),
+  ];
+}
+
+export const genesisVectors = () => ({
+  description: [
+    'Genesis and channel id (docs/PROTOCOL.md, section "Genesis"). An implementation passes when it',
+    'encodes `fields` of each of `geneses` as `bytes` and decodes `bytes` into them, finds `sig` to be',
+    'the founder\'s signature on `bytes` and `channel` their id, H(text "conclave/channel", bytes);',
+    'gets `commitment` = H(text "conclave/name", salt, text name) for each of `names`; and refuses',
+    'each of `refused`. A policy `online` is 0, `roster` is 1.',
+    ENCODING,
+  ].join(' '),
+  keys: [alice],
+  geneses: genesisCases(),
+  names: NAMES.map(([salt, name]) => ({ salt, name, commitment: nameCommitment(salt, name) })),
+  refused: refusedGeneses(),
+});

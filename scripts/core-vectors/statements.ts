@@ -1,0 +1,149 @@
+/** test/vectors/statements.json: every kind of signed statement. */
+
+import {
+  alice,
+  bob,
+  carol,
+  context,
+  ENCODING,
+  id,
+  KEYS,
+  LARGEST,
+  LARGEST_ULID,
+  leadership,
+  ulidOf,
+  ZERO_ULID,
+} from './common.js';
+import { bytes, encode, type Fields, signed, statement, text, u8, u64 } from './encoding.js';
+
+const BOOT = ulidOf(100);
+const ROUND = ulidOf(200);
+
+const candidacy = {
+  kind: 'roster',
+  candidate: alice.user,
+  round: ROUND,
+  term: 9,
+  lastTerm: 8,
+  lastSeq: 4_321,
+};
+const point = { seq: 4_322, hash: id('chain 4322') };
+const heard = [
+  { user: bob.user, boot: BOOT, counter: 17 },
+  { user: carol.user, boot: LARGEST_ULID, counter: LARGEST },
+];
+const proposal: Fields = {
+  ...context,
+  ...leadership,
+  beat: 12,
+  baseSeq: 4_320,
+  baseHash: id('chain 4320'),
+  tipSeq: 4_322,
+  tipHash: id('chain 4322'),
+  finalSeq: 4_319,
+  quiet: false,
+};
+
+const STATEMENTS: readonly [string, string, Fields][] = [
+  [
+    'a beacon of who heard nobody',
+    'beacon',
+    { user: alice.user, boot: BOOT, counter: 1, heard: [] },
+  ],
+  ['a beacon that names two', 'beacon', { user: alice.user, boot: BOOT, counter: 2 ** 32, heard }],
+  ['a pre-vote', 'prevote', { ...context, ...candidacy }],
+  ['a pre-vote for an online epoch', 'prevote', { ...context, ...candidacy, kind: 'online' }],
+  ['a grant', 'grant', { ...context, ...candidacy }],
+  ['a candidacy', 'lead', { ...context, ...candidacy, electorate: id('electorate') }],
+  [
+    'a ballot',
+    'ballot',
+    { ...context, kind: 'roster', candidate: bob.user, term: 9, electorate: id('electorate') },
+  ],
+  [
+    'a ballot for an online epoch',
+    'ballot',
+    { ...context, kind: 'online', candidate: bob.user, term: 9, electorate: id('electorate') },
+  ],
+  ['a beat that nobody asked for', 'beat', { ...context, ...leadership, beat: 1, echo: ZERO_ULID }],
+  ['a beat that answers a challenge', 'beat', { ...context, ...leadership, beat: 2, echo: ROUND }],
+  ['a proposal', 'propose', proposal],
+  ['the last proposal before silence', 'propose', { ...proposal, quiet: true }],
+  ['an acknowledgement', 'ack', { ...context, ...leadership, ...point }],
+  [
+    'an acknowledgement with the largest numbers',
+    'ack',
+    { ...context, ...leadership, roster: LARGEST, term: LARGEST, seq: LARGEST, hash: point.hash },
+  ],
+  [
+    'a request to join',
+    'join',
+    { ...context, user: alice.user, name: 'Ünïcödé 😀', invite: carol.user, ...point },
+  ],
+  [
+    'a request to join with a name of 64 bytes',
+    'join',
+    { ...context, user: alice.user, name: 'é'.repeat(32), invite: carol.user, ...point },
+  ],
+  [
+    'a request to join whose name starts with a byte order mark',
+    'join',
+    { ...context, user: alice.user, name: '\ufeffalice', invite: carol.user, ...point },
+  ],
+];
+
+function refusedStatements() {
+  const ack = statement('ack', { ...context, ...leadership, ...point });
+  const tag = (name: string) => text(`conclave/${name}`);
+  const join = { ...context, user: alice.user, invite: carol.user, ...point };
+  const beacon =
+    text('conclave/beacon') + u8(0) + encode('user raw, boot ulid, counter u64', heard[0]!);
+  const named = encode('user raw, boot ulid, counter u64', heard[1]!);
+  return [
+    { what: 'no bytes at all', bytes: '' },
+    { what: 'a tag alone', bytes: tag('ack') },
+    { what: 'the last byte missing', bytes: ack.slice(0, -2) },
+    { what: 'a byte after its end', bytes: `${ack}00` },
+    { what: 'another version', bytes: ack.replace(`${tag('ack')}00`, `${tag('ack')}01`) },
+    { what: 'an unknown tag', bytes: ack.replace(tag('ack'), tag('nack')) },
+    { what: 'a tag of another protocol', bytes: ack.replace(tag('ack'), text('conclude/ack')) },
+    {
+      what: 'a tag behind a byte order mark',
+      bytes: ack.replace(tag('ack'), text('\ufeffconclave/ack')),
+    },
+    {
+      what: 'the statement over a batch, which never travels',
+      bytes: statement('records', { ...context, root: id('root'), count: 1 }),
+    },
+    { what: 'a seq over 2^53-1', bytes: ack.replace(u64(point.seq), '0020000000000000') },
+    {
+      what: 'a third kind of epoch',
+      bytes: statement('prevote', { ...context, ...candidacy }).replace(
+        `00${alice.user}`,
+        `02${alice.user}`,
+      ),
+    },
+    { what: 'a flag that is 2', bytes: `${statement('propose', proposal).slice(0, -2)}02` },
+    { what: 'a name of 65 bytes', bytes: statement('join', { ...join, name: 'x'.repeat(65) }) },
+    {
+      what: 'a name that is not UTF-8',
+      bytes: statement('join', { ...join, name: 'xy' }).replace(text('xy'), bytes('c328')),
+    },
+    { what: 'a beacon that names one more than it holds', bytes: `${beacon}0002${named}` },
+  ];
+}
+
+export const statementVectors = () => ({
+  description: [
+    'Signed statements (docs/PROTOCOL.md, section "Signed statements"). An implementation passes',
+    'when it encodes tag and `fields` of each of `statements` as `bytes`, decodes `bytes` into them,',
+    'finds `sig` to be the signature of `by` on `bytes`, and refuses each of `refused`.',
+    ENCODING,
+  ].join(' '),
+  keys: KEYS.slice(0, 3),
+  statements: STATEMENTS.map(([what, tag, fields]) => {
+    const bytes = statement(tag, fields);
+    return { what, tag, fields, bytes, by: alice.user, sig: signed(alice, bytes) };
+  }),
+  refused: refusedStatements(),
+});

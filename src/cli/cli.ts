@@ -1,0 +1,68 @@
+/** What every command has at hand, and how those that need the node run. */
+
+import type { Logger } from 'pino';
+import { EXIT, interruptionOf } from './errors.js';
+import type { Host } from './host.js';
+import type { Human } from './human.js';
+import type { Args } from './io.js';
+import type { Json, Output } from './output.js';
+import { openSession, type Session } from './session.js';
+
+export interface Cli {
+  readonly host: Host;
+  readonly out: Output;
+  /** The host's signal, and aborted too when the reader of stdout is gone. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** The exit code of a command that did not fail. */
+  exitCode: number;
+}
+
+export interface NodeCall {
+  readonly dir: string;
+  readonly name: string;
+  readonly args: Args;
+  /** Whether it needs the relays, when no node is up on the directory. */
+  readonly links: boolean;
+  readonly human: Human;
+  /** Looks at each result. */
+  readonly seen?: (result: Json) => void;
+  readonly input?: AsyncIterable<unknown>;
+  /** Runs until it is stopped: then a signal is its proper end. */
+  readonly endless?: boolean;
+}
+
+export async function withSession(
+  cli: Cli,
+  options: { readonly dir: string; readonly links: boolean },
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const session = await openSession(cli.host, { ...options, log: cli.log });
+  try {
+    await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Runs a handler, here or in `conclave up`, and shows its results. */
+export async function callNode(cli: Cli, call: NodeCall): Promise<void> {
+  const { dir, links, name, args, human, seen, input, endless = false } = call;
+  const { out, signal } = cli;
+  try {
+    await withSession(cli, { dir, links }, (session) =>
+      session.call(name, args, {
+        async emit(result) {
+          seen?.(result);
+          await out.result(result, out.json ? undefined : human(result, out.paint));
+        },
+        progress: out.progress,
+        signal,
+        ...(input && { input }),
+      }),
+    );
+  } catch (error) {
+    if (!endless || !interruptionOf(signal)) throw error;
+    cli.exitCode = EXIT.done;
+  }
+}

@@ -1,0 +1,136 @@
+/** `create`, `invite`, `join` and `relays`: channels, and who and what they consist of. */
+
+import { type Command, Option } from 'commander';
+import { type Cli, callNode } from '../cli.js';
+import { usageError } from '../errors.js';
+import { relayLine } from '../human.js';
+import { printable } from '../printable.js';
+import { parseExpiry } from '../when.js';
+import { countOption, dirOption, example, relayOption, timeoutOption } from './shared.js';
+
+export function addCreate(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('create')
+    .summary('make a channel')
+    .description(
+      'Makes a channel with you as its founder. Messages are placed in it once --min-online members ' +
+        'are online; until then they queue. Relays are those of its members, one at least.',
+    )
+    .argument('<name>', 'the name of the channel, which only members see')
+    .addOption(dirOption())
+    .addOption(relayOption('a relay of the channel, as "conclave relay" prints it'))
+    .addOption(
+      countOption('--min-online <n>', 'members that must be online for messages to be placed', 1),
+    )
+    .addOption(
+      new Option(
+        '--quorum <policy>',
+        '"roster": a message is committed only when it is final',
+      ).choices(['online', 'roster']),
+    )
+    .action(async (name: string, { dir, relay, minOnline, quorum }) => {
+      if (relay.length === 0) {
+        throw usageError(
+          'a channel needs a relay: give --relay URL, as "conclave relay" prints it',
+        );
+      }
+      const next = `Next: conclave invite --dir ${dir} ${/\s/.test(name) ? `"${name}"` : name}`;
+      await callNode(cli(), {
+        dir,
+        name: 'create',
+        links: true,
+        args: { name, relays: relay, minOnline, quorum },
+        human: ({ channel }, paint) =>
+          `${paint('bold', printable(name))}  ${channel}\n${printable(next)}`,
+      });
+    });
+  example(command, 'conclave create --dir ./alice --relay conclave://KEY@127.0.0.1:7420 team');
+}
+
+export function addInvite(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('invite')
+    .summary('make, or revoke, an invitation')
+    .description(
+      'Makes an invitation: one string, to be handed over in private, since who has it can join. ' +
+        'Returns when it is final. --revoke ends one that was made earlier.',
+    )
+    .argument('<channel>', 'the id of the channel, or its name')
+    .addOption(dirOption())
+    .addOption(countOption('--uses <n>', 'how many may join with it (default: 1)', 1))
+    .option('--expires <when>', 'until when it is good: 30m, 12h, 7d, or a date as 2030-01-31')
+    .option('--revoke <invite>', 'revoke this invitation instead')
+    .addOption(timeoutOption())
+    .action(async (channel: string, { dir, uses, expires, revoke, timeout }) => {
+      const { host } = cli();
+      const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
+      if (revoke !== undefined && (uses !== undefined || until !== undefined)) {
+        throw usageError('--revoke goes without --uses and --expires');
+      }
+      await callNode(cli(), {
+        dir,
+        name: 'invite',
+        links: true,
+        args: { channel, uses, expires: until, revoke, timeout },
+        human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
+      });
+    });
+  example(command, 'conclave invite --dir ./alice team --uses 5 --expires 7d');
+}
+
+export function addJoin(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('join')
+    .summary('become a member of a channel')
+    .description(
+      'Joins the channel of an invitation. Returns when the membership is final, for which a member ' +
+        'must be up. Can be stopped and started again.',
+    )
+    .argument('<invite>', 'what "conclave invite" printed')
+    .addOption(dirOption())
+    .addOption(relayOption('from now on reach the relay with the key in <url> at its address'))
+    .addOption(timeoutOption())
+    .action(async (invite: string, { dir, relay, timeout }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'join',
+        links: true,
+        args: { invite, relays: relay, timeout },
+        human: ({ channel }) => `joined ${channel}\nNext: conclave up --dir ${dir}`,
+      });
+    });
+  example(command, 'conclave join --dir ./bob conclave-invite.AAAA…');
+}
+
+export function addRelays(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('relays')
+    .summary('show or change the relays of a channel')
+    .description(
+      'Lists the channel\'s relays; "add" and "remove" change them for all members, and return when ' +
+        'that is final. --relay changes only the address under which this node reaches a relay.',
+    )
+    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('[action]', '"add" or "remove"')
+    .argument('[url]', 'the relay to add or remove')
+    .addOption(dirOption())
+    .addOption(relayOption('from now on reach the relay with the key in <url> at its address'))
+    .addOption(timeoutOption())
+    .action(async (channel: string, action, url, { dir, relay, timeout }) => {
+      if (action !== undefined && action !== 'add' && action !== 'remove') {
+        throw usageError(`"${action}" is not known here: say "add URL", "remove URL" or nothing`);
+      }
+      if (action !== undefined && url === undefined) throw usageError(`say which: ${action} URL`);
+      await callNode(cli(), {
+        dir,
+        name: 'relays',
+        links: action !== undefined,
+        args: { channel, action, url, overrides: relay, timeout },
+        human: relayLine,
+      });
+    });
+  example(
+    command,
+    'conclave relays --dir ./alice team\nconclave relays --dir ./alice team add conclave://KEY@relay.example:7420',
+  );
+}

@@ -1,0 +1,155 @@
+/** `send`, `tail`, `log`, `dm` and `inbox`: messages, to a channel and in private. */
+
+import { type Command, Option } from 'commander';
+import { type Cli, callNode } from '../cli.js';
+import { CALL_LINE_BYTES_MAX } from '../control-wire.js';
+import { entryLine, followedEntries, privateLine, sentLine } from '../human.js';
+import { readLines } from '../lines.js';
+import { countOption, dirOption, example, timeoutOption } from './shared.js';
+
+const CHANNEL = ['<channel>', 'the id of the channel, or its name'] as const;
+/** A line of input, so that it also fits a line on the control socket, all escapes included. */
+const INPUT_LINE_BYTES_MAX = Math.floor(CALL_LINE_BYTES_MAX / 8);
+
+async function* messagesFrom(cli: Cli): AsyncGenerator<string> {
+  for await (const line of readLines(cli.host.stdin, INPUT_LINE_BYTES_MAX, cli.signal)) {
+    if (line.trim() !== '') yield line;
+  }
+}
+
+export function addSend(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('send')
+    .summary('post a message')
+    .description(
+      'Posts a message and returns when it has reached the state asked for. The text "-" reads ' +
+        'messages from stdin, one a line, and posts them as they come. What is not sent when it ends ' +
+        'stays queued. A text that begins with "-" goes after "--".',
+    )
+    .argument(...CHANNEL)
+    .argument('<text>', 'the message, or "-"')
+    .addOption(dirOption())
+    .addOption(
+      new Option(
+        '--until <state>',
+        'committed: on most of those online; final: on most of the members',
+      )
+        .choices(['committed', 'final'])
+        .default('committed'),
+    )
+    .addOption(timeoutOption())
+    .action(async (channel: string, text: string, { dir, until, timeout }) => {
+      const many = text === '-';
+      await callNode(cli(), {
+        dir,
+        name: 'send',
+        links: true,
+        args: { channel, until, timeout, text: many ? undefined : text },
+        human: sentLine,
+        ...(many && { input: messagesFrom(cli()) }),
+      });
+    });
+  example(
+    command,
+    'conclave send --dir ./alice team "hello, all"\nfortune | conclave send --dir ./alice team - --until final --timeout 30',
+  );
+}
+
+export function addTail(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('tail')
+    .summary('show messages as they come')
+    .description(
+      'Shows the entries of a channel; with --follow, new ones as they come. Times are UTC.',
+    )
+    .argument(...CHANNEL)
+    .addOption(dirOption())
+    .addOption(
+      countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
+    )
+    .option('--follow', 'go on until stopped')
+    .action(async (channel: string, { dir, from, follow = false }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'tail',
+        links: follow,
+        args: { channel, from, follow },
+        human: followedEntries(),
+        endless: follow,
+      });
+    });
+  example(command, 'conclave tail --dir ./alice team --follow');
+}
+
+export function addLog(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('log')
+    .summary('show the messages in the store')
+    .description('Shows what the store holds of a channel, without asking anybody. Times are UTC.')
+    .argument(...CHANNEL)
+    .addOption(dirOption())
+    .addOption(
+      countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
+    )
+    .addOption(countOption('--limit <n>', 'no more than so many entries', 1))
+    .action(async (channel: string, { dir, from, limit }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'log',
+        links: false,
+        args: { channel, from, limit },
+        human: entryLine,
+      });
+    });
+  example(command, 'conclave log --dir ./alice team --from 100 --limit 20');
+}
+
+export function addDm(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('dm')
+    .summary('send a private message')
+    .description(
+      'Sends a message to one user. It returns when the message is sent, or, with --until delivered, ' +
+        "when it is in the user's store. It stays queued until then.",
+    )
+    .argument('<user>', 'the id of the user, as "conclave members" shows it')
+    .argument('<text>', 'the message')
+    .addOption(dirOption())
+    .addOption(
+      new Option('--until <state>', 'what to wait for')
+        .choices(['sent', 'delivered'])
+        .default('sent'),
+    )
+    .addOption(timeoutOption())
+    .action(async (user: string, text: string, { dir, until, timeout }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'dm',
+        links: true,
+        args: { user, text, until, timeout },
+        human: privateLine,
+      });
+    });
+  example(command, 'conclave dm --dir ./alice 3f…9a "psst" --until delivered --timeout 10');
+}
+
+export function addInbox(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('inbox')
+    .summary('show private messages')
+    .description('Shows private messages, of everybody or with one user. Times are UTC.')
+    .argument('[user]', 'the id of a user')
+    .addOption(dirOption())
+    .option('--follow', 'go on until stopped')
+    .action(async (user: string | undefined, { dir, follow = false }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'inbox',
+        links: follow,
+        args: { user, follow },
+        human: privateLine,
+        endless: follow,
+      });
+    });
+  example(command, 'conclave inbox --dir ./alice --follow');
+}

@@ -1,0 +1,95 @@
+/**
+ * `conclave up`: keeps a node running. Other commands on the same directory go
+ * through its control socket while it does.
+ */
+
+import type { Command } from 'commander';
+import type { Channel, Node } from '../../node/api.js';
+import type { Cli } from '../cli.js';
+import { type ControlServer, serveControl } from '../control-server.js';
+import { handlers } from '../handlers/index.js';
+import { waitingFor } from '../handlers/shared.js';
+import { printable } from '../printable.js';
+import { openForUp } from '../session.js';
+import { untilAborted } from '../until-aborted.js';
+import { dirOption, example, relayOption } from './shared.js';
+
+/** Of the 5 s that a stop may take. */
+const DRAIN_MS = 2_000;
+
+interface UpOptions {
+  readonly dir: string;
+  readonly relay: readonly string[];
+}
+
+export function addUp(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('up')
+    .summary('run the node until stopped')
+    .description(
+      'Runs the node in the foreground: it keeps up with its channels, helps to order and keep their ' +
+        'messages, and sends what is queued. While it runs, other commands on the same directory go ' +
+        'through it. Stop it with Ctrl-C or SIGTERM.',
+    )
+    .addOption(dirOption())
+    .addOption(relayOption('reach the relay with the key in <url> at its address, in this run'))
+    .action((options: UpOptions) => runUp(cli(), options));
+  example(command, 'conclave up --dir ./alice');
+}
+
+async function runUp(cli: Cli, { dir, relay }: UpOptions): Promise<void> {
+  const { host, out, signal, log } = cli;
+  const node = await openForUp(host, { dir, links: true, relays: relay, log });
+  let server: ControlServer | undefined;
+  try {
+    const watch = channelWatch(cli, node);
+    server = await serveControl({ dir, node, handlers, log, afterCall: watch });
+    const name = out.paint('bold', printable(node.name));
+    await out.result({ event: 'up', user: node.user }, `${name} is up  ${node.user}`);
+    watch();
+    await untilAborted(signal);
+  } finally {
+    // The socket goes first: whoever finds none waits for the store, which is free after the drain.
+    await server?.close();
+    await node.close({ drainMs: DRAIN_MS });
+  }
+}
+
+/** Says how each channel is, whenever that changes; called again, it takes up new channels. */
+function channelWatch(cli: Cli, node: Node): () => void {
+  const watched = new Set<string>();
+  return () => {
+    for (const channel of node.channels()) {
+      if (watched.has(channel.id)) continue;
+      watched.add(channel.id);
+      watchChannel(cli, channel).catch((error) => {
+        if (!cli.signal.aborted)
+          cli.log.warn({ error, channel: channel.id }, 'status is not shown any more');
+      });
+    }
+  };
+}
+
+async function watchChannel({ out, signal }: Cli, channel: Channel): Promise<void> {
+  let last = '';
+  for await (const status of channel.status({ signal })) {
+    const { state, members, online, name } = status;
+    const reason = waitingFor(status) ?? null;
+    const change = JSON.stringify([state, reason]);
+    if (change === last) continue;
+    last = change;
+    const text = `${printable(name)}: ${state}, ${online.length} of ${members} online`;
+    await out.result(
+      {
+        event: 'channel',
+        channel: channel.id,
+        name,
+        state,
+        members,
+        online: online.length,
+        reason,
+      },
+      reason === null ? text : `${text}: ${printable(reason)}`,
+    );
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The `conclave` processes that the demo starts: their first line, their ends,
+ * and their output in files. None outlives the demo, however it ends, but by a
+ * kill -9 of the demo itself.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Json } from '../output.js';
+import { demoFailed } from './wait.js';
+
+/** How long a process may take to start, or to stop once it was told to. */
+const START_MS = 20_000;
+const STOP_MS = 8_000;
+const COMMAND_MS = 30_000;
+
+const CONCLAVE = fileURLToPath(new URL('../main.js', import.meta.url));
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Running {
+  readonly name: string;
+  /** Its first line, which says that it is ready. */
+  readonly first: Json;
+  /** kill -9; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM. Throws when it does not end in time with exit code 0. */
+  stop(): Promise<void>;
+}
+
+export class Processes {
+  readonly #logs: string;
+  readonly #alive = new Set<ChildProcess>();
+  readonly #killAll = (): void => {
+    for (const child of this.#alive) child.kill('SIGKILL');
+  };
+
+  constructor(logs: string) {
+    this.#logs = logs;
+    process.on('exit', this.#killAll);
+  }
+
+  /** Starts `conclave …args --json` and waits for its first line. */
+  async start(name: string, args: readonly string[]): Promise<Running> {
+    const child = this.#spawn(name, args);
+    const exited = exitOf(child);
+    const keep = createWriteStream(join(this.#logs, `${name}.out`), { flags: 'a' });
+    const first = new Promise<string>((resolve, reject) => {
+      const lines = createInterface({ input: child.stdout! });
+      lines.once('line', resolve);
+      lines.on('line', (line) => keep.write(`${line}\n`));
+      lines.on('close', () => {
+        keep.end();
+        reject(demoFailed(`${name} ended before it was ready`));
+      });
+    });
+    const ready: Json = JSON.parse(await inTime(first, START_MS, `the start of ${name}`));
+    return {
+      name,
+      first: ready,
+      async kill() {
+        child.kill('SIGKILL');
+        await exited;
+      },
+      async stop() {
+        child.kill('SIGTERM');
+        const { code, signal } = await inTime(exited, STOP_MS, `the end of ${name}`);
+        if (code !== 0) throw demoFailed(`${name} did not stop well: ${signal ?? `exit ${code}`}`);
+      },
+    };
+  }
+
+  /** Runs `conclave …args --json` to its end: its lines and its exit code. */
+  async run(name: string, args: readonly string[]): Promise<{ lines: Json[]; code: number | null }> {
+    const child = this.#spawn(name, args);
+    const exited = exitOf(child);
+    const work = async (): Promise<{ lines: Json[]; code: number | null }> => {
+      const lines: Json[] = [];
+      for await (const line of createInterface({ input: child.stdout! })) lines.push(JSON.parse(line));
+      const { code } = await exited;
+      return { lines, code };
+    };
+    return inTime(work(), COMMAND_MS, `conclave ${args[0]}`);
+  }
+
+  /** As `run`, for what must succeed: its last line. Throws with the command's own error. */
+  async result(name: string, args: readonly string[]): Promise<Json> {
+    const { lines, code } = await this.run(name, args);
+    const last = lines.at(-1);
+    if (code === 0 && last) return last;
+    const { message } = (last?.error ?? {}) as { message?: string };
+    throw demoFailed(`conclave ${args[0]} on ${name} failed: ${message ?? `exit ${code}`}`);
+  }
+
+  /** kill -9 for whatever still runs; resolves when all is gone. */
+  async end(): Promise<void> {
+    const ends = [...this.#alive].map(exitOf);
+    this.#killAll();
+    await Promise.all(ends);
+    process.off('exit', this.#killAll);
+  }
+
+  #spawn(name: string, args: readonly string[]): ChildProcess {
+    const err = openSync(join(this.#logs, `${name}.err`), 'a');
+    const child = spawn(process.execPath, [CONCLAVE, ...args, '--json'], {
+      stdio: ['ignore', 'pipe', err],
+    });
+    closeSync(err);
+    this.#alive.add(child);
+    child.once('close', () => this.#alive.delete(child));
+    return child;
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => reject(demoFailed('a process could not be started', cause)));
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+}
+
+async function inTime<T>(work: Promise<T>, limit_ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `waited ${limit_ms / 1_000} s for ${what}, in vain`;
+    timer = setTimeout(() => reject(demoFailed(message)), limit_ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,73 @@
+/** The commands and their options, for the parser: what `conclave --help` lists. */
+
+import { Command } from 'commander';
+import type { Cli } from './cli.js';
+import { addCreate, addInvite, addJoin, addRelays } from './commands/channels.js';
+import { addDemo } from './commands/demo.js';
+import { addExport } from './commands/export.js';
+import { addImport } from './commands/import.js';
+import { addInit } from './commands/init.js';
+import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
+import { addRelay } from './commands/relay.js';
+import { addMembers, addStatus } from './commands/reports.js';
+import { addUp } from './commands/up.js';
+import { addVerify } from './commands/verify.js';
+
+const COMMANDS = [
+  addRelay,
+  addInit,
+  addCreate,
+  addInvite,
+  addJoin,
+  addUp,
+  addRelays,
+  addSend,
+  addTail,
+  addLog,
+  addStatus,
+  addMembers,
+  addDm,
+  addInbox,
+  addVerify,
+  addImport,
+  addExport,
+  addDemo,
+];
+
+const NOTES = `
+With --json a command prints one JSON object a line on stdout, and nothing else there.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM (relay, up
+and --follow end with 0 then). "conclave <command> --help" explains a command.`;
+
+export interface ProgramOptions {
+  readonly version: string;
+  /** What help, the version and complaints about usage are written with. */
+  readonly write: (text: string) => void;
+  readonly complain: (text: string) => void;
+  /** What the commands work with, once they run. */
+  readonly cli: () => Cli;
+}
+
+export function buildProgram({ version, write, complain, cli }: ProgramOptions): Command {
+  const program = new Command('conclave')
+    .description('Chat channels whose members keep the whole log and need no server but a relay.')
+    .version(version, '--version', 'print the version')
+    .helpCommand('help [command]', 'explain a command')
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({ writeOut: write, writeErr: complain })
+    .addHelpText('after', NOTES);
+  for (const add of COMMANDS) add(program, cli);
+  for (const command of [program, ...program.commands]) {
+    command.option('--json', 'print JSON, an object a line');
+    command.option('--verbose', 'log everything, on stderr');
+  }
+  return program;
+}
+
+/** Whether a value follows the option, in whichever command has it. */
+export function takesValue(program: Command, option: string): boolean {
+  return program.commands.some((command) =>
+    command.options.some((one) => one.required && (one.long === option || one.short === option)),
+  );
+}

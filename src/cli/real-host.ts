@@ -1,0 +1,59 @@
+/**
+ * The world as it is. Nodes and relays are loaded when a command needs one, so
+ * that help, and a command that goes through `conclave up`, start fast.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Host, OpenNode, StartRelay, StoreProblem } from './host.js';
+
+const storeIn = (dir: string): string => join(dir, 'store');
+
+export function realHost(signal: AbortSignal): Host {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    signal,
+    now: Date.now,
+    openNode,
+    checkStore,
+    startRelay,
+    async runDemo(options) {
+      const { runDemo } = await import('./demo.js');
+      return runDemo(options);
+    },
+  };
+}
+
+async function openNode({ dir, identity, links, relays, log }: OpenNode) {
+  const { levelStore, openNode } = await import('../node/index.js');
+  const store = levelStore(storeIn(dir));
+  return openNode({ store, identity, log, relays, offline: !links });
+}
+
+async function checkStore(
+  dir: string,
+  onProgress: (keys: number) => void,
+): Promise<readonly StoreProblem[]> {
+  const { checkStore } = await import('../node/check-store.js');
+  const { problems } = await checkStore(storeIn(dir), { onProgress });
+  return problems.map(({ code, key, message }) => ({ where: key ?? code, what: message }));
+}
+
+async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {
+  const { startRelay, loadOrCreateKey } = await import('../relay/index.js');
+  const { nativeCrypto: crypto } = await import('../native/crypto-native.js');
+  const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
+  const key = dir === undefined ? random(32) : await loadOrCreateKey(dir, random);
+  return startRelay({
+    host,
+    port,
+    key,
+    crypto,
+    log,
+    ...(name !== undefined && { name }),
+    ...(metrics && { metrics }),
+  });
+}

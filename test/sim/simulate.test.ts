@@ -1,0 +1,107 @@
+/**
+ * The core under the simulator (docs/ARCHITECTURE.md, "Simulator"): many
+ * seeds, the same every time and some fresh ones; that a run is a function of
+ * its seed; and that a node which breaks a promise is caught.
+ *
+ * What failed is printed with the command that replays it.
+ */
+
+import { describe, expect, it } from 'vitest';
+import type { Sabotage, SimulateResult } from '../../src/testing/index.js';
+import { simulate } from '../../src/testing/index.js';
+
+const RUN_MS = 240_000;
+
+/** Seeds that once broke something, and what it was. */
+const REGRESSIONS: readonly (readonly [number, string])[] = [
+  [10, 'a member whose log was whole never learnt that its end is final: the commit was lost'],
+  [409, 'the second member missed that its vote is final, and nobody told it in the election'],
+  [580, 'a proposal that waited for records stood still behind a page that had brought them'],
+  [1063, 'a late page of the tail put final records back into the pool'],
+];
+
+const FIXED = 240;
+const FRESH = 60;
+const PER_TEST = 30;
+
+function report(r: SimulateResult): string {
+  const { violation: v } = r;
+  if (!v) return '';
+  return `seed ${r.seed}: ${v.invariant} at ${v.at.toFixed(0)} ms: ${v.message}\n  replay: npx tsx test/sim/replay.ts ${r.seed} --log`;
+}
+
+/** Runs them one after the other and returns what broke, as one text. */
+async function broken(seeds: readonly number[]): Promise<string> {
+  const reports: string[] = [];
+  for (const seed of seeds) reports.push(report(await simulate({ seed })));
+  return reports.filter((text) => text !== '').join('\n');
+}
+
+const seedsFrom = (first: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => first + i);
+
+describe('invariants and liveness hold', () => {
+  it.each(REGRESSIONS)('for seed %i: %s', { timeout: RUN_MS }, async (seed) => {
+    expect(await broken([seed])).toBe('');
+  });
+
+  it.each(seedsFrom(0, FIXED / PER_TEST).map((i) => 1 + i * PER_TEST))(
+    `for ${PER_TEST} seeds from %i`,
+    { timeout: RUN_MS },
+    async (first) => {
+      expect(await broken(seedsFrom(first, PER_TEST))).toBe('');
+    },
+  );
+
+  it(`for ${FRESH} fresh seeds`, { timeout: RUN_MS }, async () => {
+    const first = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
+    expect(await broken(seedsFrom(first, FRESH))).toBe('');
+  });
+});
+
+describe('a run', () => {
+  it('is a function of its seed', { timeout: RUN_MS }, async () => {
+    for (const seed of [3, 4, 5, 6, 7]) {
+      const first = await simulate({ seed });
+      const second = await simulate({ seed });
+      expect(second).toEqual(first);
+    }
+    expect((await simulate({ seed: 3 })).traceHash).not.toBe(
+      (await simulate({ seed: 4 })).traceHash,
+    );
+  });
+
+  it('makes messages final without faults', { timeout: RUN_MS }, async () => {
+    const r = await simulate({ seed: 1, nodes: 3, faults: [], early: false, minOnline: 3 });
+    expect(report(r)).toBe('');
+    expect(r.messages).toBeGreaterThan(5);
+  });
+
+  it('places no message below minOnline', { timeout: RUN_MS }, async () => {
+    const r = await simulate({ seed: 1, nodes: 2, faults: [], early: false, minOnline: 3 });
+    expect(report(r)).toBe('');
+    expect(r.messages).toBe(0);
+  });
+});
+
+/** By what each sabotage must be caught; within the seeds. */
+const SABOTAGES: readonly (readonly [Sabotage, RegExp, number])[] = [
+  ['skip-sync', /^7 durable first/, 3],
+  ['early-done', /^7 durable first/, 3],
+  ['late-first', /^7 durable first/, 3],
+  ['lose-promises', /^7 durable first/, 3],
+  ['lose-outbox', /^7 durable first/, 3],
+  ['torn-batch', /./, 60],
+];
+
+describe('a broken promise is caught', () => {
+  it.each(SABOTAGES)('%s', { timeout: RUN_MS }, async (sabotage, by, seeds) => {
+    const caught: string[] = [];
+    for (const seed of seedsFrom(1, seeds)) {
+      const r = await simulate({ seed, nodes: 3, faults: ['crash'], sabotage });
+      if (r.violation) caught.push(r.violation.invariant);
+      if (caught.some((invariant) => by.test(invariant))) break;
+    }
+    expect(caught.filter((invariant) => by.test(invariant))).not.toEqual([]);
+  });
+});

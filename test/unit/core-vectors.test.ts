@@ -1,0 +1,364 @@
+/**
+ * The core against test/vectors/{records,statements,chain,genesis,ballots,
+ * certificates}.json, with both crypto ports. The vectors were made without
+ * the core: scripts/make-core-vectors.ts encodes everything a second time.
+ */
+
+import { readFileSync } from 'node:fs';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { describe, expect, it } from 'vitest';
+import { coreVectors } from '../../scripts/make-core-vectors.js';
+import {
+  type Certificate,
+  certificateSignatures,
+  certifiedPoint,
+  checkFinalCertificate,
+  checkStep,
+  decodeCertificate,
+  decodeStep,
+  encodeCertificate,
+  encodeStep,
+} from '../../src/core/certificate.js';
+import {
+  chainNext,
+  chainStart,
+  type EpochDescriptor,
+  electorateDigest,
+  epochId,
+} from '../../src/core/chain.js';
+import type { Crypto } from '../../src/core/crypto.js';
+import { decodeEpochBody, encodeEpochBody } from '../../src/core/epoch-record.js';
+import {
+  channelIdOf,
+  commitName,
+  decodeGenesis,
+  encodeGenesis,
+  type Genesis,
+} from '../../src/core/genesis.js';
+import type { ChannelId, Digest, UserId } from '../../src/core/ids.js';
+import { merkleTree } from '../../src/core/merkle.js';
+import {
+  batchOf,
+  decodeProof,
+  decodeRecord,
+  encodeProof,
+  encodeRecord,
+  provenStatement,
+  type RecordFields,
+} from '../../src/core/record.js';
+import { genesisRoster, type Roster, rosterStart } from '../../src/core/roster.js';
+import {
+  decodeStatement,
+  encodeStatement,
+  type Signed,
+  type Statement,
+  signedRecords,
+} from '../../src/core/statements.js';
+import { codeOf } from './fixtures/errors.js';
+import { PORTS } from './fixtures/ports.js';
+
+type Vectors = ReturnType<typeof coreVectors>;
+
+const read = <N extends keyof Vectors>(name: N): Vectors[N] =>
+  JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
+
+const records = read('records');
+const statements = read('statements');
+const chain = read('chain');
+const genesis = read('genesis');
+const ballots = read('ballots');
+const certificates = read('certificates');
+
+const hex = hexToBytes;
+const bytesIn = (crypto: Crypto, s: { by: string; bytes: string; sig: string }): boolean =>
+  crypto.ed25519Verify(hex(s.by), hex(s.bytes), hex(s.sig));
+const holds = (crypto: Crypto, signed: readonly Signed[]): boolean =>
+  signed.every((s) => crypto.ed25519Verify(hex(s.by), s.statement, s.sig));
+
+describe('the files', () => {
+  const made = coreVectors();
+  it.each(Object.keys(made) as (keyof Vectors)[])('%s.json is what the script makes', (name) => {
+    expect(read(name)).toStrictEqual(JSON.parse(JSON.stringify(made[name])));
+  });
+});
+
+describe.each(PORTS)('with the $name port', (crypto) => {
+  const hash = crypto.sha256;
+
+  describe('records.json', () => {
+    const fieldsOf = (fields: object): RecordFields => {
+      const plain = fields as Omit<RecordFields, 'body'> & { body: string };
+      return { ...plain, body: hex(plain.body) };
+    };
+
+    it.each(records.keys)('key of $name', ({ seed, user }) => {
+      expect(bytesToHex(crypto.ed25519PublicKey(hex(seed)))).toBe(user);
+    });
+
+    it.each(records.records)('record: $what', ({ fields, bytes, digest }) => {
+      const encoded = encodeRecord(hash, fieldsOf(fields));
+      expect([bytesToHex(encoded.bytes), encoded.digest]).toStrictEqual([bytes, digest]);
+      expect(decodeRecord(hash, hex(bytes))).toStrictEqual(encoded);
+    });
+
+    it.each(records.refused_records)('refused: $what', ({ bytes }) => {
+      expect(['bad_encoding', 'bad_record']).toContain(
+        codeOf(() => decodeRecord(hash, hex(bytes))),
+      );
+    });
+
+    it.each(records.batches)('batch: $what', (batch) => {
+      const context = batch as unknown as {
+        channel: ChannelId;
+        roster: number;
+        rosterHash: Digest;
+      };
+      const { root } = merkleTree(hash, batch.digests.map(hex));
+      expect(bytesToHex(root)).toBe(batch.root);
+      expect(bytesToHex(signedRecords(context, root, batch.digests.length))).toBe(batch.statement);
+      expect(bytesIn(crypto, { by: batch.author, bytes: batch.statement, sig: batch.sig })).toBe(
+        true,
+      );
+      for (const { index, record, path, proof } of batch.proven) {
+        const decoded = decodeProof(hex(proof));
+        expect(decoded.index).toBe(index);
+        expect(decoded.path.map(bytesToHex)).toStrictEqual(path);
+        expect(bytesToHex(encodeProof(decoded))).toBe(proof);
+        const of = decodeRecord(hash, hex(record));
+        expect(of.digest).toBe(batch.digests[index]);
+        const proven = provenStatement(hash, of, decoded)!;
+        expect(bytesToHex(proven.statement)).toBe(batch.statement);
+        expect(proven.by).toBe(batch.author);
+        expect(holds(crypto, [proven])).toBe(true);
+      }
+    });
+
+    it.each(records.batches.filter((b) => b.proven.length === b.digests.length))(
+      'proofs of a whole batch: $what',
+      (batch) => {
+        const all = batch.proven.map((p) => decodeRecord(hash, hex(p.record)));
+        const context = { roster: batch.roster as number, rosterHash: batch.rosterHash as Digest };
+        const { proofs } = batchOf(hash, all, context);
+        const encoded = proofs(hex(batch.sig)).map((p) => bytesToHex(encodeProof(p)));
+        expect(encoded).toStrictEqual(batch.proven.map((p) => p.proof));
+      },
+    );
+
+    it.each(records.refused_proofs)('refused proof: $what', ({ breaks, record, proof }) => {
+      const found = (): string => {
+        const proven = provenStatement(
+          hash,
+          decodeRecord(hash, hex(record)),
+          decodeProof(hex(proof)),
+        );
+        if (proven === undefined) return 'path';
+        return holds(crypto, [proven]) ? 'nothing' : 'signature';
+      };
+      if (breaks === 'encoding') expect(codeOf(found)).toBe('bad_encoding');
+      else expect(found()).toBe(breaks);
+    });
+  });
+
+  describe('statements.json', () => {
+    it.each(statements.statements)('$tag: $what', ({ tag, fields, bytes, by, sig }) => {
+      const statement = { tag, ...fields } as unknown as Statement;
+      expect(bytesToHex(encodeStatement(statement))).toBe(bytes);
+      expect(decodeStatement(hex(bytes))).toStrictEqual(statement);
+      expect(bytesIn(crypto, { by, bytes, sig })).toBe(true);
+      expect(bytesToHex(crypto.ed25519Sign(hex(statements.keys[0]!.seed), hex(bytes)))).toBe(sig);
+    });
+
+    it.each(statements.refused)('refused: $what', ({ bytes }) => {
+      expect(codeOf(() => decodeStatement(hex(bytes)))).toBe('bad_encoding');
+    });
+  });
+
+  describe('chain.json', () => {
+    it.each(chain.chains)('chain: $what', ({ channel, start, entries }) => {
+      let at = chainStart(hash, channel as ChannelId);
+      expect(at).toBe(start);
+      for (const entry of entries) {
+        at = chainNext(hash, at, entry.seq, entry.header as never);
+        expect(at).toBe(entry.hash);
+      }
+    });
+
+    it.each(chain.electorates)('electorate: $what', ({ electorate, digest }) => {
+      expect(electorateDigest(hash, electorate as UserId[])).toBe(digest);
+    });
+
+    it.each(chain.epochs)('epoch: $what', ({ fields, electorate_digest, id }) => {
+      const epoch = fields as unknown as EpochDescriptor;
+      expect(electorateDigest(hash, epoch.electorate)).toBe(electorate_digest);
+      expect(epochId(hash, epoch)).toBe(id);
+    });
+
+    it('rosters start where the channel says', () => {
+      for (const { channel, start } of chain.rosters) {
+        expect(rosterStart(hash, channel as ChannelId)).toBe(start);
+      }
+    });
+  });
+
+  describe('genesis.json', () => {
+    const genesisOf = (fields: object): Genesis => {
+      const plain = fields as Omit<Genesis, 'salt'> & { salt: string };
+      return { ...plain, salt: hex(plain.salt) };
+    };
+
+    it.each(genesis.geneses)('genesis: $what', ({ fields, bytes, sig, channel }) => {
+      const plain = genesisOf(fields);
+      expect(bytesToHex(encodeGenesis(plain))).toBe(bytes);
+      expect(decodeGenesis(hex(bytes))).toStrictEqual(plain);
+      expect(bytesIn(crypto, { by: plain.founder, bytes, sig })).toBe(true);
+      expect(channelIdOf(hash, hex(bytes))).toBe(channel);
+    });
+
+    it.each(genesis.names)('name: "$name"', ({ salt, name, commitment }) => {
+      expect(commitName(hash, hex(salt), name)).toBe(commitment);
+    });
+
+    it.each(genesis.refused)('refused: $what', ({ bytes }) => {
+      expect(['bad_encoding', 'bad_genesis']).toContain(codeOf(() => decodeGenesis(hex(bytes))));
+    });
+  });
+
+  describe.each(ballots.elections)('ballots.json: $what', (election) => {
+    const candidate = election.prevote.fields.candidate as UserId;
+    const electorate = election.electorate as UserId[];
+
+    it('has the statements of one candidacy', () => {
+      const digest = electorateDigest(hash, electorate);
+      expect(digest).toBe(election.electorate_digest);
+      const candidacy = election.prevote.fields as never as Statement;
+      const ballot = election.ballot.fields as never as Statement;
+      const made = (tag: string, fields: object) =>
+        bytesToHex(encodeStatement({ ...fields, tag } as Statement));
+      expect(made('prevote', candidacy)).toBe(election.prevote.statement);
+      expect(made('grant', candidacy)).toBe(election.grant.statement);
+      expect(made('lead', { ...candidacy, electorate: digest })).toBe(election.lead.statement);
+      expect(made('ballot', ballot)).toBe(election.ballot.statement);
+    });
+
+    it('has good signatures', () => {
+      const by = (user: string, s: { statement: string; sig: string }) =>
+        bytesIn(crypto, { by: user, bytes: s.statement, sig: s.sig });
+      expect(by(candidate, election.prevote)).toBe(true);
+      expect(by(candidate, election.lead)).toBe(true);
+      for (const { statement, signatures } of [election.grant, election.ballot]) {
+        for (const { user, sig } of signatures) expect(by(user, { statement, sig })).toBe(true);
+      }
+    });
+
+    it('has an epoch that its record proves', () => {
+      const { fields, id, record_body } = election.epoch;
+      const epoch = fields as unknown as EpochDescriptor;
+      expect(epochId(hash, epoch)).toBe(id);
+      const { kind, term, leader } = epoch;
+      const votes = election.ballot.signatures.map((b) => ({
+        user: b.user as UserId,
+        sig: hex(b.sig),
+      }));
+      const body = { epoch: { kind, term, leader, electorate }, ballots: votes };
+      expect(bytesToHex(encodeEpochBody(body))).toBe(record_body);
+      expect(decodeEpochBody(hex(record_body))).toStrictEqual(body);
+    });
+
+    it.each(election.refused_ballots)('counts no ballot $what', ({ user, signed, by, sig }) => {
+      expect(bytesIn(crypto, { by, bytes: signed, sig })).toBe(true);
+      expect(bytesIn(crypto, { by: user, bytes: election.ballot.statement, sig })).toBe(false);
+    });
+  });
+
+  describe('certificates.json', () => {
+    /** The rule of `breaks` that a message of the core names. */
+    const RULES: readonly (readonly [RegExp, string])[] = [
+      [/not a final one/, 'kind'],
+      [/of another channel/, 'channel'],
+      [/of another roster/, 'roster'],
+      [/is no majority/, 'majority'],
+      [/is counted twice/, 'twice'],
+      [/has no vote/, 'vote'],
+      [/not of the leadership/, 'leadership'],
+      [/outside its links/, 'links'],
+    ];
+
+    const rosterNamed = (name: string): Roster => {
+      const { channel, number, hash, members } =
+        certificates.rosters[name as keyof typeof certificates.rosters];
+      const all = members.map((m) => [m.user, m] as const);
+      return { channel, number, hash, members: new Map(all) } as unknown as Roster;
+    };
+
+    const brokenRule = (bytes: Uint8Array, roster: Roster): string => {
+      try {
+        const cert = decodeCertificate(bytes);
+        checkFinalCertificate(cert, roster);
+        return holds(crypto, certificateSignatures(hash, cert)) ? 'nothing' : 'signature';
+      } catch (error) {
+        const { code, message } = error as { code: string; message: string };
+        if (code === 'bad_encoding') return 'encoding';
+        return RULES.find(([pattern]) => pattern.test(message))?.[1] ?? message;
+      }
+    };
+
+    it.each(certificates.valid)('valid: $what', ({ roster, fields, bytes, point, statements }) => {
+      const { acks, ...rest } = fields as unknown as Certificate;
+      const plain = {
+        ...rest,
+        acks: acks.map((a) => ({ ...a, sig: hex(a.sig as unknown as string) })),
+      };
+      expect(bytesToHex(encodeCertificate(plain))).toBe(bytes);
+      expect(decodeCertificate(hex(bytes))).toStrictEqual(plain);
+      expect(certifiedPoint(hash, plain)).toStrictEqual(point);
+      const signed = certificateSignatures(hash, plain);
+      expect(signed.map((s) => bytesToHex(s.statement))).toStrictEqual(statements);
+      expect(signed.map((s) => s.by)).toStrictEqual(acks.map((a) => a.user));
+      expect(brokenRule(hex(bytes), rosterNamed(roster))).toBe('nothing');
+    });
+
+    it.each(certificates.refused)('refused: $what', ({ roster, breaks, bytes }) => {
+      expect(brokenRule(hex(bytes), rosterNamed(roster))).toBe(breaks);
+    });
+
+    const { channel } = certificates;
+    const id = channel.id as ChannelId;
+    const founded = genesisRoster(hash, id, decodeGenesis(hex(channel.genesis)));
+    const plainRoster = (r: Roster) => ({
+      number: r.number,
+      hash: r.hash,
+      members: [...r.members.values()],
+      invites: [...r.invites.values()],
+      relays: [...r.relays],
+    });
+
+    /** The roster after the first `count` steps. */
+    const rosterAfter = (count: number): Roster =>
+      channel.steps
+        .slice(0, count)
+        .reduce((roster, s) => checkStep(hash, roster, decodeStep(hex(s.step))).roster, founded);
+
+    it('starts with its genesis', () => {
+      expect(channelIdOf(hash, hex(channel.genesis))).toBe(id);
+      expect(plainRoster(founded)).toStrictEqual(channel.roster);
+    });
+
+    it.each(channel.steps.map((s, i) => ({ ...s, i })))(
+      'step: $what',
+      ({ step, roster, point, i }) => {
+        const checked = checkStep(hash, rosterAfter(i), decodeStep(hex(step)));
+        expect(plainRoster(checked.roster)).toStrictEqual(roster);
+        expect(checked.point).toStrictEqual(point);
+        expect(holds(crypto, checked.signatures)).toBe(true);
+        expect(bytesToHex(encodeStep(decodeStep(hex(step))))).toBe(step);
+      },
+    );
+
+    it.each(certificates.refused_steps)('refused step: $what', ({ breaks, after, step }) => {
+      const roster = rosterAfter(after);
+      const check = () => checkStep(hash, roster, decodeStep(hex(step)));
+      if (breaks === 'signature') expect(holds(crypto, check().signatures)).toBe(false);
+      else expect(codeOf(check)).toBe(`bad_${breaks}`);
+    });
+  });
+});
