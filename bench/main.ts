@@ -1,20 +1,28 @@
-/** `npm run bench`: every figure of the project alone, as ratios against something run beside it. */
+/** `npm run bench [commit|relay|memory]`: the project's own figures, as ratios against something run beside them. */
 
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { benchCommit } from './commit.js';
 
 const only = process.argv[2];
+const wanted = (name: string): boolean => only === undefined || only === name;
 
-const rows: string[][] = [];
-const figure = (n: number, digits = 2): string => n.toFixed(digits);
-
-for (const nodes of [3, 5]) {
-  if (only && only !== 'commit') continue;
-  console.error(`commit, ${nodes} nodes …`);
-  const r = await benchCommit(nodes);
-  rows.push(
-    [`committed records/s, ${nodes} nodes, pipelined`, figure(r.perSecond, 0), `${figure(r.ofBare, 3)} × bare LevelDB, synced batches of 100`],
-    [`send to committed, ${nodes} nodes, p50`, `${figure(r.p50)} ms`, `${figure(r.p50OfBare, 1)} × one bare synced LevelDB write`],
-    [`send to committed, ${nodes} nodes, p99`, `${figure(r.p99)} ms`, ''],
-  );
+function runAlone(file: string): void {
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  const { status } = spawnSync(process.execPath, ['--import', 'tsx', path], { stdio: 'inherit' });
+  if (status !== 0) process.exitCode = 1;
 }
-for (const row of rows) console.log(`| ${row.join(' | ')} |`);
+
+if (wanted('commit')) {
+  for (const nodes of [3, 5]) {
+    const r = await benchCommit(nodes);
+    console.log(
+      `commit, ${nodes} nodes: ${r.perSecond.toFixed(0)} records/s committed, ` +
+        `${r.ofBare.toFixed(3)} × bare LevelDB in synced batches of 100; ` +
+        `one send after the other p50 ${r.p50.toFixed(2)} ms, p99 ${r.p99.toFixed(2)} ms, ` +
+        `p50 ${r.p50OfBare.toFixed(1)} × one bare synced write`,
+    );
+  }
+}
+if (wanted('relay')) runAlone('./relay-fanout.ts');
+if (wanted('memory')) runAlone('./memory.ts');

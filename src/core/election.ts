@@ -59,12 +59,13 @@ export function hearsLeader(ctx: StepContext, st: ChannelState): boolean {
 
 /** Drives elections by time. */
 export function tickElection(ctx: StepContext, st: ChannelState): void {
-  if (st.leading || !hasVote(st, ctx.self) || st.conflict) return;
+  if (st.leading || st.conflict) return;
   if (st.leadership?.live && !hearsLeader(ctx, st)) loseLeader(ctx, st);
   if (hearsLeader(ctx, st)) {
     ctx.ready.wake(st.leadership!.lastHeardAt + ctx.timing.election_min_ms);
     return;
   }
+  if (!hasVote(st, ctx.self)) return;
   const running = st.election;
   if (running) {
     if (ctx.now - running.startedAt >= ctx.timing.round_ms) {

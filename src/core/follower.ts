@@ -278,7 +278,8 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
   if (!lead || st.leading || !st.roster.members.get(ctx.self)?.votes || st.conflict) return;
   if (lead.epoch.term < st.hard.term) return;
-  const seq = Math.min(lead.matched, st.log.tip.seq);
+  // What is final here is in every later leader's log, so a node that is behind is still heard.
+  const seq = Math.max(Math.min(lead.matched, st.log.tip.seq), st.log.final.seq);
   const hash = st.log.hashAt(seq);
   if (hash === undefined) return;
   if (lead.acked && lead.acked.seq >= seq) {

@@ -19,6 +19,7 @@
 import { decodeWhole, Writer } from './bytes.js';
 import type { Header } from './chain.js';
 import type { Hash } from './crypto.js';
+import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
@@ -142,7 +143,9 @@ export const decodeHardState = (bytes: Uint8Array): HardState =>
   decodeWhole(bytes, (r) => {
     const term = r.u64();
     const onlineTerm = r.u64();
-    const votedFor = r.u8() ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
+    const voted = r.u8();
+    if (voted > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
+    const votedFor = voted ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
     return { term, votedFor, onlineTerm };
   });
 

@@ -81,6 +81,8 @@ export type Input =
       readonly relays: readonly string[];
     }
   | { readonly type: 'stop-join'; readonly channel: ChannelId }
+  /** Forgets a wish; a record that left already may still come into force. */
+  | { readonly type: 'stop-wish'; readonly channel: ChannelId; readonly token: number }
   | SelfInput;
 
 export interface MachineOptions {
@@ -105,6 +107,7 @@ interface Slot {
   dirty: boolean;
   /** What this step's inputs submit: all of it goes under one signature. */
   submissions: Submission[];
+  submissionBytes: number;
 }
 
 /** The relay's key in a channel's relay URL. */
@@ -143,6 +146,7 @@ export class Machine {
     this.#ready = new Ready();
     this.#contexts.clear();
     for (const input of inputs) this.#take(input);
+    for (const user of this.#presence.lapsed(clock.now)) this.#memberChanged(user, false);
     let next: Millis = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.values()) {
       if (slot.dirty || slot.wakeAt <= clock.now) this.#tick(slot);
@@ -153,7 +157,7 @@ export class Machine {
     // New members of a channel should know each other as online at once.
     if (this.#ready.events.some((e) => e.type === 'roster')) this.#presence.hint(clock.now);
     this.#sendBeacon();
-    this.#ready.wakeAt = Math.min(next, this.#presence.due);
+    this.#ready.wakeAt = Math.min(next, this.#presence.due, this.#presence.lapseDue);
     return this.#ready;
   }
 
@@ -211,9 +215,12 @@ export class Machine {
         return this.#create(input.token, input.genesis);
       case 'join':
         return this.#join(input);
-      case 'stop-join':
+      case 'stop-join': {
         this.#strangers.delete(input.channel);
+        const st = this.channel(input.channel);
+        if (st) st.joining = null;
         return;
+      }
       default:
         return this.#takeForChannel(input);
     }
@@ -237,6 +244,9 @@ export class Machine {
           doneAt: null,
         });
         return;
+      case 'stop-wish':
+        st.wishes = st.wishes.filter((wish) => wish.token !== input.token);
+        return;
       case 'own-ack':
         return countAck(ctx, st, this.self, input.ack, input.signed.sig);
       case 'own-ballot':
@@ -249,9 +259,10 @@ export class Machine {
 
   #submit(st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
     const { token } = input;
+    const slot = this.#slots.get(st.id)!;
     if (!st.roster.members.has(this.self)) {
       this.#fail(token, 'removed', 'this node is not a member of the channel', false);
-    } else if (outboxIsFull(st)) {
+    } else if (outboxIsFull(st, slot.submissions.length, slot.submissionBytes)) {
       this.#fail(
         token,
         'outbox_full',
@@ -259,7 +270,8 @@ export class Machine {
         true,
       );
     } else {
-      this.#slots.get(st.id)!.submissions.push(...input.submissions);
+      slot.submissions.push(...input.submissions);
+      for (const { body } of input.submissions) slot.submissionBytes += body.length;
       for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
       this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
     }
@@ -271,7 +283,7 @@ export class Machine {
 
   #add(st: ChannelState): void {
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * (0.5 + this.#o.random());
-    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [] });
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
     for (const [link, relay] of this.#relays) {
@@ -512,6 +524,7 @@ export class Machine {
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
     if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
+    slot.submissionBytes = 0;
     tickLeader(ctx, st);
     advance(ctx, st);
     tickElection(ctx, st);

@@ -29,9 +29,9 @@ import { isLeaderKind, isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { signedRecords } from './statements.js';
 
-/** Room that the outbox has; nothing may be submitted beyond it. */
-export const outboxIsFull = (st: ChannelState): boolean =>
-  st.outbox.size >= OUTBOX_RECORDS_MAX || st.outBytes >= OUTBOX_BYTES_MAX;
+/** Whether the outbox has no room, once `count` submissions of `bytes` that wait are in it. */
+export const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
+  st.outbox.size + count >= OUTBOX_RECORDS_MAX || st.outBytes + bytes >= OUTBOX_BYTES_MAX;
 
 /** Makes, signs and stores this node's records. They leave once they are durable. */
 export function submit(

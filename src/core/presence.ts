@@ -41,6 +41,8 @@ export class Presence {
   readonly #heard = new Map<UserId, { boot: Ulid; counter: number; at: Millis }>();
   readonly #links = new Map<LinkId, Map<UserId, Sighting>>();
   #next: Millis = 0;
+  /** No sighting grows stale before this. */
+  #staleAt: Millis = Number.POSITIVE_INFINITY;
 
   constructor(self: UserId, boot: Ulid, timing: Timing, jitter: () => number) {
     this.#self = self;
@@ -94,6 +96,7 @@ export class Presence {
     const cameOnline = !before || !this.#isFresh(before, now);
     if (!before || namedSentAt > before.namedSentAt) {
       sightings.set(beacon.user, { at: now, namedSentAt });
+      this.#staleAt = Math.min(this.#staleAt, namedSentAt + this.#timing.online_ms);
     }
     if (cameOnline) this.#soon(now);
     return { newBoot, cameOnline };
@@ -101,6 +104,24 @@ export class Presence {
 
   #isFresh(s: Sighting, now: Millis): boolean {
     return now - s.namedSentAt <= this.#timing.online_ms;
+  }
+
+  /** Users that were last seen on some link too long ago: who is on no other is offline now. */
+  lapsed(now: Millis): Set<UserId> {
+    const users = new Set<UserId>();
+    if (now <= this.#staleAt) return users;
+    this.#staleAt = Number.POSITIVE_INFINITY;
+    for (const sightings of this.#links.values()) {
+      for (const [user, sighting] of sightings) {
+        const staleAt = sighting.namedSentAt + this.#timing.online_ms;
+        if (this.#isFresh(sighting, now)) this.#staleAt = Math.min(this.#staleAt, staleAt);
+        else {
+          sightings.delete(user);
+          users.add(user);
+        }
+      }
+    }
+    return users;
   }
 
   onlineOn(link: LinkId, user: UserId, now: Millis): boolean {
@@ -115,6 +136,11 @@ export class Presence {
 
   bootOf(user: UserId): Ulid | undefined {
     return this.#heard.get(user)?.boot;
+  }
+
+  /** When `lapsed` has something to tell at the earliest. */
+  get lapseDue(): Millis {
+    return this.#staleAt + 1;
   }
 
   /** When the next beacon is due. */

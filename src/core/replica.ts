@@ -85,14 +85,7 @@ function persistEntry(
   const own = st.outbox.get(entry.record.digest);
   if (own && own.state === 'queued') {
     own.state = 'sent';
-    ctx.ready.events.push({
-      type: 'progress',
-      channel: st.id,
-      id: entry.record.id,
-      digest: entry.record.digest,
-      state: 'sent',
-      seq: null,
-    });
+    reportProgress(ctx, st, entry.record, 'sent', null);
   }
 }
 
@@ -105,7 +98,10 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
     const own = st.outbox.get(record.digest);
     if (own) {
       st.pool.add(own.pooled, true);
-      if (own.state === 'sent') own.state = 'queued';
+      if (own.state === 'sent') {
+        own.state = 'queued';
+        reportProgress(ctx, st, record, 'queued', null);
+      }
       continue;
     }
     const pooled = { record, proof, offeredAt: ctx.now, kept: true };
@@ -201,6 +197,10 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   );
   ctx.ready.sync = true;
   ctx.ready.events.push({ type: 'changed', channel: st.id });
+  // Somebody leads a later term: what this node held or followed is over.
+  if (st.leadership && cert.term > st.leadership.epoch.term) {
+    endLeadership(ctx, st, ctx.timing.election_min_ms);
+  }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
   return membership !== undefined;
 }
@@ -223,14 +223,17 @@ function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: num
   st.outbox.delete(digest);
   st.outBytes -= own.pooled.record.bytes.length;
   ctx.ready.del(st.keys.out(own.count));
-  ctx.ready.events.push({
-    type: 'progress',
-    channel: st.id,
-    id: own.pooled.record.id,
-    digest,
-    state: 'final',
-    seq,
-  });
+  reportProgress(ctx, st, own.pooled.record, 'final', seq);
+}
+
+function reportProgress(
+  ctx: StepContext,
+  st: ChannelState,
+  { id, digest }: ChannelRecord,
+  state: 'queued' | 'sent' | 'final',
+  seq: number | null,
+): void {
+  ctx.ready.events.push({ type: 'progress', channel: st.id, id, digest, state, seq });
 }
 
 function changeRoster(

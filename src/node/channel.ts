@@ -1,86 +1,51 @@
 /** A channel as an application uses it: the `Channel` of api.ts over the core's state. */
 
-import { Writer } from '../core/bytes.js';
-import { decodeWhole } from '../core/bytes.js';
+import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Ulid } from '../core/ids.js';
+import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { relayKeyOf } from '../core/machine.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
-import { channelView, type ChannelView } from '../core/view.js';
+import type { StoreOp } from '../core/store.js';
+import { type ChannelView, channelView } from '../core/view.js';
 import type {
   Channel,
   ChannelStatus,
   InviteOptions,
   MemberInfo,
-  Progress,
   ReadEvent,
   ReadOptions,
-  RecordState,
+  RelayStatus,
   Sending,
   SendOptions,
   WaitOptions,
 } from './api.js';
+import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
+import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite } from './invite.js';
-import { encodeMessageBody } from './message-body.js';
+import { messageSubmission } from './message-body.js';
 import type { NodeParts } from './node.js';
 import { readChannel } from './reader.js';
+import { Handle } from './sending.js';
 import { Changes } from './wait.js';
-
-const RANK: { readonly [S in RecordState]: number } = {
-  queued: 0,
-  sent: 1,
-  committed: 2,
-  final: 3,
-  withheld: 4,
-};
-
-/** A message on its way; forgotten here once it is final. */
-class Handle implements Sending {
-  readonly id: Ulid;
-  state: RecordState = 'queued';
-  seq: number | null = null;
-  readonly stored: Promise<void>;
-  readonly #changes = new Changes();
-
-  constructor(id: Ulid, stored: Promise<void>) {
-    this.id = id;
-    this.stored = stored;
-    stored.catch((error) => this.#changes.fail(error));
-  }
-
-  progress(state: RecordState, seq: number | null): void {
-    if (RANK[state] < RANK[this.state] && this.state === 'committed') return;
-    this.state = state;
-    this.seq = seq;
-    this.#changes.notify();
-  }
-
-  fail(error: unknown): void {
-    this.#changes.fail(error);
-  }
-
-  async until(state: 'sent' | 'committed' | 'final', o: WaitOptions = {}): Promise<Progress> {
-    while (RANK[this.state] < RANK[state]) await this.#changes.next(o.signal);
-    return { id: this.id, state: this.state, seq: this.seq };
-  }
-}
-
-const IMPORT_BATCH = 256;
 
 export class NodeChannel implements Channel {
   readonly id: ChannelId;
-  readonly #node: NodeParts;
-  readonly #handles = new Map<Ulid, Handle>();
   readonly changes = new Changes();
   readonly members: Channel['members'];
   readonly relays: Channel['relays'];
+  readonly #node: NodeParts;
+  readonly #handles = new Map<Ulid, Handle>();
+  readonly #importing = new Set<string>();
+  #final: Point;
 
   constructor(id: ChannelId, node: NodeParts) {
     this.id = id;
     this.#node = node;
+    this.#final = this.state.log.final;
     this.members = {
       list: () => this.#members(),
       invite: (options) => this.#invite(options ?? {}),
@@ -104,11 +69,18 @@ export class NodeChannel implements Channel {
     return this.state.stored.name;
   }
 
+  /** The final point as this node's store holds it; the core may be ahead of its disk for a moment. */
+  get final(): Point {
+    return this.#final;
+  }
+
   view(): ChannelView {
     return channelView(this.#node.machine.context(this.id, this.#node.clock()), this.state);
   }
 
+  /** What led to an event is durable, and so is all that the core knows while it is told. */
   onEvent(event: CoreEvent): void {
+    this.#final = this.state.log.final;
     if (event.type === 'progress') {
       this.#handles.get(event.id)?.progress(event.state, event.seq);
       if (event.state === 'final') this.#handles.delete(event.id);
@@ -118,32 +90,26 @@ export class NodeChannel implements Channel {
 
   fail(error: unknown): void {
     for (const handle of this.#handles.values()) handle.fail(error);
+    this.#handles.clear();
     this.changes.fail(error);
   }
 
-  send(text: string, options: SendOptions = {}): Sending {
-    const body = encodeMessageBody(options.name === undefined ? { text } : { text, name: options.name });
+  send(text: string, { name, time }: SendOptions = {}): Sending {
     const { wall } = this.#node.clock();
-    const id = this.#node.ulid(wall);
-    const submission = { kind: 'message', id, time: options.time ?? wall, body };
-    const handle = new Handle(id, this.#submit([submission], []));
-    this.#handles.set(id, handle);
-    handle.stored.catch(() => this.#handles.delete(id));
+    const input = { text, time: time ?? wall, ...(name !== undefined && { name }) };
+    const submission = messageSubmission(this.#node.ulid(wall), input);
+    const handle = new Handle(submission.id, this.#submit([submission], []));
+    this.#handles.set(handle.id, handle);
+    handle.stored.catch(() => this.#handles.delete(handle.id));
     return handle;
   }
 
-  #submit(submissions: readonly Submission[], also: { key: string; value: Uint8Array }[]): Promise<void> {
-    return this.#node.request((token) => ({
-      type: 'submit',
-      channel: this.id,
-      token,
-      submissions,
-      also,
-    }));
-  }
-
-  #wish(make: (roster: Roster) => MembershipBody | null, o: WaitOptions): Promise<void> {
-    return this.#node.request((token) => ({ type: 'wish', channel: this.id, token, make }), o.signal);
+  #submit(
+    submissions: readonly Submission[],
+    also: readonly Required<StoreOp>[],
+  ): Promise<void> {
+    const channel = this.id;
+    return this.#node.request((token) => ({ type: 'submit', channel, token, submissions, also }));
   }
 
   read(options: ReadOptions = {}): AsyncIterable<ReadEvent> {
@@ -152,35 +118,35 @@ export class NodeChannel implements Channel {
 
   currentStatus(): ChannelStatus {
     const st = this.state;
-    const { state, ...view } = this.view();
+    const view = this.view();
+    const alone = { online: [], leader: null, epoch: null, waiting: null };
+    const isOffline = this.#node.offline && view.state !== 'removed';
     return {
       channel: this.id,
       name: st.stored.name,
       relays: this.#relays(),
       members: st.roster.members.size,
       ...view,
-      state: this.#node.offline && state !== 'removed' ? 'offline' : state,
-      final: st.log.final.seq,
-      head: st.log.final.hash,
+      ...(isOffline ? { ...alone, state: 'offline' } : {}),
+      final: this.#final.seq,
+      head: this.#final.hash,
     };
   }
 
-  async *status(o: WaitOptions = {}): AsyncIterable<ChannelStatus> {
-    let last = '';
+  async *status({ signal }: WaitOptions = {}): AsyncIterable<ChannelStatus> {
+    let shown = '';
     for (;;) {
+      const seen = this.changes.version;
       const now = this.currentStatus();
       const text = JSON.stringify(now);
-      if (text !== last) {
-        last = text;
-        yield now;
-        continue;
-      }
-      await this.changes.next(o.signal);
+      if (text !== shown) yield now;
+      shown = text;
+      await this.changes.next(seen, signal);
     }
   }
 
   #members(): MemberInfo[] {
-    const online = new Set(this.view().online);
+    const online = new Set(this.currentStatus().online);
     return [...this.state.roster.members.values()].map(({ user, name, role }) => ({
       user,
       name,
@@ -189,11 +155,36 @@ export class NodeChannel implements Channel {
     }));
   }
 
+  /** Makes a change of membership and waits until it is in force; false when there is nothing to change. */
+  async #change(
+    make: (roster: Roster) => MembershipBody | null,
+    { signal }: WaitOptions,
+  ): Promise<boolean> {
+    try {
+      const channel = this.id;
+      await this.#node.request(
+        (token) => ({ type: 'wish', channel, token, make }),
+        signal,
+        (token) => ({ type: 'stop-wish', channel, token }),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ConclaveError && error.code === 'no_change') return false;
+      throw error;
+    }
+  }
+
   async #invite(o: InviteOptions): Promise<string> {
+    const { uses = 1, expires } = o;
+    checkWhole('bad_invite_options', 'the uses of an invitation', uses, 1, INVITE_USES_MAX);
+    if (expires !== undefined) {
+      const { wall } = this.#node.clock();
+      checkWhole('bad_invite_options', 'the time when an invitation expires', expires, wall);
+    }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const { uses = 1, expires = 0 } = o;
-    await this.#wish((roster) => ({ kind: 'invite', base: roster.number, key, uses, expires }), o);
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0 } as const;
+    await this.#change((roster) => ({ ...terms, base: roster.number }), o);
     const st = this.state;
     return encodeInvite(this.#node.hash, {
       channel: this.id,
@@ -207,81 +198,82 @@ export class NodeChannel implements Channel {
 
   async #revoke(invite: string, o: WaitOptions): Promise<void> {
     const { channel, secret } = decodeInvite(this.#node.hash, invite);
-    if (channel !== this.id) throw new ConclaveError('bad_invite', 'the invitation is for another channel');
+    if (channel !== this.id) {
+      throw new ConclaveError('bad_invite', 'the invitation is for another channel');
+    }
     const key = this.#node.publicKey(secret);
-    await this.#wish(
+    const revoked = await this.#change(
       (roster) => (roster.invites.has(key) ? { kind: 'revoke', base: roster.number, key } : null),
       o,
     );
+    if (!revoked) {
+      throw new ConclaveError(
+        'invite_not_open',
+        'the invitation is not open: it was used up, or revoked before. Nothing is left to revoke',
+      );
+    }
   }
 
-  #relays(): { url: string; connected: boolean }[] {
-    return this.state.roster.relays.map((url) => ({
-      url,
-      connected: this.#node.linkTo(relayKeyOf(url))?.connected ?? false,
-    }));
+  #relays(): RelayStatus[] {
+    return this.state.roster.relays.map((url) => {
+      const link = this.#node.linkTo(relayKeyOf(url));
+      const problem = link?.problem;
+      return { url, connected: link?.connected ?? false, ...(problem && { problem }) };
+    });
   }
 
   async #addRelay(url: string, o: WaitOptions): Promise<void> {
     const { key } = pinnedRelayUrl(url);
-    await this.#wish((roster) => {
-      const others = roster.relays.filter((r) => relayKeyOf(r) !== key);
-      return roster.relays.includes(url) ? null : { kind: 'relays', base: roster.number, relays: [...others, url] };
+    const others = ({ relays }: Roster): string[] => relays.filter((r) => relayKeyOf(r) !== key);
+    if (others(this.state.roster).length >= RELAYS_PER_CHANNEL_MAX) {
+      throw new ConclaveError(
+        'bad_relays',
+        `the channel has ${RELAYS_PER_CHANNEL_MAX} relays, its limit: remove one first`,
+      );
+    }
+    await this.#change((roster) => {
+      if (roster.relays.includes(url)) return null;
+      return { kind: 'relays', base: roster.number, relays: [...others(roster), url] };
     }, o);
   }
 
   async #removeRelay(url: string, o: WaitOptions): Promise<void> {
     const { key } = pinnedRelayUrl(url);
-    await this.#wish((roster) => {
+    const isLast = ({ relays }: Roster): boolean => relays.every((r) => relayKeyOf(r) === key);
+    if (isLast(this.state.roster)) {
+      throw new ConclaveError('bad_relays', "it is the channel's last relay: add another first");
+    }
+    await this.#change((roster) => {
       const relays = roster.relays.filter((r) => relayKeyOf(r) !== key);
-      return relays.length === roster.relays.length ? null : { kind: 'relays', base: roster.number, relays };
+      if (relays.length === roster.relays.length) return null;
+      return { kind: 'relays', base: roster.number, relays };
     }, o);
   }
 
   async importFrom(
     source: string,
-    messages: AsyncIterable<{ index: number; text: string; name: string; time: number }>,
-    o: WaitOptions & { onProgress?: (done: number) => void } = {},
+    messages: AsyncIterable<ImportMessage>,
+    options: ImportOptions = {},
   ): Promise<{ imported: number; skipped: number }> {
-    const key = `node/import/${this.id}/${source}`;
-    const stored = await this.#node.store.get(key);
-    let next = stored ? decodeWhole(stored, (r) => r.u64()) : 0;
-    let imported = 0;
-    let skipped = 0;
-    let batch: Submission[] = [];
-    const flush = async (): Promise<void> => {
-      if (batch.length === 0) return;
-      const submissions = batch;
-      batch = [];
-      // The records and how far the source was read go to disk as one.
-      const value = new Writer(8).u64(next).done();
-      await this.#whenRoom(() => this.#submit(submissions, [{ key, value }]), o.signal);
-      imported += submissions.length;
-      o.onProgress?.(imported + skipped);
-    };
-    for await (const { index, text, name, time } of messages) {
-      if (index < next) {
-        skipped += 1;
-        continue;
-      }
-      next = index + 1;
-      const id = this.#node.ulid(this.#node.clock().wall);
-      batch.push({ kind: 'message', id, time, body: encodeMessageBody({ text, name }) });
-      if (batch.length >= IMPORT_BATCH) await flush();
+    if (this.#importing.has(source)) {
+      throw new ConclaveError('import_running', 'this source is being imported already', {
+        retryable: true,
+      });
     }
-    await flush();
-    return { imported, skipped };
-  }
-
-  /** Tries again whenever the outbox may have room. */
-  async #whenRoom(attempt: () => Promise<void>, signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!(error instanceof ConclaveError) || error.code !== 'outbox_full') throw error;
-        await this.changes.next(signal);
-      }
+    this.#importing.add(source);
+    try {
+      const ports = {
+        channel: this.id,
+        store: this.#node.store,
+        hash: this.#node.hash,
+        changes: this.changes,
+        ulid: () => this.#node.ulid(this.#node.clock().wall),
+        submit: (some: readonly Submission[], also: readonly Required<StoreOp>[]) =>
+          this.#submit(some, also),
+      };
+      return await importMessages(ports, source, messages, options);
+    } finally {
+      this.#importing.delete(source);
     }
   }
 }

@@ -6,14 +6,12 @@
 import type { Command } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
-import { hex32, type UserId } from '../core/ids.js';
+import { hex32, type Ulid, unhex, type UserId } from '../core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../core/keys.js';
 import { Machine, relayKeyOf } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
-import type { Ulid } from '../core/ids.js';
-import { unhex } from '../core/ids.js';
 import type { FullOptions } from './options.js';
 import { RelayConnection } from './relay-link.js';
 
@@ -24,6 +22,9 @@ export interface DriverEvents {
   links(): void;
   failed(error: unknown): void;
 }
+
+/** Longest delay that a timer takes, with room to spare. */
+const WAKE_MS_MAX = 2 ** 30;
 
 /** Commands that the core takes; the others go to the node. */
 const FOR_CORE = new Set<Command['name']>([
@@ -57,7 +58,9 @@ export class Driver {
   #nextLink = 1;
   #wake: NodeJS.Timeout | undefined;
   #soon = false;
+  #counted = { steps: 0, dropped: 0 };
   #closed = false;
+  #failed = false;
   readonly #idleWaiters: (() => void)[] = [];
 
   constructor(o: FullOptions, boot: Ulid, events: DriverEvents) {
@@ -119,6 +122,7 @@ export class Driver {
         this.#events.command(from, command);
       },
       refused: (name, error) => this.#refused(name, error),
+      changed: () => this.#events.links(),
     });
     this.#links.set(link.id, link);
     this.#byKey.set(link.key, link);
@@ -150,10 +154,10 @@ export class Driver {
       range: (options, done) => void this.#collect(options).then(done).catch(failed),
       write: (ops, sync, done) => {
         if (sync) metrics.count('sync_writes', 1);
-        store.write(ops, { sync }).then(
-          () => done(),
-          (error) => done(error ?? new Error('write failed')),
-        );
+        store
+          .write(ops, { sync })
+          .then(() => done())
+          .catch(failed);
       },
       send: (links, command) => {
         for (const id of links) {
@@ -166,20 +170,39 @@ export class Driver {
         this.#soon = true;
         setImmediate(() => {
           this.#soon = false;
-          run();
-          this.#notifyIdle();
+          this.#run(run);
         });
       },
       wake: (at, run) => {
         clearTimeout(this.#wake);
-        if (at === Number.POSITIVE_INFINITY || this.#closed) return this.#notifyIdle();
-        const ms = Math.max(0, Math.ceil(at - this.#o.clock().now));
-        this.#wake = setTimeout(run, Math.min(ms, 2 ** 30));
         this.#notifyIdle();
+        if (at === Number.POSITIVE_INFINITY || this.#closed) return;
+        const ms = Math.max(0, Math.ceil(at - this.#o.clock().now));
+        this.#wake = setTimeout(() => this.#run(run), Math.min(ms, WAKE_MS_MAX));
       },
       refused: (_, command, error) => this.#refused(command.name, error),
       failed,
     };
+  }
+
+  /** What throws in here is a bug: it stops this node, not its process. */
+  #run(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#count();
+    this.#notifyIdle();
+  }
+
+  /** Reports what the pump counted since the last time. */
+  #count(): void {
+    const { steps, dropped } = this.pump;
+    const counted = this.#counted;
+    if (steps > counted.steps) this.#o.metrics.count('steps', steps - counted.steps);
+    if (dropped > counted.dropped) this.#o.metrics.count('dropped', dropped - counted.dropped);
+    this.#counted = { steps, dropped };
   }
 
   #sign(signed: Signed): void {
@@ -196,29 +219,42 @@ export class Driver {
     return pairs;
   }
 
+  /** The node must not go on: nobody should count on it any longer. */
   #fail(error: unknown): void {
-    if (this.#closed) return;
+    if (this.#failed) return;
+    this.#failed = true;
     this.pump.stop();
+    this.#shut();
+    this.#notifyIdle();
     this.#events.failed(error);
   }
 
+  get #isIdle(): boolean {
+    return this.#failed || this.pump.idle;
+  }
+
   #notifyIdle(): void {
-    if (!this.pump.idle) return;
+    if (!this.#isIdle) return;
     for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   /** Resolves once nothing is under way in the pump. */
   idle(): Promise<void> {
-    if (this.pump.idle) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
   /** Stops after what is under way is on disk. */
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const link of [...this.#links.values()]) this.#closeLink(link);
+    this.#shut();
     await this.idle();
     this.pump.stop();
     clearTimeout(this.#wake);
+  }
+
+  #shut(): void {
+    this.#closed = true;
+    clearTimeout(this.#wake);
+    for (const link of [...this.#links.values()]) this.#closeLink(link);
   }
 }

@@ -4,15 +4,37 @@
  * message without text, never refused: its author signed it.
  */
 
+import type { Submission } from '../core/effects.js';
+import { ConclaveError } from '../core/errors.js';
+import type { Ulid } from '../core/ids.js';
+import { NICKNAME_BYTES_MAX, RECORD_BODY_BYTES_MAX } from '../core/limits.js';
 import { pack, unpack } from '../core/msgpack.js';
+import { checkName, checkText, checkTime } from './input.js';
 
 export interface MessageBody {
   readonly text: string;
   readonly name?: string;
 }
 
-export const encodeMessageBody = (m: MessageBody): Uint8Array =>
-  pack(m.name === undefined ? { t: m.text } : { t: m.text, n: m.name });
+export interface MessageInput extends MessageBody {
+  /** ms since 1970. */
+  readonly time: number;
+}
+
+/** Throws `bad_text`, `bad_name`, `bad_time` or `record_too_large`. */
+export function messageSubmission(id: Ulid, { text, name, time }: MessageInput): Submission {
+  checkText('a message', text);
+  checkTime(time);
+  if (name !== undefined) checkName('the name shown with a message', name, NICKNAME_BYTES_MAX);
+  const body = pack(name === undefined ? { t: text } : { t: text, n: name });
+  if (body.length > RECORD_BODY_BYTES_MAX) {
+    throw new ConclaveError(
+      'record_too_large',
+      `a message of ${body.length} bytes is over the limit of ${RECORD_BODY_BYTES_MAX}: split it`,
+    );
+  }
+  return { kind: 'message', id, time, body };
+}
 
 export function decodeMessageBody(body: Uint8Array): MessageBody | undefined {
   try {

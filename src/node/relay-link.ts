@@ -2,13 +2,17 @@
  * One relay as this node sees it: a link that is kept up
  * (docs/PROTOCOL.md, section "Links"). Connects, shakes hands, keeps alive,
  * and comes back with jittered exponential back-off of at most 5 s.
+ *
+ * A relay answers what it refuses with ERR, and nothing to the rest. Since it
+ * handles a link's frames in order and answers KALIVE, a KALIVE behind a
+ * command tells whether the relay took it: `sendAsking`.
  */
 
-import type { Command, Outgoing } from '../core/commands.js';
-import type { ConclaveError } from '../core/errors.js';
+import type { Command, Outgoing, Payload } from '../core/commands.js';
+import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
 import type { LinkIdentity } from '../core/keys.js';
-import { RECONNECT_MAX_MS, RECONNECT_MIN_MS } from '../core/limits.js';
+import { CNN_DEADLINE_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS } from '../core/limits.js';
 import { ClientLink, type LinkEvent } from '../core/link.js';
 import type { LinkId } from '../core/presence.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
@@ -26,6 +30,23 @@ export interface RelayLinkEvents {
   down(link: RelayConnection): void;
   command(link: RelayConnection, command: Command): void;
   refused(name: string, error: ConclaveError): void;
+  /** `problem` changed. */
+  changed(): void;
+}
+
+/** Why a relay is not reached, or what it said last when it ended the link. */
+export interface RelayProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What became of a command: the relay took it, refused it, or the link went down first. */
+export type Outcome = 'taken' | 'refused' | 'lost';
+
+interface Question {
+  readonly about: string;
+  refused: boolean;
+  readonly done: (outcome: Outcome) => void;
 }
 
 export class RelayConnection {
@@ -40,13 +61,22 @@ export class RelayConnection {
   #timer: NodeJS.Timeout | undefined;
   #attempts = 0;
   #closed = false;
+  #upAt = 0;
   #lastSent = 0;
   #lastHeard = 0;
+  /** Each behind a KALIVE that the relay has not answered yet. */
+  #questions: Question[] = [];
   connected = false;
-  /** Why the last attempt failed. */
-  problem: ConclaveError | string | undefined;
+  /** Absent while the link is up and before the first attempt ended. */
+  problem: RelayProblem | undefined;
 
-  constructor(id: LinkId, url: string, identity: LinkIdentity, o: FullOptions, events: RelayLinkEvents) {
+  constructor(
+    id: LinkId,
+    url: string,
+    identity: LinkIdentity,
+    o: FullOptions,
+    events: RelayLinkEvents,
+  ) {
     this.id = id;
     this.#url = url;
     this.key = pinnedRelayUrl(url).key;
@@ -65,14 +95,31 @@ export class RelayConnection {
     if (url === this.#url) return;
     this.#url = url;
     this.#attempts = 0;
-    this.#drop('the address changed');
+    this.#drop(undefined);
   }
 
-  /** False when the link is not up or its relay reads too slowly. */
+  /** False when the link is not up, its relay reads too slowly, or takes no frame so large. */
   send(command: Outgoing): boolean {
     const transport = this.#transport;
     if (!this.connected || !transport || transport.pending > PENDING_BYTES_MAX) return false;
-    this.#write(this.#link!.send(command, this.#seconds()));
+    try {
+      this.#write(this.#link!.send(command, this.#seconds()));
+      return true;
+    } catch (error) {
+      if (!(error instanceof ConclaveError)) throw error;
+      this.#o.log.warn({ relay: this.#url, code: error.code }, error.message);
+      return false;
+    }
+  }
+
+  /** Sends a command and reports what became of it. False, with no report, when it was not sent. */
+  sendAsking(command: Outgoing, done: (outcome: Outcome) => void): boolean {
+    return this.send(command) && this.#ask(command.name, done);
+  }
+
+  #ask(about: string, done: (outcome: Outcome) => void): boolean {
+    if (!this.send({ name: 'KALIVE', payload: {} })) return false;
+    this.#questions.push({ about, refused: false, done });
     return true;
   }
 
@@ -104,24 +151,29 @@ export class RelayConnection {
       relayKey: this.key,
     });
     this.#link = link;
-    const transport = this.#o.connect({ host, port }, {
-      open: () => {
-        if (this.#transport === transport) this.#write(link.start(this.#seconds()));
+    const transport: Transport = this.#o.connect(
+      { host, port },
+      {
+        open: () => {
+          if (this.#transport === transport) this.#write(link.start(this.#seconds()));
+        },
+        data: (chunk) => {
+          if (this.#transport === transport) this.#receive(link, chunk);
+        },
+        close: (reason) => {
+          if (this.#transport === transport) this.#drop({ code: 'unreachable', message: reason });
+        },
       },
-      data: (chunk) => {
-        if (this.#transport === transport) this.#receive(link, chunk);
-      },
-      close: (reason) => {
-        if (this.#transport === transport) this.#drop(reason);
-      },
-    });
+    );
     this.#transport = transport;
+    const message = `no handshake within ${CNN_DEADLINE_MS / 1_000} s: is this a relay?`;
+    this.#timer = setTimeout(() => this.#drop({ code: 'no_relay', message }), CNN_DEADLINE_MS);
   }
 
   #receive(link: ClientLink, chunk: Uint8Array): void {
     this.#lastHeard = this.#o.clock().now;
     for (const event of link.receive(chunk, this.#seconds())) {
-      if (this.#link !== link) return;
+      if (this.#link !== link || this.#closed) return;
       this.#on(event);
     }
   }
@@ -131,30 +183,48 @@ export class RelayConnection {
       case 'send':
         return this.#write(event.bytes);
       case 'connected':
-        this.connected = true;
-        this.#attempts = 0;
-        this.problem = undefined;
-        this.#o.log.info({ relay: this.#url }, 'connected to relay');
-        this.#keepAlive();
-        return this.#events.up(this);
+        return this.#setUp();
       case 'command':
+        if (event.command.name === 'KALIVE') this.#answered();
+        if (event.command.name === 'ERR') this.#onErr(event.command.payload);
         return this.#events.command(this, event.command);
       case 'refused':
         return this.#events.refused(event.name, event.error);
       case 'error':
-        this.problem = event.error;
-        this.#o.log.warn({ relay: this.#url, code: event.error.code }, event.error.message);
-        return this.#drop(event.error.message);
+        return this.#drop(event.error);
     }
+  }
+
+  #answered(): void {
+    const question = this.#questions.shift();
+    question?.done(question.refused ? 'refused' : 'taken');
+  }
+
+  /** It is about what was sent since the last KALIVE that was answered; with no `about`, it is the relay's goodbye. */
+  #onErr({ code, about, message }: Payload<'ERR'>): void {
+    if (about === '') this.problem = { code, message };
+    const question = this.#questions[0];
+    if (question && question.about === about) question.refused = true;
+  }
+
+  #setUp(): void {
+    this.connected = true;
+    this.problem = undefined;
+    this.#upAt = this.#o.clock().now;
+    this.#o.log.info({ relay: this.#url }, 'connected to relay');
+    this.#keepAlive();
+    this.#events.up(this);
   }
 
   #keepAlive(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const { now } = this.#o.clock();
-      if (now - this.#lastHeard > SILENCE_MS) return this.#drop('the relay fell silent');
+      if (now - this.#lastHeard > SILENCE_MS) {
+        return this.#drop({ code: 'silent', message: 'the relay fell silent' });
+      }
       if (now - this.#lastSent >= KEEPALIVE_MS || now - this.#lastHeard >= KEEPALIVE_MS) {
-        this.send({ name: 'KALIVE', payload: {} });
+        this.#ask('', () => {});
       }
       this.#keepAlive();
     }, KEEPALIVE_MS / 2);
@@ -163,21 +233,36 @@ export class RelayConnection {
   #setDown(): void {
     if (!this.connected) return;
     this.connected = false;
+    for (const { done } of this.#questions.splice(0)) done('lost');
     this.#events.down(this);
   }
 
-  #drop(reason: string): void {
+  #drop(why: RelayProblem | undefined): void {
     const transport = this.#transport;
     this.#transport = undefined;
     this.#link = undefined;
     transport?.close();
     clearTimeout(this.#timer);
-    this.problem ??= reason;
-    if (this.connected) this.#o.log.info({ relay: this.#url, reason }, 'lost the relay');
+    // A link that came up and went at once is no reason to hurry.
+    const stood = this.connected && this.#o.clock().now - this.#upAt >= RECONNECT_MAX_MS;
+    if (stood) this.#attempts = 0;
+    if (why) this.#report(this.connected ? (this.problem ?? why) : why);
+    else this.problem = undefined;
     this.#setDown();
     if (this.#closed) return;
     const ceiling = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** this.#attempts);
     this.#attempts += 1;
-    this.#timer = setTimeout(() => this.#connect(), ceiling * (0.5 + this.#o.uniform() / 2));
+    const wait = ceiling * (0.5 + this.#o.uniform() / 2);
+    this.#timer = setTimeout(() => this.#connect(), wait);
+    this.#events.changed();
+  }
+
+  /** Says it once, however often it is tried again. */
+  #report({ code, message }: RelayProblem): void {
+    const known = !this.connected && this.problem?.message === message;
+    this.problem = { code, message };
+    const fields = { relay: this.#url, code };
+    if (known) this.#o.log.debug(fields, `still no link to the relay: ${message}`);
+    else this.#o.log.warn(fields, `no link to the relay: ${message}`);
   }
 }

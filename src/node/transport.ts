@@ -6,6 +6,7 @@
 
 import { createConnection } from 'node:net';
 
+/** Never called before `Connect` returned. */
 export interface TransportEvents {
   open(): void;
   data(chunk: Uint8Array): void;
@@ -17,19 +18,25 @@ export interface Transport {
   write(bytes: Uint8Array): void;
   /** Bytes that are written and not sent yet. */
   readonly pending: number;
+  /** Sends what is written, for a short time at most, and ends the stream. */
   close(): void;
 }
 
-export type Connect = (address: { host: string; port: number }, events: TransportEvents) => Transport;
+export type Connect = (
+  address: { host: string; port: number },
+  events: TransportEvents,
+) => Transport;
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How long a stream that is being closed may take to send what is written. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 export const tcpConnect: Connect = ({ host, port }, events) => {
   const socket = createConnection({ host, port, noDelay: true });
-  let reason = 'closed by the relay';
+  let reason = 'the relay closed the connection';
   let corked = false;
-  const timer = setTimeout(() => {
-    reason = 'no answer';
+  let timer = setTimeout(() => {
+    reason = `no answer within ${CONNECT_TIMEOUT_MS / 1_000} s`;
     socket.destroy();
   }, CONNECT_TIMEOUT_MS);
   socket.on('connect', () => {
@@ -37,8 +44,9 @@ export const tcpConnect: Connect = ({ host, port }, events) => {
     events.open();
   });
   socket.on('data', (chunk) => events.data(chunk));
-  socket.on('error', (error) => {
-    reason = error.message;
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    // The error of several addresses that all failed has no message of its own.
+    reason = error.message || (error.code ?? 'no connection');
   });
   socket.on('close', () => {
     clearTimeout(timer);
@@ -62,7 +70,13 @@ export const tcpConnect: Connect = ({ host, port }, events) => {
     },
     close() {
       reason = 'closed by this node';
+      clearTimeout(timer);
+      if (socket.connecting) {
+        socket.destroy();
+        return;
+      }
       socket.destroySoon();
+      timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
     },
   };
 };

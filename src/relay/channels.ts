@@ -161,7 +161,6 @@ export class Channels {
       this.#dropMember(channel, user);
     }
     for (const user of joined) {
-      channel.guests.delete(user);
       this.#addMember(channel, user);
       this.#setOnline(channel, user, peerOf(user));
     }

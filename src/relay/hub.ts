@@ -31,6 +31,7 @@ import {
   errorCommand,
   hintOf,
   isHealthy,
+  lacks,
   noChannel,
   notAllowed,
   notConnected,
@@ -43,6 +44,8 @@ import { JOIN_AGAIN_WORK, JOIN_WORK, type Spend, verifyJoin } from './roster-cha
 import { TokenBucket } from './token-bucket.js';
 import { type OnlineUser, Users } from './users.js';
 
+/** Commands from one user to another, whatever channels they are in. */
+const PRIVATE: ReadonlySet<CommandName> = new Set(['CNN_USR', 'PV_MSG', 'ACK_MSG']);
 /** Commands that a requester to join may be sent. */
 const FOR_GUESTS: ReadonlySet<CommandName> = new Set(['CH_APPEND', 'CH_MSG', 'CH_REFUSE']);
 
@@ -193,7 +196,8 @@ export class Hub {
   ): readonly PeerId[] {
     const { name } = received;
     if (name === 'BEACON') return this.#channels.sharing(sender.user);
-    if (route.id === undefined) return this.#privately(sender, name, route);
+    if (PRIVATE.has(name)) return this.#privately(sender, name, route);
+    if (route.id === undefined) throw lacks(name, 'id');
     const channel = this.#channels.get(route.id);
     if (!channel) throw noChannel();
     if (!channel.roster.members.has(sender.user)) {
@@ -207,8 +211,7 @@ export class Hub {
 
   /** To one user, whoever it is. */
   #privately(sender: OnlineUser, name: CommandName, { to }: Route): readonly PeerId[] {
-    if (to === undefined)
-      throw new ConclaveError('bad_payload', `${name} must name a user in "to"`);
+    if (to === undefined) throw lacks(name, 'to');
     this.#users.watch(sender, to);
     const receiver = this.#users.online(to);
     if (!receiver) throw notConnected(to);

@@ -3,7 +3,7 @@
  * hub refuses with (docs/PROTOCOL.md, section "Relay").
  */
 
-import type { Outgoing } from '../core/commands.js';
+import type { CommandName, Outgoing } from '../core/commands.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import type { Channel } from './channels.js';
@@ -42,6 +42,9 @@ export const bareStatusOf = ({ id, roster }: Channel): Outgoing => ({
 /** V0: at least 3 online members and an elected leader; as far as the relay sees. */
 export const isHealthy = ({ minOnline, leader, online }: Channel): boolean =>
   leader !== undefined && online.size >= minOnline;
+
+export const lacks = (name: CommandName, field: 'id' | 'to') =>
+  new ConclaveError('bad_payload', `${name} lacks the field "${field}"`);
 
 export const notAllowed = () =>
   new ConclaveError('not_allowed', "the user is not on this relay's allow-list");

@@ -44,6 +44,8 @@ export class Application {
   readonly channel: ChannelId;
   #nodes: readonly SimNode[] = [];
   #isInvited = false;
+  /** Invitations that were reported as done. */
+  readonly #promised: UserId[] = [];
   #tokens = 0;
   /** What waits for an answer, by token. */
   readonly #asked = new Map<number, { node: number; done: () => void; failed: () => void }>();
@@ -157,6 +159,30 @@ export class Application {
         relays: this.#o.relays,
       });
     });
+  }
+
+  /** The founder invites one more, who does not come. */
+  inviteOneMore(): void {
+    const founder = this.#nodes[0]!;
+    if (!founder.isUp || !this.isMember(founder)) return;
+    const key = hex32<UserId>(this.#o.hash(utf8(`one more ${this.#o.seed} ${this.#tokens}`)));
+    const token = this.#ask(
+      founder,
+      () => this.#promised.push(key),
+      () => {},
+    );
+    founder.input({
+      type: 'wish',
+      channel: this.channel,
+      token,
+      make: (roster) => ({ kind: 'invite', base: roster.number, key, uses: 1, expires: 0 }),
+    });
+  }
+
+  /** An invitation that a node called done and that `node` does not have. */
+  missingInvite(node: SimNode): UserId | undefined {
+    const invites = node.state(this.channel)?.roster.invites;
+    return this.#promised.find((key) => !invites?.has(key));
   }
 
   /** Hands messages to a node, if it can take any. */

@@ -32,6 +32,7 @@ export function unsettled(
     if (st.log.tail.length > 0) return `node ${i} has ${st.log.tail.length} entries in its tail`;
     if (canCommit && st.outbox.size > 0) return `node ${i} has ${st.outbox.size} in its outbox`;
     if (canCommit && st.pool.size > 0) return `node ${i} has ${st.pool.size} in its pool`;
+    if (app.missingInvite(nodes[i]!)) return `node ${i} lacks an invitation that is done`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }

@@ -27,7 +27,7 @@ import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planPosts } from './workload.js';
+import { planInvites, planPosts } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -237,9 +237,9 @@ class Run implements NodeWatcher {
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
     chaos.plan(this.#faults);
-    for (const post of planPosts({ seed, nodes, from, until })) {
-      this.#timeline.at(post.at, () => this.#app.post(post));
-    }
+    const load = { seed, nodes, from, until };
+    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
+    for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
   }
 

@@ -160,7 +160,10 @@ test('the result does not depend on how the bytes arrive', async () => {
     fc.asyncProperty(logs, fc.array(fc.nat(40), { maxLength: 20 }), async (log, sizes) => {
       const chunks: Uint8Array[] = [];
       let at = 0;
-      for (const size of sizes) chunks.push(log.subarray(at, (at += size)));
+      for (const size of sizes) {
+        chunks.push(log.subarray(at, at + size));
+        at += size;
+      }
       chunks.push(log.subarray(at));
       expect(await parse(...chunks)).toEqual(await parse(log));
     }),

@@ -168,7 +168,7 @@ describe('closing', () => {
   });
 
   it('does not wait for ever for who does not read', async () => {
-    await start({ timing: { drain_ms: 20 } });
+    await start({ timing: { drain_ms: 20, linger_ms: 600_000 } });
     const [alice, bob] = [await connect(ALICE), await connect(BOB)];
     bob.socket.pause();
     for (let i = 0; i < 100; i++) alice.send(message(alice, bob, 64 * KiB));

@@ -1,9 +1,9 @@
 /** Calls to a node that is up, as the other commands make them: over its control socket. */
 
+import { ConclaveError } from '../../core/errors.js';
 import { callControl, connectControl } from '../control-client.js';
 import type { Args } from '../io.js';
 import type { Json } from '../output.js';
-import { ConclaveError } from '../../core/errors.js';
 
 interface Call {
   readonly args: Args;

@@ -26,7 +26,10 @@ export async function readExcerpt(): Promise<Excerpt> {
   const name = (await readdir(DIRECTORY)).find((file) => file.endsWith('.log.gz'));
   if (!name) throw demoFailed(`there is no chat to post in ${DIRECTORY}`);
   const content = await promisify(gunzip)(await readFile(join(DIRECTORY, name)));
-  const lines = content.toString('latin1').split('\n').filter((line) => line !== '');
+  const lines = content
+    .toString('latin1')
+    .split('\n')
+    .filter((line) => line !== '');
   return { name: name.replace(/\.gz$/, ''), lines };
 }
 

@@ -4,8 +4,8 @@ import type { ChannelStatus } from '../../node/api.js';
 import { callNode } from './control.js';
 import type { Share } from './excerpt.js';
 import type { Processes, Running } from './processes.js';
-import type { Cut, Proxy } from './proxy.js';
-import { isAway, Reader } from './reader.js';
+import type { Cut, TcpProxy } from './proxy.js';
+import { isAway, type Reader } from './reader.js';
 import { demoFailed } from './wait.js';
 
 export interface DemoNode {
@@ -15,14 +15,18 @@ export interface DemoNode {
   readonly share: Share;
   readonly reader: Reader;
   /** One for each relay. */
-  readonly proxies: readonly Proxy[];
+  readonly proxies: readonly TcpProxy[];
   /** What it last said of the channel; undefined while it is not up. */
   status: ChannelStatus | undefined;
   running: Running | undefined;
 }
 
 /** Runs the node, which reaches the relays at `urls`. */
-export async function up(processes: Processes, node: DemoNode, urls: readonly string[]): Promise<void> {
+export async function up(
+  processes: Processes,
+  node: DemoNode,
+  urls: readonly string[],
+): Promise<void> {
   const relays = urls.flatMap((url) => ['--relay', url]);
   node.running = await processes.start(node.name, ['up', '--dir', node.dir, ...relays]);
 }
@@ -45,7 +49,11 @@ export function heal(node: DemoNode): void {
   for (const proxy of node.proxies) proxy.heal();
 }
 
-export async function askStatus(node: DemoNode, channel: string, signal: AbortSignal): Promise<void> {
+export async function askStatus(
+  node: DemoNode,
+  channel: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { running } = node;
   if (!running) return;
   try {

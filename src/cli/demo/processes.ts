@@ -34,16 +34,22 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+export interface Ended {
+  readonly lines: readonly Json[];
+  readonly code: number | null;
+}
+
 export class Processes {
   readonly #logs: string;
   readonly #alive = new Set<ChildProcess>();
-  readonly #killAll = (): void => {
+  readonly #killNow = (): void => {
     for (const child of this.#alive) child.kill('SIGKILL');
   };
+  #closed = false;
 
   constructor(logs: string) {
     this.#logs = logs;
-    process.on('exit', this.#killAll);
+    process.on('exit', this.#killNow);
   }
 
   /** Starts `conclave …args --json` and waits for its first line. */
@@ -77,12 +83,13 @@ export class Processes {
   }
 
   /** Runs `conclave …args --json` to its end: its lines and its exit code. */
-  async run(name: string, args: readonly string[]): Promise<{ lines: Json[]; code: number | null }> {
+  async run(name: string, args: readonly string[]): Promise<Ended> {
     const child = this.#spawn(name, args);
     const exited = exitOf(child);
-    const work = async (): Promise<{ lines: Json[]; code: number | null }> => {
+    const work = async (): Promise<Ended> => {
       const lines: Json[] = [];
-      for await (const line of createInterface({ input: child.stdout! })) lines.push(JSON.parse(line));
+      const stdout = createInterface({ input: child.stdout! });
+      for await (const line of stdout) lines.push(JSON.parse(line));
       const { code } = await exited;
       return { lines, code };
     };
@@ -98,29 +105,37 @@ export class Processes {
     throw demoFailed(`conclave ${args[0]} on ${name} failed: ${message ?? `exit ${code}`}`);
   }
 
-  /** kill -9 for whatever still runs; resolves when all is gone. */
-  async end(): Promise<void> {
+  /** kill -9 for whatever runs; resolves when all is gone. */
+  async killAll(): Promise<void> {
     const ends = [...this.#alive].map(exitOf);
-    this.#killAll();
+    this.#killNow();
     await Promise.all(ends);
-    process.off('exit', this.#killAll);
+  }
+
+  /** Also lets nothing start from now on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.killAll();
+    process.off('exit', this.#killNow);
   }
 
   #spawn(name: string, args: readonly string[]): ChildProcess {
+    if (this.#closed) throw demoFailed('the demo is over');
     const err = openSync(join(this.#logs, `${name}.err`), 'a');
     const child = spawn(process.execPath, [CONCLAVE, ...args, '--json'], {
       stdio: ['ignore', 'pipe', err],
     });
     closeSync(err);
     this.#alive.add(child);
-    child.once('close', () => this.#alive.delete(child));
+    exitOf(child).then(() => this.#alive.delete(child));
     return child;
   }
 }
 
+/** Also of one that could not be started. */
 function exitOf(child: ChildProcess): Promise<Exit> {
-  return new Promise((resolve, reject) => {
-    child.once('error', (cause) => reject(demoFailed('a process could not be started', cause)));
+  return new Promise((resolve) => {
+    child.once('error', () => resolve({ code: null, signal: null }));
     child.once('close', (code, signal) => resolve({ code, signal }));
   });
 }

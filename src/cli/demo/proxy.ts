@@ -14,7 +14,7 @@ export interface Address {
 
 export type Cut = 'reset' | 'silence';
 
-export interface Proxy {
+export interface TcpProxy {
   readonly port: number;
   /** Bytes that came through, both ways. */
   readonly bytes: number;
@@ -24,13 +24,13 @@ export interface Proxy {
 }
 
 /** Listens on a free port of 127.0.0.1. */
-export async function startProxy(target: Address): Promise<Proxy> {
-  const proxy = new TcpProxy(target);
+export async function startProxy(target: Address): Promise<TcpProxy> {
+  const proxy = new CuttableProxy(target);
   await proxy.listen();
   return proxy;
 }
 
-class TcpProxy implements Proxy {
+class CuttableProxy implements TcpProxy {
   readonly #target: Address;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();

@@ -25,11 +25,10 @@ export class Places {
 export class Reader {
   readonly #node: string;
   readonly #places: Places;
-  /** When each of a user's messages became final here, in ms of `performance.now()`. */
-  readonly #arrivals = new Map<string, number[]>();
+  readonly #counts = new Map<string, number>();
+  /** When each message became final here, in ms of `performance.now()`. */
+  readonly #arrivals: number[] = [];
   #seq = 0;
-  messages = 0;
-  lastArrival = 0;
 
   constructor(node: string, places: Places) {
     this.#node = node;
@@ -38,12 +37,18 @@ export class Reader {
 
   /** How many of a user's messages are final here. */
   messagesOf(user: string): number {
-    return this.#arrivals.get(user)?.length ?? 0;
+    return this.#counts.get(user) ?? 0;
   }
 
-  /** When the user's `n`-th message became final here. */
-  arrivalOf(user: string, n: number): number | undefined {
-    return n === 0 ? 0 : this.#arrivals.get(user)?.[n - 1];
+  /** How many messages are final here. */
+  get messages(): number {
+    return this.#arrivals.length;
+  }
+
+  /** The longest time, in ms, in which no message became final here, since then and until the last. */
+  longestGap(since: number): number {
+    const later = this.#arrivals.filter((at) => at > since);
+    return Math.max(0, ...later.map((at, i) => at - (later[i - 1] ?? since)));
   }
 
   /** Until aborted; goes on from where it was when the node was away. */
@@ -69,14 +74,12 @@ export class Reader {
     this.#seq += 1;
     this.#places.add(this.#seq, String(id), this.#node);
     if (kind !== 'message') return;
-    this.lastArrival = performance.now();
-    this.messages += 1;
-    const arrivals = this.#arrivals.get(String(from)) ?? [];
-    this.#arrivals.set(String(from), arrivals);
-    arrivals.push(this.lastArrival);
+    this.#arrivals.push(performance.now());
+    this.#counts.set(String(from), this.messagesOf(String(from)) + 1);
   }
 }
 
 /** The node is not up, or went away during the call. */
 export const isAway = (error: unknown): boolean =>
-  error instanceof ConclaveError && ['not_up', 'node_gone', 'closed', 'control_failed'].includes(error.code);
+  error instanceof ConclaveError &&
+  ['not_up', 'node_gone', 'closed', 'control_failed'].includes(error.code);

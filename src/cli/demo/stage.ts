@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { pinnedRelayUrl } from '../../core/relay-url.js';
 import { readExcerpt, writeShares } from './excerpt.js';
 import { askStatus, type DemoNode, up } from './node.js';
-import { Processes, type Running } from './processes.js';
-import { type Proxy, startProxy } from './proxy.js';
+import type { Processes, Running } from './processes.js';
+import { startProxy, type TcpProxy } from './proxy.js';
 import { Places, Reader } from './reader.js';
 
 const NODE_NAMES = ['ana', 'ben', 'cleo', 'dan', 'eva'] as const;
@@ -20,7 +20,6 @@ export interface DemoRelay {
   readonly name: string;
   readonly url: string;
   readonly process: Running;
-  alive: boolean;
 }
 
 export interface Stage {
@@ -35,16 +34,20 @@ export interface Stage {
 export interface Props {
   readonly root: string;
   readonly processes: Processes;
-  readonly proxies: Proxy[];
+  readonly proxies: TcpProxy[];
 }
 
-export async function setUp(props: Props, signal: AbortSignal, say: (text: string) => void): Promise<Stage> {
+export async function setUp(
+  props: Props,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<Stage> {
   const { root, processes } = props;
   const excerpt = await readExcerpt();
   const dirs = NODE_NAMES.map((name) => join(root, name));
   for (const dir of dirs) await mkdir(dir);
   const shares = await writeShares(excerpt, dirs, signal);
-  say(`${excerpt.lines.length} lines of chat (${excerpt.name}), a share of them for each node`);
+  say(`${excerpt.lines.length} lines from #ubuntu on IRC, ${excerpt.name}: a share for each node`);
 
   const relays = await Promise.all(RELAY_NAMES.map((name) => startRelay(props, name)));
   for (const { name, url } of relays) say(`${name} listens on ${url}`);
@@ -61,18 +64,18 @@ export async function setUp(props: Props, signal: AbortSignal, say: (text: strin
     }),
   );
   await Promise.all(nodes.map((node) => startNode(props, relays, node)));
-  const channel = await makeChannel(processes, nodes, relays);
-  say(`${nodes.length} nodes are up; ${nodes[0]!.name} made channel ${channel}, the others joined`);
+  say(`${nodes.map(({ name }) => name).join(', ')} are up`);
+  const channel = await makeChannel(processes, nodes, relays, say);
   return { processes, relays, nodes, channel, lines: excerpt.lines.length };
 }
 
 async function startRelay({ root, processes }: Props, name: string): Promise<DemoRelay> {
   const args = ['relay', '--listen', '127.0.0.1:0', '--dir', join(root, name)];
   const process = await processes.start(name, args);
-  return { name, url: String(process.first.url), process, alive: true };
+  return { name, url: String(process.first.url), process };
 }
 
-async function proxyFor({ proxies }: Props, url: string): Promise<Proxy> {
+async function proxyFor({ proxies }: Props, url: string): Promise<TcpProxy> {
   const proxy = await startProxy(pinnedRelayUrl(url));
   proxies.push(proxy);
   return proxy;
@@ -94,15 +97,27 @@ async function makeChannel(
   processes: Processes,
   [founder, ...others]: readonly DemoNode[],
   relays: readonly DemoRelay[],
+  say: (text: string) => void,
 ): Promise<string> {
   const { name, dir } = founder!;
   const urls = relays.flatMap(({ url }) => ['--relay', url]);
   const created = await processes.result(name, ['create', '--dir', dir, ...urls, CHANNEL_NAME]);
   const channel = String(created.channel);
+  say(`${name} made the channel ${channel}`);
   const uses = String(others.length);
-  const { invite } = await processes.result(name, ['invite', '--dir', dir, channel, '--uses', uses]);
+  const { invite } = await processes.result(name, [
+    'invite',
+    '--dir',
+    dir,
+    channel,
+    '--uses',
+    uses,
+  ]);
   await Promise.all(
-    others.map(({ name, dir }) => processes.result(name, ['join', '--dir', dir, String(invite)])),
+    others.map(async ({ name, dir }) => {
+      await processes.result(name, ['join', '--dir', dir, String(invite)]);
+      say(`${name} joined`);
+    }),
   );
   return channel;
 }

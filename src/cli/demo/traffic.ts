@@ -13,6 +13,8 @@ import { demoFailed, pause } from './wait.js';
 
 const LINES_PER_S = 110;
 const TICK_MS = 40;
+/** Lines that can go out until `keepFlowing` is called again. */
+const AHEAD = 24;
 /** Lines in one call. */
 const BATCH_MAX = 64;
 
@@ -45,6 +47,11 @@ export class Traffic {
     this.#released = Math.max(this.#released, Math.floor(part * this.#total));
   }
 
+  /** Lets a few more out, even beyond what was released. */
+  keepFlowing(): void {
+    this.#released = Math.min(this.#total, Math.max(this.#released, this.#due + AHEAD));
+  }
+
   feed(node: DemoNode): Feed {
     return { ...this.#feeds.get(node)! };
   }
@@ -75,7 +82,9 @@ export class Traffic {
     const feed = this.#feeds.get(node)!;
     const { lines, source } = node.share;
     while (feed.posted < lines.length) {
-      const due = lines.slice(feed.posted, feed.posted + BATCH_MAX).filter(({ turn }) => turn < this.#due);
+      const due = lines
+        .slice(feed.posted, feed.posted + BATCH_MAX)
+        .filter(({ turn }) => turn < this.#due);
       if (due.length === 0 || !node.running) {
         await pause(TICK_MS, signal);
         continue;

@@ -1,0 +1,282 @@
+/**
+ * What happens in the demo, act by act, while the traffic flows. Every act
+ * waits for what it shows, says what it saw, and fails if that is not what
+ * conclave promises.
+ */
+
+import { callNode } from './control.js';
+import { cut, type DemoNode, down, heal } from './node.js';
+import { leaderOf, type Show } from './show.js';
+import { type DemoRelay, type Stage, sample, startNode } from './stage.js';
+import type { Feed, Traffic } from './traffic.js';
+import { demoFailed, until as waitUntil } from './wait.js';
+
+/** What was on a dead relay goes over another one within this. */
+const FAILOVER_MS_MAX = 1_000;
+/** Messages that must become final to show that things go on. */
+const ENOUGH = 60;
+const LIMIT_S = 30;
+
+export interface Play {
+  readonly stage: Stage;
+  readonly traffic: Traffic;
+  readonly show: Show;
+  readonly signal: AbortSignal;
+}
+
+type Probe<T> = () => T | undefined | false;
+
+/** Waits, with fresh statuses, and shows how things are meanwhile. */
+function until<T>(
+  { stage, traffic, show, signal }: Play,
+  what: string,
+  probe: Probe<T>,
+): Promise<T> {
+  return waitUntil({ what, limit_s: LIMIT_S, signal }, async () => {
+    await sample(stage, signal);
+    show.table(stage, traffic);
+    return probe();
+  });
+}
+
+export async function perform(play: Play): Promise<void> {
+  const { traffic } = play;
+  traffic.release(0.14);
+  await trafficFlows(play);
+  traffic.release(0.38);
+  await partition(play);
+  traffic.release(0.54);
+  const killed = await leaderDies(play);
+  traffic.release(0.7);
+  const relay = await relayDies(play);
+  traffic.release(0.86);
+  await leaderReturns(play, killed);
+  traffic.release(1);
+  await nodeRestarts(play, killed);
+  await allIsSaid(play, killed);
+  await end(play, relay);
+}
+
+const names = (nodes: readonly DemoNode[]): string => nodes.map(({ name }) => name).join(', ');
+
+/** Waits until `count` more messages are final on each of these nodes. */
+async function goOn(play: Play, nodes: readonly DemoNode[], count = ENOUGH): Promise<void> {
+  const before = nodes.map(({ reader }) => reader.messages);
+  await until(play, `${count} more final messages on ${names(nodes)}`, () => {
+    play.traffic.keepFlowing();
+    return nodes.every(({ reader }, i) => reader.messages >= before[i]! + count);
+  });
+}
+
+async function trafficFlows(play: Play): Promise<void> {
+  const { stage, show, traffic } = play;
+  show.act('Act 1: everybody talks');
+  await goOn(play, stage.nodes);
+  const leader = await until(play, 'a leader', () => leaderOf(stage));
+  show.say(`${leader.name} was elected and orders what is said`);
+  show.table(stage, traffic, true);
+}
+
+async function partition(play: Play): Promise<void> {
+  const { stage, traffic, show } = play;
+  const leader = await until(play, 'a leader', () => leaderOf(stage));
+  const alone = stage.nodes.filter((node) => node !== leader).slice(-2);
+  const rest = stage.nodes.filter((node) => !alone.includes(node));
+  const [first, second] = alone as [DemoNode, DemoNode];
+
+  show.act(`Act 2: the network cuts ${first.name} and ${second.name} off from both relays`);
+  show.say(`${first.name}'s connections break; ${second.name}'s fall silent`);
+  const handed = new Map(alone.map((node) => [node, traffic.feed(node).handed]));
+  cut(first, 'reset');
+  cut(second, 'silence');
+  const reasons = await until(play, `${names(alone)} to notice that they are alone`, () => {
+    const waiting = alone.flatMap(({ status }) =>
+      status?.state === 'waiting' ? status.waiting! : [],
+    );
+    return waiting.length === alone.length && waiting;
+  });
+  for (const [i, { need, have, reason }] of reasons.entries()) {
+    show.say(`${alone[i]!.name} waits: needs ${need}, has ${have} ("${reason}")`);
+    if (have >= need) throw demoFailed(`${alone[i]!.name} waits for what it has`);
+  }
+  const seen = alone.map(({ reader }) => reader.messages);
+  await until(play, `${names(alone)} to queue what is said there`, () => {
+    traffic.keepFlowing();
+    return alone.every((node) => (node.status?.queued ?? 0) >= ENOUGH / 3);
+  });
+  await goOn(play, rest);
+  show.table(stage, traffic, true);
+  for (const [i, node] of alone.entries()) {
+    await provesIsolation(play, node, { handed: handed.get(node)!, seen: seen[i]! });
+  }
+  show.say(`${names(rest)} went on, and know nothing of what is queued on the other two`);
+  await rejoin(play, alone);
+}
+
+/** A node that is cut off shows nothing as committed that it was given after the cut. */
+async function provesIsolation(
+  { stage, traffic, show, signal }: Play,
+  node: DemoNode,
+  { handed, seen }: { readonly handed: number; readonly seen: number },
+): Promise<void> {
+  const { name, user, dir, reader } = node;
+  const entries = await callNode(dir, 'log', { args: { channel: stage.channel }, signal });
+  const own = entries.filter(({ from, kind }) => from === user && kind === 'message');
+  const committed = own.filter(({ state }) => state === 'committed' || state === 'final').length;
+  const { posted } = traffic.feed(node);
+  const queued = own.filter(({ state }) => state === 'queued').length;
+  if (committed > handed || reader.messages !== seen) {
+    throw demoFailed(`${name} committed messages while it was cut off`);
+  }
+  if (queued < posted - handed) throw demoFailed(`${name} lost messages of its queue`);
+  const known = stage.nodes.map((other) => (other === node ? 0 : other.reader.messagesOf(user)));
+  if (Math.max(...known) > handed)
+    throw demoFailed(`what ${name} said got out although it was cut off`);
+  show.say(`${name} committed nothing since the cut, and keeps ${queued} messages in its queue`);
+}
+
+async function rejoin(play: Play, alone: readonly DemoNode[]): Promise<void> {
+  const { stage, show } = play;
+  show.act('Act 3: the network is healed');
+  const posted = postedNow(play, stage.nodes);
+  for (const node of alone) heal(node);
+  await areFinal(play, stage.nodes, posted);
+  show.say(`what ${names(alone)} had queued is final on all nodes, and they have what they missed`);
+}
+
+function postedNow({ traffic }: Play, nodes: readonly DemoNode[]): Map<DemoNode, Feed> {
+  return new Map(nodes.map((node) => [node, traffic.feed(node)]));
+}
+
+/** Waits until what these feeds had posted is final on each of `nodes`. */
+async function areFinal(
+  play: Play,
+  nodes: readonly DemoNode[],
+  feeds: ReadonlyMap<DemoNode, Feed>,
+): Promise<void> {
+  await until(play, `what was posted to be final on ${names(nodes)}`, () =>
+    [...feeds].every(([{ user }, { posted }]) =>
+      nodes.every(({ reader }) => reader.messagesOf(user) >= posted),
+    ),
+  );
+}
+
+async function leaderDies(play: Play): Promise<DemoNode> {
+  const { stage, show } = play;
+  const leader = await until(play, 'a leader', () => leaderOf(stage));
+  const rest = stage.nodes.filter((node) => node !== leader);
+  show.act(`Act 4: kill -9 of ${leader.name}, the leader`);
+  const killed = performance.now();
+  await down(leader, 'kill');
+  const next = await until(play, 'another leader', () => {
+    const now = leaderOf(stage);
+    return now !== leader && now;
+  });
+  await goOn(play, rest);
+  const gap_s = (longestGap(rest, killed) / 1_000).toFixed(1);
+  show.say(
+    `${next.name} was elected (term ${next.status?.epoch?.term}); nothing was final for ${gap_s} s`,
+  );
+  return leader;
+}
+
+const longestGap = (nodes: readonly DemoNode[], since: number): number =>
+  Math.max(...nodes.map(({ reader }) => reader.longestGap(since)));
+
+/** Returns the relay that lives. */
+async function relayDies(play: Play): Promise<DemoRelay> {
+  const { stage, show } = play;
+  const leader = await until(play, 'a leader', () => leaderOf(stage));
+  const term = leader.status?.epoch?.term;
+  const live = stage.nodes.filter(({ running }) => running);
+  const { relay, other } = await busierRelay(play);
+  show.act(`Act 5: kill -9 of ${relay.name}, which carries the traffic`);
+  const posted = postedNow(play, live);
+  const killed = performance.now();
+  await relay.process.kill();
+  await areFinal(play, live, posted);
+  await goOn(play, live);
+  const took_ms = Math.round(longestGap(live, killed));
+  show.say(`it goes over ${other.name} now: nothing was final for ${took_ms} ms`);
+  if (took_ms > FAILOVER_MS_MAX) {
+    throw demoFailed(
+      `the other relay took over after ${took_ms} ms, not within ${FAILOVER_MS_MAX}`,
+    );
+  }
+  if (leader.status?.epoch?.term !== term) {
+    throw demoFailed('the death of a relay led to an election');
+  }
+  return other;
+}
+
+/** Whichever carried more between now and the next few messages. */
+async function busierRelay(play: Play): Promise<{ relay: DemoRelay; other: DemoRelay }> {
+  const { nodes, relays } = play.stage;
+  const bytes = (): number[] =>
+    relays.map((_, i) => nodes.reduce((sum, { proxies }) => sum + proxies[i]!.bytes, 0));
+  const before = bytes();
+  await goOn(
+    play,
+    nodes.filter(({ running }) => running),
+  );
+  const [first, second] = bytes().map((sum, i) => sum - before[i]!) as [number, number];
+  const [relay, other] = first > second ? relays : relays.toReversed();
+  return { relay: relay!, other: other! };
+}
+
+async function leaderReturns(play: Play, node: DemoNode): Promise<void> {
+  const { stage, traffic, show } = play;
+  show.act(`Act 6: ${node.name} starts again, with its directory`);
+  const before = node.reader.messages;
+  const { posted } = traffic.feed(node);
+  await startNode(stage, stage.relays, node);
+  await until(play, `${node.name} to get its lines`, () => traffic.feed(node).posted > posted);
+  await areFinal(play, stage.nodes, postedNow(play, stage.nodes));
+  const missed = node.reader.messages - before;
+  show.say(
+    `it caught up on ${missed} messages; what it had queued when it died is final everywhere`,
+  );
+  if (traffic.known > 0) show.say(`${traffic.known} lines that it knew already were left out`);
+}
+
+async function nodeRestarts(play: Play, notThis: DemoNode): Promise<void> {
+  const { stage, show } = play;
+  const leader = await until(play, 'a leader', () => leaderOf(stage));
+  const node = stage.nodes.find((one) => one !== leader && one !== notThis)!;
+  show.act(`Act 7: ${node.name} is stopped with SIGTERM and started again, with its directory`);
+  await down(node, 'stop');
+  await goOn(
+    play,
+    stage.nodes.filter((one) => one !== node),
+    ENOUGH / 3,
+  );
+  await startNode(stage, stage.relays, node);
+  await areFinal(play, stage.nodes, postedNow(play, stage.nodes));
+  show.say(`${node.name} has caught up`);
+}
+
+/** Until all is posted and final, and no node knows more than another. */
+async function allIsSaid(play: Play, node: DemoNode): Promise<void> {
+  const { stage, traffic, show } = play;
+  show.act('Act 8: the rest is said');
+  await until(play, 'all lines to be posted', () => traffic.posted === stage.lines);
+  const { name, dir, share } = node;
+  const again = ['import', '--dir', dir, stage.channel, '--irc', share.path];
+  const { imported, skipped } = await stage.processes.result(name, again);
+  show.say(`conclave import of ${name}'s lines again: ${imported} imported, ${skipped} known`);
+  if (imported !== 0) throw demoFailed(`${name} imported ${imported} lines twice`);
+  await until(play, 'all nodes to hold all there is', () => {
+    const statuses = stage.nodes.flatMap(({ status }) => status ?? []);
+    const idle = statuses.filter(({ queued, sent, committed }) => queued + sent + committed === 0);
+    return idle.length === stage.nodes.length && new Set(idle.map(({ head }) => head)).size === 1;
+  });
+}
+
+/** Stops everything, after nobody reaches anybody: so no log grows while nodes stop one by one. */
+async function end({ stage, traffic, show }: Play, relay: DemoRelay): Promise<void> {
+  for (const node of stage.nodes) cut(node, 'reset');
+  show.table(stage, traffic, true);
+  await Promise.all(stage.nodes.map((node) => down(node, 'stop')));
+  await relay.process.stop();
+  show.say('all nodes hold the same; they and the relay are stopped');
+}

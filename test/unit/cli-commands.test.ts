@@ -1,0 +1,654 @@
+/** Each command, without a node that is up: shapes of results, errors and exit codes. */
+
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { buildProgram } from '../../src/cli/program.js';
+import { ConclaveError } from '../../src/core/errors.js';
+import type { ChannelId, Digest } from '../../src/core/ids.js';
+import { Harness, temporaryDir } from './fixtures/cli-harness.js';
+
+const HEX_32 = /^[0-9a-f]{64}$/;
+const URL = 'conclave://key@127.0.0.1:1';
+const errorOf = ({ json }: { json: Record<string, unknown>[] }) => json.at(-1)?.error;
+
+describe('usage', () => {
+  const program = buildProgram({
+    version: '0',
+    write: () => {},
+    complain: () => {},
+    cli: () => {
+      throw new Error('no command runs');
+    },
+  });
+
+  test('the commands of this version, and no others', () => {
+    expect(program.commands.map((command) => command.name()).sort()).toEqual(
+      [
+        ...['relay', 'init', 'create', 'invite', 'join', 'up', 'relays', 'send', 'tail', 'log'],
+        ...['status', 'members', 'dm', 'inbox', 'verify', 'import', 'export', 'demo'],
+      ].sort(),
+    );
+  });
+
+  test('an option takes a value in every command that has it, or in none', () => {
+    const arity = new Map<string, boolean>();
+    for (const { long, required } of program.commands.flatMap(({ options }) => options)) {
+      expect(arity.get(long!) ?? required).toBe(required);
+      arity.set(long!, required);
+    }
+  });
+
+  test.each(program.commands.map((command) => command.name()))(
+    '%s --help explains it with an example',
+    async (name) => {
+      const { code, stdout, stderr } = await new Harness().run([name, '--help']);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(new RegExp(`^Usage: conclave ${name} `));
+      expect(stdout).toMatch(new RegExp(`\\nExample:\\n +.*conclave ${name}`));
+    },
+  );
+
+  test.each([
+    [[], 'say what to do'],
+    [['--json'], 'say what to do'],
+    [['nope'], "unknown command 'nope'"],
+    [['stat', '--dir', 'd'], 'Did you mean status?'],
+    [['log', 'team'], "required option '--dir <dir>' not specified"],
+    [['log', '--dir', 'd'], "missing required argument 'channel'"],
+    [['log', '--dir', 'd', 'team', 'x'], 'too many arguments'],
+    [['log', '--dir', 'd', 'team', '--nope'], "unknown option '--nope'"],
+    [['log', '--dir', 'd', 'team', '--limit', 'x'], 'whole number from 1'],
+    [['log', '--dir', 'd', 'team', '--from', '-1'], 'whole number from 0'],
+    [['send', '--dir', 'd', 'team', '-hi'], 'goes after "--"'],
+    [
+      ['send', '--dir', 'd', 'team', 'x', '--until', 'sent'],
+      'Allowed choices are committed, final',
+    ],
+    [['send', '--dir', 'd', 'team', 'x', '--timeout', '0'], 'is no timeout'],
+    [['create', '--dir', 'd', 'team'], 'a channel needs a relay'],
+    [['invite', '--dir', 'd', 'team', '--expires', 'soon'], '"soon" is no time'],
+    [['invite', '--dir', 'd', 'team', '--expires', '7d', '--revoke', 'x'], 'goes without'],
+    [['relays', '--dir', 'd', 'team', 'drop', URL], '"drop" is not known here'],
+    [['relays', '--dir', 'd', 'team', 'add'], 'say which: add URL'],
+    [['relay', '--listen', '7420'], 'HOST:PORT'],
+    [['relay', '--listen', '127.0.0.1:70000'], 'HOST:PORT'],
+    [['export', '--dir', 'd', 'team'], "required option '--format <format>'"],
+    [['import', '--dir', 'd', 'team'], "required option '--irc <file>'"],
+    [['init', '--dir', 'd', '--name', ' x'], "can't be a name"],
+    [['init', '--dir', 'd', '--name', 'ü'.repeat(33)], "can't be a name"],
+  ])('%j is wrong usage', async (argv, message) => {
+    const plain = await new Harness().run(argv);
+    expect([plain.code, plain.stdout]).toEqual([2, '']);
+    expect(plain.stderr).toContain(message);
+    const { code, json, stderr } = await new Harness().run([...argv, '--json']);
+    expect([code, stderr, json.length]).toEqual([2, '', 1]);
+    expect(errorOf({ json })).toMatchObject({ code: 'usage' });
+  });
+
+  test('help and version are JSON under --json', async () => {
+    for (const argv of [['--help'], ['--version'], ['send', '--help']]) {
+      const { code, json } = await new Harness().run([...argv, '--json']);
+      expect([code, json.length]).toEqual([0, 1]);
+    }
+  });
+
+  test('options may stand anywhere', async () => {
+    const h = new Harness();
+    (await h.withChannel()).send('hi');
+    const { dir } = h;
+    const expected = (await h.run(['log', 'team', '--dir', dir, '--limit', '1', '--json'])).json;
+    expect(expected).toHaveLength(1);
+    for (const argv of [
+      ['--dir', dir, '--limit', '1', '--json', 'log', 'team'],
+      ['--json', 'log', '--limit=1', 'team', `--dir=${dir}`],
+      ['--limit', '1', 'log', '--json', '--dir', dir, 'team'],
+    ]) {
+      expect((await h.run(argv)).json).toEqual(expected);
+    }
+  });
+});
+
+describe('init', () => {
+  test('makes an identity that only its owner reads, and says what to do next', async () => {
+    const h = new Harness(join(temporaryDir(), 'new', 'dir'));
+    const { code, stdout } = await h.run(['init', '--dir', h.dir, '--name', 'alice']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^alice {2}[0-9a-f]{64}\nNext: conclave create/);
+    expect(statSync(join(h.dir, 'identity.json')).mode & 0o777).toBe(0o600);
+    expect(statSync(h.dir).mode & 0o777).toBe(0o700);
+  });
+
+  test('never replaces one', async () => {
+    const h = new Harness();
+    const [{ user }] = (await h.run(['init', '--dir', h.dir, '--json'])).json as [{ user: string }];
+    expect(user).toMatch(HEX_32);
+    const before = readFileSync(join(h.dir, 'identity.json'), 'utf8');
+    const again = await h.run(['init', '--dir', h.dir, '--json']);
+    expect([again.code, errorOf(again)]).toMatchObject([1, { code: 'exists' }]);
+    expect(readFileSync(join(h.dir, 'identity.json'), 'utf8')).toBe(before);
+  });
+
+  test('without an identity, or with a damaged one, other commands say so', async () => {
+    const h = new Harness();
+    const missing = await h.run(['status', '--dir', h.dir, '--json']);
+    expect([missing.code, errorOf(missing)]).toMatchObject([1, { code: 'no_identity' }]);
+    await h.run(['init', '--dir', h.dir]);
+    const path = join(h.dir, 'identity.json');
+    const text = readFileSync(path, 'utf8');
+    for (const broken of ['', '{}', 'null', text.replace('"version": 1', '"version": 2')]) {
+      writeFileSync(path, broken);
+      expect(errorOf(await h.run(['status', '--dir', h.dir, '--json']))).toMatchObject({
+        code: 'bad_identity',
+      });
+    }
+    const digit = /"user": "(.)/.exec(text)![1] === '0' ? '1' : '0';
+    writeFileSync(path, text.replace(/("user": ").(.*)/, `$1${digit}$2`));
+    const other = await h.run(['status', '--dir', h.dir, '--json']);
+    expect(errorOf(other)).toMatchObject({ code: 'bad_identity' });
+  });
+});
+
+describe('channels', () => {
+  test('create', async () => {
+    const h = new Harness();
+    await h.run(['init', '--dir', h.dir]);
+    const argv = ['create', '--dir', h.dir, '--json', '--relay', URL, 'team', '--relay', `${URL}2`];
+    const { code, json } = await h.run([...argv, '--min-online', '2', '--quorum', 'roster']);
+    expect([code, json.length]).toEqual([0, 1]);
+    expect(json[0]!.channel).toMatch(HEX_32);
+    const { signal: _, ...created } = h.world.created[0]!;
+    expect(created).toEqual({
+      name: 'team',
+      relays: [URL, `${URL}2`],
+      minOnline: 2,
+      quorum: 'roster',
+    });
+  });
+
+  test('invite, with uses and an end; revoke', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const before = Date.now();
+    const argv = ['invite', '--dir', h.dir, '--json', 'team'];
+    const { json } = await h.run([...argv, '--uses', '5', '--expires', '7d']);
+    const invite = json[0]!.invite as string;
+    const asked = JSON.parse(invite.replace('conclave-invite.', ''));
+    expect(asked).toMatchObject({ channel: channel.id, uses: 5 });
+    expect(asked.expires - before).toBeGreaterThanOrEqual(7 * 86_400_000);
+    expect((await h.run([...argv, '--revoke', invite])).json).toEqual([{ revoked: invite }]);
+    expect(channel.invites).toEqual([]);
+  });
+
+  test('what takes long says what it waits for, and gives up after --timeout', async () => {
+    const h = new Harness();
+    (await h.withChannel()).held = true;
+    const running = h.start(['invite', '--dir', h.dir, 'team']);
+    await running.stderr.shows('waiting: messages need 3 members online, 1 is');
+    running.interrupt();
+    expect(await running.done).toBe(130);
+    const late = await h.run(['invite', '--dir', h.dir, '--json', 'team', '--timeout', '0.05']);
+    expect([late.code, errorOf(late)]).toMatchObject([1, { code: 'timeout' }]);
+  });
+
+  test('join, which can give up too', async () => {
+    const h = new Harness();
+    await h.run(['init', '--dir', h.dir]);
+    const { json } = await h.run(['join', '--dir', h.dir, '--json', 'conclave-invite.x']);
+    expect(json[0]!.channel).toMatch(HEX_32);
+    const argv = ['join', '--dir', h.dir, '--json', 'nobody-answers', '--timeout', '0.05'];
+    expect(errorOf(await h.run(argv))).toMatchObject({ code: 'timeout' });
+  });
+
+  test('relays: list, add, remove, and an address of this node alone', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const argv = ['relays', '--dir', h.dir, '--json', 'team'];
+    expect((await h.run(argv)).json).toEqual([{ url: URL, connected: false }]);
+    expect((await h.run([...argv, 'add', 'conclave://b'])).json).toMatchObject([
+      { url: URL },
+      { url: 'conclave://b' },
+    ]);
+    expect((await h.run([...argv, 'remove', URL])).json).toMatchObject([{ url: 'conclave://b' }]);
+    await h.run([...argv, '--relay', 'conclave://key@127.0.0.1:2']);
+    expect(h.world.stores.get(h.dir)!.overrides).toEqual(['conclave://key@127.0.0.1:2']);
+  });
+
+  test('a channel is named by its id or, if only one has it, its name', async () => {
+    const h = new Harness();
+    const { id } = await h.withChannel();
+    const status = async (channel: string) => h.run(['status', '--dir', h.dir, '--json', channel]);
+    expect((await status(id)).json[0]!.channel).toBe(id);
+    expect((await status('team')).json[0]!.channel).toBe(id);
+    expect(errorOf(await status('nope'))).toMatchObject({ code: 'no_channel' });
+    expect(errorOf(await status('0'.repeat(64)))).toMatchObject({ code: 'no_channel' });
+    await h.run(['create', '--dir', h.dir, '--relay', URL, 'team']);
+    expect(errorOf(await status('team'))).toMatchObject({ code: 'ambiguous' });
+  });
+});
+
+describe('send', () => {
+  const argv = (h: Harness, ...more: string[]) => [
+    'send',
+    '--dir',
+    h.dir,
+    '--json',
+    'team',
+    ...more,
+  ];
+
+  test('one message', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const { code, json } = await h.run(argv(h, 'hello, all'));
+    expect([code, json]).toEqual([0, [{ id: channel.entries[0]!.id, state: 'final', seq: 1 }]]);
+    expect(channel.entries[0]!.text).toBe('hello, all');
+  });
+
+  test('a text that begins with "-", after "--"', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    await h.run(['--json', 'send', '--dir', h.dir, 'team', '--', '--json']);
+    expect(channel.entries[0]!.text).toBe('--json');
+  });
+
+  test('lines of stdin, without the blank ones, results in their order', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const lines = Array.from({ length: 10_000 }, (_, i) => ` line ${i}`);
+    const { code, json } = await h.run(argv(h, '-'), { input: `\n${lines.join('\n \n')}\n\t\n` });
+    expect(code).toBe(0);
+    expect(channel.entries.map(({ text }) => text)).toEqual(lines);
+    expect(json.map(({ id }) => id)).toEqual(channel.entries.map(({ id }) => id));
+  });
+
+  test('each message goes out when it comes, not when stdin ends', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const running = h.start(argv(h, '-'));
+    running.stdin.write('one\n');
+    await running.stdout.shows('"seq":1');
+    running.stdin.end('two\n');
+    expect(await running.done).toBe(0);
+    expect(running.stdout.json).toHaveLength(2);
+  });
+
+  test('many under way are bounded', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.held = true;
+    let produced = 0;
+    const stdin = new PassThrough();
+    const feed = (): void => {
+      while (produced < 100_000 && stdin.write(`${++produced}\n`));
+    };
+    stdin.on('drain', feed);
+    const running = h.start(argv(h, '-'), { stdin });
+    feed();
+    while (channel.entries.length < 4_096) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(channel.entries.length).toBe(4_096);
+    expect(produced).toBeLessThan(20_000);
+    running.interrupt();
+    expect(await running.done).toBe(130);
+  });
+
+  test('a timeout leaves the messages queued and says so', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.held = true;
+    const { code, json } = await h.run(argv(h, '-', '--timeout', '0.05'), { input: 'a\nb\n' });
+    expect(code).toBe(1);
+    const { code: errorCode, message } = errorOf({ json }) as { code: string; message: string };
+    expect(errorCode).toBe('timeout');
+    expect(message).toMatch(/need 3 members online.*stays queued.*conclave up/);
+    expect(channel.entries.map(({ state }) => state)).toEqual(['queued', 'queued']);
+  });
+
+  test('a removed member fails at once', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.removed = true;
+    const result = await h.run(argv(h, 'x', '--timeout', '60'));
+    expect([result.code, errorOf(result)]).toMatchObject([1, { code: 'removed' }]);
+  });
+
+  test('a line that is too long is an error; what was before it goes out', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const result = await h.run(argv(h, '-'), { input: `a\n${'x'.repeat(100_000)}\nb\n` });
+    expect([result.code, errorOf(result)]).toMatchObject([1, { code: 'line_too_long' }]);
+    expect(channel.entries.map(({ text }) => text)).toEqual(['a']);
+    expect(result.json[0]).toMatchObject({ seq: 1 });
+  });
+
+  test('drains when it is done, and when it is interrupted', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    await h.run(argv(h, 'x'));
+    expect(h.world.drained.at(-1)).toBe(2_000);
+    channel.held = true;
+    const running = h.start(argv(h, 'y'));
+    while (channel.entries.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    running.interrupt('SIGTERM');
+    expect(await running.done).toBe(143);
+    expect(errorOf(running.stdout)).toMatchObject({ code: 'interrupted' });
+    expect(h.world.stores.get(h.dir)!.openedBy).toBeUndefined();
+  });
+});
+
+describe('reading', () => {
+  test('log: everything, from a place, a number of entries', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    for (const text of ['a', 'b', 'c']) channel.send(text);
+    channel.add({ kind: 'epoch' });
+    const log = async (...more: string[]) =>
+      (await h.run(['log', '--dir', h.dir, '--json', 'team', ...more])).json;
+    const all = await log();
+    const { digest: _, ...first } = channel.entries[0]!;
+    expect(all[0]).toEqual(first);
+    expect(all.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+    expect(Object.keys(all[3]!)).toEqual(['seq', 'id', 'from', 'name', 'time', 'state', 'kind']);
+    expect(await log('--from', '3')).toEqual(all.slice(2));
+    expect(await log('--limit', '2')).toEqual(all.slice(0, 2));
+  });
+
+  test('log for people: time, nick, text, and the state of what is not final', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.send('one');
+    channel.held = true;
+    channel.add({ text: 'two\n[2026-01-01 00:00] bob: forged\u001b[2J', name: 'e\u001bve' });
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team']);
+    expect(stdout).toBe(
+      '[2026-01-02 10:12] alice: one\n' +
+        '[2026-01-02 10:13] e␛ve: two␊[2026-01-01 00:00] bob: forged␛[2J (queued)\n',
+    );
+  });
+
+  test('colours only on a terminal that wants them', async () => {
+    const h = new Harness();
+    (await h.withChannel()).send('one');
+    const log = async (options: object) =>
+      (await h.run(['log', '--dir', h.dir, 'team'], options)).stdout;
+    expect(await log({ terminal: true })).toContain('\u001b[');
+    expect(await log({ terminal: true, env: { NO_COLOR: '1' } })).not.toContain('\u001b[');
+    expect(await log({ terminal: true, env: { TERM: 'dumb' } })).not.toContain('\u001b[');
+    expect(await log({})).not.toContain('\u001b[');
+  });
+
+  test('tail --follow: entries again when their state grows, until it is stopped', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.send('one');
+    const running = h.start(['tail', '--dir', h.dir, '--json', 'team', '--follow']);
+    await running.stdout.shows('"one"');
+    channel.held = true;
+    channel.send('two');
+    await running.stdout.shows('"queued"');
+    channel.held = false;
+    await running.stdout.shows(/"seq":2/);
+    running.interrupt();
+    expect(await running.done).toBe(0);
+    expect(running.stdout.json.map(({ text, state }) => [text, state])).toEqual([
+      ['one', 'final'],
+      ['two', 'queued'],
+      ['two', 'final'],
+    ]);
+  });
+
+  test('tail for people shows an entry once', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.held = true;
+    const running = h.start(['tail', '--dir', h.dir, 'team', '--follow']);
+    channel.send('one');
+    await running.stdout.shows('one (queued)');
+    channel.held = false;
+    channel.send('two');
+    await running.stdout.shows('two');
+    running.interrupt();
+    await running.done;
+    expect(running.stdout.text.match(/one/g)).toHaveLength(1);
+  });
+
+  test('a reader that goes away ends it quietly', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    for (let i = 0; i < 100; i++) channel.send('x'.repeat(1_000));
+    let taken = 0;
+    const stdout = new Writable({
+      write(_chunk, _encoding, done) {
+        taken++;
+        done(taken > 2 ? Object.assign(new Error('gone'), { code: 'EPIPE' }) : null);
+      },
+    });
+    const { code, stderr } = await h.run(['tail', '--dir', h.dir, 'team', '--follow'], { stdout });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(h.world.stores.get(h.dir)!.openedBy).toBeUndefined();
+  });
+});
+
+describe('reports', () => {
+  test('status of the node and of a channel, when no node is up', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.send('x');
+    const { user } = h.world.stores.get(h.dir)!;
+    const expected = {
+      ...{ channel: channel.id, name: 'team', relays: [{ url: URL, connected: false }] },
+      ...{ members: 1, online: [], leader: null, epoch: { term: 1, kind: 'roster' } },
+      ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
+      head: `${'0'.repeat(63)}1`,
+    };
+    const one = await h.run(['status', '--dir', h.dir, '--json', 'team']);
+    expect(one.json).toEqual([expected]);
+    const all = await h.run(['status', '--dir', h.dir, '--json']);
+    expect(all.json).toEqual([{ user, name: 'alice', up: false, channels: [expected] }]);
+    expect((await h.run(['status', '--dir', h.dir])).stdout).toMatch(/not up\n\nteam {2}offline\n/);
+  });
+
+  test('members', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const { user } = h.world.stores.get(h.dir)!;
+    const { json } = await h.run(['members', '--dir', h.dir, '--json', 'team']);
+    expect(json).toEqual([{ user, name: 'alice', role: 'founder', online: false }]);
+  });
+
+  const report = (ok: boolean) => ({
+    channel: 'c0'.repeat(32) as ChannelId,
+    ok,
+    entries: 7,
+    final: 6,
+    head: 'ab'.repeat(32) as Digest,
+    problems: ok ? [] : [{ where: 'entry 3', what: 'a wrong signature' }],
+  });
+
+  test('verify: fine', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const none = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([none.code, none.json]).toMatchObject([0, [{ ok: true, entries: 0, final: 0 }]]);
+    h.world.stores.get(h.dir)!.reports = [report(true)];
+    const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([code, json]).toEqual([0, [report(true)]]);
+  });
+
+  test('verify: a channel that does not verify', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    h.world.stores.get(h.dir)!.reports = [report(true), report(false)];
+    const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([code, json.slice(0, 2)]).toEqual([1, [report(true), report(false)]]);
+    expect(errorOf({ json })).toMatchObject({
+      code: 'verify_failed',
+      message: expect.stringContaining('entry 3: a wrong signature'),
+    });
+    const plain = await h.run(['verify', '--dir', h.dir]);
+    expect(plain.stdout).toContain('BROKEN');
+  });
+
+  test('verify: damaged files, and a store that does not open', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    h.problems = [{ where: '000005.ldb', what: 'a block is damaged' }];
+    const damaged = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect(damaged.code).toBe(1);
+    expect(damaged.json).toMatchObject([
+      { ok: false, problems: h.problems },
+      { error: { code: 'verify_failed' } },
+    ]);
+    h.problems = [];
+    h.host = {
+      openNode: () => Promise.reject(new ConclaveError('store_damaged', 'its mark is missing')),
+    };
+    const closed = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([closed.code, errorOf(closed)]).toMatchObject([1, { code: 'store_damaged' }]);
+  });
+});
+
+describe('private messages', () => {
+  const USER = '0b'.repeat(32);
+
+  test('dm and inbox', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const { json } = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst']);
+    const [message] = h.world.stores.get(h.dir)!.inbox;
+    expect(json).toEqual([message]);
+    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text']);
+    expect((await h.run(['inbox', '--dir', h.dir, '--json'])).json).toEqual([message]);
+    expect((await h.run(['inbox', '--dir', h.dir, '--json', USER])).json).toEqual([message]);
+    expect((await h.run(['inbox', '--dir', h.dir, '--json', '0'.repeat(64)])).json).toEqual([]);
+  });
+
+  test('one that is not delivered in time stays queued', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const argv = ['dm', '--dir', h.dir, '--json', USER, 'psst', '--until', 'delivered'];
+    const late = await h.run([...argv, '--timeout', '0.05']);
+    expect([late.code, errorOf(late)]).toMatchObject([1, { code: 'timeout' }]);
+  });
+
+  test('inbox --follow goes on until it is stopped', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const running = h.start(['inbox', '--dir', h.dir, '--follow']);
+    running.interrupt();
+    expect(await running.done).toBe(0);
+  });
+});
+
+describe('import', () => {
+  const LOG = '[10:00] <a> x\n=== y\n\n[10:01]  * b waves\n[10:01]  * b waves\n';
+  const file = (name: string, content = LOG): string => {
+    const path = join(temporaryDir(), name);
+    writeFileSync(path, content);
+    return path;
+  };
+
+  test('posts messages once, with nick and time, and counts the rest', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const path = file('2010-01-31.log');
+    const argv = ['import', '--dir', h.dir, '--json', 'team', '--irc', path];
+    const counts = { file: path, system: 1, other: 1, queued: 0 };
+    expect((await h.run(argv)).json).toEqual([{ ...counts, imported: 3, skipped: 0 }]);
+    expect(channel.entries.map(({ name, text, time }) => [name, text, time])).toEqual([
+      ['a', 'x', Date.UTC(2010, 0, 31, 10, 0)],
+      ['b', '/me waves', Date.UTC(2010, 0, 31, 10, 1)],
+      ['b', '/me waves', Date.UTC(2010, 0, 31, 10, 1)],
+    ]);
+    expect((await h.run(argv)).json).toEqual([{ ...counts, imported: 0, skipped: 3 }]);
+    expect(channel.entries).toHaveLength(3);
+  });
+
+  test('several files, by --irc and as a shell lists them', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const paths = ['2010-01-01', '2010-01-02', '2010-01-03'].map((day) =>
+      file(day, `${LOG}${day}`),
+    );
+    const [a, b, c] = paths as [string, string, string];
+    const twice = ['import', '--dir', h.dir, '--json', '--irc', a, 'team', '--irc', b];
+    expect((await h.run(twice)).json.map(({ file }) => file)).toEqual([a, b]);
+    const listed = ['import', '--dir', h.dir, '--json', 'team', '--irc', a, b, c];
+    expect((await h.run(listed)).json.map(({ imported }) => imported)).toEqual([0, 0, 3]);
+  });
+
+  test('says which day it takes when the name has none', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const { stderr } = await h.run(['import', '--dir', h.dir, 'team', '--irc', file('chat.log')]);
+    expect(stderr).toMatch(/chat\.log: no date in the name.*: \d{4}-\d{2}-\d{2}\n/);
+  });
+
+  test('can wait until everything is committed', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.held = true;
+    const path = file('2010-01-31.log');
+    const running = h.start(
+      ['import', '--dir', h.dir, 'team', '--irc', path, '--until', 'committed'],
+      { terminal: true },
+    );
+    await running.stderr.shows('messages not committed yet: 3');
+    channel.held = false;
+    expect(await running.done).toBe(0);
+  });
+
+  test('a file that can not be read is an error before anything is posted', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const missing = join(h.dir, 'nope');
+    const result = await h.run(['import', '--dir', h.dir, '--json', 'team', '--irc', missing]);
+    expect([result.code, errorOf(result)]).toMatchObject([1, { code: 'bad_file' }]);
+    expect(channel.entries).toEqual([]);
+  });
+});
+
+describe('relay', () => {
+  test('says its URL first, and drains when it is stopped', async () => {
+    const h = new Harness();
+    const asked: object[] = [];
+    let closed = 0;
+    h.host = {
+      startRelay: async (options) => {
+        const { log: _, ...rest } = options;
+        asked.push(rest);
+        return { url: 'conclave://k@[::1]:9', metricsPort: 8, close: async () => void closed++ };
+      },
+    };
+    const running = h.start(['relay', '--json', '--listen', '[::1]:0', '--metrics', 'localhost:0']);
+    await running.stdout.shows('listening');
+    expect(closed).toBe(0);
+    running.interrupt('SIGTERM');
+    expect(await running.done).toBe(0);
+    expect(closed).toBe(1);
+    expect(asked).toEqual([{ host: '::1', port: 0, metrics: { host: 'localhost', port: 0 } }]);
+    expect(running.stdout.json).toEqual([
+      { event: 'listening', url: 'conclave://k@[::1]:9', metrics: 'http://localhost:8/metrics' },
+    ]);
+  });
+});
+
+describe('failures', () => {
+  test('an unexpected one is reported as that, in one line of JSON', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    h.host = { openNode: () => Promise.reject(new TypeError('x is not a function')) };
+    const result = await h.run(['log', '--dir', h.dir, '--json', 'team']);
+    expect([result.code, errorOf(result)]).toMatchObject([1, { code: 'internal' }]);
+    expect(result.stderr).toContain('x is not a function');
+  });
+
+  test('a message from elsewhere can not control the terminal', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const { stderr } = await h.run(['log', '--dir', h.dir, 'x\u001b[2J']);
+    expect(stderr).toContain('x␛[2J');
+  });
+});

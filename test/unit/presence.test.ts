@@ -1,0 +1,333 @@
+/** Who is online, over which link (docs/PROTOCOL.md, section "Beacons"). */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Millis, UserId } from '../../src/core/ids.js';
+import { BEACON_HEARD_MAX, TIMING } from '../../src/core/limits.js';
+import { Presence } from '../../src/core/presence.js';
+import type { Beacon, HeardBeacon } from '../../src/core/statements.js';
+import { person, ulidOf } from './fixtures/channel.js';
+
+const ME = person(1).user;
+const BOB = person(2).user;
+const CAROL = person(3).user;
+const ALL: ReadonlySet<UserId> = new Set([ME, BOB, CAROL]);
+const [MY_BOOT, OLD_BOOT, BOB_BOOT, NEXT_BOOT] = [10, 9, 20, 21].map(ulidOf) as [
+  ReturnType<typeof ulidOf>,
+  ReturnType<typeof ulidOf>,
+  ReturnType<typeof ulidOf>,
+  ReturnType<typeof ulidOf>,
+];
+const { online_ms, beacon_ms } = TIMING;
+/** Half of the jitter: a period is `beacon_ms` exactly. */
+const EVEN = () => 0.5;
+const NOTHING = { newBoot: false, cameOnline: false };
+
+const presence = (jitter = EVEN, self = ME, boot = MY_BOOT) =>
+  new Presence(self, boot, TIMING, jitter);
+
+/** A presence with link 1 up and beacon `counter` sent at `now`. */
+function started(now: Millis = 0): Presence {
+  const p = presence();
+  p.linkUp(1, now);
+  expect(p.beacon(now, ALL)).toMatchObject({ counter: 1 });
+  return p;
+}
+
+const mine = (counter: number, boot = MY_BOOT): HeardBeacon => ({ user: ME, boot, counter });
+const fromBob = (counter: number, heard: readonly HeardBeacon[] = [], boot = BOB_BOOT): Beacon => ({
+  tag: 'beacon',
+  user: BOB,
+  boot,
+  counter,
+  heard,
+});
+
+describe('a user is online on a link', () => {
+  it('while a beacon that came over it names a recent one of mine', () => {
+    const p = started(0);
+    expect(p.heard(1, fromBob(1, [mine(1)]), 100)).toStrictEqual({
+      newBoot: false,
+      cameOnline: true,
+    });
+    expect(p.onlineOn(1, BOB, 100)).toBe(true);
+    expect(p.isOnline(BOB, 100)).toBe(true);
+  });
+
+  it('for online_ms since I sent what it names, however late that came back', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), online_ms - 1);
+    expect(p.onlineOn(1, BOB, online_ms)).toBe(true);
+    expect(p.onlineOn(1, BOB, online_ms + 1)).toBe(false);
+  });
+
+  it('for longer once it names a newer one', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    expect(p.beacon(beacon_ms, ALL)?.counter).toBe(2);
+    expect(p.heard(1, fromBob(2, [mine(2)]), beacon_ms + 10)).toStrictEqual(NOTHING);
+    expect(p.onlineOn(1, BOB, online_ms + beacon_ms)).toBe(true);
+    expect(p.onlineOn(1, BOB, online_ms + beacon_ms + 1)).toBe(false);
+  });
+
+  it.each<[string, readonly HeardBeacon[]]>([
+    ['names nobody', []],
+    ['names others only', [{ user: CAROL, boot: MY_BOOT, counter: 1 }]],
+    ['names one of mine that I never sent', [mine(2)]],
+    ['names one of mine from before I restarted', [mine(1, OLD_BOOT)]],
+  ])('not when its beacon %s', (_, heard) => {
+    const p = started(0);
+    expect(p.heard(1, fromBob(1, heard), 10)).toStrictEqual(NOTHING);
+    expect(p.isOnline(BOB, 10)).toBe(false);
+  });
+
+  it('not when its beacon names one of mine that is no longer recent', () => {
+    const p = started(0);
+    for (let now = beacon_ms; now <= online_ms + beacon_ms; now += beacon_ms) p.beacon(now, ALL);
+    expect(p.heard(1, fromBob(1, [mine(1)]), online_ms + beacon_ms)).toStrictEqual(NOTHING);
+    expect(p.isOnline(BOB, online_ms + beacon_ms)).toBe(false);
+  });
+
+  it('on that link and no other', () => {
+    const p = started(0);
+    p.linkUp(2, 0);
+    p.heard(2, fromBob(1, [mine(1)]), 10);
+    expect([p.onlineOn(1, BOB, 10), p.onlineOn(2, BOB, 10)]).toStrictEqual([false, true]);
+    expect(p.isOnline(BOB, 10)).toBe(true);
+  });
+
+  it('on both, when one beacon comes over both', () => {
+    const p = started(0);
+    p.linkUp(2, 0);
+    const beacon = fromBob(1, [mine(1)]);
+    expect(p.heard(1, beacon, 10).cameOnline).toBe(true);
+    expect(p.heard(2, beacon, 20).cameOnline).toBe(true);
+    expect([p.onlineOn(1, BOB, 20), p.onlineOn(2, BOB, 20)]).toStrictEqual([true, true]);
+  });
+
+  it('not after that link went down, nor when it is up again', () => {
+    const p = started(0);
+    p.linkUp(2, 0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    p.heard(2, fromBob(1, [mine(1)]), 10);
+    p.linkDown(1);
+    expect([p.onlineOn(1, BOB, 20), p.onlineOn(2, BOB, 20)]).toStrictEqual([false, true]);
+    p.linkDown(2);
+    p.linkUp(1, 30);
+    expect(p.isOnline(BOB, 30)).toBe(false);
+    expect([...p.links]).toStrictEqual([1]);
+  });
+
+  it('not by a beacon that comes over a link that is down', () => {
+    const p = started(0);
+    expect(p.heard(7, fromBob(1, [mine(1)]), 10)).toStrictEqual(NOTHING);
+    expect([p.isOnline(BOB, 10), p.bootOf(BOB)]).toStrictEqual([false, undefined]);
+  });
+
+  it('never when it is I, by a beacon of mine that comes back', () => {
+    const p = started(0);
+    expect(p.heard(1, { ...fromBob(1, [mine(1)]), user: ME }, 10)).toStrictEqual(NOTHING);
+    expect(p.isOnline(ME, 10)).toBe(false);
+  });
+
+  it('again, and said so, after it was silent', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    let counter = 1;
+    for (let now = beacon_ms; now <= 6 * beacon_ms; now += beacon_ms) {
+      counter = p.beacon(now, ALL)!.counter;
+    }
+    expect(p.isOnline(BOB, 6 * beacon_ms)).toBe(false);
+    const again = p.heard(1, fromBob(2, [mine(counter)]), 6 * beacon_ms);
+    expect(again).toStrictEqual({ newBoot: false, cameOnline: true });
+    expect(p.isOnline(BOB, 6 * beacon_ms)).toBe(true);
+  });
+});
+
+describe('a replay', () => {
+  it('of an older beacon prolongs nothing', () => {
+    const p = started(0);
+    const old = fromBob(1, [mine(1)]);
+    p.heard(1, old, 10);
+    p.beacon(beacon_ms, ALL);
+    p.heard(1, fromBob(2, [mine(2)]), beacon_ms + 10);
+    p.heard(1, old, online_ms);
+    expect(p.onlineOn(1, BOB, beacon_ms + online_ms)).toBe(true);
+    expect(p.onlineOn(1, BOB, beacon_ms + online_ms + 1)).toBe(false);
+    expect(p.beacon(2 * beacon_ms, ALL)?.heard).toStrictEqual([
+      { user: BOB, boot: BOB_BOOT, counter: 2 },
+    ]);
+  });
+
+  it('of an older boot is nothing at all, even if it names me', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [], NEXT_BOOT), 10);
+    const due = p.due;
+    expect(p.heard(1, fromBob(99, [mine(1)], BOB_BOOT), 20)).toStrictEqual(NOTHING);
+    expect([p.isOnline(BOB, 20), p.bootOf(BOB), p.due]).toStrictEqual([false, NEXT_BOOT, due]);
+  });
+
+  it('to another relay shows who is there over that one', () => {
+    const p = started(0);
+    p.linkUp(2, 0);
+    p.heard(1, fromBob(2, [mine(1)]), 10);
+    // An older copy, late on link 2: it names the same recent beacon of mine.
+    expect(p.heard(2, fromBob(1, [mine(1)]), 20)).toStrictEqual({
+      newBoot: false,
+      cameOnline: true,
+    });
+  });
+});
+
+describe('a new boot', () => {
+  it('is said once, and not of who was never heard', () => {
+    const p = started(0);
+    expect(p.heard(1, fromBob(5), 10).newBoot).toBe(false);
+    expect(p.heard(1, fromBob(1, [], NEXT_BOOT), 20).newBoot).toBe(true);
+    expect(p.heard(1, fromBob(2, [], NEXT_BOOT), 30).newBoot).toBe(false);
+    expect(p.bootOf(BOB)).toBe(NEXT_BOOT);
+  });
+
+  it('starts its counter anew', () => {
+    const p = started(0);
+    p.heard(1, fromBob(500), 10);
+    p.heard(1, fromBob(1, [], NEXT_BOOT), 20);
+    expect(p.beacon(beacon_ms, ALL)?.heard).toStrictEqual([
+      { user: BOB, boot: NEXT_BOOT, counter: 1 },
+    ]);
+  });
+});
+
+describe('beacons are sent', () => {
+  it('never without a link, at once when one comes up', () => {
+    const p = presence();
+    expect([p.due, p.beacon(1e9, ALL)]).toStrictEqual([Number.POSITIVE_INFINITY, undefined]);
+    p.linkUp(1, 500);
+    expect([p.due, p.beacon(499, ALL)]).toStrictEqual([500, undefined]);
+    expect(p.beacon(500, ALL)).toStrictEqual({
+      tag: 'beacon',
+      user: ME,
+      boot: MY_BOOT,
+      counter: 1,
+      heard: [],
+    });
+    p.linkDown(1);
+    expect(p.due).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it.each([
+    [0, 0.8],
+    [0.5, 1],
+    [0.999, 1.1996],
+  ])('a period apart that the jitter %d makes %d times as long', (jitter, factor) => {
+    const p = presence(() => jitter);
+    p.linkUp(1, 0);
+    p.beacon(0, ALL);
+    expect(p.due).toBeCloseTo(beacon_ms * factor, 6);
+    expect(p.beacon(p.due - 1, ALL)).toBeUndefined();
+    expect(p.beacon(p.due, ALL)?.counter).toBe(2);
+  });
+
+  it('soon after a newcomer was heard, who came online or who lacks mine, but not in a burst', () => {
+    const GAP_MS = 40;
+    const p = started(0);
+    expect(p.due).toBe(beacon_ms);
+    p.heard(1, fromBob(1), 10);
+    expect(p.due).toBe(GAP_MS);
+    p.beacon(GAP_MS, ALL);
+    p.heard(1, fromBob(2, [mine(2)]), 100);
+    expect(p.due).toBe(100);
+    p.beacon(100, ALL);
+    p.heard(1, fromBob(3, [mine(3)]), 110);
+    expect(p.due).toBe(100 + beacon_ms);
+    for (let n = 1; n < 20; n++) p.heard(1, { ...fromBob(n), user: person(10 + n).user }, 110);
+    expect(p.due).toBe(100 + GAP_MS);
+  });
+
+  it('soon after a hint, which shows nobody online', () => {
+    const p = started(0);
+    p.hint(500);
+    expect(p.due).toBe(500);
+    expect(p.isOnline(BOB, 500)).toBe(false);
+    p.beacon(500, ALL);
+    p.hint(501);
+    expect(p.due).toBe(540);
+    p.hint(530);
+    expect(p.due).toBe(540);
+  });
+
+  it('no later because of a hint', () => {
+    const p = started(0);
+    p.hint(beacon_ms + 5);
+    expect(p.due).toBe(beacon_ms);
+  });
+
+  it('naming whom I heard lately, and only those I was asked about', () => {
+    const p = started(0);
+    p.heard(1, fromBob(7), 10);
+    p.heard(1, { ...fromBob(3), user: CAROL }, 20);
+    const named = (now: Millis, users: ReadonlySet<UserId>) =>
+      p.beacon(now, users)?.heard.map((h) => [h.user, h.counter]);
+    expect(named(beacon_ms, ALL)).toStrictEqual([
+      [BOB, 7],
+      [CAROL, 3],
+    ]);
+    p.heard(1, fromBob(8), online_ms);
+    expect(named(online_ms + 50, ALL)).toStrictEqual([[BOB, 8]]);
+    expect(p.bootOf(CAROL)).toBe(BOB_BOOT);
+    expect(named(online_ms + 2 * beacon_ms, new Set([CAROL]))).toStrictEqual([]);
+    expect([p.bootOf(BOB), p.bootOf(CAROL)]).toStrictEqual([undefined, BOB_BOOT]);
+  });
+
+  it('naming no more than BEACON_HEARD_MAX', () => {
+    const p = started(0);
+    const crowd = Array.from({ length: BEACON_HEARD_MAX + 5 }, (_, i) =>
+      i.toString(16).padStart(64, '0'),
+    ) as UserId[];
+    for (const user of crowd) p.heard(1, { ...fromBob(1), user }, 10);
+    expect(p.beacon(beacon_ms, new Set(crowd))?.heard).toHaveLength(BEACON_HEARD_MAX);
+  });
+});
+
+describe('two nodes', () => {
+  it('are online to each other after three beacons, and stay so while beacons arrive', () => {
+    const jitters = fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 20 });
+    const delays = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 20 });
+    fc.assert(
+      fc.property(jitters, delays, (jitter, delay) => {
+        let [drawn, sent] = [0, 0];
+        const next = () => jitter[drawn++ % jitter.length]!;
+        const nodes = [presence(next), presence(next, BOB, BOB_BOOT)];
+        let arriving: { at: Millis; to: number; beacon: Beacon }[] = [];
+        for (const node of nodes) node.linkUp(1, 0);
+        for (let now = 0; now < 15_000; now += 10) {
+          for (const [i, node] of nodes.entries()) {
+            const beacon = node.beacon(now, ALL);
+            if (!beacon) continue;
+            const at = now + delay[sent++ % delay.length]!;
+            arriving.push({ at, to: 1 - i, beacon });
+          }
+          for (const { at, to, beacon } of arriving)
+            if (at <= now) nodes[to]!.heard(1, beacon, now);
+          arriving = arriving.filter((a) => a.at > now);
+          if (now < 3 * (400 + 60)) continue;
+          const online = nodes[0]!.onlineOn(1, BOB, now) && nodes[1]!.onlineOn(1, ME, now);
+          if (!online) expect.fail(`one is offline to the other at ${now} ms`);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('are not online where one hears and is not heard', () => {
+    const [me, bob] = [presence(), presence(EVEN, BOB, BOB_BOOT)];
+    for (const node of [me, bob]) node.linkUp(1, 0);
+    for (let now = 0; now < 10_000; now += 20) {
+      const fromMe = me.beacon(now, ALL);
+      if (fromMe) bob.heard(1, fromMe, now);
+      bob.beacon(now, ALL);
+      expect(bob.isOnline(ME, now)).toBe(false);
+      expect(me.isOnline(BOB, now)).toBe(false);
+    }
+  });
+});
