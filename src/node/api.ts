@@ -56,10 +56,10 @@ export type ReadEvent =
 export interface ReadOptions extends WaitOptions {
   /** Start behind this cursor, or at this seq; from the beginning by default. */
   readonly from?: Cursor | number;
-  /** Go on with what comes, until aborted; otherwise end at the newest. */
+  /** Go on with what comes, until aborted; otherwise end at the newest. An abort ends the reading, it throws nothing. */
   readonly live?: boolean;
   readonly limit?: number;
-  /** Also what is not final yet (default true). An entry is then seen again when its state grows. */
+  /** Also messages that are not final yet (default true). Each is seen again whenever its state has grown. */
   readonly provisional?: boolean;
 }
 
@@ -78,10 +78,17 @@ export interface Progress {
 
 /** A message on its way. Nothing to await until you want to. */
 export interface Sending extends Progress {
-  /** Resolves once the message is safely in this node's own store. */
+  /** Resolves once the message is safely in this node's own store. Rejects with `outbox_full`, `removed`, `offline`, `closed`. */
   readonly stored: Promise<void>;
   /** Resolves once the message has reached `state`. Rejects with `aborted`, `closed` or `removed`. */
   until(state: 'sent' | 'committed' | 'final', options?: WaitOptions): Promise<Progress>;
+}
+
+export interface RelayStatus {
+  readonly url: string;
+  readonly connected: boolean;
+  /** Why this node has no link to it, or what the relay said when it ended the last one. */
+  readonly problem?: { readonly code: string; readonly message: string };
 }
 
 export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 'removed';
@@ -89,7 +96,7 @@ export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 're
 export interface ChannelStatus {
   readonly channel: ChannelId;
   readonly name: string;
-  readonly relays: readonly { readonly url: string; readonly connected: boolean }[];
+  readonly relays: readonly RelayStatus[];
   readonly members: number;
   readonly online: readonly UserId[];
   readonly leader: UserId | null;
@@ -128,20 +135,22 @@ export interface InviteOptions extends WaitOptions {
 export interface Channel {
   readonly id: ChannelId;
   readonly name: string;
+  /** Throws `bad_text`, `bad_name`, `bad_time` and `record_too_large`; what comes later, `stored` and `until` tell. */
   send(text: string, options?: SendOptions): Sending;
   read(options?: ReadOptions): AsyncIterable<ReadEvent>;
-  /** The newest status, at once and whenever it changes; conflated for a slow reader. */
+  /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;
   readonly members: {
     list(): MemberInfo[];
-    /** Resolves with one string to hand over, once the invitation is final. */
+    /** Resolves with one string to hand over, once the invitation is in force. */
     invite(options?: InviteOptions): Promise<string>;
+    /** Throws `invite_not_open` when there is nothing to revoke. */
     revoke(invite: string, options?: WaitOptions): Promise<void>;
   };
   readonly relays: {
-    list(): { url: string; connected: boolean }[];
-    /** Adds to or removes from the channel's relays, for everyone; resolves when final. */
+    list(): RelayStatus[];
+    /** Adds to or removes from the channel's relays, for everyone; resolves when in force, at once if there is nothing to change. */
     add(url: string, options?: WaitOptions): Promise<void>;
     remove(url: string, options?: WaitOptions): Promise<void>;
     /** This node alone reaches the relay with `url`'s key at `url`'s address, until told otherwise. Stored. */
@@ -149,8 +158,9 @@ export interface Channel {
   };
   /**
    * Posts many messages, each at most once over restarts: `source` names where
-   * they come from, `index` each one's place in it, ascending. Resolves once
-   * all are in this node's store; yields how many were new.
+   * they come from, `index` each one's place in it, ascending. Waits while the
+   * outbox is full. Resolves once all are in this node's store, with how many
+   * were new. Throws `import_running` for a source that is being imported.
    */
   importFrom(
     source: string,

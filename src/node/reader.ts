@@ -1,97 +1,155 @@
 /**
  * Reading a channel (docs/PROTOCOL.md, section "Reading"): final entries from
- * the store in log order, then what is not final yet; live, whatever changes.
- * Pull-based: nothing is buffered for a slow reader but what it has seen.
+ * the store in log order, then messages that are not final yet; live, whatever
+ * changes. Pull-based: for a slow reader nothing is kept but one page.
+ *
+ * Pages never go back: what is final stays, and a message that is not final is
+ * shown again only when its state has grown. What may vanish before it is
+ * final (epoch and membership records) is shown only then.
  *
  * A cursor is the seq of the last final entry seen; what was not final is
  * shown again behind it.
  */
 
-import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
+import type { Hash } from '../core/crypto.js';
 import type { Digest } from '../core/ids.js';
-import { channelKeys, decodeEntry } from '../core/layout.js';
+import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
 import type { ChannelRecord } from '../core/record.js';
 import type { Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { provisional } from '../core/view.js';
 import type { ChannelEntry, ReadEvent, ReadOptions, RecordState } from './api.js';
 import type { NodeChannel } from './channel.js';
+import { checkWhole } from './input.js';
 import { decodeMessageBody } from './message-body.js';
+import { RANK } from './sending.js';
 
-export function entryOf(
+/** A page is read whole before it is shown, so that no reader holds a place in the store open. */
+const PAGE_ENTRIES_MAX = 128;
+const PAGE_BYTES_MAX = 262_144;
+
+function entryOf(
   record: ChannelRecord,
   state: RecordState,
   seq: number | null,
   roster: Roster,
 ): ChannelEntry {
-  const message = record.kind === 'message' ? decodeMessageBody(record.body) : undefined;
-  return {
-    seq,
-    digest: record.digest,
-    id: record.id,
-    from: record.author,
-    name: message?.name ?? roster.members.get(record.author)?.name ?? '',
-    time: record.time,
-    state,
-    kind: record.kind,
-    ...(record.kind === 'message' ? { text: message?.text ?? '' } : {}),
-  };
+  const { digest, id, author: from, time, kind } = record;
+  const isMessage = kind === 'message';
+  const body = isMessage ? decodeMessageBody(record.body) : undefined;
+  const name = body?.name ?? roster.members.get(from)?.name ?? '';
+  const text = isMessage ? { text: body?.text ?? '' } : {};
+  return { seq, digest, id, from, name, time, state, kind, ...text };
 }
 
 function startOf(from: ReadOptions['from']): number {
   if (from === undefined) return 1;
-  if (typeof from === 'number') return Math.max(1, from);
+  if (typeof from === 'number') {
+    checkWhole('bad_cursor', 'the seq to read from', from, 0);
+    return Math.max(1, from);
+  }
   const seq = Number(from);
   if (!/^\d{1,16}$/.test(from) || !Number.isSafeInteger(seq)) {
-    throw new ConclaveError('bad_cursor', `"${from.slice(0, 40)}" is not a cursor of this channel`);
+    throw new ConclaveError('bad_cursor', `"${String(from).slice(0, 40)}" is not a cursor`);
   }
   return seq + 1;
 }
 
-const PAGE = 256;
-
-export async function* readChannel(
+export function readChannel(
   channel: NodeChannel,
   store: Store,
   hash: Hash,
-  o: ReadOptions,
+  options: ReadOptions,
 ): AsyncGenerator<ReadEvent> {
-  const keys = channelKeys(channel.id);
-  let next = startOf(o.from);
-  let left = o.limit ?? Number.POSITIVE_INFINITY;
-  const shown = new Map<Digest, RecordState>();
-  while (left > 0) {
-    const st = channel.state;
-    const final = st.log.final.seq;
-    while (next <= final && left > 0) {
-      const limit = Math.min(PAGE, final - next + 1, left);
-      for await (const [, value] of store.range({ gte: keys.log(next), lt: keys.log(final + 1), limit })) {
-        const { seq, record } = decodeEntry(hash, value);
-        next = seq + 1;
-        left -= 1;
-        shown.delete(record.digest);
-        yield { type: 'entry', entry: entryOf(record, 'final', seq, channel.state.roster), cursor: String(seq) };
+  const { limit, from } = options;
+  if (limit !== undefined) checkWhole('bad_limit', 'the limit of a reading', limit, 0);
+  return new Reading(channel, store, hash, startOf(from)).events(options);
+}
+
+class Reading {
+  readonly #channel: NodeChannel;
+  readonly #store: Store;
+  readonly #hash: Hash;
+  #next: number;
+  /** What is not final, and as what it was shown. */
+  #shown = new Map<Digest, RecordState>();
+
+  constructor(channel: NodeChannel, store: Store, hash: Hash, next: number) {
+    this.#channel = channel;
+    this.#store = store;
+    this.#hash = hash;
+    this.#next = next;
+  }
+
+  async *events(o: ReadOptions): AsyncGenerator<ReadEvent> {
+    let left = o.limit ?? Number.POSITIVE_INFINITY;
+    for await (const entry of this.#entries(o)) {
+      if (o.signal?.aborted || left === 0) return;
+      left -= 1;
+      yield { type: 'entry', entry, cursor: String(this.#next - 1) };
+      if (left === 0) return;
+    }
+  }
+
+  async *#entries({ live, provisional: more = true, signal }: ReadOptions) {
+    for (;;) {
+      const seen = this.#channel.changes.version;
+      yield* this.#finalEntries();
+      // What became final just now is on its way to the store: neither list would show it.
+      const isWhole = this.#channel.state.log.final.seq === this.#channel.final.seq;
+      if (more && isWhole) yield* this.#grown();
+      if (!live && isWhole) return;
+      try {
+        await this.#channel.changes.next(seen, signal);
+      } catch (error) {
+        if (signal?.aborted) return;
+        throw error;
       }
-      if (o.signal?.aborted) return;
     }
-    if (o.provisional !== false && channel.state.log.final.seq < next) {
-      for (const { record, state } of provisional(channel.state)) {
-        if (left <= 0) return;
-        if (shown.get(record.digest) === state) continue;
-        shown.set(record.digest, state);
-        left -= 1;
-        const entry = entryOf(record, state, null, channel.state.roster);
-        yield { type: 'entry', entry, cursor: String(next - 1) };
+  }
+
+  async *#finalEntries(): AsyncGenerator<ChannelEntry> {
+    while (this.#next <= this.#channel.final.seq) {
+      for (const { seq, record } of await this.#page(this.#channel.final.seq)) {
+        this.#next = seq + 1;
+        yield entryOf(record, 'final', seq, this.#channel.state.roster);
       }
     }
-    if (!o.live) return;
-    if (channel.state.log.final.seq >= next) continue;
-    try {
-      await channel.changes.next(o.signal);
-    } catch (error) {
-      if (o.signal?.aborted) return;
-      throw error;
+  }
+
+  async #page(last: number): Promise<Entry[]> {
+    const keys = channelKeys(this.#channel.id);
+    const limit = Math.min(PAGE_ENTRIES_MAX, last - this.#next + 1);
+    const range = { gte: keys.log(this.#next), lt: keys.log(last + 1), limit };
+    const page: Entry[] = [];
+    let bytes = 0;
+    for await (const [, value] of this.#store.range(range)) {
+      page.push(decodeEntry(this.#hash, value));
+      bytes += value.length;
+      if (bytes >= PAGE_BYTES_MAX) break;
     }
+    if (page[0]?.seq === this.#next) return page;
+    throw new ConclaveError(
+      'store_damaged',
+      `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave verify".`,
+    );
+  }
+
+  /** Messages that are new or whose state has grown, as they are now. */
+  #grown(): ChannelEntry[] {
+    const { state } = this.#channel;
+    const shown = new Map<Digest, RecordState>();
+    const grown: ChannelEntry[] = [];
+    for (const { record, state: now } of provisional(state)) {
+      if (!isMessageLane(record)) continue;
+      const before = this.#shown.get(record.digest);
+      const hasGrown = before === undefined || RANK[now] > RANK[before];
+      shown.set(record.digest, hasGrown ? now : before);
+      if (hasGrown) grown.push(entryOf(record, now, null, state.roster));
+    }
+    this.#shown = shown;
+    return grown;
   }
 }

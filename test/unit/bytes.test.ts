@@ -4,7 +4,15 @@ import fc from 'fast-check';
 import { decodeTime } from 'ulid';
 import { describe, expect, it } from 'vitest';
 import { bytesEqual, decodeWhole, fromUtf8, Reader, utf8, Writer } from '../../src/core/bytes.js';
-import { channelId, ulidFromBytes, ulidToBytes, unhex, userId } from '../../src/core/ids.js';
+import {
+  channelId,
+  hex32,
+  type UserId,
+  ulidFromBytes,
+  ulidToBytes,
+  unhex,
+  userId,
+} from '../../src/core/ids.js';
 import * as any from './fixtures/arbitraries.js';
 import { codeOf, errorOf } from './fixtures/errors.js';
 import { refusesOtherLengths } from './fixtures/hostile.js';
@@ -198,6 +206,17 @@ describe('bytesEqual', () => {
 });
 
 describe('ids', () => {
+  it('are the hex of their bytes, as Buffer has it', () => {
+    fc.assert(
+      fc.property(any.bytesOf(32), (bytes) => {
+        const id = hex32<UserId>(bytes);
+        expect(id).toBe(Buffer.from(bytes).toString('hex'));
+        expect(unhex(id)).toStrictEqual(bytes);
+        expect(new Writer(0).id(id).done()).toStrictEqual(bytes);
+      }),
+    );
+  });
+
   it('are 64 lowercase hex digits', () => {
     const good = 'a1'.repeat(32);
     expect([userId(good), channelId(good)]).toStrictEqual([good, good]);

@@ -52,7 +52,6 @@ describe('usage', () => {
 
   test.each([
     [[], 'say what to do'],
-    [['--json'], 'say what to do'],
     [['nope'], "unknown command 'nope'"],
     [['stat', '--dir', 'd'], 'Did you mean status?'],
     [['log', 'team'], "required option '--dir <dir>' not specified"],
