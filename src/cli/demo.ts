@@ -62,17 +62,26 @@ interface Played {
 async function play(props: Props, show: Show, outer: AbortSignal): Promise<Played> {
   let stage: Stage | undefined;
   let failure: string | undefined;
-  try {
+  let measured: Measured[] = [];
+  const attempt = async (part: () => Promise<void>): Promise<void> => {
+    try {
+      await part();
+    } catch (error) {
+      failure ??= asConclaveError(error).message;
+    }
+  };
+  await attempt(async () => {
     show.act('Two relays, five nodes, each a process of its own');
     stage = await setUp(props, outer, show.say);
     await withTraffic(stage, show, outer);
-  } catch (error) {
-    failure = asConclaveError(error).message;
-  }
-  if (!stage || outer.aborted) return { measured: [], failure };
-  await props.processes.killAll();
-  show.act('The five stores, read while nothing runs');
-  return { measured: await measure(stage, show.say), failure };
+  });
+  await attempt(async () => {
+    if (!stage || outer.aborted) return;
+    await props.processes.killAll();
+    show.act('The five stores, read while nothing runs');
+    measured = await measure(stage, show.say);
+  });
+  return { measured, failure };
 }
 
 /** Plays the acts, while lines are posted and every node's log is followed. */

@@ -42,7 +42,8 @@ export function createOutput(host: Host, json: boolean, whenClosed: () => void):
     now: host.now,
   });
   const colours = wantsColours(host);
-  const paint: Paint = (format, text) => (colours ? styleText(format, text) : text);
+  const paint: Paint = (format, text) =>
+    colours ? styleText(format, text, { validateStream: false }) : text;
 
   const write = async (text: string): Promise<void> => {
     progress.clear();

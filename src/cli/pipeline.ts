@@ -1,9 +1,11 @@
 /**
  * Work on a stream of items, many at a time, results in the order of the items:
- * what `send -` pipelines with. At most a window of items is under way or waits to
- * be taken, and the source is read ahead of the results by no more than that,
- * so a slow result holds up the source and nothing grows.
+ * what `send -` pipelines with. No more than a window of items is under way or
+ * waits to be taken, and the source is not read further ahead, so a slow result
+ * holds up the source and nothing grows.
  */
+
+import { aborted } from './errors.js';
 
 export interface Window<Item> {
   readonly items: number;
@@ -11,86 +13,112 @@ export interface Window<Item> {
   bytesOf(item: Item): number;
 }
 
-class Gate {
-  #wake: () => void = () => {};
-  #opened = this.#next();
+/** Something that others wait for a change of. */
+class Changes {
+  #waiting: { readonly promise: Promise<void>; readonly wake: () => void } | undefined;
 
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
+  next(): Promise<void> {
+    if (!this.#waiting) {
+      let wake = (): void => {};
+      const promise = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      this.#waiting = { promise, wake };
+    }
+    return this.#waiting.promise;
   }
 
-  wait(): Promise<void> {
-    return this.#opened;
+  notify(): void {
+    this.#waiting?.wake();
+    this.#waiting = undefined;
   }
+}
 
-  open(): void {
-    const wake = this.#wake;
-    this.#opened = this.#next();
-    wake();
-  }
+type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+interface Running<T> {
+  readonly bytes: number;
+  outcome: Outcome<T> | undefined;
 }
 
 /**
  * A failed item ends it with that item's error, in its turn; a failed source
- * ends it after the results of what came before. The source is not waited for
- * when the consumer stops early: abort it yourself if it can block.
+ * after the results of what came before; an abort at once. A source that may
+ * block must heed the same signal: it is not waited for.
  */
 export async function* mapInOrder<Item, Result>(
   source: AsyncIterable<Item>,
   window: Window<Item>,
+  signal: AbortSignal,
   start: (item: Item) => Promise<Result>,
 ): AsyncGenerator<Result> {
-  const running: { readonly result: Promise<Result>; readonly bytes: number }[] = [];
+  const running: Running<Result>[] = [];
+  const changes = new Changes();
+  const notify = (): void => changes.notify();
   let bytes = 0;
-  const changed = new Gate();
   let stopped = false;
-  let ended: { error?: unknown } | undefined;
+  let ended: Outcome<void> | undefined;
 
-  const isFull = (): boolean => running.length >= window.items || bytes >= window.bytes;
-
+  const begin = (item: Item): void => {
+    const one: Running<Result> = { bytes: window.bytesOf(item), outcome: undefined };
+    bytes += one.bytes;
+    running.push(one);
+    start(item)
+      .then(
+        (value) => {
+          one.outcome = { value };
+        },
+        (error: unknown) => {
+          one.outcome = { error };
+        },
+      )
+      .then(notify);
+  };
   const feed = async (): Promise<void> => {
     for await (const item of source) {
       if (stopped) return;
-      const one = { result: start(item), bytes: window.bytesOf(item) };
-      one.result.catch(() => {});
-      running.push(one);
-      bytes += one.bytes;
-      changed.open();
-      while (isFull() && !stopped) await changed.wait();
-      if (stopped) return;
+      begin(item);
+      while (running.length >= window.items || bytes >= window.bytes) {
+        await changes.next();
+        if (stopped) return;
+      }
     }
   };
-  void feed()
+  feed()
     .then(
       () => {
-        ended = {};
+        ended = { value: undefined };
       },
       (error: unknown) => {
         ended = { error };
       },
     )
-    .then(() => changed.open());
+    .then(notify);
 
+  signal.addEventListener('abort', notify);
   try {
     for (;;) {
+      if (signal.aborted) throw aborted(signal);
       const first = running[0];
-      if (first) {
-        const result = await first.result;
+      if (first?.outcome) {
         running.shift();
         bytes -= first.bytes;
-        changed.open();
-        yield result;
-      } else if (ended) {
-        if ('error' in ended) throw ended.error;
-        return;
+        notify();
+        yield unwrap(first.outcome);
+      } else if (!first && ended) {
+        return unwrap(ended);
       } else {
-        await changed.wait();
+        await changes.next();
       }
     }
   } finally {
+    signal.removeEventListener('abort', notify);
     stopped = true;
-    changed.open();
+    notify();
   }
+}
+
+function unwrap<T>(outcome: Outcome<T>): T {
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
 }

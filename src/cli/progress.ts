@@ -29,6 +29,7 @@ const ERASE_LINE = '\r\u001b[K';
 export function progressLine({ terminal, write, now }: ProgressOptions): ProgressLine {
   let waitingFor = '';
   let shown = false;
+  let what = '';
   let nextAt = terminal ? 0 : now() + PLAIN_INTERVAL_MS;
 
   const clear = (): void => {
@@ -44,7 +45,9 @@ export function progressLine({ terminal, write, now }: ProgressOptions): Progres
         write(`waiting: ${printable(waitingFor)}\n`);
         return;
       }
-      if (now() < nextAt) return;
+      const another = terminal && progress.what !== what;
+      if (now() < nextAt && !another) return;
+      what = progress.what;
       nextAt = now() + (terminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS);
       write(terminal ? `${ERASE_LINE}${describe(progress)}` : `${describe(progress)}\n`);
       shown = terminal;

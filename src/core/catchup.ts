@@ -104,7 +104,7 @@ function takeFinalPage(
     if (st.log.hashAt(cert.seq) !== point.hash) return;
     finalise(ctx, st, cert);
     // The next request to join names the new final point.
-    if (st.joining) st.joining.nextAt = ctx.now;
+    if (st.joining) Object.assign(st.joining, { nextAt: ctx.now, refusedSince: null });
   }
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
   if (news) pullFrom(ctx, st, from);

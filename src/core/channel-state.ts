@@ -87,7 +87,11 @@ export interface Joining {
   readonly invite: UserId;
   readonly name: string;
   readonly pinned: Point;
+  /** Where the inviter said that members are; the roster known here may be an old one. */
+  readonly relays: readonly string[];
   nextAt: Millis;
+  /** Since when a relay says that the invitation is not open. */
+  refusedSince: Millis | null;
 }
 
 export interface ChannelState {

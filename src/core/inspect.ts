@@ -69,6 +69,8 @@ export type Inspected =
   | { type: 'join'; payload: Payload<'CH_JOIN'> }
   | { type: 'refuse'; payload: Payload<'CH_REFUSE'> }
   | { type: 'status'; payload: Payload<'CH_STATUS'> }
+  | { type: 'rate'; retryMs: number }
+  | { type: 'error'; payload: Payload<'ERR'> }
   | { type: 'hint' };
 
 export interface Inspection {
@@ -112,6 +114,16 @@ export function inspect(ctx: InspectContext, command: Command): Inspection | und
     }
     case 'UCNN':
       return { from: null, channel: null, what: { type: 'hint' }, checks: [] };
+    case 'RATE': {
+      const { about, retry_ms: retryMs } = command.payload;
+      if (about !== 'CH_ROSTER') return undefined;
+      return { from: null, channel: null, what: { type: 'rate', retryMs }, checks: [] };
+    }
+    case 'ERR': {
+      const { payload } = command;
+      if (payload.about !== 'CH_JOIN' || !payload.id) return undefined;
+      return { from: null, channel: payload.id, what: { type: 'error', payload }, checks: [] };
+    }
     case 'CH_STATUS': {
       const { payload } = command;
       return { from: null, channel: payload.id, what: { type: 'status', payload }, checks: [] };

@@ -117,6 +117,8 @@ export const POOL_KEEP_MS = 60_000;
 /** How often a joiner repeats its request, and for how long the leader counts it as answering. */
 export const JOIN_REPEAT_MS = 400;
 export const JOIN_PATIENCE_MS = 2_000;
+/** A relay's word that an invitation is not open counts once it repeats it for this long. */
+export const JOIN_REFUSED_MS = 3_000;
 export const JOIN_ATTEMPTS_MAX = 64;
 
 // Pages of final entries

@@ -5,6 +5,7 @@
  * come in through the arguments.
  */
 
+import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
 import { encodeHeaders } from './certificate.js';
 import { chainStart, type Point } from './chain.js';
@@ -33,7 +34,7 @@ import {
   signProposal,
   tickLeader,
 } from './leader.js';
-import type { Timing } from './limits.js';
+import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
 import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.js';
 import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
@@ -98,7 +99,6 @@ export interface MachineOptions {
 interface Stranger {
   readonly joining: Joining;
   readonly name: string;
-  readonly relays: readonly string[];
 }
 
 interface Slot {
@@ -119,6 +119,7 @@ export class Machine {
   readonly #o: MachineOptions;
   readonly #presence: Presence;
   readonly #relays = new Map<LinkId, UserId>();
+  readonly #announcing = new Announcing();
   readonly #slots = new Map<ChannelId, Slot>();
   readonly #strangers = new Map<ChannelId, Stranger>();
   readonly #contexts = new Map<ChannelId, { relays: readonly string[]; ctx: StepContext }>();
@@ -146,6 +147,7 @@ export class Machine {
     this.#ready = new Ready();
     this.#contexts.clear();
     for (const input of inputs) this.#take(input);
+    for (const link of this.#announcing.takeDue(clock.now)) this.#announceAll(link);
     for (const user of this.#presence.lapsed(clock.now)) this.#memberChanged(user, false);
     let next: Millis = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.values()) {
@@ -157,7 +159,8 @@ export class Machine {
     // New members of a channel should know each other as online at once.
     if (this.#ready.events.some((e) => e.type === 'roster')) this.#presence.hint(clock.now);
     this.#sendBeacon();
-    this.#ready.wakeAt = Math.min(next, this.#presence.due, this.#presence.lapseDue);
+    const { due, lapseDue } = this.#presence;
+    this.#ready.wakeAt = Math.min(next, due, lapseDue, this.#announcing.due);
     return this.#ready;
   }
 
@@ -187,8 +190,10 @@ export class Machine {
   #contextOf(st: ChannelState): StepContext {
     const cached = this.#contexts.get(st.id);
     if (cached && cached.relays === st.roster.relays) return cached.ctx;
-    const ctx = this.#contextFor(st.roster.relays, this.#ready);
-    this.#contexts.set(st.id, { relays: st.roster.relays, ctx });
+    const { relays } = st.roster;
+    const invited = st.joining && !st.roster.members.has(this.self) ? st.joining.relays : [];
+    const ctx = this.#contextFor([...relays, ...invited], this.#ready);
+    this.#contexts.set(st.id, { relays, ctx });
     return ctx;
   }
 
@@ -198,13 +203,15 @@ export class Machine {
         this.#contexts.clear();
         this.#relays.set(input.link, input.relay);
         this.#presence.linkUp(input.link, this.#clock.now);
-        this.#linkChanged(input.link, input.relay);
+        this.#announceAll(input.link);
+        this.#linkChanged();
         return;
       case 'link-down':
         this.#contexts.clear();
         this.#relays.delete(input.link);
         this.#presence.linkDown(input.link);
-        this.#linkChanged(null, null);
+        this.#announcing.linkDown(input.link);
+        this.#linkChanged();
         return;
       case 'message':
         return this.#takeMessage(input.link, input.inspection);
@@ -314,19 +321,21 @@ export class Machine {
       invite: input.invite,
       name: input.nickname,
       pinned: input.pinned,
+      relays: input.relays,
       nextAt: this.#clock.now,
+      refusedSince: null,
     };
     const st = this.channel(input.channel);
     if (st) {
       st.joining = joining;
       this.#slots.get(st.id)!.dirty = true;
     } else {
-      this.#strangers.set(input.channel, { joining, name: input.name, relays: input.relays });
+      this.#strangers.set(input.channel, { joining, name: input.name });
     }
   }
 
-  #tickStranger(id: ChannelId, { joining, relays }: Stranger): Millis {
-    const ctx = this.#contextFor(relays, this.#ready);
+  #tickStranger(id: ChannelId, { joining }: Stranger): Millis {
+    const ctx = this.#contextFor(joining.relays, this.#ready);
     if (this.#clock.now >= joining.nextAt) {
       const hash = this.#o.crypto.sha256;
       const context = { channel: id, roster: 0, rosterHash: rosterStart(hash, id) };
@@ -335,13 +344,18 @@ export class Machine {
     return joining.nextAt;
   }
 
-  #linkChanged(link: LinkId | null, relay: UserId | null): void {
+  /** Asks one link's relay where it stands with every channel that uses it. */
+  #announceAll(link: LinkId): void {
+    const relay = this.#relays.get(link);
+    for (const { st } of this.#slots.values()) {
+      if (st.roster.relays.some((url) => relayKeyOf(url) === relay)) this.#announce(st, link);
+    }
+  }
+
+  #linkChanged(): void {
     for (const slot of this.#slots.values()) {
       slot.dirty = true;
       const { st } = slot;
-      if (link !== null && st.roster.relays.some((url) => relayKeyOf(url) === relay)) {
-        this.#announce(st, link);
-      }
       // What was under way on a dead link is offered, asked and proposed again at once.
       st.offerAt = 0;
       st.pull = null;
@@ -352,9 +366,9 @@ export class Machine {
     for (const { joining } of this.#strangers.values()) joining.nextAt = this.#clock.now;
   }
 
-  #announce(st: ChannelState, link: LinkId): void {
+  /** Without `first` the relay is only asked where it stands. */
+  #announce(st: ChannelState, link: LinkId, first = st.roster.number + 1): void {
     if (!st.roster.members.has(this.self)) return;
-    const first = st.roster.number + 1;
     this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
   }
 
@@ -365,6 +379,10 @@ export class Machine {
       return;
     }
     if (what.type === 'hint') return this.#presence.hint(this.#clock.now);
+    if (what.type === 'rate') {
+      this.#announcing.busy(link, this.#clock.now + what.retryMs);
+      return;
+    }
     if (channel === null) return;
     const slot = this.#slots.get(channel);
     if (slot) {
@@ -395,6 +413,10 @@ export class Machine {
       this.#strangers.delete(id);
       return this.#fail(stranger.joining.token, what.payload.code, what.payload.message, false);
     }
+    if (what.type === 'error') {
+      if (this.#joinRefused(stranger.joining, what.payload)) this.#strangers.delete(id);
+      return;
+    }
     if (what.type !== 'page' || !what.genesis || from === null) return;
     const { bytes, sig } = what.genesis;
     if (channelIdOf(this.#o.crypto.sha256, bytes) !== id) return;
@@ -402,6 +424,21 @@ export class Machine {
     this.#add(st);
     st.joining = stranger.joining;
     this.#takeChannelMessage(st, 0, from, what);
+  }
+
+  /**
+   * A relay that knows no such open invitation may only lag behind; when it
+   * says so for long, it is right.
+   */
+  #joinRefused(
+    joining: Joining | null,
+    { code, message }: { code: string; message: string },
+  ): boolean {
+    if (!joining || code !== 'invite_refused') return false;
+    joining.refusedSince ??= this.#clock.now;
+    if (this.#clock.now - joining.refusedSince < JOIN_REFUSED_MS) return false;
+    this.#fail(joining.token, code, message, false);
+    return true;
   }
 
   #takeChannelMessage(
@@ -412,10 +449,14 @@ export class Machine {
   ): void {
     const ctx = this.#contextOf(st);
     if (what.type === 'status') {
-      if (what.payload.roster < st.roster.number && st.roster.members.has(this.self)) {
-        const first = what.payload.roster + 1;
-        this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
-      }
+      const { now } = this.#clock;
+      const known = what.payload.roster;
+      const first = this.#announcing.next(link, st.id, known, st.roster.number, now);
+      if (first !== undefined) this.#announce(st, link, first);
+      return;
+    }
+    if (what.type === 'error') {
+      if (this.#joinRefused(st.joining, what.payload)) st.joining = null;
       return;
     }
     if (from === null) return;

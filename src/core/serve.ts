@@ -200,7 +200,7 @@ function readPage(
 
 const STEPS_PER_FRAME = 16;
 
-/** Tells a relay the channel's members: the genesis, and the steps from roster `first` on. */
+/** Tells a relay the channel's members: the genesis, and one page of steps from roster `first` on. */
 export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, reply: Reply): void {
   const { keys } = st;
   const frame = (first: number, steps: readonly Uint8Array[]): Outgoing => ({
@@ -215,17 +215,15 @@ export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, rep
       name: new Uint8Array(0),
     },
   });
-  const next = (first: number): void => {
-    const limit = STEPS_PER_FRAME;
-    reader.range({ gte: keys.step(first), lt: after(keys.steps), limit }, (pairs) => {
+  reader.range(
+    { gte: keys.step(a.first), lt: after(keys.steps), limit: STEPS_PER_FRAME },
+    (pairs) => {
       reply(
         frame(
-          first,
+          a.first,
           pairs.map(([, value]) => value),
         ),
       );
-      if (pairs.length === limit) next(first + limit);
-    });
-  };
-  next(a.first);
+    },
+  );
 }

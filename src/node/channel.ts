@@ -104,10 +104,7 @@ export class NodeChannel implements Channel {
     return handle;
   }
 
-  #submit(
-    submissions: readonly Submission[],
-    also: readonly Required<StoreOp>[],
-  ): Promise<void> {
+  #submit(submissions: readonly Submission[], also: readonly Required<StoreOp>[]): Promise<void> {
     const channel = this.id;
     return this.#node.request((token) => ({ type: 'submit', channel, token, submissions, also }));
   }

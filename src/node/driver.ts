@@ -6,7 +6,7 @@
 import type { Command } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
-import { hex32, type Ulid, unhex, type UserId } from '../core/ids.js';
+import { hex32, type Ulid, type UserId, unhex } from '../core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../core/keys.js';
 import { Machine, relayKeyOf } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
@@ -19,7 +19,9 @@ export interface DriverEvents {
   core(event: CoreEvent): void;
   /** A command that is the node's business, not the core's: presence, private messages, errors. */
   command(link: RelayConnection, command: Command): void;
+  /** A link came or went, or it is known better why one is not there. */
   links(): void;
+  up(): void;
   failed(error: unknown): void;
 }
 
@@ -31,6 +33,8 @@ const FOR_CORE = new Set<Command['name']>([
   'BEACON',
   'UCNN',
   'CH_STATUS',
+  'ERR',
+  'RATE',
   'CH_MSG',
   'CH_PROPOSE',
   'CH_MSG_ACK',
@@ -112,6 +116,7 @@ export class Driver {
       up: ({ id, key }) => {
         this.pump.input({ type: 'link-up', link: id, relay: key });
         this.#events.links();
+        this.#events.up();
       },
       down: ({ id }) => {
         if (!this.#closed) this.pump.input({ type: 'link-down', link: id });

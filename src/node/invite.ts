@@ -51,7 +51,11 @@ export function decodeInvite(hash: Hash, text: string): Invite {
     const whole = base64urlnopad.decode(trimmed.slice(PREFIX.length));
     const body = whole.subarray(0, -CHECKSUM_BYTES);
     const checksum = whole.subarray(-CHECKSUM_BYTES);
-    if (!hash(body).subarray(0, CHECKSUM_BYTES).every((b, i) => b === checksum[i])) {
+    if (
+      !hash(body)
+        .subarray(0, CHECKSUM_BYTES)
+        .every((b, i) => b === checksum[i])
+    ) {
       throw new Error('wrong checksum');
     }
     return decodeWhole(body, (r) => {

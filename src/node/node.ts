@@ -5,24 +5,23 @@
 
 import { decodeTime } from 'ulid';
 import { decodeWhole, Writer } from '../core/bytes.js';
-import type { Hash } from '../core/crypto.js';
 import type { Command } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
-import { channelIdOf } from '../core/genesis.js';
-import { type ChannelId, channelId, hex32, type Ulid, userId, type UserId } from '../core/ids.js';
-import { after } from '../core/layout.js';
+import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
+import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
+import { after, CHANNEL_PREFIX } from '../core/layout.js';
 import {
   CHANNEL_NAME_BYTES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
   MIN_ONLINE_DEFAULT,
+  NICKNAME_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
 } from '../core/limits.js';
 import { channelsIn, loadChannel } from '../core/load.js';
 import { type Clock, type Input, type Machine, relayKeyOf } from '../core/machine.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
-import { text } from '../core/schema.js';
 import type { Store } from '../core/store.js';
 import type {
   Channel,
@@ -35,12 +34,13 @@ import type {
 } from './api.js';
 import { NodeChannel } from './channel.js';
 import { Driver } from './driver.js';
-import { decodeInvite } from './invite.js';
+import { checkName, checkWhole } from './input.js';
+import { decodeInvite, type Invite } from './invite.js';
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
 import { PrivateMessages } from './private-messages.js';
 import type { RelayConnection } from './relay-link.js';
 import { verifyChannel } from './verify.js';
-import { aborted } from './wait.js';
+import { aborted, closed } from './wait.js';
 
 /** What the parts of a node use of it. */
 export interface NodeParts {
@@ -56,9 +56,23 @@ export interface NodeParts {
   links(): Iterable<RelayConnection>;
   linkTo(key: string | undefined): RelayConnection | undefined;
   overrideRelay(url: string): Promise<void>;
-  /** Gives the core an input under a fresh token; settles when the core says done or failed. */
-  request(input: (token: number) => Input, signal?: AbortSignal): Promise<void>;
+  /** Throws unless something can be sent: `offline`, `closed`, or what stopped the node. */
+  checkOpen(): void;
+  /**
+   * Gives the core an input under a fresh token; settles when the core says
+   * done or failed. `stop` tells the core that nobody waits any longer.
+   */
+  request(
+    input: (token: number) => Input,
+    signal?: AbortSignal,
+    stop?: (token: number) => Input,
+  ): Promise<void>;
   fail(error: unknown): void;
+}
+
+interface Request {
+  resolve(): void;
+  reject(error: unknown): void;
 }
 
 const BOOT_KEY = 'node/boot';
@@ -69,12 +83,16 @@ const DRAIN_MS_DEFAULT = 2_000;
  * Opens a node over its store.
  *
  * Throws what the store's opening throws (`store_locked`, `store_damaged`, …),
- * and `bad_identity`.
+ * `bad_identity`, `bad_name` and `bad_relay_url`. The store is the node's from
+ * here on: the node closes it.
  */
 export async function openNode(options: NodeOptions): Promise<Node> {
-  if (options.identity.seed.length !== 32) {
+  const { seed, name } = options.identity;
+  if (!(seed instanceof Uint8Array) || seed.length !== 32) {
     throw new ConclaveError('bad_identity', "an identity's seed has 32 bytes");
   }
+  checkName("an identity's name", name, NICKNAME_BYTES_MAX);
+  for (const url of options.relays ?? []) pinnedRelayUrl(url);
   const full = await completeOptions(options);
   try {
     const node = new ConclaveNode(full, await nextBoot(full));
@@ -93,7 +111,9 @@ async function nextBoot(o: FullOptions): Promise<Ulid> {
   const { wall } = o.clock();
   const boot = o.ulid(last ? Math.max(wall, decodeTime(last) + 1) : wall);
   if (!o.offline) {
-    await o.store.write([{ key: BOOT_KEY, value: new Writer(16).ulid(boot).done() }], { sync: true });
+    await o.store.write([{ key: BOOT_KEY, value: new Writer(16).ulid(boot).done() }], {
+      sync: true,
+    });
   }
   return boot;
 }
@@ -108,7 +128,7 @@ class ConclaveNode implements Node, NodeParts {
   readonly #o: FullOptions;
   readonly #driver: Driver;
   readonly #channels = new Map<ChannelId, NodeChannel>();
-  readonly #requests = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #requests = new Map<number, Request>();
   readonly #private: PrivateMessages;
   /** This node's own addresses for relays, by key. */
   readonly #overrides = new Map<string, string>();
@@ -129,8 +149,8 @@ class ConclaveNode implements Node, NodeParts {
       command: (link, command) => this.#onCommand(link, command),
       links: () => {
         for (const channel of this.#channels.values()) channel.changes.notify();
-        this.#private.sendPending(undefined);
       },
+      up: () => this.#private.sendPending(0),
       failed: (error) => this.fail(error),
     });
     this.user = this.#driver.user;
@@ -140,21 +160,33 @@ class ConclaveNode implements Node, NodeParts {
 
   async load(): Promise<void> {
     for await (const [key, value] of this.store.range({ gte: OVERRIDES, lt: after(OVERRIDES) })) {
-      this.#overrides.set(key.slice(OVERRIDES.length), decodeWhole(value, (r) => r.text(512)));
+      this.#overrides.set(
+        key.slice(OVERRIDES.length),
+        decodeWhole(value, (r) => r.text(512)),
+      );
     }
     for (const url of this.#o.relays) this.#overrides.set(pinnedRelayUrl(url).key, url);
-    const firstFrom = async (gte: string): Promise<string | undefined> => {
-      for await (const [key] of this.store.range({ gte, lt: 'c0', limit: 1 })) return key;
-      return undefined;
-    };
-    for (const id of await channelsIn(firstFrom)) {
-      const state = await loadChannel(this.hash, this.user, id, (prefix, from) => this.#scan(prefix, from));
-      this.#channels.set(id, new NodeChannel(id, this));
+    for (const id of await this.#stored()) {
+      const state = await loadChannel(this.hash, this.user, id, (prefix, from) =>
+        this.#scan(prefix, from),
+      );
       this.#driver.pump.input({ type: 'open', state });
+      await this.#driver.idle();
+      // Of a channel that this node was still joining there is nothing to show.
+      if (state.roster.members.has(this.user)) this.#channels.set(id, new NodeChannel(id, this));
     }
-    await this.#driver.idle();
-    if (!this.offline) await this.#private.load();
+    await this.#private.load();
     this.#keepLinks();
+  }
+
+  /** Every channel in the store. */
+  #stored(): Promise<ChannelId[]> {
+    return channelsIn(async (gte) => {
+      for await (const [key] of this.store.range({ gte, lt: after(CHANNEL_PREFIX), limit: 1 })) {
+        return key;
+      }
+      return undefined;
+    });
   }
 
   async #scan(prefix: string, from = prefix): Promise<(readonly [string, Uint8Array])[]> {
@@ -173,8 +205,10 @@ class ConclaveNode implements Node, NodeParts {
       const key = relayKeyOf(url);
       if (key && !urls.has(key)) urls.set(key, this.#overrides.get(key) ?? url);
     };
-    for (const id of this.#channels.keys()) this.machine.channel(id)?.roster.relays.forEach(add);
     for (const relays of this.#joining.values()) relays.forEach(add);
+    for (const id of [...this.#joining.keys(), ...this.#channels.keys()]) {
+      this.machine.channel(id)?.roster.relays.forEach(add);
+    }
     this.#driver.keepLinks([...urls.values()]);
   }
 
@@ -205,31 +239,44 @@ class ConclaveNode implements Node, NodeParts {
     this.#keepLinks();
   }
 
-  request(input: (token: number) => Input, signal?: AbortSignal): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#closing) return Promise.reject(closed());
-    if (this.offline) return Promise.reject(OFFLINE);
-    if (signal?.aborted) return Promise.reject(aborted(signal));
+  checkOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing) throw closed();
+    if (this.offline) throw OFFLINE;
+  }
+
+  async request(
+    input: (token: number) => Input,
+    signal?: AbortSignal,
+    stop?: (token: number) => Input,
+  ): Promise<void> {
+    this.checkOpen();
+    if (signal?.aborted) throw aborted(signal);
     const token = ++this.#token;
     return new Promise((resolve, reject) => {
+      const settled = (): void => signal?.removeEventListener('abort', onAbort);
+      const request: Request = {
+        resolve() {
+          settled();
+          resolve();
+        },
+        reject(error) {
+          settled();
+          reject(error);
+        },
+      };
       const onAbort = (): void => {
         this.#requests.delete(token);
+        if (stop) this.#driver.pump.input(stop(token));
         reject(aborted(signal));
       };
-      const settle = (run: () => void) => (): void => {
-        signal?.removeEventListener('abort', onAbort);
-        run();
-      };
-      this.#requests.set(token, {
-        resolve: settle(resolve),
-        reject: (error) => settle(() => reject(error))(),
-      });
+      this.#requests.set(token, request);
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#driver.pump.input(input(token));
     });
   }
 
-  #settle(token: number, outcome: (r: { resolve: () => void; reject: (e: unknown) => void }) => void): void {
+  #settle(token: number, outcome: (request: Request) => void): void {
     const request = this.#requests.get(token);
     if (!request) return;
     this.#requests.delete(token);
@@ -242,7 +289,9 @@ class ConclaveNode implements Node, NodeParts {
         return this.#settle(event.token, (r) => r.resolve());
       case 'failed': {
         const { code, message, retryable } = event;
-        return this.#settle(event.token, (r) => r.reject(new ConclaveError(code, message, { retryable })));
+        return this.#settle(event.token, (r) =>
+          r.reject(new ConclaveError(code, message, { retryable })),
+        );
       }
       case 'note':
         this.#o.log.info({ channel: event.channel, detail: event.detail }, event.note);
@@ -252,6 +301,7 @@ class ConclaveNode implements Node, NodeParts {
         break;
       case 'joined': {
         const { joining } = this.machine.channel(event.channel)!;
+        this.#adopt(event.channel);
         if (joining) this.#settle(joining.token, (r) => r.resolve());
         break;
       }
@@ -268,17 +318,30 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   async create(o: CreateOptions): Promise<Channel> {
-    const { relays, name, minOnline = MIN_ONLINE_DEFAULT, quorum = 'online' } = o;
-    text(CHANNEL_NAME_BYTES_MAX).decode(name, 'name');
-    if (relays.length === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
-      throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
-    }
-    for (const url of relays) pinnedRelayUrl(url);
-    if (!Number.isInteger(minOnline) || minOnline < 1 || minOnline > MEMBERS_PER_CHANNEL_MAX) {
-      throw new ConclaveError('bad_policy', `minOnline must be 1 to ${MEMBERS_PER_CHANNEL_MAX}`);
+    this.checkOpen();
+    if (o.signal?.aborted) throw aborted(o.signal);
+    const genesis = this.#genesis(o);
+    const bytes = encodeGenesis(genesis);
+    const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
+    const stored = { bytes, sig, name: o.name };
+    await this.request((token) => ({ type: 'create', token, genesis: stored }));
+    return this.#adopt(channelIdOf(this.hash, bytes));
+  }
+
+  #genesis({
+    name,
+    relays,
+    minOnline = MIN_ONLINE_DEFAULT,
+    quorum = 'online',
+  }: CreateOptions): Genesis {
+    checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
+    checkRelays(relays);
+    checkWhole('bad_policy', 'minOnline', minOnline, 1, MEMBERS_PER_CHANNEL_MAX);
+    if (quorum !== 'online' && quorum !== 'roster') {
+      throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
     }
     const salt = this.random(16);
-    const genesis: Genesis = {
+    return {
       founder: this.user,
       founderName: this.name,
       nameCommitment: commitName(this.hash, salt, name),
@@ -288,11 +351,6 @@ class ConclaveNode implements Node, NodeParts {
       quorum,
       relays,
     };
-    const bytes = encodeGenesis(genesis);
-    const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
-    const stored = { bytes, sig, name };
-    await this.request((token) => ({ type: 'create', token, genesis: stored }), o.signal);
-    return this.#adopt(channelIdOf(this.hash, bytes));
   }
 
   #adopt(id: ChannelId): NodeChannel {
@@ -300,47 +358,62 @@ class ConclaveNode implements Node, NodeParts {
     if (!channel) {
       channel = new NodeChannel(id, this);
       this.#channels.set(id, channel);
+      this.#keepLinks();
     }
-    this.#joining.delete(id);
-    this.#keepLinks();
     return channel;
   }
 
   async join(text: string, o: WaitOptions & { relays?: readonly string[] } = {}): Promise<Channel> {
     const invite = decodeInvite(this.hash, text);
+    this.checkOpen();
+    if (o.signal?.aborted) throw aborted(o.signal);
     for (const url of o.relays ?? []) await this.overrideRelay(url);
-    const known = this.machine.channel(invite.channel);
-    if (known?.roster.members.has(this.user)) return this.#adopt(invite.channel);
-    this.#joining.set(invite.channel, invite.relays);
-    this.#keepLinks();
-    const key = this.#driver.addKey(invite.secret);
-    try {
-      await this.request(
-        (token) => ({
-          type: 'join',
-          token,
-          channel: invite.channel,
-          name: invite.name,
-          invite: key,
-          nickname: this.name,
-          pinned: invite.pinned,
-          relays: invite.relays,
-        }),
-        o.signal,
-      );
-    } catch (error) {
-      this.#joining.delete(invite.channel);
-      this.#driver.pump.input({ type: 'stop-join', channel: invite.channel });
-      this.#keepLinks();
-      throw error;
+    const id = invite.channel;
+    const known = this.#channels.get(id);
+    if (known) return known;
+    if (this.#joining.has(id)) {
+      throw new ConclaveError('join_running', 'this node is joining the channel already', {
+        retryable: true,
+      });
     }
-    return this.#adopt(invite.channel);
+    this.#joining.set(id, invite.relays);
+    this.#keepLinks();
+    try {
+      await this.#askToJoin(invite, o.signal);
+      return this.#adopt(id);
+    } finally {
+      this.#joining.delete(id);
+      this.#keepLinks();
+    }
+  }
+
+  #askToJoin(invite: Invite, signal: AbortSignal | undefined): Promise<void> {
+    const { channel, name, pinned, relays } = invite;
+    const nickname = this.name;
+    const key = this.#driver.addKey(invite.secret);
+    return this.request(
+      (token) => ({
+        type: 'join',
+        token,
+        channel,
+        name,
+        invite: key,
+        nickname,
+        pinned,
+        relays,
+      }),
+      signal,
+      () => ({ type: 'stop-join', channel }),
+    );
   }
 
   channel(id: string): Channel {
     const channel = this.#channels.get(channelId(id));
     if (!channel) {
-      throw new ConclaveError('no_channel', `this node is in no channel ${id}; "conclave status" lists those it is in`);
+      throw new ConclaveError(
+        'no_channel',
+        `this node is in no channel ${id}; "conclave status" lists those it is in`,
+      );
     }
     return channel;
   }
@@ -358,17 +431,23 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   async verify(id?: string, onProgress?: (entries: number) => void): Promise<VerifyReport[]> {
-    const ids = id === undefined ? [...this.#channels.keys()] : [(this.channel(id) as NodeChannel).id];
+    const ids = id === undefined ? await this.#stored() : [(this.channel(id) as NodeChannel).id];
     const reports: VerifyReport[] = [];
-    for (const each of ids) reports.push(await verifyChannel(this.#o.crypto, this.store, each, onProgress));
+    for (const each of ids) {
+      reports.push(await verifyChannel(this.#o.crypto, this.store, each, onProgress));
+    }
     return reports;
   }
 
   fail(error: unknown): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#closing) return;
     this.#failure = error;
-    this.#o.log.warn({ error }, 'the node stopped: its store failed');
-    for (const { reject } of this.#requests.values()) reject(error);
+    this.#o.log.warn({ error }, 'the node stopped: something failed that it cannot go on without');
+    this.#endWaits(error);
+  }
+
+  #endWaits(error: unknown): void {
+    for (const request of this.#requests.values()) request.reject(error);
     this.#requests.clear();
     for (const channel of this.#channels.values()) channel.fail(error);
     this.#private.fail(error);
@@ -383,11 +462,7 @@ class ConclaveNode implements Node, NodeParts {
     await this.#drain(drainMs);
     await this.#private.close();
     await this.#driver.close();
-    const error = closed();
-    for (const { reject } of this.#requests.values()) reject(error);
-    this.#requests.clear();
-    for (const channel of this.#channels.values()) channel.fail(error);
-    this.#private.fail(error);
+    this.#endWaits(closed());
     await this.store.close();
   }
 
@@ -397,7 +472,7 @@ class ConclaveNode implements Node, NodeParts {
     const signal = AbortSignal.timeout(Math.max(1, drainMs));
     for (const channel of this.#channels.values()) {
       try {
-        while (channel.view().sent > 0) await channel.changes.next(signal);
+        while (channel.view().sent > 0) await channel.changes.next(channel.changes.version, signal);
       } catch {
         return;
       }
@@ -405,7 +480,17 @@ class ConclaveNode implements Node, NodeParts {
   }
 }
 
-const closed = (): ConclaveError => new ConclaveError('closed', 'the node was closed');
+/** Each a relay of its own. */
+function checkRelays(relays: readonly string[]): void {
+  const keys = new Set(relays.map((url) => pinnedRelayUrl(url).key));
+  if (keys.size === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
+    throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
+  }
+  if (keys.size < relays.length) {
+    throw new ConclaveError('bad_relays', 'two of the addresses are of one relay: name it once');
+  }
+}
+
 const OFFLINE = new ConclaveError(
   'offline',
   'this node was opened offline: it can be read, not changed',

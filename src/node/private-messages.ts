@@ -1,216 +1,370 @@
 /**
  * Private messages (docs/PROTOCOL.md, section "Private messages"): plain for
- * now. A message waits in this node's store until its receiver acknowledges
- * it; it is sent again whenever the receiver comes online. The receiver keeps
- * it before it acknowledges and knows it by (sender, id), so it appears once.
+ * now. A message waits in this node's store until its receiver acknowledges it,
+ * and is sent again now and then, and whenever a relay says that the receiver
+ * came. To one receiver they go one after the other, so they arrive in order;
+ * the receiver keeps a message before it acknowledges, and knows it by
+ * (sender, id), so it appears once.
  *
- *     node/dm/out/<id>            to 32 · delivered u8 · text
- *     node/dm/in/<from>/<id>      text
+ *     node/dm/log/<n>             out u8 · peer 32 · id 16 · text: all messages, in the order that they came
+ *     node/dm/out/<n>             nothing: own message n is not delivered yet
+ *     node/dm/in/<from>/<id>      n u64
  */
 
-import { decodeWhole, fromUtf8, utf8, Writer } from '../core/bytes.js';
-import type { Command } from '../core/commands.js';
-import { ConclaveError } from '../core/errors.js';
-import type { Ulid, UserId } from '../core/ids.js';
-import { RECORD_BODY_BYTES_MAX } from '../core/limits.js';
-import type { Store } from '../core/store.js';
 import { decodeTime } from 'ulid';
+import { decodeWhole, fromUtf8, utf8, Writer } from '../core/bytes.js';
+import type { Command, Payload } from '../core/commands.js';
+import { ConclaveError } from '../core/errors.js';
+import type { Millis, Ulid, UserId } from '../core/ids.js';
+import { after, ordinal } from '../core/layout.js';
+import { RECORD_BODY_BYTES_MAX } from '../core/limits.js';
+import type { StoreOp } from '../core/store.js';
 import type { Dm, PrivateMessage, WaitOptions } from './api.js';
+import { checkText } from './input.js';
 import type { NodeParts } from './node.js';
-import type { RelayConnection } from './relay-link.js';
+import type { Outcome, RelayConnection } from './relay-link.js';
 import { Changes } from './wait.js';
 
+const LOG = 'node/dm/log/';
 const OUT = 'node/dm/out/';
-const IN = 'node/dm/in/';
-const RESEND_MS = 3_000;
+const knownKey = ({ from, msg_id }: Payload<'MSG'>): string => `node/dm/in/${from}/${msg_id}`;
 
+/** A message that is not acknowledged is sent again after this. */
+const RESEND_MS = 3_000;
+/** Own messages that may wait to be delivered. */
+const PENDING_MAX = 4_096;
+/** Messages that came and are not in the store yet; beyond it they are left to be sent again. */
+const ARRIVED_MAX = 256;
+const PAGE_MESSAGES = 64;
+
+type State = PrivateMessage['state'];
+
+/** An own message that is not delivered. */
 interface Pending {
+  readonly n: number;
   readonly id: Ulid;
   readonly to: UserId;
-  readonly text: string;
-  sentAt: number;
-  state: 'queued' | 'sent';
+  state: 'queued' | 'sent' | 'delivered';
+  sentAt: Millis;
 }
 
-const encodeOut = (to: UserId, delivered: boolean, text: string): Uint8Array =>
-  new Writer(64).id(to).u8(delivered ? 1 : 0).text(text).done();
+interface Logged {
+  readonly n: number;
+  readonly out: boolean;
+  readonly peer: UserId;
+  readonly id: Ulid;
+  readonly text: string;
+}
 
-const decodeOut = (bytes: Uint8Array) =>
+const encodeLogged = ({ out, peer, id, text }: Omit<Logged, 'n'>): Uint8Array =>
+  new Writer(64 + text.length)
+    .u8(out ? 1 : 0)
+    .id(peer)
+    .ulid(id)
+    .text(text)
+    .done();
+
+const decodeLogged = (n: number, bytes: Uint8Array): Logged =>
   decodeWhole(bytes, (r) => ({
-    to: r.id<UserId>(),
-    delivered: r.u8() === 1,
+    n,
+    out: r.u8() === 1,
+    peer: r.id<UserId>(),
+    id: r.ulid(),
     text: r.text(RECORD_BODY_BYTES_MAX),
   }));
 
+const numberIn = (key: string, prefix: string): number =>
+  Number.parseInt(key.slice(prefix.length), 16);
+
 export class PrivateMessages {
   readonly #node: NodeParts;
-  readonly #store: Store;
   readonly #changes = new Changes();
-  readonly #pending = new Map<Ulid, Pending>();
+  /** What is not delivered, by number and, in order, by receiver. */
+  readonly #pending = new Map<number, Pending>();
+  readonly #queues = new Map<UserId, Pending[]>();
+  #arrived: { link: RelayConnection; message: Payload<'MSG'> }[] = [];
+  #keeping: Promise<void> | undefined;
+  #next = 1;
   #timer: NodeJS.Timeout | undefined;
-  /** Store writes and answers happen one after the other. */
-  #work: Promise<unknown> = Promise.resolve();
 
   constructor(node: NodeParts) {
     this.#node = node;
-    this.#store = node.store;
   }
 
   async load(): Promise<void> {
-    for await (const [key, value] of this.#store.range({ gte: OUT, lt: `${OUT.slice(0, -1)}0` })) {
-      const { to, delivered, text } = decodeOut(value);
-      const id = key.slice(OUT.length) as Ulid;
-      if (!delivered) this.#pending.set(id, { id, to, text, sentAt: 0, state: 'queued' });
+    const { store } = this.#node;
+    const newest = { gte: LOG, lt: after(LOG), reverse: true, limit: 1 };
+    for await (const [key] of store.range(newest)) this.#next = numberIn(key, LOG) + 1;
+    const waiting: number[] = [];
+    for await (const [key] of store.range({ gte: OUT, lt: after(OUT) })) {
+      waiting.push(numberIn(key, OUT));
     }
-    this.#timer = setInterval(() => this.sendPending(undefined), RESEND_MS);
+    for (const n of waiting) {
+      const { id, peer: to } = await this.#read(n);
+      this.#enqueue(this.#wait(n, id, to));
+    }
+    if (this.#node.offline) return;
+    this.#timer = setInterval(() => this.sendPending(RESEND_MS), RESEND_MS);
     this.#timer.unref();
   }
 
-  close(): Promise<unknown> {
+  /** Resolves once what came is in the store. */
+  async close(): Promise<void> {
     clearInterval(this.#timer);
-    return this.#work;
+    await this.#keeping;
   }
 
   fail(error: unknown): void {
+    clearInterval(this.#timer);
     this.#changes.fail(error);
   }
 
-  #queue<T>(job: () => Promise<T>): Promise<T> {
-    const done = this.#work.then(job);
-    this.#work = done.catch(() => {});
-    return done;
+  async #read(n: number): Promise<Logged> {
+    const value = await this.#node.store.get(LOG + ordinal(n));
+    if (value) return decodeLogged(n, value);
+    throw new ConclaveError('store_damaged', `the store lacks private message ${n}`);
   }
 
-  /** Sends what waits, for one user or for all, over every link that is up. */
-  sendPending(to: UserId | undefined): void {
+  #wait(n: number, id: Ulid, to: UserId): Pending {
+    const pending: Pending = { n, id, to, state: 'queued', sentAt: Number.NEGATIVE_INFINITY };
+    this.#pending.set(n, pending);
+    return pending;
+  }
+
+  /** Behind the others to the same receiver, once it is in the store. */
+  #enqueue(pending: Pending): void {
+    const queue = this.#queues.get(pending.to);
+    if (queue) queue.push(pending);
+    else this.#queues.set(pending.to, [pending]);
+  }
+
+  /** Sends the oldest message to each receiver, unless it was sent within `patience_ms`. */
+  sendPending(patience_ms: number): void {
+    for (const to of this.#queues.keys()) this.#sendTo(to, patience_ms);
+  }
+
+  /** Sends the oldest message to `to` over every link that is up, unless it was sent within `patience_ms`. */
+  #sendTo(to: UserId, patience_ms: number): void {
+    const first = this.#queues.get(to)?.[0];
     const { now } = this.#node.clock();
-    for (const p of this.#pending.values()) {
-      if (to === undefined ? now - p.sentAt < RESEND_MS : p.to !== to) continue;
-      const payload = { from: this.#node.user, to: p.to, msg_id: p.id, msg: utf8(p.text) };
-      for (const link of this.#node.links()) {
-        if (!link.send({ name: 'PV_MSG', payload })) continue;
-        p.sentAt = now;
-        p.state = 'sent';
-      }
+    if (!first || now - first.sentAt < patience_ms) return;
+    first.sentAt = now;
+    this.#read(first.n).then(
+      ({ text }) => this.#send(first, text),
+      (error) => this.#node.fail(error),
+    );
+  }
+
+  #send(pending: Pending, text: string): void {
+    const { id: msg_id, to } = pending;
+    const payload = { from: this.#node.user, to, msg_id, msg: utf8(text) };
+    const outcomes = { open: 0, taken: false };
+    const done = (outcome: Outcome): void => {
+      outcomes.open -= 1;
+      if (outcome === 'taken') outcomes.taken = true;
+      if (outcomes.taken) this.#setState(pending, 'sent');
+      else if (outcomes.open === 0) this.#setState(pending, 'queued');
+    };
+    for (const link of this.#node.links()) {
+      if (link.sendAsking({ name: 'PV_MSG', payload }, done)) outcomes.open += 1;
     }
+    if (outcomes.open === 0) this.#setState(pending, 'queued');
+  }
+
+  #setState(pending: Pending, state: 'queued' | 'sent'): void {
+    if (pending.state === 'delivered' || pending.state === state) return;
+    pending.state = state;
     this.#changes.notify();
   }
 
   onCommand(link: RelayConnection, command: Command): void {
     switch (command.name) {
       case 'UCNN':
-        return this.sendPending(command.payload.id);
+        return this.#sendTo(command.payload.id, 0);
       case 'MSG':
-        return void this.#onMessage(link, command.payload).catch((error) => this.#node.fail(error));
+        return this.#onMessage(link, command.payload);
       case 'MSG_ACK':
-        return void this.#onReceipt(command.payload.msg_id, command.payload.from).catch((error) =>
-          this.#node.fail(error),
-        );
-      case 'ERR':
-        if (command.payload.about === 'PV_MSG') {
-          for (const p of this.#pending.values()) p.state = 'queued';
-        }
+        return this.#onReceipt(command.payload);
     }
   }
 
-  async #onMessage(
-    link: RelayConnection,
-    p: { from: UserId; to: UserId; msg_id: Ulid; msg: Uint8Array },
-  ): Promise<void> {
-    if (p.to !== this.#node.user || p.from === p.to) return;
-    const text = fromUtf8(p.msg);
-    const key = `${IN}${p.from}/${p.msg_id}`;
-    await this.#queue(async () => {
-      if (!(await this.#store.get(key))) {
-        await this.#store.write([{ key, value: new Writer(64).text(text).done() }], { sync: true });
+  #onMessage(link: RelayConnection, message: Payload<'MSG'>): void {
+    if (message.to !== this.#node.user || message.from === message.to) return;
+    if (this.#arrived.length >= ARRIVED_MAX) return;
+    this.#arrived.push({ link, message });
+    this.#keeping ??= this.#keepArrived()
+      .catch((error) => this.#node.fail(error))
+      .finally(() => {
+        this.#keeping = undefined;
+      });
+  }
+
+  /** Stores all that came, in one batch at a time, then acknowledges it. */
+  async #keepArrived(): Promise<void> {
+    while (this.#arrived.length > 0) {
+      const arrived = this.#arrived;
+      this.#arrived = [];
+      const messages = arrived.map(({ message }) => message);
+      const known = await this.#node.store.getMany(messages.map(knownKey));
+      // From here on nothing may come between: numbers are written in their order.
+      const ops = this.#opsFor(messages.filter((_, i) => !known[i]));
+      if (ops.length > 0) await this.#node.store.write(ops, { sync: true });
+      for (const { link, message } of arrived) {
+        const { from: to, to: from, msg_id } = message;
+        link.send({ name: 'ACK_MSG', payload: { from, to, msg_id } });
       }
-      link.send({ name: 'ACK_MSG', payload: { from: p.to, to: p.from, msg_id: p.msg_id } });
+      if (ops.length > 0) this.#changes.notify();
+    }
+  }
+
+  #opsFor(messages: readonly Payload<'MSG'>[]): StoreOp[] {
+    const byKey = new Map(messages.map((message) => [knownKey(message), message]));
+    return [...byKey].flatMap(([key, { from: peer, msg_id: id, msg }]) => {
+      const n = this.#next++;
+      const value = encodeLogged({ out: false, peer, id, text: shownText(msg) });
+      return [
+        { key, value: new Writer(8).u64(n).done() },
+        { key: LOG + ordinal(n), value },
+      ];
     });
-    this.#changes.notify();
   }
 
-  async #onReceipt(id: Ulid, from: UserId): Promise<void> {
-    const pending = this.#pending.get(id);
-    if (!pending || pending.to !== from) return;
-    const value = encodeOut(pending.to, true, pending.text);
-    await this.#queue(() => this.#store.write([{ key: OUT + id, value }], { sync: true }));
-    this.#pending.delete(id);
-    this.#changes.notify();
+  #onReceipt({ msg_id, from }: Payload<'MSG_ACK'>): void {
+    const queue = this.#queues.get(from);
+    const first = queue?.[0];
+    if (!queue || first?.id !== msg_id) return;
+    queue.shift();
+    if (queue.length === 0) this.#queues.delete(from);
+    this.#node.store.write([{ key: OUT + ordinal(first.n) }], { sync: true }).then(
+      () => {
+        this.#pending.delete(first.n);
+        first.state = 'delivered';
+        this.#changes.notify();
+      },
+      (error) => this.#node.fail(error),
+    );
+    this.#sendTo(from, 0);
   }
 
-  with(to: UserId): Dm {
+  with(peer: UserId): Dm {
     return {
-      send: (text) => this.#send(to, text),
-      read: (o) => this.read(o ?? {}, to),
+      send: (text) => this.#post(peer, text),
+      read: (o) => this.read(o ?? {}, peer),
     };
   }
 
-  #send(to: UserId, text: string): ReturnType<Dm['send']> {
+  #post(to: UserId, text: string): ReturnType<Dm['send']> {
+    checkText('a private message', text);
     if (utf8(text).length > RECORD_BODY_BYTES_MAX) {
-      throw new ConclaveError('record_too_large', `a private message has at most ${RECORD_BODY_BYTES_MAX} bytes`);
+      throw new ConclaveError(
+        'record_too_large',
+        `a private message has at most ${RECORD_BODY_BYTES_MAX} bytes: split it`,
+      );
+    }
+    if (to === this.#node.user) {
+      throw new ConclaveError('bad_user', 'a private message to oneself goes nowhere');
+    }
+    this.#node.checkOpen();
+    if (this.#pending.size >= PENDING_MAX) {
+      throw new ConclaveError(
+        'outbox_full',
+        `${PENDING_MAX} private messages wait to be delivered: send more when some are`,
+        { retryable: true },
+      );
     }
     const id = this.#node.ulid(this.#node.clock().wall);
-    const value = encodeOut(to, false, text);
-    const stored = this.#queue(() => this.#store.write([{ key: OUT + id, value }], { sync: true })).then(() => {
-      this.#pending.set(id, { id, to, text, sentAt: 0, state: 'queued' });
-      this.sendPending(to);
+    const n = this.#next++;
+    const pending = this.#wait(n, id, to);
+    const value = encodeLogged({ out: true, peer: to, id, text });
+    const ops = [
+      { key: LOG + ordinal(n), value },
+      { key: OUT + ordinal(n), value: new Uint8Array(0) },
+    ];
+    const stored = this.#node.store.write(ops, { sync: true }).then(() => {
+      this.#enqueue(pending);
+      this.#changes.notify();
+      this.#sendTo(to, RESEND_MS);
     });
     stored.catch((error) => this.#node.fail(error));
-    return { id, until: (state, o) => this.#until(id, stored, state, o ?? {}) };
+    const message = { id, from: this.#node.user, to, time: decodeTime(id), text };
+    return {
+      id,
+      until: async (state, { signal } = {}) => {
+        await stored;
+        const isThere = (): boolean =>
+          pending.state === 'delivered' || (state === 'sent' && pending.state === 'sent');
+        while (!isThere()) await this.#changes.next(this.#changes.version, signal);
+        return { ...message, state: pending.state };
+      },
+    };
   }
 
-  async #until(
-    id: Ulid,
-    stored: Promise<void>,
-    state: 'sent' | 'delivered',
-    o: WaitOptions,
-  ): Promise<PrivateMessage> {
-    await stored;
+  /** With one user or with everybody, in the order that they came or were sent here; live, also what changes. */
+  async *read(
+    { live, signal }: WaitOptions & { live?: boolean },
+    peer?: UserId,
+  ): AsyncGenerator<PrivateMessage> {
+    const open = new Map<number, State>();
+    let next = 1;
     for (;;) {
-      const pending = this.#pending.get(id);
-      if (!pending || (state === 'sent' && pending.state === 'sent')) {
-        const value = await this.#store.get(OUT + id);
-        return this.#outgoing(id, value!);
+      const seen = this.#changes.version;
+      for (let page = await this.#page(next); page.length > 0; page = await this.#page(next)) {
+        for (const logged of page) {
+          if (signal?.aborted) return;
+          next = logged.n + 1;
+          if (peer !== undefined && logged.peer !== peer) continue;
+          const message = this.#shown(logged);
+          if (message.state === 'queued' || message.state === 'sent') {
+            open.set(logged.n, message.state);
+          }
+          yield message;
+        }
       }
-      await this.#changes.next(o.signal);
-    }
-  }
-
-  #outgoing(id: Ulid, value: Uint8Array): PrivateMessage {
-    const { to, delivered, text } = decodeOut(value);
-    const state = delivered ? 'delivered' : (this.#pending.get(id)?.state ?? 'queued');
-    return { id, from: this.#node.user, to, time: decodeTime(id), state, text };
-  }
-
-  /** With one user or with everybody: the past in order of time, then, live, what comes. */
-  async *read(o: WaitOptions & { live?: boolean }, user?: UserId): AsyncGenerator<PrivateMessage> {
-    const shown = new Map<string, string>();
-    for (;;) {
-      const all: PrivateMessage[] = [];
-      for await (const [key, value] of this.#store.range({ gte: OUT, lt: `${OUT.slice(0, -1)}0` })) {
-        all.push(this.#outgoing(key.slice(OUT.length) as Ulid, value));
+      if (!live) return;
+      for (const [n, state] of open) {
+        const now = this.#stateOf(n);
+        if (now === state) continue;
+        if (now === 'delivered') open.delete(n);
+        else open.set(n, now);
+        yield this.#shown(await this.#read(n));
       }
-      for await (const [key, value] of this.#store.range({ gte: IN, lt: `${IN.slice(0, -1)}0` })) {
-        const from = key.slice(IN.length, IN.length + 64) as UserId;
-        const id = key.slice(IN.length + 65) as Ulid;
-        const text = decodeWhole(value, (r) => r.text(RECORD_BODY_BYTES_MAX));
-        all.push({ id, from, to: this.#node.user, time: decodeTime(id), state: 'received', text });
-      }
-      all.sort((a, b) => a.time - b.time || (a.id < b.id ? -1 : 1));
-      for (const message of all) {
-        const key = `${message.from}/${message.id}`;
-        if (user && message.from !== user && message.to !== user) continue;
-        if (shown.get(key) === message.state) continue;
-        shown.set(key, message.state);
-        yield message;
-      }
-      if (!o.live) return;
       try {
-        await this.#changes.next(o.signal);
+        await this.#changes.next(seen, signal);
       } catch (error) {
-        if (o.signal?.aborted) return;
+        if (signal?.aborted) return;
         throw error;
       }
     }
   }
+
+  async #page(from: number): Promise<Logged[]> {
+    const range = { gte: LOG + ordinal(from), lt: after(LOG), limit: PAGE_MESSAGES };
+    const page: Logged[] = [];
+    for await (const [key, value] of this.#node.store.range(range)) {
+      page.push(decodeLogged(numberIn(key, LOG), value));
+    }
+    return page;
+  }
+
+  #stateOf(n: number): State {
+    return this.#pending.get(n)?.state ?? 'delivered';
+  }
+
+  #shown({ n, out, peer, id, text }: Logged): PrivateMessage {
+    const { user } = this.#node;
+    const [from, to] = out ? [user, peer] : [peer, user];
+    return { id, from, to, time: decodeTime(id), state: out ? this.#stateOf(n) : 'received', text };
+  }
 }
+
+/** What another program sent need not be UTF-8; it is shown as far as it is. */
+function shownText(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes);
+  } catch {
+    return Buffer.from(bytes).toString('utf8').slice(0, LOSSY_CHARS_MAX);
+  }
+}
+
+/** A byte that is no UTF-8 becomes a character of three. */
+const LOSSY_CHARS_MAX = Math.floor(RECORD_BODY_BYTES_MAX / 3);

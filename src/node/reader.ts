@@ -11,8 +11,8 @@
  * shown again behind it.
  */
 
-import { ConclaveError } from '../core/errors.js';
 import type { Hash } from '../core/crypto.js';
+import { ConclaveError } from '../core/errors.js';
 import type { Digest } from '../core/ids.js';
 import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
@@ -73,8 +73,8 @@ class Reading {
   readonly #store: Store;
   readonly #hash: Hash;
   #next: number;
-  /** What is not final, and as what it was shown. */
-  #shown = new Map<Digest, RecordState>();
+  /** Messages that were shown and are not final, and as what. */
+  readonly #shown = new Map<Digest, RecordState>();
 
   constructor(channel: NodeChannel, store: Store, hash: Hash, next: number) {
     this.#channel = channel;
@@ -114,6 +114,7 @@ class Reading {
     while (this.#next <= this.#channel.final.seq) {
       for (const { seq, record } of await this.#page(this.#channel.final.seq)) {
         this.#next = seq + 1;
+        this.#shown.delete(record.digest);
         yield entryOf(record, 'final', seq, this.#channel.state.roster);
       }
     }
@@ -126,11 +127,13 @@ class Reading {
     const page: Entry[] = [];
     let bytes = 0;
     for await (const [, value] of this.#store.range(range)) {
-      page.push(decodeEntry(this.#hash, value));
+      const entry = decodeEntry(this.#hash, value);
+      if (entry.seq !== this.#next + page.length) break;
+      page.push(entry);
       bytes += value.length;
       if (bytes >= PAGE_BYTES_MAX) break;
     }
-    if (page[0]?.seq === this.#next) return page;
+    if (page.length > 0) return page;
     throw new ConclaveError(
       'store_damaged',
       `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave verify".`,
@@ -140,16 +143,14 @@ class Reading {
   /** Messages that are new or whose state has grown, as they are now. */
   #grown(): ChannelEntry[] {
     const { state } = this.#channel;
-    const shown = new Map<Digest, RecordState>();
     const grown: ChannelEntry[] = [];
     for (const { record, state: now } of provisional(state)) {
       if (!isMessageLane(record)) continue;
       const before = this.#shown.get(record.digest);
-      const hasGrown = before === undefined || RANK[now] > RANK[before];
-      shown.set(record.digest, hasGrown ? now : before);
-      if (hasGrown) grown.push(entryOf(record, now, null, state.roster));
+      if (before !== undefined && RANK[now] <= RANK[before]) continue;
+      this.#shown.set(record.digest, now);
+      grown.push(entryOf(record, now, null, state.roster));
     }
-    this.#shown = shown;
     return grown;
   }
 }

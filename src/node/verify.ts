@@ -19,7 +19,7 @@ import {
 import { chainNext, chainStart } from '../core/chain.js';
 import type { Crypto } from '../core/crypto.js';
 import { channelIdOf, decodeGenesis } from '../core/genesis.js';
-import { type ChannelId, type Digest, unhex, type UserId } from '../core/ids.js';
+import { type ChannelId, type Digest, type UserId, unhex } from '../core/ids.js';
 import {
   after,
   type ChannelKeys,
@@ -78,7 +78,9 @@ class Verifier {
 
   verifyAll(where: string, signed: readonly Signed[]): void {
     for (const s of signed) {
-      const key = Buffer.concat([unhex(s.by), s.sig, this.#crypto.sha256(s.statement)]).toString('latin1');
+      const key = Buffer.concat([unhex(s.by), s.sig, this.#crypto.sha256(s.statement)]).toString(
+        'latin1',
+      );
       if (this.#seen.has(key)) continue;
       if (!this.#crypto.ed25519Verify(unhex(s.by), s.statement, s.sig)) {
         this.problem(where, `a signature of ${s.by} does not verify`);
@@ -124,7 +126,8 @@ class Verifier {
       await this.check(key, () => {
         const step = decodeStep(value);
         const checked = checkStep(this.#crypto.sha256, this.rosters.at(-1)!, step);
-        if (key !== this.keys.step(checked.roster.number)) throw new Error('a roster step is missing before it');
+        if (key !== this.keys.step(checked.roster.number))
+          throw new Error('a roster step is missing before it');
         this.verifyAll(key, checked.signatures);
         this.rosters.push(checked.roster);
         this.#steps.set(step.seq, checked.roster.number);
@@ -151,19 +154,24 @@ class Verifier {
         }
       });
     }
-    const final = await this.#store.get(this.keys.final).catch((error) => this.problem(this.keys.final, error));
+    const final = await this.#store
+      .get(this.keys.final)
+      .catch((error) => this.problem(this.keys.final, error));
     if (final) {
       await this.check(this.keys.final, () => {
         const { seq, cert } = decodeFinal(final);
         add(this.keys.final, cert);
-        if (!certs.has(seq)) throw new Error('the final point is not the one that its certificate certifies');
+        if (!certs.has(seq))
+          throw new Error('the final point is not the one that its certificate certifies');
       });
     }
     return certs;
   }
 
   /** Walks the log. Returns the counts of a report. */
-  async log(onProgress?: (entries: number) => void): Promise<{ entries: number; final: number; head: Digest }> {
+  async log(
+    onProgress?: (entries: number) => void,
+  ): Promise<{ entries: number; final: number; head: Digest }> {
     const hash = this.#crypto.sha256;
     const certs = await this.certificates();
     const finalSeq = await this.#finalSeq();
@@ -179,9 +187,11 @@ class Verifier {
         if (key !== this.keys.log(raw.seq)) throw new Error('an entry under the wrong seq');
         if (raw.seq !== at.seq + 1) this.problem(key, `seq ${at.seq + 1} is missing before it`);
         const record = decodeRecord(hash, raw.record);
-        if (record.digest !== raw.header.digest) throw new Error('its record is not the one that the chain names');
+        if (record.digest !== raw.header.digest)
+          throw new Error('its record is not the one that the chain names');
         const expected = chainNext(hash, at.hash, raw.seq, raw.header);
-        if (raw.seq === at.seq + 1 && expected !== raw.hash) this.problem(key, 'the chain breaks here');
+        if (raw.seq === at.seq + 1 && expected !== raw.hash)
+          this.problem(key, 'the chain breaks here');
         at = { seq: raw.seq, hash: raw.hash };
         this.verifyAll(key, recordSignatures(hash, record, raw.proof));
         this.#checkOrder(key, record, tips, placed);
@@ -204,8 +214,10 @@ class Verifier {
         await new Promise(setImmediate);
       }
     }
-    if (at.seq < finalSeq) this.problem(this.keys.logs, `the log ends at seq ${at.seq}, its final point is ${finalSeq}`);
-    for (const { key, cert } of certs.values()) this.problem(key, `it certifies seq ${cert.seq}, which the log lacks`);
+    if (at.seq < finalSeq)
+      this.problem(this.keys.logs, `the log ends at seq ${at.seq}, its final point is ${finalSeq}`);
+    for (const { key, cert } of certs.values())
+      this.problem(key, `it certifies seq ${cert.seq}, which the log lacks`);
     await this.#checkTips(tips);
     onProgress?.(at.seq);
     return { entries, final, head };
@@ -227,8 +239,14 @@ class Verifier {
     tips: ReadonlyMap<UserId, Digest>,
     placed: ReadonlyMap<Digest, number>,
   ): void {
-    if (placed.has(record.digest)) this.problem(key, `the record stands at seq ${placed.get(record.digest)} too`);
-    if (!isMessageLane(record) || placed.has(record.prev) || tips.get(record.author) === record.prev) return;
+    if (placed.has(record.digest))
+      this.problem(key, `the record stands at seq ${placed.get(record.digest)} too`);
+    if (
+      !isMessageLane(record) ||
+      placed.has(record.prev) ||
+      tips.get(record.author) === record.prev
+    )
+      return;
     const member = this.rosters.some((r) => r.members.get(record.author)?.root === record.prev);
     if (!member) this.problem(key, "it does not follow its author's previous record");
   }
@@ -247,14 +265,19 @@ class Verifier {
     const stored = new Map<string, Digest>();
     for await (const [key, value] of this.#under(this.keys.tips)) {
       await this.check(key, () => {
-        stored.set(key.slice(this.keys.tips.length), decodeWhole(value, (r) => r.id<Digest>()));
+        stored.set(
+          key.slice(this.keys.tips.length),
+          decodeWhole(value, (r) => r.id<Digest>()),
+        );
       });
     }
     for (const [user, digest] of tips) {
-      if (stored.get(user) !== digest) this.problem(this.keys.tip(user), "it is not the author's last final message");
+      if (stored.get(user) !== digest)
+        this.problem(this.keys.tip(user), "it is not the author's last final message");
       stored.delete(user);
     }
-    for (const user of stored.keys()) this.problem(this.keys.tips + user, 'its author has no final message');
+    for (const user of stored.keys())
+      this.problem(this.keys.tips + user, 'its author has no final message');
   }
 
   async offers(): Promise<void> {

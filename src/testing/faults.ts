@@ -46,7 +46,11 @@ export type FaultKind =
   | 'partition'
   | 'relay'
   | 'weather'
-  | 'flap';
+  | 'flap'
+  /** One partition right after the other, so that another majority goes on each time. */
+  | 'shift'
+  /** One node right after the other is down. */
+  | 'rolling';
 
 export const FAULT_KINDS: readonly FaultKind[] = [
   'crash',
@@ -57,6 +61,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'relay',
   'weather',
   'flap',
+  'shift',
+  'rolling',
 ];
 
 const BOTH: readonly Direction[] = ['up', 'down'];
@@ -112,7 +118,44 @@ function drawFault(draw: Draw, o: PlanOptions, kind: FaultKind): Fault[] {
       return [{ ...time, kind, weather: drawWeather(draw) }];
     case 'flap':
       return flapping(draw, time, node);
+    case 'shift':
+      return inTurn(draw, o, at, (turn) => {
+        const pairs = drawSplit(draw, o.nodes);
+        return { ...turn, kind: 'block', pairs };
+      });
+    case 'rolling':
+      return inTurn(draw, o, at, (turn) => {
+        const victim: Victim = chance(draw, 0.5) ? 'leader' : below(draw, o.nodes);
+        return { ...turn, kind: 'crash', node: victim, inWrite: chance(draw, 0.5) };
+      });
   }
+}
+
+/** A few faults without a pause between them, each long enough for an election, or nearly so. */
+function inTurn(
+  draw: Draw,
+  o: PlanOptions,
+  from: Millis,
+  make: (turn: Lasting) => Fault,
+): Fault[] {
+  const faults: Fault[] = [];
+  const turns = 2 + below(draw, 4);
+  let at = from;
+  for (let i = 0; i < turns && at < o.until; i++) {
+    const until = Math.min(o.until, at + Math.floor(between(draw, 800, 6_000)));
+    faults.push(make({ at, until }));
+    at = until;
+  }
+  return faults;
+}
+
+/** Two sides, one of which is a majority where there can be one. */
+function drawSplit(draw: Draw, nodes: number): [number, number][] {
+  const all = Array.from({ length: nodes }, (_, i) => i);
+  const minority = new Set(sample(draw, all, Math.max(1, Math.ceil(nodes / 2) - 1)));
+  return all.flatMap((a) =>
+    all.filter((b) => minority.has(a) !== minority.has(b)).map((b): [number, number] => [a, b]),
+  );
 }
 
 function flapping(draw: Draw, time: Lasting, node: Victim): Fault[] {
@@ -136,7 +179,7 @@ export function drawDelay(draw: Draw): Delay {
 export function drawWeather(draw: Draw): Weather {
   return {
     delay: drawDelay(draw),
-    loss: chance(draw, 0.5) ? draw() ** 3 * 0.4 : 0,
+    loss: chance(draw, 0.6) ? draw() ** 2 * 0.4 : 0,
     duplicate: chance(draw, 0.4) ? draw() * 0.3 : 0,
     reorder: chance(draw, 0.5) ? draw() : 0,
   };

@@ -19,12 +19,12 @@ import type { StoreOp } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
-import { FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { SimNetwork } from './sim-network.js';
+import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { planInvites, planPosts } from './workload.js';
@@ -107,6 +107,7 @@ function settings(o: SimulateOptions) {
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
+    weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
   };
   const count = o.nodes ?? nodes;
   return {
@@ -237,6 +238,7 @@ class Run implements NodeWatcher {
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
     chaos.plan(this.#faults);
+    this.#network.weather = this.#s.weather;
     const load = { seed, nodes, from, until };
     for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
     for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());

@@ -103,7 +103,7 @@ describe('mapInOrder', () => {
   }
 
   test('results come in the order of the items, whatever finishes first', async () => {
-    const done = mapInOrder(upTo(20), window(8), async (n) => {
+    const done = mapInOrder(upTo(20), window(8), signal, async (n) => {
       for (let turns = 20 - n; turns > 0; turns--) await Promise.resolve();
       return n;
     });
@@ -116,7 +116,7 @@ describe('mapInOrder', () => {
   ])('no more is under way than the window has %s', async (_, limits, expected) => {
     const finish: (() => void)[] = [];
     let started = 0;
-    const results = mapInOrder(upTo(50), limits, (n) => {
+    const results = mapInOrder(upTo(50), limits, signal, (n) => {
       started++;
       return new Promise<number>((resolve) => finish.push(() => resolve(n)));
     });
@@ -133,7 +133,7 @@ describe('mapInOrder', () => {
       yield 1;
       await new Promise(() => {});
     }
-    const results = mapInOrder(idle(), window(8), async (n) => n);
+    const results = mapInOrder(idle(), window(8), signal, async (n) => n);
     expect((await results.next()).value).toBe(1);
     await results.return(undefined);
   });
@@ -144,13 +144,21 @@ describe('mapInOrder', () => {
       yield 2;
       throw new Error('the source');
     }
-    const results = mapInOrder(failing(), window(8), async (n) => n * 10);
+    const results = mapInOrder(failing(), window(8), signal, async (n) => n * 10);
     expect([(await results.next()).value, (await results.next()).value]).toEqual([10, 20]);
     await expect(results.next()).rejects.toThrow('the source');
   });
 
+  test('an abort ends it at once, whatever is under way', async () => {
+    const stop = new AbortController();
+    const results = mapInOrder(upTo(3), window(8), stop.signal, () => new Promise(() => {}));
+    const first = results.next();
+    stop.abort();
+    await expect(first).rejects.toMatchObject({ code: 'aborted' });
+  });
+
   test('a failed item fails in its turn', async () => {
-    const results = mapInOrder(upTo(3), window(8), async (n) => {
+    const results = mapInOrder(upTo(3), window(8), signal, async (n) => {
       if (n === 2) throw new Error('the second');
       return n;
     });

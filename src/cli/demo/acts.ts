@@ -229,7 +229,7 @@ async function leaderReturns(play: Play, node: DemoNode): Promise<void> {
   show.act(`Act 6: ${node.name} starts again, with its directory`);
   const before = node.reader.messages;
   const { posted } = traffic.feed(node);
-  await startNode(stage, stage.relays, node);
+  await startNode(stage.processes, stage.relays, node);
   await until(play, `${node.name} to get its lines`, () => traffic.feed(node).posted > posted);
   await areFinal(play, stage.nodes, postedNow(play, stage.nodes));
   const missed = node.reader.messages - before;
@@ -250,7 +250,7 @@ async function nodeRestarts(play: Play, notThis: DemoNode): Promise<void> {
     stage.nodes.filter((one) => one !== node),
     ENOUGH / 3,
   );
-  await startNode(stage, stage.relays, node);
+  await startNode(stage.processes, stage.relays, node);
   await areFinal(play, stage.nodes, postedNow(play, stage.nodes));
   show.say(`${node.name} has caught up`);
 }

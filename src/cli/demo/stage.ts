@@ -63,7 +63,7 @@ export async function setUp(
       return { name, dir, user: String(user), share: shares[i]!, reader, proxies, ...now };
     }),
   );
-  await Promise.all(nodes.map((node) => startNode(props, relays, node)));
+  await Promise.all(nodes.map((node) => startNode(processes, relays, node)));
   say(`${nodes.map(({ name }) => name).join(', ')} are up`);
   const channel = await makeChannel(processes, nodes, relays, say);
   return { processes, relays, nodes, channel, lines: excerpt.lines.length };
@@ -83,7 +83,7 @@ async function proxyFor({ proxies }: Props, url: string): Promise<TcpProxy> {
 
 /** Runs the node, so that it reaches the relays through its proxies. */
 export async function startNode(
-  { processes }: Pick<Props, 'processes'>,
+  processes: Processes,
   relays: readonly DemoRelay[],
   node: DemoNode,
 ): Promise<void> {
@@ -104,18 +104,13 @@ async function makeChannel(
   const created = await processes.result(name, ['create', '--dir', dir, ...urls, CHANNEL_NAME]);
   const channel = String(created.channel);
   say(`${name} made the channel ${channel}`);
-  const uses = String(others.length);
-  const { invite } = await processes.result(name, [
-    'invite',
-    '--dir',
-    dir,
-    channel,
-    '--uses',
-    uses,
+  const invite = await processes.result(name, [
+    ...['invite', '--dir', dir, channel],
+    ...['--uses', String(others.length)],
   ]);
   await Promise.all(
     others.map(async ({ name, dir }) => {
-      await processes.result(name, ['join', '--dir', dir, String(invite)]);
+      await processes.result(name, ['join', '--dir', dir, String(invite.invite)]);
       say(`${name} joined`);
     }),
   );

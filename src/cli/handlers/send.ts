@@ -5,7 +5,6 @@
  * store and goes out later.
  */
 
-import { setMaxListeners } from 'node:events';
 import { ConclaveError } from '../../core/errors.js';
 import type { Channel, Progress, Sending } from '../../node/api.js';
 import { type Args, type Handler, type Io, oneOf, optional, seconds, text } from '../io.js';
@@ -27,9 +26,6 @@ export const send: Handler = async (node, args, io) => {
 async function sendAll(channel: Channel, args: Args, io: Io): Promise<void> {
   const until = oneOf(args, 'until', 'committed', 'final');
   const limit_s = optional(seconds, args, 'timeout');
-  const over = new AbortController();
-  const signal = AbortSignal.any([io.signal, over.signal]);
-  setMaxListeners(0, signal);
   const stored = new Set<Promise<void>>();
 
   const start = async (message: unknown): Promise<Progress> => {
@@ -38,16 +34,20 @@ async function sendAll(channel: Channel, args: Args, io: Io): Promise<void> {
     const kept = sending.stored.finally(() => stored.delete(kept));
     kept.catch(() => {});
     stored.add(kept);
-    const reached = sending.until(until, { signal });
+    const reached = sending.until(until);
     return limit_s === undefined ? reached : inTime(reached, limit_s, until, channel);
   };
   try {
-    for await (const { id, state, seq } of mapInOrder(messages(args, io), WINDOW, start)) {
+    for await (const { id, state, seq } of mapInOrder(
+      messages(args, io),
+      WINDOW,
+      io.signal,
+      start,
+    )) {
       await io.emit({ id, state, seq });
     }
   } finally {
     await Promise.allSettled(stored);
-    over.abort();
   }
 }
 

@@ -1,0 +1,143 @@
+/** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Collected, temporaryDir } from './fixtures/cli-harness.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+interface Spawned {
+  readonly child: ChildProcess;
+  readonly stdout: Collected;
+  readonly stderr: Collected;
+  /** Exit code, or the signal that ended it; only once nobody holds its streams any more. */
+  readonly closed: Promise<number | NodeJS.Signals | null>;
+}
+
+function start(...argv: string[]): Spawned {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...argv]);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const stdout = new Collected();
+  const stderr = new Collected();
+  child.stdout.pipe(stdout);
+  child.stderr.pipe(stderr);
+  const closed = new Promise<number | NodeJS.Signals | null>((resolve) => {
+    child.on('close', (code, signal) => resolve(code ?? signal));
+  });
+  return { child, stdout, stderr, closed };
+}
+
+async function finish(...argv: string[]) {
+  const { closed, stdout, stderr, child } = start(...argv);
+  child.stdin!.end();
+  const code = await closed;
+  return { code, stdout: stdout.text, stderr: stderr.text, lines: stdout.lines };
+}
+
+async function json(...argv: string[]): Promise<Record<string, unknown>> {
+  const { code, lines, stderr } = await finish('--json', ...argv);
+  expect([argv, code, stderr]).toEqual([argv, 0, '']);
+  return JSON.parse(lines.at(-1)!) as Record<string, unknown>;
+}
+
+async function relay(): Promise<{ url: string; process: Spawned }> {
+  const process = start('relay', '--listen', '127.0.0.1:0', '--json');
+  await process.stdout.shows('\n');
+  return { url: process.stdout.json[0]!.url as string, process };
+}
+
+describe('exit codes', () => {
+  test('0 for help, 2 for wrong usage, 1 for a failure', async () => {
+    const [help, usage, failure] = await Promise.all([
+      finish('--help'),
+      finish('nope', '--json'),
+      finish('log', '--dir', join(temporaryDir(), 'none'), 'x'),
+    ]);
+    expect([help.code, usage.code, failure.code]).toEqual([0, 2, 1]);
+    expect(help.stdout).toContain('Usage: conclave');
+    expect(JSON.parse(usage.stdout)).toMatchObject({ error: { code: 'usage' } });
+    expect(failure.stderr).toMatch(/^conclave: there is no identity in .*conclave init/);
+  });
+});
+
+test('a channel of one, from its making to its verification', async () => {
+  const dir = join(temporaryDir(), 'alice');
+  const { url, process: running } = await relay();
+  await json('init', '--dir', dir, '--name', 'alice');
+  const made = ['--relay', url, '--min-online', '1', 'team'];
+  const { channel } = await json('create', '--dir', dir, ...made);
+  expect(await json('send', '--dir', dir, 'team', 'alone', '--until', 'final')).toMatchObject({
+    state: 'final',
+  });
+
+  let up = start('up', '--dir', dir, '--json');
+  await up.stdout.shows('"event":"up"');
+  const socket = join(dir, 'control.sock');
+  expect(statSync(socket).mode & 0o777).toBe(0o600);
+  await json('send', '--dir', dir, 'team', 'through the socket');
+  up.child.kill('SIGKILL');
+  expect(await up.closed).toBe('SIGKILL');
+  expect(existsSync(socket)).toBe(true);
+
+  expect(await json('status', '--dir', dir, 'team')).toMatchObject({ channel, state: 'offline' });
+  up = start('up', '--dir', dir, '--json');
+  await up.stdout.shows('"event":"up"');
+  await json('send', '--dir', dir, 'team', 'after the crash', '--until', 'final');
+  up.child.kill('SIGTERM');
+  expect(await up.closed).toBe(0);
+  expect(existsSync(socket)).toBe(false);
+
+  const log = await finish('log', '--dir', dir, '--json', 'team');
+  const texts = log.lines.map((line) => JSON.parse(line).text).filter((text) => text !== undefined);
+  expect(texts).toEqual(['alone', 'through the socket', 'after the crash']);
+  expect(await json('verify', '--dir', dir)).toMatchObject({ ok: true, channel, entries: 3 });
+  running.child.kill('SIGTERM');
+  expect(await running.closed).toBe(0);
+});
+
+test('two channels in a row: a one-shot command finds the store free again', async () => {
+  const dir = temporaryDir();
+  await json('init', '--dir', dir);
+  const create = (name: string) =>
+    finish('create', '--dir', dir, '--relay', `conclave://${'ab'.repeat(32)}@127.0.0.1:9`, name);
+  const results = await Promise.all([create('one'), create('two')]);
+  expect(results.map(({ code, stderr }) => [code, stderr])).toEqual([
+    [0, ''],
+    [0, ''],
+  ]);
+  const status = await json('status', '--dir', dir);
+  expect(status.channels).toHaveLength(2);
+});
+
+test('a signal ends what waits, and the reader is told why', async () => {
+  const dir = temporaryDir();
+  await json('init', '--dir', dir);
+  const nobody = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
+  await json('create', '--dir', dir, '--relay', nobody, 'team');
+  const sending = start('send', '--dir', dir, '--json', 'team', 'x');
+  await sending.stderr.shows('waiting: ');
+  sending.child.kill('SIGINT');
+  expect(await sending.closed).toBe(130);
+  expect(sending.stdout.json).toMatchObject([{ error: { code: 'interrupted' } }]);
+  expect(await json('status', '--dir', dir, 'team')).toMatchObject({ queued: 1 });
+});
+
+test('a pipe whose reader leaves ends it quietly', async () => {
+  const dir = temporaryDir();
+  const { url } = await relay();
+  await json('init', '--dir', dir);
+  await json('create', '--dir', dir, '--relay', url, '--min-online', '1', 'team');
+  const sending = start('send', '--dir', dir, '--json', 'team', '-');
+  const line = `${'x'.repeat(2_000)}\n`;
+  sending.child.stdin!.end(line.repeat(500));
+  expect(await sending.closed).toBe(0);
+  expect(sending.stdout.lines).toHaveLength(500);
+
+  const log = start('log', '--dir', dir, 'team');
+  log.child.stdout!.once('data', () => log.child.stdout!.destroy());
+  expect(await log.closed).toBe(0);
+  expect(log.stderr.text).toBe('');
+});
