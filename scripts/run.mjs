@@ -2,7 +2,7 @@
 // install if needed, build if needed, then run. Plain Node, no dependency.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,6 +31,8 @@ function install() {
   run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 2, 'inherit'],
   });
+  // npm leaves it alone when nothing changed.
+  utimesSync(marker, new Date(), new Date());
 }
 
 function build(always) {

@@ -5,7 +5,7 @@
 
 import { type Command, CommanderError } from 'commander';
 import { ConclaveError } from '../core/errors.js';
-import { commandFirst } from './arguments.js';
+import { type Arranged, commandFirst } from './arguments.js';
 import type { Cli } from './cli.js';
 import { asConclaveError, EXIT, exitCode, interruptionOf, usageError } from './errors.js';
 import type { Host } from './host.js';
@@ -31,7 +31,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const unread = new AbortController();
   const out = createOutput(host, arranged.json, () => unread.abort());
   const signal = AbortSignal.any([host.signal, unread.signal]);
-  const log = createLogger(host.stderr, arranged.verbose);
+  const log = createLogger(host.stderr, logLevel(arranged));
   cli = { host, out, signal, log, exitCode: EXIT.done };
 
   let code: number;
@@ -45,6 +45,13 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
   await out.flush();
   return code;
+}
+
+const SERVICES = new Set(['relay', 'up']);
+
+function logLevel({ verbose, command = '' }: Arranged): 'debug' | 'warn' | 'error' {
+  if (verbose) return 'debug';
+  return SERVICES.has(command) ? 'warn' : 'error';
 }
 
 async function parse(

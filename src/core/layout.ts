@@ -43,6 +43,7 @@ export function channelKeys(channel: ChannelId) {
     final: `${at}final`,
     logs: `${at}log/`,
     log: (seq: number) => `${at}log/${ordinal(seq)}`,
+    placements: `${at}at/`,
     placed: (digest: Digest) => `${at}at/${digest}`,
     tips: `${at}tip/`,
     tip: (user: UserId) => `${at}tip/${user}`,

@@ -434,7 +434,8 @@ class ConclaveNode implements Node, NodeParts {
     const ids = id === undefined ? await this.#stored() : [(this.channel(id) as NodeChannel).id];
     const reports: VerifyReport[] = [];
     for (const each of ids) {
-      reports.push(await verifyChannel(this.#o.crypto, this.store, each, onProgress));
+      const options = { self: this.user, onProgress };
+      reports.push(await verifyChannel(this.#o.crypto, this.store, each, options));
     }
     return reports;
   }

@@ -1,13 +1,16 @@
 /**
- * Verification of a store (docs/PROTOCOL.md, section "Verification"): offline,
- * everything. Recomputes the genesis, the chain and every roster, checks every
- * signature and certificate, and compares what is derived with what is stored.
- * It goes on after a problem, and says where each one is.
+ * Verification of a channel in a store (docs/PROTOCOL.md, section
+ * "Verification"): offline, everything. Recomputes the genesis, the chain and
+ * every roster, checks every signature and certificate, and compares what is
+ * derived with what is stored. It goes on after a problem, and says where each
+ * one is.
+ *
+ * The store may be in use: everything is compared at one final point, which is
+ * read first, and what is final never changes.
  */
 
 import { decodeWhole } from '../core/bytes.js';
 import {
-  type Certificate,
   certificateSignatures,
   certifiedPoint,
   checkFinalCertificate,
@@ -16,285 +19,28 @@ import {
   decodeStep,
   recordSignatures,
 } from '../core/certificate.js';
-import { chainNext, chainStart } from '../core/chain.js';
+import { chainStart, type Point } from '../core/chain.js';
 import type { Crypto } from '../core/crypto.js';
 import { channelIdOf, decodeGenesis } from '../core/genesis.js';
-import { type ChannelId, type Digest, type UserId, unhex } from '../core/ids.js';
+import type { ChannelId, Digest, UserId } from '../core/ids.js';
 import {
-  after,
-  type ChannelKeys,
-  channelKeys,
   decodeFinal,
   decodeHardState,
   decodeOffer,
-  decodeRawEntry,
   decodeStoredGenesis,
+  type FinalState,
 } from '../core/layout.js';
-import { isMessageLane } from '../core/log.js';
-import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { genesisRoster, isMembership, type Roster } from '../core/roster.js';
-import type { Signed } from '../core/statements.js';
+import { genesisRoster } from '../core/roster.js';
+import { decodeAs } from '../core/statements.js';
 import type { Store } from '../core/store.js';
 import type { VerifyReport } from './api.js';
+import { Verification } from './verification.js';
+import { LogWalk } from './verify-log.js';
 
-type Problem = VerifyReport['problems'][number];
-
-const PROBLEMS_MAX = 100;
-/** The event loop gets a turn after this many entries. */
-const ENTRIES_PER_TURN = 512;
-
-class Verifier {
-  readonly #crypto: Crypto;
-  readonly #store: Store;
-  readonly keys: ChannelKeys;
-  readonly #id: ChannelId;
-  readonly problems: Problem[] = [];
-  readonly rosters: Roster[] = [];
-  /** Seq of each membership record that a step speaks of. */
-  readonly #steps = new Map<number, number>();
-  /** Batches of records whose signature was found right: many records share one. */
-  readonly #seen = new Set<string>();
-
-  constructor(crypto: Crypto, store: Store, id: ChannelId) {
-    this.#crypto = crypto;
-    this.#store = store;
-    this.#id = id;
-    this.keys = channelKeys(id);
-  }
-
-  problem(where: string, what: unknown): void {
-    if (this.problems.length >= PROBLEMS_MAX) return;
-    this.problems.push({ where, what: what instanceof Error ? what.message : String(what) });
-  }
-
-  /** Runs one check; whatever it throws is a problem at `where`. */
-  async check(where: string, run: () => void | Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      this.problem(where, error);
-    }
-  }
-
-  verifyAll(where: string, signed: readonly Signed[]): void {
-    for (const s of signed) {
-      const key = Buffer.concat([unhex(s.by), s.sig, this.#crypto.sha256(s.statement)]).toString(
-        'latin1',
-      );
-      if (this.#seen.has(key)) continue;
-      if (!this.#crypto.ed25519Verify(unhex(s.by), s.statement, s.sig)) {
-        this.problem(where, `a signature of ${s.by} does not verify`);
-      } else if (this.#seen.size < 65_536) this.#seen.add(key);
-    }
-  }
-
-  async *#under(prefix: string): AsyncGenerator<readonly [string, Uint8Array]> {
-    try {
-      yield* this.#store.range({ gte: prefix, lt: after(prefix) });
-    } catch (error) {
-      this.problem(prefix, error);
-    }
-  }
-
-  async genesis(): Promise<boolean> {
-    await this.check(this.keys.genesis, async () => {
-      const value = await this.#store.get(this.keys.genesis);
-      if (!value) throw new Error('the genesis is missing');
-      const stored = decodeStoredGenesis(value);
-      if (channelIdOf(this.#crypto.sha256, stored.bytes) !== this.#id) {
-        throw new Error('the genesis is of another channel');
-      }
-      const genesis = decodeGenesis(stored.bytes);
-      this.verifyAll(this.keys.genesis, [
-        { by: genesis.founder, statement: stored.bytes, sig: stored.sig },
-      ]);
-      this.rosters.push(genesisRoster(this.#crypto.sha256, this.#id, genesis));
-    });
-    return this.rosters.length > 0;
-  }
-
-  async hardState(): Promise<void> {
-    await this.check(this.keys.hard, async () => {
-      const value = await this.#store.get(this.keys.hard);
-      if (!value) throw new Error("the node's promises are missing");
-      decodeHardState(value);
-    });
-  }
-
-  async rosterSteps(): Promise<void> {
-    for await (const [key, value] of this.#under(this.keys.steps)) {
-      await this.check(key, () => {
-        const step = decodeStep(value);
-        const checked = checkStep(this.#crypto.sha256, this.rosters.at(-1)!, step);
-        if (key !== this.keys.step(checked.roster.number))
-          throw new Error('a roster step is missing before it');
-        this.verifyAll(key, checked.signatures);
-        this.rosters.push(checked.roster);
-        this.#steps.set(step.seq, checked.roster.number);
-      });
-    }
-  }
-
-  /** Certificates by the seq that they certify. */
-  async certificates(): Promise<Map<number, { key: string; cert: Certificate }>> {
-    const certs = new Map<number, { key: string; cert: Certificate }>();
-    const add = (key: string, value: Uint8Array): void => {
-      const cert = decodeCertificate(value);
-      const roster = this.rosters[cert.roster];
-      if (!roster) throw new Error(`a certificate of roster ${cert.roster}, which is unknown`);
-      checkFinalCertificate(cert, roster);
-      this.verifyAll(key, certificateSignatures(this.#crypto.sha256, cert));
-      certs.set(cert.seq, { key, cert });
-    };
-    for await (const [key, value] of this.#under(this.keys.certs)) {
-      await this.check(key, () => {
-        add(key, value);
-        if (!certs.has(Number.parseInt(key.slice(this.keys.certs.length), 16))) {
-          throw new Error('a certificate under the wrong seq');
-        }
-      });
-    }
-    const final = await this.#store
-      .get(this.keys.final)
-      .catch((error) => this.problem(this.keys.final, error));
-    if (final) {
-      await this.check(this.keys.final, () => {
-        const { seq, cert } = decodeFinal(final);
-        add(this.keys.final, cert);
-        if (!certs.has(seq))
-          throw new Error('the final point is not the one that its certificate certifies');
-      });
-    }
-    return certs;
-  }
-
-  /** Walks the log. Returns the counts of a report. */
-  async log(
-    onProgress?: (entries: number) => void,
-  ): Promise<{ entries: number; final: number; head: Digest }> {
-    const hash = this.#crypto.sha256;
-    const certs = await this.certificates();
-    const finalSeq = await this.#finalSeq();
-    const tips = new Map<UserId, Digest>();
-    const placed = new Map<Digest, number>();
-    let at = { seq: 0, hash: chainStart(hash, this.#id) };
-    let head = at.hash;
-    let entries = 0;
-    let final = 0;
-    for await (const [key, value] of this.#under(this.keys.logs)) {
-      await this.check(key, async () => {
-        const raw = decodeRawEntry(value);
-        if (key !== this.keys.log(raw.seq)) throw new Error('an entry under the wrong seq');
-        if (raw.seq !== at.seq + 1) this.problem(key, `seq ${at.seq + 1} is missing before it`);
-        const record = decodeRecord(hash, raw.record);
-        if (record.digest !== raw.header.digest)
-          throw new Error('its record is not the one that the chain names');
-        const expected = chainNext(hash, at.hash, raw.seq, raw.header);
-        if (raw.seq === at.seq + 1 && expected !== raw.hash)
-          this.problem(key, 'the chain breaks here');
-        at = { seq: raw.seq, hash: raw.hash };
-        this.verifyAll(key, recordSignatures(hash, record, raw.proof));
-        this.#checkOrder(key, record, tips, placed);
-        placed.set(record.digest, raw.seq);
-        if (record.kind === 'message') entries += 1;
-        if (raw.seq <= finalSeq) {
-          if (record.kind === 'message') final += 1;
-          head = raw.hash;
-          await this.#checkFinal(key, record, raw.seq);
-          if (isMessageLane(record)) tips.set(record.author, record.digest);
-        }
-        const certified = certs.get(raw.seq);
-        if (certified && certifiedPoint(hash, certified.cert).hash !== raw.hash) {
-          this.problem(certified.key, `it certifies another entry than the one at seq ${raw.seq}`);
-        }
-        certs.delete(raw.seq);
-      });
-      if (at.seq % ENTRIES_PER_TURN === 0) {
-        onProgress?.(at.seq);
-        await new Promise(setImmediate);
-      }
-    }
-    if (at.seq < finalSeq)
-      this.problem(this.keys.logs, `the log ends at seq ${at.seq}, its final point is ${finalSeq}`);
-    for (const { key, cert } of certs.values())
-      this.problem(key, `it certifies seq ${cert.seq}, which the log lacks`);
-    await this.#checkTips(tips);
-    onProgress?.(at.seq);
-    return { entries, final, head };
-  }
-
-  async #finalSeq(): Promise<number> {
-    try {
-      const value = await this.#store.get(this.keys.final);
-      return value ? decodeFinal(value).seq : 0;
-    } catch {
-      return 0;
-    }
-  }
-
-  /** Invariant 9: once, after its predecessor. */
-  #checkOrder(
-    key: string,
-    record: ChannelRecord,
-    tips: ReadonlyMap<UserId, Digest>,
-    placed: ReadonlyMap<Digest, number>,
-  ): void {
-    if (placed.has(record.digest))
-      this.problem(key, `the record stands at seq ${placed.get(record.digest)} too`);
-    if (
-      !isMessageLane(record) ||
-      placed.has(record.prev) ||
-      tips.get(record.author) === record.prev
-    )
-      return;
-    const member = this.rosters.some((r) => r.members.get(record.author)?.root === record.prev);
-    if (!member) this.problem(key, "it does not follow its author's previous record");
-  }
-
-  async #checkFinal(key: string, record: ChannelRecord, seq: number): Promise<void> {
-    const stored = await this.#store.get(this.keys.placed(record.digest));
-    if (!stored || decodeWhole(stored, (r) => r.u64()) !== seq) {
-      this.problem(this.keys.placed(record.digest), `the index does not know it at seq ${seq}`);
-    }
-    if (isMembership(record.kind) && !this.#steps.has(seq)) {
-      this.problem(key, 'a change of membership without the step that proves it');
-    }
-  }
-
-  async #checkTips(tips: ReadonlyMap<UserId, Digest>): Promise<void> {
-    const stored = new Map<string, Digest>();
-    for await (const [key, value] of this.#under(this.keys.tips)) {
-      await this.check(key, () => {
-        stored.set(
-          key.slice(this.keys.tips.length),
-          decodeWhole(value, (r) => r.id<Digest>()),
-        );
-      });
-    }
-    for (const [user, digest] of tips) {
-      if (stored.get(user) !== digest)
-        this.problem(this.keys.tip(user), "it is not the author's last final message");
-      stored.delete(user);
-    }
-    for (const user of stored.keys())
-      this.problem(this.keys.tips + user, 'its author has no final message');
-  }
-
-  async offers(): Promise<void> {
-    for (const prefix of [this.keys.outs, this.keys.pools]) {
-      for await (const [key, value] of this.#under(prefix)) {
-        await this.check(key, () => {
-          const { record, proof } = decodeOffer(this.#crypto.sha256, value);
-          this.verifyAll(key, recordSignatures(this.#crypto.sha256, record, proof));
-        });
-      }
-    }
-    for await (const [key, value] of this.#under(this.keys.acks)) {
-      await this.check(key, () => {
-        if (value.length < 65) throw new Error('an acknowledgement that is cut short');
-      });
-    }
-  }
+export interface VerifyOptions {
+  /** Whose store it is: whose acknowledgements it holds. */
+  readonly self: UserId | undefined;
+  readonly onProgress?: ((entries: number) => void) | undefined;
 }
 
 /** Verifies one channel of a store. Never throws for what is in the store. */
@@ -302,16 +48,208 @@ export async function verifyChannel(
   crypto: Crypto,
   store: Store,
   id: ChannelId,
-  onProgress?: (entries: number) => void,
+  { self, onProgress = () => {} }: VerifyOptions,
 ): Promise<VerifyReport> {
-  const v = new Verifier(crypto, store, id);
-  const nothing = { entries: 0, final: 0, head: chainStart(crypto.sha256, id) };
-  let counts = nothing;
-  if (await v.genesis()) {
-    await v.hardState();
-    await v.rosterSteps();
-    counts = await v.log(onProgress);
-    await v.offers();
+  const v = new Verification(crypto, store, id);
+  let totals = { entries: 0, final: 0, head: chainStart(crypto.sha256, id) };
+  const settled = await readSettled(v);
+  if (await genesis(v)) {
+    await hardState(v);
+    const { final } = settled;
+    const steps = await rosterSteps(v, final.seq);
+    const certified = await certificates(v, settled);
+    const hasMoved = async (): Promise<boolean> => (await readFinal(v))?.seq !== settled.state?.seq;
+    const walk = new LogWalk(v, { final, steps, certified, hasMoved, onProgress });
+    totals = await walk.run();
+    compareTips(v, walk.tips, settled.tips);
+    await index(v, final.seq);
+    await offers(v);
+    await acknowledgements(v, self);
   }
-  return { channel: id, ok: v.problems.length === 0, ...counts, problems: v.problems };
+  return { channel: id, ok: v.problems.length === 0, ...totals, problems: v.problems };
+}
+
+interface Settled {
+  readonly final: Point;
+  readonly state: FinalState | undefined;
+  readonly tips: ReadonlyMap<UserId, Digest>;
+}
+
+/** The final point, and each author's last final message as of it. */
+async function readSettled(v: Verification): Promise<Settled> {
+  for (;;) {
+    const before = await readFinal(v);
+    const tips = new Map<UserId, Digest>();
+    for await (const [key, value] of v.under(v.keys.tips)) {
+      await v.check(key, () => {
+        const user = key.slice(v.keys.tips.length) as UserId;
+        tips.set(
+          user,
+          decodeWhole(value, (r) => r.id<Digest>()),
+        );
+      });
+    }
+    const state = await readFinal(v);
+    if (state?.seq !== before?.seq) continue;
+    const start = { seq: 0, hash: chainStart(v.crypto.sha256, v.id) };
+    return { final: state ?? start, state, tips };
+  }
+}
+
+async function readFinal(v: Verification): Promise<FinalState | undefined> {
+  let state: FinalState | undefined;
+  await v.check(v.keys.final, async () => {
+    const value = await v.store.get(v.keys.final);
+    if (value) state = decodeFinal(value);
+  });
+  return state;
+}
+
+async function genesis(v: Verification): Promise<boolean> {
+  const { sha256 } = v.crypto;
+  await v.check(v.keys.genesis, async () => {
+    const value = await v.store.get(v.keys.genesis);
+    if (!value) throw new Error('the genesis is missing');
+    const { bytes, sig } = decodeStoredGenesis(value);
+    if (channelIdOf(sha256, bytes) !== v.id) throw new Error('the genesis is of another channel');
+    const decoded = decodeGenesis(bytes);
+    v.signatures(v.keys.genesis, [{ by: decoded.founder, statement: bytes, sig }]);
+    v.rosters.push(genesisRoster(sha256, v.id, decoded));
+  });
+  return v.rosters.length > 0;
+}
+
+async function hardState(v: Verification): Promise<void> {
+  await v.check(v.keys.hard, async () => {
+    const value = await v.store.get(v.keys.hard);
+    if (!value) throw new Error("the node's promises are missing");
+    decodeHardState(value);
+  });
+  const conflict = `${v.keys.all}conflict`;
+  await v.check(conflict, async () => {
+    if (await v.store.get(conflict)) {
+      throw new Error('two final certificates conflict: members voted twice, this node stopped');
+    }
+  });
+}
+
+/** Digest of the record of each step, by its seq. */
+async function rosterSteps(v: Verification, finalSeq: number): Promise<Map<number, Digest>> {
+  const steps = new Map<number, Digest>();
+  for await (const [key, value] of v.under(v.keys.steps)) {
+    await v.check(key, () => {
+      const step = decodeStep(value);
+      const { roster, record, signatures } = checkStep(v.crypto.sha256, v.rosters.at(-1)!, step);
+      if (key !== v.keys.step(roster.number)) {
+        throw new Error('a roster step is missing before it');
+      }
+      v.signatures(key, signatures);
+      v.rosters.push(roster);
+      if (step.seq <= finalSeq) steps.set(step.seq, record.digest);
+    });
+  }
+  return steps;
+}
+
+type Certified = Map<number, { key: string; hash: Digest }>;
+
+/** The points that certificates certify, up to the final one. */
+async function certificates(v: Verification, { final, state }: Settled): Promise<Certified> {
+  const { sha256 } = v.crypto;
+  const certified: Certified = new Map();
+  const add = (key: string, bytes: Uint8Array, seq: number): void => {
+    const cert = decodeCertificate(bytes);
+    if (cert.seq !== seq) throw new Error(`it certifies seq ${cert.seq}, not ${seq}`);
+    const roster = v.rosters[cert.roster];
+    if (!roster) throw new Error(`a certificate of roster ${cert.roster}, which nothing proves`);
+    checkFinalCertificate(cert, roster);
+    v.signatures(key, certificateSignatures(sha256, cert));
+    certified.set(seq, { key, hash: certifiedPoint(sha256, cert).hash });
+  };
+  const beyond: string[] = [];
+  for await (const [key, value] of v.under(v.keys.certs)) {
+    const seq = Number.parseInt(key.slice(v.keys.certs.length), 16);
+    if (seq <= final.seq) await v.check(key, () => add(key, value, seq));
+    else beyond.push(key);
+  }
+  // Unless the log grew meanwhile, nothing is certified that is not final.
+  if ((await readFinal(v))?.seq === state?.seq) {
+    for (const key of beyond) v.problem(key, `it is beyond the final point, ${final.seq}`);
+  }
+  if (state) {
+    await v.check(v.keys.final, () => {
+      add(v.keys.final, state.cert, state.seq);
+      const { keptSeq } = state;
+      if (keptSeq > 0 && !certified.has(keptSeq)) {
+        throw new Error(`the certificate kept at seq ${keptSeq} is missing`);
+      }
+      if (certified.get(state.seq)!.hash !== state.hash) {
+        throw new Error('the final point is not the one that its certificate certifies');
+      }
+    });
+  }
+  return certified;
+}
+
+function compareTips(
+  v: Verification,
+  derived: ReadonlyMap<UserId, Digest>,
+  stored: ReadonlyMap<UserId, Digest>,
+): void {
+  for (const user of new Set([...derived.keys(), ...stored.keys()])) {
+    if (stored.get(user) !== derived.get(user)) {
+      v.problem(v.keys.tip(user), "it is not the author's last final message");
+    }
+  }
+}
+
+/** Every final entry has one place in the index, which the walk looked up; here, that there are no others. */
+async function index(v: Verification, finalSeq: number): Promise<void> {
+  let count = 0;
+  for await (const [key, value] of v.under(v.keys.placements)) {
+    await v.check(key, () => {
+      if (decodeWhole(value, (r) => r.u64()) <= finalSeq) count += 1;
+    });
+  }
+  if (count !== finalSeq) {
+    v.problem(v.keys.placements, `the index has ${count} final records, the log ${finalSeq}`);
+  }
+}
+
+/** Own records that wait, each behind the one before, and records that fell out of the log. */
+async function offers(v: Verification): Promise<void> {
+  const { sha256 } = v.crypto;
+  let last: Digest | undefined;
+  for await (const [key, value] of v.under(v.keys.outs)) {
+    await v.check(key, () => {
+      const { record, proof } = decodeOffer(sha256, value);
+      v.signatures(key, recordSignatures(sha256, record, proof));
+      if (last !== undefined && record.prev !== last) {
+        v.problem(key, 'an own message is missing before it');
+      }
+      last = record.digest;
+    });
+  }
+  for await (const [key, value] of v.under(v.keys.pools)) {
+    await v.check(key, () => {
+      const { record, proof } = decodeOffer(sha256, value);
+      if (key !== v.keys.pool(record.digest)) throw new Error('a record under the wrong digest');
+      v.signatures(key, recordSignatures(sha256, record, proof));
+    });
+  }
+}
+
+const SIGNATURE_BYTES = 64;
+
+async function acknowledgements(v: Verification, self: UserId | undefined): Promise<void> {
+  for await (const [key, value] of v.under(v.keys.acks)) {
+    await v.check(key, () => {
+      const statement = value.subarray(SIGNATURE_BYTES);
+      const ack = decodeAs('ack', statement);
+      if (ack.channel !== v.id) throw new Error('an acknowledgement of another channel');
+      if (key !== v.keys.ack(ack.epoch)) throw new Error('an acknowledgement of another epoch');
+      if (self === undefined) return;
+      v.signatures(key, [{ by: self, statement, sig: value.subarray(0, SIGNATURE_BYTES) }]);
+    });
+  }
 }

@@ -25,9 +25,9 @@ export class Places {
 export class Reader {
   readonly #node: string;
   readonly #places: Places;
-  readonly #counts = new Map<string, number>();
-  /** When each message became final here, in ms of `performance.now()`. */
+  /** When each message became final here, in ms of `performance.now()`; and those of each user. */
   readonly #arrivals: number[] = [];
+  readonly #arrivalsOf = new Map<string, number[]>();
   #seq = 0;
 
   constructor(node: string, places: Places) {
@@ -37,7 +37,12 @@ export class Reader {
 
   /** How many of a user's messages are final here. */
   messagesOf(user: string): number {
-    return this.#counts.get(user) ?? 0;
+    return this.#arrivalsOf.get(user)?.length ?? 0;
+  }
+
+  /** When the first `n` of a user's messages were final here; undefined before that. */
+  timeOf(user: string, n: number): number | undefined {
+    return n === 0 ? 0 : this.#arrivalsOf.get(user)?.[n - 1];
   }
 
   /** How many messages are final here. */
@@ -74,8 +79,11 @@ export class Reader {
     this.#seq += 1;
     this.#places.add(this.#seq, String(id), this.#node);
     if (kind !== 'message') return;
-    this.#arrivals.push(performance.now());
-    this.#counts.set(String(from), this.messagesOf(String(from)) + 1);
+    const now = performance.now();
+    this.#arrivals.push(now);
+    const own = this.#arrivalsOf.get(String(from)) ?? [];
+    this.#arrivalsOf.set(String(from), own);
+    own.push(now);
   }
 }
 

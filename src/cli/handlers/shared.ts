@@ -7,7 +7,7 @@ import { type Args, type Io, optional, seconds, text } from '../io.js';
 
 const HEX_32 = /^[0-9a-f]{64}$/;
 /** A wait that is over sooner is not worth a word. */
-const QUIET_MS = 1_500;
+const QUIET_MS = 3_000;
 
 /** The channel `args.channel` names, by its id or, where only one has it, by its name. */
 export function theChannel(node: Node, args: Args): Channel {
