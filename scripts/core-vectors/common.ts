@@ -36,7 +36,12 @@ export const context: Context = { channel: CHANNEL, roster: 7, rosterHash: id('r
 export const leadership = { epoch: id('epoch'), term: 9 };
 
 export const SALT = repeat(0x5a, 16);
-export const RELAY = `conclave://${repeat(0xab, 32)}@127.0.0.1:4400`;
+/** The address of relay `number`, with a host that makes it `length` characters long. */
+export function relayOf(number: number, length = 0): string {
+  const [start, end] = [`conclave://${repeat(number, 32)}@`, ':4400'];
+  return start + 'relay.example'.padEnd(length - start.length - end.length, 'x') + end;
+}
+export const RELAY = relayOf(1);
 
 export const ENCODING = [
   "All byte strings and 32-byte ids are lowercase hex; ULIDs are texts of 26 digits of Crockford's base 32",

@@ -1,6 +1,6 @@
 /** test/vectors/genesis.json: geneses, channel ids, commitments to names. */
 
-import { alice, ENCODING, RELAY, repeat, SALT, TIME } from './common.js';
+import { alice, ENCODING, RELAY, relayOf, repeat, SALT, TIME } from './common.js';
 import { channelId, type Fields, genesis, list, nameCommitment, signed, text } from './encoding.js';
 
 const plainGenesis: Fields = {
@@ -14,15 +14,17 @@ const plainGenesis: Fields = {
   relays: [RELAY],
 };
 
+const eight = (length: number) => [1, 2, 3, 4, 5, 6, 7, 8].map((n) => relayOf(n, length));
+
 function genesisCases() {
   const cases: [string, Fields][] = [
     ['one relay', {}],
-    ['two relays', { relays: [RELAY, 'conclave://relay.example:4400'] }],
+    ['two relays', { relays: [relayOf(2), RELAY] }],
     ['policy quorum: roster', { quorum: 'roster' }],
     ['the smallest minOnline', { minOnline: 1 }],
     ['the largest minOnline', { minOnline: 128 }],
     ['a nickname of 64 bytes', { founderName: '😀'.repeat(16) }],
-    ['eight relays of 512 bytes', { relays: Array(8).fill(RELAY.padEnd(512, 'x')) }],
+    ['eight relays of 512 bytes', { relays: eight(512) }],
   ];
   return cases.map(([what, change]) => {
     const fields = { ...plainGenesis, ...change };
@@ -63,8 +65,12 @@ function refusedGeneses() {
       bytes: good.replace(`0300${list([RELAY], text)}`, `0302${list([RELAY], text)}`),
     },
     made('a nickname of 65 bytes', { founderName: 'x'.repeat(65) }),
-    made('nine relays', { relays: Array(9).fill(RELAY) }),
-    made('a relay address of 513 bytes', { relays: [RELAY.padEnd(513, 'x')] }),
+    made('no relay', { relays: [] }),
+    made('nine relays', { relays: [...eight(0), relayOf(9)] }),
+    made('a relay twice', { relays: [RELAY, relayOf(1, 100)] }),
+    made('a relay without its key', { relays: ['conclave://relay.example:4400'] }),
+    made('no address of a relay', { relays: ['relay.example'] }),
+    made('a relay address of 513 bytes', { relays: [relayOf(1, 513)] }),
   ];
 }
 

@@ -10,6 +10,7 @@ import {
   KEYS,
   leadership,
   RELAY,
+  relayOf,
   SALT,
   TIME,
   ulidOf,
@@ -120,10 +121,9 @@ class GrowingChannel {
     return { request, inviteSig: signed(invite, request), userSig: signed(user, request) };
   }
 
-  /** The step that puts a membership record of `author` in force, in a new epoch led by alice. */
-  stepOf(author: Actor, kind: string, fields: Fields, options: StepOptions = {}) {
+  /** A membership record of `author` on the roster in force, with its proof. */
+  recordOf(author: Actor, kind: string, fields: Fields, options: StepOptions = {}) {
     const { context, state } = this;
-    const { change = {}, signer = author, behind = 0, said = {} } = options;
     const member = state.members.find((m) => m.user === author.user);
     const bytes = record({
       channel: CHANNEL_ID,
@@ -136,11 +136,23 @@ class GrowingChannel {
       time: TIME,
       keyEpoch: 0,
       body: membershipBody(kind, { base: state.number, ...fields }),
-      ...change,
+      ...options.change,
     });
-    const digest = recordDigest(bytes);
-    const root = merkleRoot([digest]);
-    const sig = signed(signer, statement('records', { ...context, root, count: 1 }));
+    const root = merkleRoot([recordDigest(bytes)]);
+    const message = statement('records', { ...context, root, count: 1 });
+    const sig = signed(options.signer ?? author, message);
+    return {
+      record: bytes,
+      proof: proof({ ...context, count: 1, index: 0, path: [], sig }),
+    };
+  }
+
+  /** The step that puts a membership record of `author` in force, in a new epoch led by alice. */
+  stepOf(author: Actor, kind: string, fields: Fields, options: StepOptions = {}) {
+    const { context, state } = this;
+    const { behind = 0, said = {} } = options;
+    const made = this.recordOf(author, kind, fields, options);
+    const digest = recordDigest(made.record);
 
     const voters = KEYS.filter((k) => state.members.some((m) => m.user === k.user && m.votes));
     const term = state.number + 1;
@@ -172,8 +184,7 @@ class GrowingChannel {
       seq,
       prevHash: hashes[1],
       headers: headers.slice(0, -1),
-      record: bytes,
-      proof: proof({ ...context, count: 1, index: 0, path: [], sig }),
+      ...made,
       cert,
       ...said,
     });
@@ -262,6 +273,28 @@ export function growth() {
     behind: 1,
     said: { prevHash: id('else') },
   });
+  const another = channel.recordOf(alice, 'invite', { ...open, uses: 9 });
+  refuse(
+    'another record of this author than the certified one',
+    'certificate',
+    alice,
+    'invite',
+    open,
+    {
+      said: another,
+    },
+  );
+  refuse(
+    'another record of this author than the one in its headers',
+    'certificate',
+    alice,
+    'invite',
+    open,
+    {
+      behind: 1,
+      said: another,
+    },
+  );
   refuse('headers that name another record', 'certificate', alice, 'invite', open, {
     behind: 1,
     said: { headers: [{ ...leadership, roster: 0, digest: id('record 2') }] },
@@ -339,7 +372,7 @@ export function growth() {
     ...open,
     key: second.user,
   });
-  refuse('relays changed by a plain member', 'membership', bob, 'relays', { relays: [RELAY] });
+  refuse('relays changed by a plain member', 'membership', bob, 'relays', { relays: [relayOf(2)] });
   refuse('no relay at all', 'membership', alice, 'relays', { relays: [] });
   refuse('a join of who is a member', 'membership', alice, 'join', channel.joinFields(bob, first));
   const third = channel.take(bob, 'join', channel.joinFields(carol, first), (root) => ({
@@ -378,8 +411,8 @@ export function growth() {
     key: second.user,
   });
   const revoked = channel.take(alice, 'revoke', { key: second.user }, () => ({ invites: [] }));
-  const relays = channel.take(alice, 'relays', { relays: [RELAY, `${RELAY}1`] }, () => ({
-    relays: [RELAY, `${RELAY}1`],
+  const relays = channel.take(alice, 'relays', { relays: [relayOf(2), RELAY] }, () => ({
+    relays: [relayOf(2), RELAY],
   }));
   const steps = [
     { ...invited, what: 'the founder invites' },

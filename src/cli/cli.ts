@@ -1,7 +1,7 @@
 /** What every command has at hand, and how those that need the node run. */
 
 import type { Logger } from 'pino';
-import { EXIT, interruptionOf } from './errors.js';
+import { asConclaveError, interruptionOf, isAbort } from './errors.js';
 import type { Host } from './host.js';
 import type { Human } from './human.js';
 import type { Args } from './io.js';
@@ -62,7 +62,6 @@ export async function callNode(cli: Cli, call: NodeCall): Promise<void> {
       }),
     );
   } catch (error) {
-    if (!endless || !interruptionOf(signal)) throw error;
-    cli.exitCode = EXIT.done;
+    if (!(endless && interruptionOf(signal) && isAbort(asConclaveError(error)))) throw error;
   }
 }

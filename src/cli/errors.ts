@@ -15,9 +15,15 @@ export function interruptionOf(signal: AbortSignal): Interruption | undefined {
   return signal.aborted && signal.reason instanceof Interruption ? signal.reason : undefined;
 }
 
+const ABORTS = new Set(['interrupted', 'aborted', 'closed']);
+
+/** Whether something ended because it was given up, and not because it failed. */
+export const isAbort = ({ code }: ConclaveError): boolean => ABORTS.has(code);
+
 export function asConclaveError(error: unknown): ConclaveError {
   if (error instanceof ConclaveError) return error;
-  const { code, message = String(error) } = error as NodeJS.ErrnoException;
+  const { code, name, message = String(error) } = error as NodeJS.ErrnoException;
+  if (name === 'AbortError') return new ConclaveError('aborted', message, { cause: error });
   if (typeof code === 'string' && code in constants.errno) {
     return new ConclaveError('io', `${message}`, { cause: error });
   }

@@ -65,6 +65,8 @@ export interface Host {
   /** Aborted by SIGINT, SIGTERM and SIGHUP; its reason is an `Interruption`. */
   readonly signal: AbortSignal;
   now(): number;
+  /** Makes the empty store of a new node. Rejects with `exists` when there is one with something in it. */
+  createStore(dir: string): Promise<void>;
   /** Rejects with `store_locked` when another process has it open. */
   openNode(options: OpenNode): Promise<Node>;
   /** Checks the files of the store itself, below channels; rejects like `openNode`. */

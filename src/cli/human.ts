@@ -105,7 +105,7 @@ function paintState(state: string, paint: Paint): string {
   return paint(colour, show(state));
 }
 
-export const channelStatus: Human = (result, paint) => {
+const channelStatus: Human = (result, paint) => {
   const s = result as unknown as Status;
   const epoch = s.epoch ? `term ${s.epoch.term} (${show(s.epoch.kind)})` : 'none';
   const rows: (readonly [string, string])[] = [

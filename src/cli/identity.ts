@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { access, link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 import { hex32, type UserId, unhex } from '../core/ids.js';
@@ -26,16 +26,25 @@ const VERSION = 1;
 const SEED_BYTES = 32;
 const HEX_32 = /^[0-9a-f]{64}$/;
 
-export const identityPath = (dir: string): string => join(dir, 'identity.json');
+const identityPath = (dir: string): string => join(dir, 'identity.json');
 
 const userOf = (seed: Uint8Array): UserId => hex32<UserId>(nativeCrypto.ed25519PublicKey(seed));
 
-/** Throws `exists` when the directory has an identity, `usage` for a bad name. */
-export async function createIdentity(dir: string, name: string | undefined): Promise<Identity> {
+/**
+ * Throws `exists` when the directory has an identity, `usage` for a bad name.
+ * `prepare` makes what a node needs besides; the identity comes last.
+ */
+export async function createIdentity(
+  dir: string,
+  name: string | undefined,
+  prepare: (dir: string) => Promise<void>,
+): Promise<Identity> {
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
   const user = userOf(seed);
   const identity = { user, name: checkName(name ?? user.slice(0, 8)), seed };
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (await exists(identityPath(dir))) throw alreadyThere(dir);
+  await prepare(dir);
   await writeOnce(identityPath(dir), encode(identity), dir);
   return identity;
 }
@@ -67,17 +76,25 @@ async function writeOnce(path: string, text: string, dir: string): Promise<void>
     await link(draft, path);
     await syncDirectory(dir);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw new ConclaveError(
-      'exists',
-      `${dir} has an identity already, which is not replaced: use it, or name another directory`,
-      { cause },
-    );
+    throw (cause as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyThere(dir, cause) : cause;
   } finally {
     await file.close();
     await rm(draft, { force: true });
   }
 }
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+const alreadyThere = (dir: string, cause?: unknown): ConclaveError =>
+  new ConclaveError(
+    'exists',
+    `${dir} has an identity already, which is not replaced: use it, or name another directory`,
+    { cause },
+  );
 
 /** Else the name of a file may be lost with the power. Not every system can. */
 async function syncDirectory(dir: string): Promise<void> {

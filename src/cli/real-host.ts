@@ -5,6 +5,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { ConclaveError } from '../core/errors.js';
+import { STORE_KEY_FIRST } from '../core/store-rules.js';
 import type { Host, OpenNode, StartRelay, StoreProblem } from './host.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
@@ -17,6 +19,7 @@ export function realHost(signal: AbortSignal): Host {
     env: process.env,
     signal,
     now: Date.now,
+    createStore,
     openNode,
     checkStore,
     startRelay,
@@ -27,9 +30,24 @@ export function realHost(signal: AbortSignal): Host {
   };
 }
 
+async function createStore(dir: string): Promise<void> {
+  const { openLevelStore } = await import('../node/level-store.js');
+  const store = await openLevelStore(storeIn(dir));
+  try {
+    for await (const _ of store.range({ gte: STORE_KEY_FIRST, lt: '\uffff', limit: 1 })) {
+      throw new ConclaveError(
+        'exists',
+        `${dir} has the store of another identity, whose identity.json is gone: restore that, or name another directory`,
+      );
+    }
+  } finally {
+    await store.close();
+  }
+}
+
 async function openNode({ dir, identity, links, relays, log }: OpenNode) {
   const { levelStore, openNode } = await import('../node/index.js');
-  const store = levelStore(storeIn(dir));
+  const store = levelStore(storeIn(dir), { create: false });
   return openNode({ store, identity, log, relays, offline: !links });
 }
 

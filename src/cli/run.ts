@@ -7,8 +7,8 @@ import { type Command, CommanderError } from 'commander';
 import { ConclaveError } from '../core/errors.js';
 import { type Arranged, commandFirst } from './arguments.js';
 import type { Cli } from './cli.js';
-import { asConclaveError, EXIT, exitCode, interruptionOf, usageError } from './errors.js';
-import type { Host } from './host.js';
+import { asConclaveError, EXIT, exitCode, interruptionOf, isAbort, usageError } from './errors.js';
+import type { Host, Interruption } from './host.js';
 import { createLogger } from './log.js';
 import { createOutput, type Output } from './output.js';
 import { buildProgram, takesValue } from './program.js';
@@ -41,12 +41,15 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     if (text.written !== '') await showText(out, text.written);
   } catch (error) {
     // Nobody reads what is said now.
-    code = unread.signal.aborted ? EXIT.done : await fail(error, cli);
+    code = unread.signal.aborted
+      ? EXIT.done
+      : await fail(error, cli, SERVICES.has(arranged.command ?? ''));
   }
   await out.flush();
   return code;
 }
 
+/** Run until they are stopped, so that a signal is their proper end. */
 const SERVICES = new Set(['relay', 'up']);
 
 function logLevel({ verbose, command = '' }: Arranged): 'debug' | 'warn' | 'error' {
@@ -85,13 +88,15 @@ async function showText(out: Output, text: string): Promise<void> {
   else await out.raw(text);
 }
 
-async function fail(thrown: unknown, { out, log, host }: Cli): Promise<number> {
-  const interruption = interruptionOf(host.signal);
-  const error = interruption
-    ? new ConclaveError('interrupted', `${interruption.message} before it was done`)
-    : asConclaveError(thrown);
+async function fail(thrown: unknown, { out, log, host }: Cli, service: boolean): Promise<number> {
+  const error = asConclaveError(thrown);
+  const interruption = isAbort(error) ? interruptionOf(host.signal) : undefined;
+  if (interruption && service) return EXIT.done;
   if (error.code === 'internal') log.error({ err: thrown }, 'unexpected failure');
   else log.debug({ err: thrown }, 'the command failed');
-  await out.error(error).catch(() => {});
+  await out.error(interruption ? stopped(interruption) : error).catch(() => {});
   return exitCode(error, interruption);
 }
+
+const stopped = ({ message }: Interruption): ConclaveError =>
+  new ConclaveError('interrupted', `${message} before it was done`);

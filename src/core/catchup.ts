@@ -100,6 +100,7 @@ function takeFinalPage(
       return;
     }
     if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
+    if (isOtherHistory(st, cert.seq)) return refuseHistory(ctx, st);
     const point = certifiedPoint(ctx.crypto.sha256, cert);
     if (st.log.hashAt(cert.seq) !== point.hash) return;
     finalise(ctx, st, cert);
@@ -109,6 +110,27 @@ function takeFinalPage(
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
   if (news) pullFrom(ctx, st, from);
   else if (st.leadership?.epoch.leader === from && !st.leading) pullFrom(ctx, st, from);
+}
+
+/** True when the invitation pinned a point that this history does not go through. */
+function isOtherHistory(st: ChannelState, upTo: number): boolean {
+  const pinned = st.joining?.pinned;
+  if (!pinned || pinned.seq <= st.log.final.seq || pinned.seq > upTo) return false;
+  return st.log.hashAt(pinned.seq) !== pinned.hash;
+}
+
+function refuseHistory(ctx: StepContext, st: ChannelState): void {
+  truncateTail(ctx, st, st.log.final.seq);
+  const { token } = st.joining!;
+  st.joining = null;
+  ctx.ready.events.push({
+    type: 'failed',
+    token,
+    code: 'history_mismatch',
+    message:
+      'the members showed another history than the one that the invitation names: ask who invited you',
+    retryable: false,
+  });
 }
 
 /** Puts a certified page in place of what the tail has there. False when it does not fit. */
@@ -142,7 +164,10 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   page.records.forEach((record, i) => {
     const isFinal = page.anchor.seq + i < st.log.final.seq;
     if (isFinal || st.log.seqInTail(record.digest) !== undefined) return;
-    st.pool.add({ record, proof: page.proofs[i]!, offeredAt: ctx.now, kept: false }, true);
+    st.pool.add(
+      { record, proof: page.proofs[i]!, cameAt: ctx.now, offeredAt: ctx.now, kept: false },
+      true,
+    );
   });
   st.limbo = null;
   follow(ctx, st, lead, page.anchor, page.headers);

@@ -131,6 +131,8 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
+  /** Whom this boot voted for last: a leader it helped to elect is no replay of a dead one. */
+  votedFor: { term: number; candidate: UserId } | null;
   /** Term that a refusal showed; the next attempt goes above it. */
   seenTerm: number;
 

@@ -92,6 +92,8 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
 
 export function startPrevote(ctx: StepContext, st: ChannelState): void {
   const term = Math.max(st.hard.term, Math.min(st.seenTerm, st.hard.term + TERM_JUMP_MAX - 1)) + 1;
+  // A refusal is not signed: what it showed counts for one attempt.
+  st.seenTerm = 0;
   const election: Election = {
     stage: 'prevote',
     round: ctx.ulid(),
@@ -264,6 +266,7 @@ function castBallot(
   electorate: Digest,
 ): void {
   setHard(ctx, st, { ...st.hard, term, votedFor: { candidate, electorate } });
+  st.votedFor = { term, candidate };
   const ballot: Ballot = {
     tag: 'ballot',
     ...contextOf(st),

@@ -8,14 +8,14 @@
 import type { Certificate } from './certificate.js';
 import { certifiedPoint, checkFinalCertificate, encodeCertificate } from './certificate.js';
 import type { EpochDescriptor, Header, Point } from './chain.js';
-import { chainNext, electorateDigest } from './chain.js';
+import { chainNext, electorateDigest, epochId } from './chain.js';
 import type { ChannelState, Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { leadershipOf, setHard } from './election.js';
+import { decodeEpochBody } from './epoch-record.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { encodeStoredAck, markCommitted } from './leader.js';
 import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
-import { isMessageLane } from './log.js';
 import { askFor, pullFrom } from './pulls.js';
 import { isMajority } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -30,7 +30,7 @@ import {
   rosterAfter,
   truncateTail,
 } from './replica.js';
-import { isMembership, voters } from './roster.js';
+import { isLeaderKind, isMembership, voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { type Ack, type Beat, encodeStatement, type Propose } from './statements.js';
 
@@ -59,7 +59,7 @@ export function onElected(
     return;
   }
   if (epoch.term < st.hard.term || (known && known.epoch.term >= epoch.term)) return;
-  const voted = st.hard.term === epoch.term && st.hard.votedFor?.candidate === from;
+  const voted = st.votedFor?.term === epoch.term && st.votedFor.candidate === from;
   endLeadership(ctx, st, ctx.timing.election_min_ms);
   if (epoch.term > st.hard.term) {
     // Whoever follows term n never votes below it, nor for another in it.
@@ -224,19 +224,46 @@ function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boo
   if (st.log.tail.length >= TAIL_ENTRIES_MAX || st.log.tailBytes >= TAIL_BYTES_MAX) return false;
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
-  if (!mayStand(ctx, st, pooled.record)) return false;
+  if (!mayStand(ctx, st, pooled.record, header)) return false;
   const { epoch, term, roster } = header;
   appendEntry(ctx, st, pooled.record, () => pooled.proof, { epoch, term, roster });
   return true;
 }
 
 /** What every member checks before it appends: invariants 9 and 12. */
-function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord): boolean {
+function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
   if (placedAt(st, record.digest) !== undefined) return false;
-  if (!st.roster.members.has(record.author)) return false;
-  if (isMessageLane(record)) return prevIsPlaced(st, record);
-  if (!isMembership(record.kind)) return true;
-  return !st.log.membershipInFlight() && rosterAfter(ctx, st, record) !== undefined;
+  if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
+  if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
+  if (isLeaderKind(record.kind)) return true;
+  // Nothing stands behind a change of membership until it is final.
+  if (st.log.membershipInFlight()) return false;
+  return isMembership(record.kind)
+    ? rosterAfter(ctx, st, record) !== undefined
+    : prevIsPlaced(st, record);
+}
+
+/** An `epoch` record names the very leadership that its header is of. */
+function opensItsEpoch(
+  ctx: StepContext,
+  st: ChannelState,
+  record: ChannelRecord,
+  at: Header,
+): boolean {
+  const rosterHash = st.rosterHashes[at.roster];
+  if (rosterHash === undefined) return false;
+  try {
+    const { epoch } = decodeEpochBody(record.body);
+    const id = epochId(ctx.crypto.sha256, {
+      ...epoch,
+      channel: st.id,
+      roster: at.roster,
+      rosterHash,
+    });
+    return id === at.epoch && epoch.term === at.term && epoch.leader === record.author;
+  } catch {
+    return false;
+  }
 }
 
 const missingOf = (st: ChannelState, headers: readonly Header[]): Digest[] =>
@@ -357,6 +384,7 @@ export function onCommit(
   }
   const lead = st.leadership;
   if (!lead || lead.id !== cert.epoch || cert.seq <= lead.committed) return;
+  if (cert.head.epoch !== cert.epoch || st.genesis.quorum === 'roster') return;
   const counted = new Set(cert.acks.map((a) => a.user));
   const inElectorate = lead.epoch.electorate.filter((u) => counted.has(u));
   if (isMajority(inElectorate.length, lead.epoch.electorate.length))

@@ -23,6 +23,7 @@ import {
   RELAY_URL_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
 } from './limits.js';
+import { checkRelays } from './relay-url.js';
 
 /** `roster` turns online epochs off: then committed and final are one. */
 export type QuorumPolicy = 'online' | 'roster';
@@ -49,7 +50,7 @@ export function encodeGenesis(g: Genesis): Uint8Array {
   return w.list(g.relays, (url) => w.text(url)).done();
 }
 
-/** Throws `bad_encoding` or `bad_genesis`. */
+/** Throws `bad_encoding`, `bad_genesis` or `bad_relay_url`. */
 export function decodeGenesis(bytes: Uint8Array): Genesis {
   return decodeWhole(bytes, (r) => {
     if (r.text(32) !== TAG || r.u8() !== PROTOCOL_VERSION) {
@@ -71,6 +72,7 @@ export function decodeGenesis(bytes: Uint8Array): Genesis {
         "a genesis whose policy is outside the protocol's bounds",
       );
     }
+    checkRelays(relays);
     return { ...fixed, quorum: quorum === 1 ? ('roster' as const) : ('online' as const), relays };
   });
 }

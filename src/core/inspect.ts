@@ -24,10 +24,11 @@ import type { Command, Payload } from './commands.js';
 import type { Hash } from './crypto.js';
 import { electedProof, expectedGrant, grantSignatures } from './election.js';
 import { ConclaveError } from './errors.js';
-import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import { decodeGenesis } from './genesis.js';
+import { type ChannelId, type Digest, type EpochId, hex32, type UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
-import { joinSignatures } from './roster.js';
+import { isMembership, joinSignatures } from './roster.js';
 import {
   type Ack,
   type Ballot,
@@ -218,21 +219,24 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
   const st = ctx.channel(p.id);
   const items: RecordItem[] = [];
   const checks: Signed[] = [];
-  const seen = new Set<string>();
   records.forEach((bytes, i) => {
     // A copy: records outlive the chunk of the socket that they came in.
     const record = decodeRecord(ctx.hash, bytes.slice());
     if (st && isKnown(st, record.digest)) return;
     const proof = proofs[i]!;
-    for (const check of recordSignatures(ctx.hash, record, proof)) {
-      const key = `${check.by}${String.fromCharCode(...check.statement.subarray(-34))}${String.fromCharCode(...check.sig)}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      checks.push(check);
-    }
+    checks.push(...recordSignatures(ctx.hash, record, proof));
     items.push({ record, proof: () => proof.slice() });
   });
-  return { items, checks };
+  return { items, checks: distinct(ctx.hash, checks) };
+}
+
+/** Records of one batch share a signature: each is checked once. */
+function distinct(hash: Hash, checks: readonly Signed[]): Signed[] {
+  const byContent = new Map<string, Signed>();
+  for (const check of checks) {
+    byContent.set(`${check.by}${hex32(hash(check.statement))}${hex32(check.sig)}`, check);
+  }
+  return [...byContent.values()];
 }
 
 /** A leader still wants to hear of a record that waits: it may have become placeable. */
@@ -314,13 +318,18 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
   if (page.cert) ofChannel(page.cert, p.id);
   const checks: Signed[] = [];
   if (page.cert) checks.push(...certificateSignatures(ctx.hash, page.cert));
-  else {
-    if (p.propose) checks.push({ by: p.from, statement: p.propose.s, sig: p.propose.sig });
-    page.records.forEach((record, i) => {
-      checks.push(...recordSignatures(ctx.hash, record, page.proofs[i]!));
-    });
-  }
-  return { what: { type: 'page', page, genesis: p.genesis ?? null }, checks };
+  else if (p.propose) checks.push({ by: p.from, statement: p.propose.s, sig: p.propose.sig });
+  else mismatch('end');
+  page.records.forEach((record, i) => {
+    // Whoever certified a message checked its signature; a change of membership is passed on for ever.
+    if (page.cert && !isMembership(record.kind)) return;
+    checks.push(...recordSignatures(ctx.hash, record, page.proofs[i]!));
+  });
+  const genesis = p.genesis
+    ? { ...p.genesis, founder: decodeGenesis(p.genesis.bytes).founder }
+    : null;
+  if (genesis) checks.push({ by: genesis.founder, statement: genesis.bytes, sig: genesis.sig });
+  return { what: { type: 'page', page, genesis }, checks: distinct(ctx.hash, checks) };
 }
 
 function joinOf(payload: Payload<'CH_JOIN'>): Parts {

@@ -130,6 +130,15 @@ function place(ctx: StepContext, st: ChannelState, lead: Leadership, p: Placing)
   });
 }
 
+const MEMBERSHIP_QUEUE_MAX = 64;
+
+/** Queues a membership record for placing; its author offers it again when it is not placed. */
+export function queueMembership(leading: Leading, pooled: Pooled): void {
+  const queue = leading.membershipQueue;
+  const known = queue.some((p) => p.record.digest === pooled.record.digest);
+  if (!known && queue.length < MEMBERSHIP_QUEUE_MAX) queue.push(pooled);
+}
+
 /** Queues a pooled message for placing if its predecessor is placed. */
 export function notePlaceable(st: ChannelState, digest: Digest): void {
   const pooled = st.pool.get(digest);
@@ -265,7 +274,7 @@ export function advance(ctx: StepContext, st: ChannelState): void {
     lead.epoch.electorate,
     beyond,
   );
-  if (committed) {
+  if (committed && st.genesis.quorum === 'online') {
     announce(ctx, st, encodeCertificate(committed));
     markCommitted(ctx, st, lead, committed.seq);
   }
@@ -350,6 +359,12 @@ export function ackOwn(ctx: StepContext, st: ChannelState): void {
   });
   ctx.ready.sync = true;
   ctx.ready.self.push({ type: 'own-ack', channel: st.id, ack, signed });
+  // Acknowledgements of a membership change go to all: its proof must not die with one holder.
+  if (!st.log.membershipInFlight()) return;
+  sendToMembers(ctx, st, ctx.ready.late, () => ({
+    name: 'ACK_CH_MSG',
+    payload: { id: st.id, from: ctx.self, s: signed.statement, sig: signed.sig },
+  }));
 }
 
 export function encodeStoredAck(statement: Uint8Array, sig: Uint8Array): Uint8Array {

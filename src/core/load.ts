@@ -59,6 +59,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     leading: null,
     election: null,
     electionAt: 0,
+    votedFor: null,
     seenTerm: 0,
     limbo: null,
     pull: null,
@@ -167,7 +168,7 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   for (const [key, value] of await scan(keys.outs)) {
     const offer = decodeOffer(hash, value);
     const count = Number.parseInt(key.slice(keys.outs.length), 16);
-    const pooled = { ...offer, offeredAt: 0, kept: false };
+    const pooled = { ...offer, cameAt: 0, offeredAt: 0, kept: false };
     const placed = st.log.seqInTail(offer.record.digest) !== undefined;
     st.outbox.set(offer.record.digest, { pooled, count, state: placed ? 'sent' : 'queued' });
     st.outBytes += offer.record.bytes.length;
@@ -177,7 +178,7 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   }
   st.ownPrev ??= st.log.tipOf(self) ?? null;
   for (const [, value] of await scan(keys.pools)) {
-    st.pool.add({ ...decodeOffer(hash, value), offeredAt: 0, kept: true }, true);
+    st.pool.add({ ...decodeOffer(hash, value), cameAt: 0, offeredAt: 0, kept: true }, true);
   }
 }
 

@@ -14,7 +14,7 @@ import type { Crypto } from './crypto.js';
 import { Ready, type SelfInput, type StepContext, type Submission } from './effects.js';
 import { onBallot, onGrant, onLead, onPrevote, tickElection } from './election.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
-import { channelIdOf } from './genesis.js';
+import { channelIdOf, commitName, decodeGenesis } from './genesis.js';
 import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
 import type { Inspection } from './inspect.js';
 import {
@@ -419,7 +419,14 @@ export class Machine {
     }
     if (what.type !== 'page' || !what.genesis || from === null) return;
     const { bytes, sig } = what.genesis;
-    if (channelIdOf(this.#o.crypto.sha256, bytes) !== id) return;
+    const hash = this.#o.crypto.sha256;
+    if (channelIdOf(hash, bytes) !== id) return;
+    const { salt, nameCommitment } = decodeGenesis(bytes);
+    if (commitName(hash, salt, stranger.name) !== nameCommitment) {
+      this.#strangers.delete(id);
+      const message = 'the invitation gives the channel another name than its founder did';
+      return this.#fail(stranger.joining.token, 'bad_invite', message, false);
+    }
     const st = this.#found({ bytes, sig, name: stranger.name });
     this.#add(st);
     st.joining = stranger.joining;

@@ -15,6 +15,7 @@ import type { StepContext } from './effects.js';
 import { hearsLeader } from './election.js';
 import type { ConclaveError } from './errors.js';
 import type { UserId } from './ids.js';
+import { queueMembership } from './leader.js';
 import {
   JOIN_ATTEMPTS_MAX,
   JOIN_LAG_ENTRIES_MAX,
@@ -70,7 +71,7 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
     wish.base = st.roster.number;
   }
   ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
-  if (st.leading) st.leading.membershipQueue.push(wish.current);
+  if (st.leading) queueMembership(st.leading, wish.current);
   else sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
 }
 
@@ -155,7 +156,7 @@ export function admit(ctx: StepContext, st: ChannelState): void {
     const body = waiting ? voteFor(ctx, st, waiting.user) : joinOf(st, attempt);
     const made = body && makeRecord(ctx, st, body);
     if (made && rosterAfter(ctx, st, made.record)) {
-      leading.membershipQueue.push(made);
+      queueMembership(leading, made);
       // Others need its payload to acknowledge it.
       sendOffers(ctx, st, ctx.ready.early, [made], null);
       return;

@@ -12,7 +12,7 @@ import type { Send, StepContext, Submission } from './effects.js';
 import { hearsLeader } from './election.js';
 import type { UserId } from './ids.js';
 import { encodeOffer } from './layout.js';
-import { notePlaceable, onlineMembers } from './leader.js';
+import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
   OFFER_WINDOW_RECORDS,
   OUTBOX_BYTES_MAX,
@@ -95,6 +95,7 @@ export function signBatch(
     (record): Pooled => ({
       record,
       proof: new Uint8Array(0),
+      cameAt: ctx.now,
       offeredAt: ctx.now,
       kept: false,
       batch,
@@ -188,9 +189,16 @@ export function onRecords(
       continue;
     }
     if (!st.roster.members.has(record.author)) continue;
-    const pooled: Pooled = { record, proof: proof(), offeredAt: ctx.now, kept: false };
-    if (isMembership(record.kind)) st.leading?.membershipQueue.push(pooled);
-    if (!st.pool.add(pooled, isLeaderKind(record.kind))) continue;
+    const pooled: Pooled = {
+      record,
+      proof: proof(),
+      cameAt: ctx.now,
+      offeredAt: ctx.now,
+      kept: false,
+    };
+    if (st.leading && isMembership(record.kind)) queueMembership(st.leading, pooled);
+    const ofLeader = isLeaderKind(record.kind) && record.author === st.leadership?.epoch.leader;
+    if (!st.pool.add(pooled, ofLeader)) continue;
     notePlaceable(st, record.digest);
   }
 }
@@ -207,28 +215,20 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
   for (const pooled of [...st.pool.values()]) {
     const { record } = pooled;
     if (st.outbox.has(record.digest)) continue;
-    const age = ctx.now - pooled.offeredAt;
-    if (!pooled.kept && age > POOL_KEEP_MS) {
+    if (!pooled.kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
       st.pool.remove(record.digest);
       continue;
     }
     const patience = pooled.kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
-    if (isMessageLane(record) && age >= patience && due.length < RECORDS_PER_BATCH_MAX) {
+    if (
+      isMessageLane(record) &&
+      ctx.now - pooled.offeredAt >= patience &&
+      due.length < RECORDS_PER_BATCH_MAX
+    ) {
       due.push(pooled);
     }
   }
   if (due.length === 0 || !lead?.live || st.leading) return;
-  for (const pooled of due) if (pooled.kept) pooled.offeredAt = ctx.now;
+  for (const pooled of due) pooled.offeredAt = ctx.now;
   sendOffers(ctx, st, ctx.ready.late, due, lead.epoch.leader);
-}
-
-/** Own messages that no leader has placed yet, and that one has. */
-export function ownCounts(st: ChannelState): { queued: number; sent: number } {
-  let queued = 0;
-  let sent = 0;
-  for (const { state } of st.outbox.values()) {
-    if (state === 'queued') queued += 1;
-    else if (state === 'sent') sent += 1;
-  }
-  return { queued, sent };
 }

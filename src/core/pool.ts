@@ -13,6 +13,7 @@ import type { ChannelRecord } from './record.js';
 import type { Signed } from './statements.js';
 
 export interface Pooled extends Offer {
+  readonly cameAt: Millis;
   /** When it came, or was last offered to a leader by this node. */
   offeredAt: Millis;
   /** Kept in the store: it fell out of the log, so somebody may rely on it. */

@@ -7,7 +7,7 @@
 
 import { ConclaveError } from './errors.js';
 import { type UserId, userId } from './ids.js';
-import { RELAY_URL_BYTES_MAX } from './limits.js';
+import { RELAY_URL_BYTES_MAX, RELAYS_PER_CHANNEL_MAX } from './limits.js';
 
 export interface RelayAddress {
   readonly url: string;
@@ -43,4 +43,15 @@ export function pinnedRelayUrl(url: string): RelayAddress & { readonly key: User
     );
   }
   return { ...address, key: address.key };
+}
+
+/** A channel's relays: 1 to 8 whole addresses of different relays. Throws `bad_relay_url`. */
+export function checkRelays(urls: readonly string[]): void {
+  if (urls.length < 1 || urls.length > RELAYS_PER_CHANNEL_MAX) {
+    throw new ConclaveError('bad_relay_url', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
+  }
+  const keys = urls.map((url) => pinnedRelayUrl(url).key);
+  if (new Set(keys).size < keys.length) {
+    throw new ConclaveError('bad_relay_url', 'a relay is named twice');
+  }
 }

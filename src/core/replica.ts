@@ -104,7 +104,7 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
       }
       continue;
     }
-    const pooled = { record, proof, offeredAt: ctx.now, kept: true };
+    const pooled = { record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: true };
     st.pool.add(pooled, true);
     ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));
   }

@@ -31,6 +31,7 @@ import {
   RELAYS_PER_CHANNEL_MAX,
 } from './limits.js';
 import type { ChannelRecord } from './record.js';
+import { checkRelays } from './relay-url.js';
 import { decodeAs, type JoinRequest, type Signed } from './statements.js';
 
 export type Role = 'founder' | 'admin' | 'member';
@@ -235,7 +236,11 @@ function changed(
       return granted(roster, author, body.user);
     case 'relays':
       if (!mayManage(author)) refuse('only the founder or an admin changes the relays');
-      if (body.relays.length === 0) refuse('a channel needs at least one relay');
+      try {
+        checkRelays(body.relays);
+      } catch (error) {
+        refuse((error as Error).message);
+      }
       return { relays: body.relays };
   }
 }

@@ -198,7 +198,8 @@ function readPage(
   });
 }
 
-const STEPS_PER_FRAME = 16;
+/** Each of at most some 100 kB, so that a page fits a frame. */
+const STEPS_PER_FRAME = 8;
 
 /** Tells a relay the channel's members: the genesis, and one page of steps from roster `first` on. */
 export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, reply: Reply): void {

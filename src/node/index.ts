@@ -8,3 +8,8 @@ export { levelStore } from './level-store.js';
 export { openNode } from './node.js';
 export type { NodeIdentity, NodeLog, NodeMetrics, NodeOptions } from './options.js';
 export type { Connect, Transport, TransportEvents } from './transport.js';
+export {
+  type DirectoryReport,
+  type VerifyDirectoryOptions,
+  verifyDirectory,
+} from './verify-directory.js';

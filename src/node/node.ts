@@ -11,7 +11,7 @@ import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
 import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
-import { after, CHANNEL_PREFIX } from '../core/layout.js';
+import { after } from '../core/layout.js';
 import {
   CHANNEL_NAME_BYTES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
@@ -19,7 +19,7 @@ import {
   NICKNAME_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
 } from '../core/limits.js';
-import { channelsIn, loadChannel } from '../core/load.js';
+import { loadChannel } from '../core/load.js';
 import { type Clock, type Input, type Machine, relayKeyOf } from '../core/machine.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
@@ -36,6 +36,13 @@ import { NodeChannel } from './channel.js';
 import { Driver } from './driver.js';
 import { checkName, checkWhole } from './input.js';
 import { decodeInvite, type Invite } from './invite.js';
+import {
+  BOOT_KEY,
+  decodeOverride,
+  encodeOverride,
+  OVERRIDES,
+  storedChannels,
+} from './node-keys.js';
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
 import { PrivateMessages } from './private-messages.js';
 import type { RelayConnection } from './relay-link.js';
@@ -75,8 +82,6 @@ interface Request {
   reject(error: unknown): void;
 }
 
-const BOOT_KEY = 'node/boot';
-const OVERRIDES = 'node/relay/';
 const DRAIN_MS_DEFAULT = 2_000;
 
 /**
@@ -160,13 +165,10 @@ class ConclaveNode implements Node, NodeParts {
 
   async load(): Promise<void> {
     for await (const [key, value] of this.store.range({ gte: OVERRIDES, lt: after(OVERRIDES) })) {
-      this.#overrides.set(
-        key.slice(OVERRIDES.length),
-        decodeWhole(value, (r) => r.text(512)),
-      );
+      this.#overrides.set(key.slice(OVERRIDES.length), decodeOverride(value));
     }
     for (const url of this.#o.relays) this.#overrides.set(pinnedRelayUrl(url).key, url);
-    for (const id of await this.#stored()) {
+    for (const id of await storedChannels(this.store)) {
       const state = await loadChannel(this.hash, this.user, id, (prefix, from) =>
         this.#scan(prefix, from),
       );
@@ -177,16 +179,6 @@ class ConclaveNode implements Node, NodeParts {
     }
     await this.#private.load();
     this.#keepLinks();
-  }
-
-  /** Every channel in the store. */
-  #stored(): Promise<ChannelId[]> {
-    return channelsIn(async (gte) => {
-      for await (const [key] of this.store.range({ gte, lt: after(CHANNEL_PREFIX), limit: 1 })) {
-        return key;
-      }
-      return undefined;
-    });
   }
 
   async #scan(prefix: string, from = prefix): Promise<(readonly [string, Uint8Array])[]> {
@@ -233,7 +225,7 @@ class ConclaveNode implements Node, NodeParts {
 
   async overrideRelay(url: string): Promise<void> {
     const { key } = pinnedRelayUrl(url);
-    const value = new Writer(64).text(url).done();
+    const value = encodeOverride(url);
     await this.store.write([{ key: OVERRIDES + key, value }], { sync: true });
     this.#overrides.set(key, url);
     this.#keepLinks();
@@ -431,7 +423,8 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   async verify(id?: string, onProgress?: (entries: number) => void): Promise<VerifyReport[]> {
-    const ids = id === undefined ? await this.#stored() : [(this.channel(id) as NodeChannel).id];
+    const ids =
+      id === undefined ? await storedChannels(this.store) : [(this.channel(id) as NodeChannel).id];
     const reports: VerifyReport[] = [];
     for (const each of ids) {
       const options = { self: this.user, onProgress };

@@ -4,30 +4,32 @@
  * and is sent again now and then, and whenever a relay says that the receiver
  * came. To one receiver they go one after the other, so they arrive in order;
  * the receiver keeps a message before it acknowledges, and knows it by
- * (sender, id), so it appears once.
- *
- *     node/dm/log/<n>             out u8 · peer 32 · id 16 · text: all messages, in the order that they came
- *     node/dm/out/<n>             nothing: own message n is not delivered yet
- *     node/dm/in/<from>/<id>      n u64
+ * (sender, id), so it appears once. Where they are stored: private-log.ts.
  */
 
 import { decodeTime } from 'ulid';
-import { decodeWhole, fromUtf8, utf8, Writer } from '../core/bytes.js';
+import { fromUtf8, utf8 } from '../core/bytes.js';
 import type { Command, Payload } from '../core/commands.js';
 import { ConclaveError } from '../core/errors.js';
 import type { Millis, Ulid, UserId } from '../core/ids.js';
-import { after, ordinal } from '../core/layout.js';
 import { RECORD_BODY_BYTES_MAX } from '../core/limits.js';
 import type { StoreOp } from '../core/store.js';
 import type { Dm, PrivateMessage, WaitOptions } from './api.js';
 import { checkText } from './input.js';
 import type { NodeParts } from './node.js';
+import {
+  areKnown,
+  deliveredOps,
+  type Logged,
+  lastNumber,
+  readLogged,
+  readPage,
+  receivedOps,
+  sentOps,
+  undelivered,
+} from './private-log.js';
 import type { Outcome, RelayConnection } from './relay-link.js';
 import { Changes } from './wait.js';
-
-const LOG = 'node/dm/log/';
-const OUT = 'node/dm/out/';
-const knownKey = ({ from, msg_id }: Payload<'MSG'>): string => `node/dm/in/${from}/${msg_id}`;
 
 /** A message that is not acknowledged is sent again after this. */
 const RESEND_MS = 3_000;
@@ -35,7 +37,6 @@ const RESEND_MS = 3_000;
 const PENDING_MAX = 4_096;
 /** Messages that came and are not in the store yet; beyond it they are left to be sent again. */
 const ARRIVED_MAX = 256;
-const PAGE_MESSAGES = 64;
 
 type State = PrivateMessage['state'];
 
@@ -47,34 +48,6 @@ interface Pending {
   state: 'queued' | 'sent' | 'delivered';
   sentAt: Millis;
 }
-
-interface Logged {
-  readonly n: number;
-  readonly out: boolean;
-  readonly peer: UserId;
-  readonly id: Ulid;
-  readonly text: string;
-}
-
-const encodeLogged = ({ out, peer, id, text }: Omit<Logged, 'n'>): Uint8Array =>
-  new Writer(64 + text.length)
-    .u8(out ? 1 : 0)
-    .id(peer)
-    .ulid(id)
-    .text(text)
-    .done();
-
-const decodeLogged = (n: number, bytes: Uint8Array): Logged =>
-  decodeWhole(bytes, (r) => ({
-    n,
-    out: r.u8() === 1,
-    peer: r.id<UserId>(),
-    id: r.ulid(),
-    text: r.text(RECORD_BODY_BYTES_MAX),
-  }));
-
-const numberIn = (key: string, prefix: string): number =>
-  Number.parseInt(key.slice(prefix.length), 16);
 
 export class PrivateMessages {
   readonly #node: NodeParts;
@@ -93,15 +66,10 @@ export class PrivateMessages {
 
   async load(): Promise<void> {
     const { store } = this.#node;
-    const newest = { gte: LOG, lt: after(LOG), reverse: true, limit: 1 };
-    for await (const [key] of store.range(newest)) this.#next = numberIn(key, LOG) + 1;
-    const waiting: number[] = [];
-    for await (const [key] of store.range({ gte: OUT, lt: after(OUT) })) {
-      waiting.push(numberIn(key, OUT));
-    }
-    for (const n of waiting) {
-      const { id, peer: to } = await this.#read(n);
-      this.#enqueue(this.#wait(n, id, to));
+    this.#next = (await lastNumber(store)) + 1;
+    for (const n of await undelivered(store)) {
+      const { id, peer } = await readLogged(store, n);
+      this.#enqueue(this.#wait(n, id, peer));
     }
     if (this.#node.offline) return;
     this.#timer = setInterval(() => this.sendPending(RESEND_MS), RESEND_MS);
@@ -117,12 +85,6 @@ export class PrivateMessages {
   fail(error: unknown): void {
     clearInterval(this.#timer);
     this.#changes.fail(error);
-  }
-
-  async #read(n: number): Promise<Logged> {
-    const value = await this.#node.store.get(LOG + ordinal(n));
-    if (value) return decodeLogged(n, value);
-    throw new ConclaveError('store_damaged', `the store lacks private message ${n}`);
   }
 
   #wait(n: number, id: Ulid, to: UserId): Pending {
@@ -149,7 +111,7 @@ export class PrivateMessages {
     const { now } = this.#node.clock();
     if (!first || now - first.sentAt < patience_ms) return;
     first.sentAt = now;
-    this.#read(first.n).then(
+    readLogged(this.#node.store, first.n).then(
       ({ text }) => this.#send(first, text),
       (error) => this.#node.fail(error),
     );
@@ -205,7 +167,7 @@ export class PrivateMessages {
       const arrived = this.#arrived;
       this.#arrived = [];
       const messages = arrived.map(({ message }) => message);
-      const known = await this.#node.store.getMany(messages.map(knownKey));
+      const known = await areKnown(this.#node.store, messages);
       // From here on nothing may come between: numbers are written in their order.
       const ops = this.#opsFor(messages.filter((_, i) => !known[i]));
       if (ops.length > 0) await this.#node.store.write(ops, { sync: true });
@@ -218,15 +180,10 @@ export class PrivateMessages {
   }
 
   #opsFor(messages: readonly Payload<'MSG'>[]): StoreOp[] {
-    const byKey = new Map(messages.map((message) => [knownKey(message), message]));
-    return [...byKey].flatMap(([key, { from: peer, msg_id: id, msg }]) => {
-      const n = this.#next++;
-      const value = encodeLogged({ out: false, peer, id, text: shownText(msg) });
-      return [
-        { key, value: new Writer(8).u64(n).done() },
-        { key: LOG + ordinal(n), value },
-      ];
-    });
+    const once = new Map(messages.map((message) => [message.from + message.msg_id, message]));
+    return [...once.values()].flatMap(({ from: peer, msg_id: id, msg }) =>
+      receivedOps({ n: this.#next++, out: false, peer, id, text: shownText(msg) }),
+    );
   }
 
   #onReceipt({ msg_id, from }: Payload<'MSG_ACK'>): void {
@@ -235,7 +192,7 @@ export class PrivateMessages {
     if (!queue || first?.id !== msg_id) return;
     queue.shift();
     if (queue.length === 0) this.#queues.delete(from);
-    this.#node.store.write([{ key: OUT + ordinal(first.n) }], { sync: true }).then(
+    this.#node.store.write(deliveredOps(first.n), { sync: true }).then(
       () => {
         this.#pending.delete(first.n);
         first.state = 'delivered';
@@ -275,11 +232,7 @@ export class PrivateMessages {
     const id = this.#node.ulid(this.#node.clock().wall);
     const n = this.#next++;
     const pending = this.#wait(n, id, to);
-    const value = encodeLogged({ out: true, peer: to, id, text });
-    const ops = [
-      { key: LOG + ordinal(n), value },
-      { key: OUT + ordinal(n), value: new Uint8Array(0) },
-    ];
+    const ops = sentOps({ n, out: true, peer: to, id, text });
     const stored = this.#node.store.write(ops, { sync: true }).then(() => {
       this.#enqueue(pending);
       this.#changes.notify();
@@ -308,7 +261,9 @@ export class PrivateMessages {
     let next = 1;
     for (;;) {
       const seen = this.#changes.version;
-      for (let page = await this.#page(next); page.length > 0; page = await this.#page(next)) {
+      for (;;) {
+        const page = await readPage(this.#node.store, next);
+        if (page.length === 0) break;
         for (const logged of page) {
           if (signal?.aborted) return;
           next = logged.n + 1;
@@ -326,7 +281,7 @@ export class PrivateMessages {
         if (now === state) continue;
         if (now === 'delivered') open.delete(n);
         else open.set(n, now);
-        yield this.#shown(await this.#read(n));
+        yield this.#shown(await readLogged(this.#node.store, n));
       }
       try {
         await this.#changes.next(seen, signal);
@@ -335,15 +290,6 @@ export class PrivateMessages {
         throw error;
       }
     }
-  }
-
-  async #page(from: number): Promise<Logged[]> {
-    const range = { gte: LOG + ordinal(from), lt: after(LOG), limit: PAGE_MESSAGES };
-    const page: Logged[] = [];
-    for await (const [key, value] of this.#node.store.range(range)) {
-      page.push(decodeLogged(numberIn(key, LOG), value));
-    }
-    return page;
   }
 
   #stateOf(n: number): State {

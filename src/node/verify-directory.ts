@@ -8,16 +8,15 @@
 import { decodeWhole } from '../core/bytes.js';
 import type { Crypto } from '../core/crypto.js';
 import type { UserId } from '../core/ids.js';
-import { after, CHANNEL_PREFIX } from '../core/layout.js';
-import { channelsIn } from '../core/load.js';
+import { after } from '../core/layout.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import type { VerifyReport } from './api.js';
 import { checkStore } from './check-store.js';
 import { openLevelStore } from './level-store.js';
-import { BOOT_KEY, OVERRIDES } from './node-keys.js';
-import { decodeLogged, PRIVATE_LOG } from './private-log.js';
+import { BOOT_KEY, decodeOverride, OVERRIDES, storedChannels } from './node-keys.js';
+import { checkPrivate, PRIVATE_PREFIX } from './private-log.js';
 import { verifyChannel } from './verify.js';
 
 export interface DirectoryReport {
@@ -60,7 +59,7 @@ export async function verifyDirectory(
       self: user,
       onProgress: (entries: number) => onProgress('entries', entries),
     };
-    for (const id of await channelsIn((from) => firstKey(store, from))) {
+    for (const id of await storedChannels(store)) {
       channels.push(await verifyChannel(crypto, store, id, options));
     }
     const ok = problems.length === 0 && channels.every((channel) => channel.ok);
@@ -70,22 +69,23 @@ export async function verifyDirectory(
   }
 }
 
-async function firstKey(store: Store, gte: string): Promise<string | undefined> {
-  for await (const [key] of store.range({ gte, lt: after(CHANNEL_PREFIX), limit: 1 })) return key;
-  return undefined;
-}
+type Problem = VerifyReport['problems'][number];
 
 /** What the node reads back of its own must be readable. */
-async function nodeValues(store: Store): Promise<{ where: string; what: string }[]> {
-  const problems: { where: string; what: string }[] = [];
-  for await (const [key, value] of store.range({ gte: 'node/', lt: after('node/') })) {
+async function nodeValues(store: Store): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const check = async (where: string, read: () => unknown): Promise<void> => {
     try {
-      if (key === BOOT_KEY) decodeWhole(value, (r) => r.ulid());
-      else if (key.startsWith(OVERRIDES)) pinnedRelayUrl(decodeWhole(value, (r) => r.text(512)));
-      else if (key.startsWith(PRIVATE_LOG)) decodeLogged(0, value);
+      await read();
     } catch (error) {
-      problems.push({ where: key, what: (error as Error).message });
+      problems.push({ where, what: (error as Error).message });
     }
+  };
+  const boot = await store.get(BOOT_KEY);
+  if (boot) await check(BOOT_KEY, () => decodeWhole(boot, (r) => r.ulid()));
+  for await (const [key, value] of store.range({ gte: OVERRIDES, lt: after(OVERRIDES) })) {
+    await check(key, () => pinnedRelayUrl(decodeOverride(value)));
   }
+  await check(PRIVATE_PREFIX, () => checkPrivate(store));
   return problems;
 }

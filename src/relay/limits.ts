@@ -128,5 +128,5 @@ export const WORK = {
 /** Lists are cut so that they fit a frame. */
 export const LIST_ENTRY_BYTES_MAX = { user: 128, channel: 320 } as const;
 export const LIST_HEAD_BYTES_MAX = 256;
-/** A relay must take at least the largest record, and answer with a list worth the name. */
-export const PAYLOAD_BYTES_MAX_LEAST = 131_072;
+/** A page of a catch-up ends at a certificate and may need all of it: no relay takes less. */
+export const PAYLOAD_BYTES_MAX_LEAST = FRAME_PAYLOAD_BYTES_MAX;

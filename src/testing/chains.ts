@@ -4,18 +4,22 @@
  * and is checked once against everything before it.
  */
 
+import { chainNext, chainStart } from '../core/chain.js';
+import type { Hash } from '../core/crypto.js';
+import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeRawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeRecord } from '../core/record.js';
-import type { Hash } from '../core/crypto.js';
-import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
-import { chainNext, chainStart } from '../core/chain.js';
+
+const SKIP = 64;
 
 export interface ChainEntry {
   readonly seq: number;
   readonly hash: Digest;
   readonly previous: ChainEntry | null;
+  /** The entry `SKIP` before, for long ways back. */
+  readonly skip: ChainEntry | null;
   readonly epoch: EpochId | null;
   readonly term: number;
   readonly roster: number;
@@ -36,6 +40,9 @@ export class Chains {
   readonly #hash: Hash;
   readonly #break: Break;
   readonly #byHash = new Map<Digest, ChainEntry>();
+  readonly #byDigest = new Map<Digest, ChainEntry[]>();
+  /** Entries by which a user becomes a member. */
+  readonly #joins = new Map<UserId, ChainEntry[]>();
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
   readonly #start: ChainEntry;
@@ -48,6 +55,7 @@ export class Chains {
       seq: 0,
       hash: chainStart(hash, channel),
       previous: null,
+      skip: null,
       epoch: null,
       term: 0,
       roster: 0,
@@ -60,6 +68,8 @@ export class Chains {
       joins: founder,
     };
     this.#byHash.set(this.#start.hash, this.#start);
+    this.#byDigest.set(digest, [this.#start]);
+    this.#joins.set(founder, [this.#start]);
   }
 
   /** Hash before the first entry. */
@@ -96,6 +106,7 @@ export class Chains {
       seq,
       hash: raw.hash,
       previous: before,
+      skip: this.at(before, Math.max(0, seq - SKIP)) ?? null,
       ...header,
       author: record.author,
       kind: record.kind,
@@ -105,32 +116,45 @@ export class Chains {
       joins: joinerOf(record.kind, record.body),
     };
     this.#byHash.set(entry.hash, entry);
+    if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
     this.#checkPlace(entry);
     return entry;
   }
 
   /** Invariant 9: once, after its `prev`, by a member. */
   #checkPlace(entry: ChainEntry): void {
-    let prevIsBefore = entry.prev === null;
-    let isMember = entry.kind === 'epoch';
-    for (let at = entry.previous; at; at = at.previous) {
-      if (at.digest === entry.digest) {
-        this.#break('9 order', `a record stands at seq ${at.seq} and again at ${entry.seq}`);
-      }
-      if (at.digest === entry.prev) prevIsBefore = true;
-      if (at.joins === entry.author) isMember = true;
-      if (entry.term < at.term) {
-        this.#break('3 log matching', `terms fall between seq ${at.seq} and ${entry.seq}`);
-      }
+    const before = entry.previous!;
+    const twin = this.#before(before, entry.digest);
+    if (twin) {
+      this.#break('9 order', `a record stands at seq ${twin.seq} and again at ${entry.seq}`);
     }
-    if (!prevIsBefore) this.#break('9 order', `entry ${entry.seq} stands before its prev`);
-    if (!isMember) this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
+    this.#byDigest.set(entry.digest, [...(this.#byDigest.get(entry.digest) ?? []), entry]);
+    if (entry.term < before.term) {
+      this.#break('3 log matching', `the term falls at seq ${entry.seq}`);
+    }
+    if (entry.prev !== null && !this.#before(before, entry.prev)) {
+      this.#break('9 order', `entry ${entry.seq} stands before its prev`);
+    }
+    if (entry.kind !== 'epoch' && !this.#isMember(before, entry.author!)) {
+      this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
+    }
+  }
+
+  /** Where a record stands in the chain that ends at `tip`. */
+  #before(tip: ChainEntry, digest: Digest): ChainEntry | undefined {
+    return this.#byDigest.get(digest)?.find((e) => this.at(tip, e.seq) === e);
+  }
+
+  #isMember(tip: ChainEntry, user: UserId): boolean {
+    return this.#joins.get(user)?.some((e) => this.at(tip, e.seq) === e) ?? false;
   }
 
   /** The entry at `seq` in the chain that ends at `tip`. */
   at(tip: ChainEntry, seq: number): ChainEntry | undefined {
     let entry: ChainEntry | null = tip;
-    while (entry && entry.seq > seq) entry = entry.previous;
+    while (entry && entry.seq > seq) {
+      entry = entry.skip && entry.skip.seq >= seq ? entry.skip : entry.previous;
+    }
     return entry?.seq === seq ? entry : undefined;
   }
 }

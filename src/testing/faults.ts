@@ -15,8 +15,8 @@ export type Victim = number | 'leader';
 type Lasting = { readonly at: Millis; readonly until: Millis };
 
 export type Fault = Lasting &
+  /** Power is lost: now, or in the middle of the next write. */
   (
-    /** Power is lost: now, or in the middle of the next write. */
     | { readonly kind: 'crash'; readonly node: Victim; readonly inWrite: boolean }
     | { readonly kind: 'pause'; readonly node: Victim }
     | { readonly kind: 'disk-full'; readonly node: Victim }
@@ -132,12 +132,7 @@ function drawFault(draw: Draw, o: PlanOptions, kind: FaultKind): Fault[] {
 }
 
 /** A few faults without a pause between them, each long enough for an election, or nearly so. */
-function inTurn(
-  draw: Draw,
-  o: PlanOptions,
-  from: Millis,
-  make: (turn: Lasting) => Fault,
-): Fault[] {
+function inTurn(draw: Draw, o: PlanOptions, from: Millis, make: (turn: Lasting) => Fault): Fault[] {
   const faults: Fault[] = [];
   const turns = 2 + below(draw, 4);
   let at = from;

@@ -4,7 +4,13 @@
  * `faultStore` is a store that fails as disks do.
  */
 
+export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
 export type { Fault, FaultKind } from './faults.js';
 export { FAULT_KINDS } from './faults.js';
-export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
-export { type Sabotage, type SimulateOptions, type SimulateResult, simulate, type Violation } from './simulate.js';
+export {
+  type Sabotage,
+  type SimulateOptions,
+  type SimulateResult,
+  simulate,
+  type Violation,
+} from './simulate.js';

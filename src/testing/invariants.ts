@@ -222,7 +222,8 @@ export class Invariants {
       case 'CH_COMMIT':
         return this.#claims(node, command.payload.cert);
       case 'CH_MSG':
-        if (command.payload.batch?.author === node.user) this.#checkOwn(node, command.payload.batch);
+        if (command.payload.batch?.author === node.user)
+          this.#checkOwn(node, command.payload.batch);
         return;
     }
   }
@@ -257,7 +258,10 @@ export class Invariants {
     const stored = node.disk.durable(this.#keys.log(ack.seq));
     const hard = node.disk.durable(this.#keys.hard);
     if (!stored || decodeRawEntry(stored).hash !== ack.hash) {
-      this.#break('7 durable first', `node ${node.index} ${what} seq ${ack.seq} before it is durable`);
+      this.#break(
+        '7 durable first',
+        `node ${node.index} ${what} seq ${ack.seq} before it is durable`,
+      );
     }
     if (!hard || decodeHardState(hard).term < ack.term) {
       this.#break(

@@ -49,6 +49,7 @@ export function pick<T>(draw: Draw, items: readonly T[]): T {
 export function sample<T>(draw: Draw, items: readonly T[], count: number): T[] {
   const rest = [...items];
   const out: T[] = [];
-  while (out.length < count && rest.length > 0) out.push(rest.splice(below(draw, rest.length), 1)[0]!);
+  while (out.length < count && rest.length > 0)
+    out.push(rest.splice(below(draw, rest.length), 1)[0]!);
   return out;
 }

@@ -26,14 +26,13 @@ export type DiskSabotage =
 
 type Pair = readonly [string, Uint8Array];
 
-/** An ordered map in memory. */
+/** A map in memory whose keys are put in order when a range is asked for. */
 class Pairs {
-  readonly #values = new Map<string, Uint8Array>();
-  #keys: string[] = [];
+  readonly #values: Map<string, Uint8Array>;
+  #sorted: string[] | null = null;
 
   constructor(from: Iterable<Pair> = []) {
-    for (const [key, value] of from) this.#values.set(key, value);
-    this.#keys = [...this.#values.keys()].sort();
+    this.#values = new Map(from);
   }
 
   get(key: string): Uint8Array | undefined {
@@ -42,33 +41,25 @@ class Pairs {
 
   apply(ops: readonly StoreOp[]): void {
     for (const { key, value } of ops) {
-      const known = this.#values.has(key);
-      if (value === undefined) {
-        if (known) this.#keys.splice(this.#indexOf(key), 1);
-        this.#values.delete(key);
-      } else {
-        if (!known) this.#keys.splice(this.#indexOf(key), 0, key);
-        this.#values.set(key, value);
+      if (value === undefined ? this.#values.delete(key) : !this.#values.has(key)) {
+        this.#sorted = null;
       }
+      if (value !== undefined) this.#values.set(key, value);
     }
   }
 
-  #indexOf(key: string): number {
+  *range(gte: string, isBelow: (key: string) => boolean): IterableIterator<Pair> {
+    this.#sorted ??= [...this.#values.keys()].sort();
+    const keys = this.#sorted;
     let low = 0;
-    let high = this.#keys.length;
+    let high = keys.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#keys[middle]! < key) low = middle + 1;
+      if (keys[middle]! < gte) low = middle + 1;
       else high = middle;
     }
-    return low;
-  }
-
-  *range(gte: string, lt: (key: string) => boolean): IterableIterator<Pair> {
-    for (let i = this.#indexOf(gte); i < this.#keys.length; i++) {
-      const key = this.#keys[i]!;
-      if (!lt(key)) return;
-      yield [key, this.#values.get(key)!];
+    for (let i = low; i < keys.length && isBelow(keys[i]!); i++) {
+      yield [keys[i]!, this.#values.get(keys[i]!)!];
     }
   }
 

@@ -4,12 +4,7 @@
  * A node reconnects by itself once its link can be had.
  */
 
-import {
-  type Command,
-  decodeCommand,
-  encodePayload,
-  type Outgoing,
-} from '../core/commands.js';
+import { type Command, decodeCommand, encodePayload, type Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';

@@ -219,8 +219,7 @@ export class SimNode implements LinkUser {
           for (const s of signed) s.sig = this.#sign(s);
           done();
         }),
-      getMany: (keys, done) =>
-        this.#later(life, () => done(keys.map((key) => this.disk.get(key)))),
+      getMany: (keys, done) => this.#later(life, () => done(keys.map((key) => this.disk.get(key)))),
       range: ({ gte, lt, limit }, done) =>
         this.#later(life, () => done(this.disk.range(gte, lt, limit))),
       write: (ops, sync, done) => {

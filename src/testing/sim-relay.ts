@@ -82,8 +82,7 @@ export class SimRelay {
     }
     if (!members.has(from)) return [];
     if (to === undefined) return members.keys();
-    const isReachable =
-      members.has(to) || (FOR_GUESTS.has(command.name) && channel.guests.has(to));
+    const isReachable = members.has(to) || (FOR_GUESTS.has(command.name) && channel.guests.has(to));
     return isReachable ? [to] : [];
   }
 

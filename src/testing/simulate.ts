@@ -102,7 +102,7 @@ function settings(o: SimulateOptions) {
   const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
   const drawn = {
     early: chance(draw, 0.25),
-    loadMs: Math.floor(between(draw, 5_000, 25_000)),
+    loadMs: Math.floor(between(draw, 4_000, 16_000)),
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),

@@ -32,7 +32,7 @@ export function planInvites(o: WorkloadOptions): Millis[] {
 export function planPosts(o: WorkloadOptions): Post[] {
   const draw = drawsOf(o.seed, 'workload');
   const every = between(draw, 100, 1_500);
-  const burst = chance(draw, 0.05) ? 2_000 : chance(draw, 0.2) ? 300 : chance(draw, 0.5) ? 20 : 1;
+  const burst = chance(draw, 0.03) ? 2_000 : chance(draw, 0.2) ? 300 : chance(draw, 0.5) ? 20 : 1;
   const posts: Post[] = [];
   for (let at = o.from; at < o.until; at += every * 2 * draw()) {
     const count = chance(draw, 0.1) ? 1 + below(draw, burst) : 1;

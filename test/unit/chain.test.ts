@@ -144,6 +144,13 @@ describe('the body of an epoch record', () => {
     staysCanonical(epochBody.map(encodeEpochBody), decodeEpochBody, encodeEpochBody);
   });
 
+  it('is of one of two kinds', () => {
+    const bytes = encodeEpochBody(fc.sample(epochBody, 1)[0]!).slice();
+    expect(bytes[0]).toBeLessThan(2);
+    bytes[0] = 2;
+    expect(codeOf(() => decodeEpochBody(bytes))).toBe('bad_encoding');
+  });
+
   it('holds as many members as a channel may have, in a body that a record may have', () => {
     const [one] = fc.sample(any.plain({ user: any.user, sig: any.sig }), 1);
     const [body] = fc.sample(epochBody, 1);

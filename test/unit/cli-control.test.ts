@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findSocket, SOCKET_PATH_BYTES_MAX } from '../../src/cli/control-path.js';
 import { CALL_LINE_BYTES_MAX, INPUT_CREDIT } from '../../src/cli/control-wire.js';
+import { ConclaveError } from '../../src/core/errors.js';
 import { Harness, type Running, temporaryDir } from './fixtures/cli-harness.js';
 
 const errorOf = ({ json }: { json: Record<string, unknown>[] }) => json.at(-1)?.error;
@@ -124,6 +125,24 @@ describe('up', () => {
     channel.held = false;
     await sending.done;
     expect((await h.run(['log', '--dir', h.dir, '--json', 'team'])).json).toHaveLength(1);
+  });
+
+  test('stopped while it waits for the store, it ends as it does later', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.held = true;
+    const sending = h.start(['send', '--dir', h.dir, 'team', 'x']);
+    while (channel.entries.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await stopped(h.start(['up', '--dir', h.dir]))).toBe(0);
+    channel.held = false;
+    await sending.done;
+  });
+
+  test('a store that fails when it is stopped is a failure', async () => {
+    const { h, stop } = await withUp();
+    h.world.stores.get(h.dir)!.openedBy!.close = () =>
+      Promise.reject(new ConclaveError('store_failed', 'the disk is full'));
+    expect(await stop()).toBe(1);
   });
 
   test('in a directory with a path too long for a socket', async () => {

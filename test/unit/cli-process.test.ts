@@ -1,13 +1,16 @@
 /** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** A relay that nobody runs. */
+const NOBODY = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
 
 interface Spawned {
   readonly child: ChildProcess;
@@ -98,11 +101,30 @@ test('a channel of one, from its making to its verification', async () => {
   expect(await running.closed).toBe(0);
 });
 
+test('a store that is gone is an error, and no empty one; so is an identity that is gone', async () => {
+  const dir = temporaryDir();
+  await json('init', '--dir', dir);
+  expect(await json('verify', '--dir', dir)).toMatchObject({ ok: true, entries: 0 });
+  await json('create', '--dir', dir, '--relay', NOBODY, 'team');
+  renameSync(join(dir, 'identity.json'), join(dir, 'gone'));
+  const other = await finish('init', '--dir', dir, '--json');
+  expect([other.code, other.lines.map((line) => JSON.parse(line))]).toMatchObject([
+    1,
+    [{ error: { code: 'exists' } }],
+  ]);
+  renameSync(join(dir, 'gone'), join(dir, 'identity.json'));
+  rmSync(join(dir, 'store'), { recursive: true });
+  const status = await finish('status', '--dir', dir, '--json');
+  expect([status.code, status.lines.map((line) => JSON.parse(line))]).toMatchObject([
+    1,
+    [{ error: { code: 'store_missing' } }],
+  ]);
+});
+
 test('two channels in a row: a one-shot command finds the store free again', async () => {
   const dir = temporaryDir();
   await json('init', '--dir', dir);
-  const create = (name: string) =>
-    finish('create', '--dir', dir, '--relay', `conclave://${'ab'.repeat(32)}@127.0.0.1:9`, name);
+  const create = (name: string) => finish('create', '--dir', dir, '--relay', NOBODY, name);
   const results = await Promise.all([create('one'), create('two')]);
   expect(results.map(({ code }) => code)).toEqual([0, 0]);
   const status = await json('status', '--dir', dir);
@@ -112,8 +134,7 @@ test('two channels in a row: a one-shot command finds the store free again', asy
 test('a signal ends what waits, and the reader is told why', async () => {
   const dir = temporaryDir();
   await json('init', '--dir', dir);
-  const nobody = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
-  await json('create', '--dir', dir, '--relay', nobody, 'team');
+  await json('create', '--dir', dir, '--relay', NOBODY, 'team');
   const sending = start('send', '--dir', dir, '--json', 'team', 'x');
   await sending.stderr.shows('waiting: ');
   sending.child.kill('SIGINT');

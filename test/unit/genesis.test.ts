@@ -16,7 +16,7 @@ import {
   RELAYS_PER_CHANNEL_MAX,
 } from '../../src/core/limits.js';
 import * as any from './fixtures/arbitraries.js';
-import { genesis as plain } from './fixtures/channel.js';
+import { genesis as plain, relayOf } from './fixtures/channel.js';
 import { codeOf } from './fixtures/errors.js';
 import { refusesOtherLengths, staysCanonical } from './fixtures/hostile.js';
 import { portableCrypto } from './fixtures/ports.js';
@@ -30,10 +30,18 @@ const genesis: fc.Arbitrary<Genesis> = any.plain({
   time: any.u64,
   minOnline: fc.integer({ min: 1, max: MEMBERS_PER_CHANNEL_MAX }),
   quorum: fc.constantFrom('online' as const, 'roster' as const),
-  relays: fc.array(any.text(80), { maxLength: RELAYS_PER_CHANNEL_MAX }),
+  relays: any.relays,
 });
 
+const relays = (count: number, length: number): string[] =>
+  Array.from({ length: count }, (_, i) => relayOf(i + 1, length));
+
 describe('a genesis', () => {
+  it('may have RELAYS_PER_CHANNEL_MAX relays with addresses of RELAY_URL_BYTES_MAX bytes', () => {
+    const most = { ...plain, relays: relays(RELAYS_PER_CHANNEL_MAX, RELAY_URL_BYTES_MAX) };
+    expect(decodeGenesis(encodeGenesis(most))).toStrictEqual(most);
+  });
+
   it('decodes into what it was made of', () => {
     fc.assert(
       fc.property(genesis, (g) => {
@@ -67,8 +75,11 @@ describe('a genesis', () => {
     ['minOnline 0', { minOnline: 0 }, 'bad_genesis'],
     ['minOnline over a channel', { minOnline: MEMBERS_PER_CHANNEL_MAX + 1 }, 'bad_genesis'],
     ['a nickname too long', { founderName: 'x'.repeat(NICKNAME_BYTES_MAX + 1) }, 'bad_encoding'],
-    ['too many relays', { relays: Array(RELAYS_PER_CHANNEL_MAX + 1).fill('x') }, 'bad_encoding'],
-    ['an address too long', { relays: ['x'.repeat(RELAY_URL_BYTES_MAX + 1)] }, 'bad_encoding'],
+    ['no relay', { relays: [] }, 'bad_relay_url'],
+    ['a relay twice', { relays: [relayOf(1), relayOf(1, 200)] }, 'bad_relay_url'],
+    ['a relay without its key', { relays: ['conclave://relay:4400'] }, 'bad_relay_url'],
+    ['too many relays', { relays: relays(RELAYS_PER_CHANNEL_MAX + 1, 0) }, 'bad_encoding'],
+    ['an address too long', { relays: [relayOf(1, RELAY_URL_BYTES_MAX + 1)] }, 'bad_encoding'],
   ])('with %s is refused', (_, change, code) => {
     expect(codeOf(() => decodeGenesis(encodeGenesis({ ...plain, ...change })))).toBe(code);
   });

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeGenesis } from '../../src/core/genesis.js';
 import {
-  after,
   CHANNEL_PREFIX,
   channelKeys,
   decodeEntry,
@@ -19,6 +18,7 @@ import {
   encodeHardState,
   encodeOffer,
   encodeStoredGenesis,
+  after as endOf,
   type FinalState,
   FRESH_HARD_STATE,
   type HardState,
@@ -93,7 +93,7 @@ describe('keys', () => {
     fc.assert(
       fc.property(any.channel, any.channel, any.u64, any.digest, (a, b, n, hex) => {
         const keys = keysOf(channelKeys(a), n, hex as never);
-        const within = (key: string, prefix: string) => key >= prefix && key < after(prefix);
+        const within = (key: string, prefix: string) => key >= prefix && key < endOf(prefix);
         for (const [i, [prefix]] of keys.entries()) {
           const found = keys.filter(([, key]) => within(key!, prefix!));
           expect(found).toStrictEqual([keys[i]]);
@@ -106,6 +106,11 @@ describe('keys', () => {
         }
       }),
     );
+  });
+
+  it('with a longer name than a prefix are not under it', () => {
+    expect('a/log/0' < endOf('a/log/')).toBe(true);
+    expect('a/log0' < endOf('a/log/')).toBe(false);
   });
 
   it('are all different', () => {
@@ -157,6 +162,18 @@ describe('values', () => {
     staysCanonical(hardState.map(encodeHardState), decodeHardState, encodeHardState);
     staysCanonical(final.map(encodeFinal), decodeFinal, encodeFinal);
     staysCanonical(stored.map(encodeStoredGenesis), decodeStoredGenesis, encodeStoredGenesis);
+  });
+
+  it('say with 0 or 1 whether a vote was cast', () => {
+    const bytes = encodeHardState(FRESH_HARD_STATE).slice();
+    expect(bytes[16]).toBe(0);
+    bytes[16] = 2;
+    expect(codeOf(() => decodeHardState(bytes))).toBe('bad_encoding');
+    const voted = { candidate: person(1).user, electorate: first(any.digest) };
+    const other = encodeHardState({ ...FRESH_HARD_STATE, votedFor: voted }).slice();
+    expect(other[16]).toBe(1);
+    other[16] = 2;
+    expect(codeOf(() => decodeHardState(other))).toBe('bad_encoding');
   });
 
   it('have room for the largest record, proof, certificate and genesis', () => {

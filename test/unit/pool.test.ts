@@ -18,6 +18,7 @@ const BOB = person(2);
 const pooled = (record: ChannelRecord): Pooled => ({
   record,
   proof: new Uint8Array(0),
+  cameAt: 0,
   offeredAt: 0,
   kept: false,
 });
@@ -102,6 +103,11 @@ describe('the share of an author', () => {
     const overhead = recordOf(ALICE, 1).bytes.length;
     expect(pool.add(pooled(recordOf(ALICE, fit + 1, left - overhead + 1)), false)).toBe(false);
     expect(pool.add(pooled(recordOf(ALICE, fit + 1, left - overhead)), false)).toBe(true);
+    // What is removed no longer counts.
+    const another = pooled(recordOf(ALICE, fit + 2, RECORD_BODY_BYTES_MAX));
+    expect(pool.add(another, false)).toBe(false);
+    pool.remove(recordOf(ALICE, 1, RECORD_BODY_BYTES_MAX).digest);
+    expect(pool.add(another, false)).toBe(true);
   });
 
   it('takes a record that is there once more, and counts it once', () => {

@@ -198,6 +198,52 @@ describe('a new boot', () => {
   });
 });
 
+describe('who lapsed', () => {
+  it('is told once, a millisecond after its last sighting grew stale', () => {
+    const p = started(0);
+    expect(p.lapseDue).toBe(Number.POSITIVE_INFINITY);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    expect(p.lapseDue).toBe(online_ms + 1);
+    expect(p.lapsed(online_ms)).toStrictEqual(new Set());
+    expect(p.isOnline(BOB, online_ms)).toBe(true);
+    expect(p.lapsed(online_ms + 1)).toStrictEqual(new Set([BOB]));
+    expect(p.lapsed(online_ms + 2)).toStrictEqual(new Set());
+    expect(p.lapseDue).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('is none that named a newer beacon meanwhile; the time moves on', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    p.beacon(beacon_ms, ALL);
+    p.heard(1, fromBob(2, [mine(2)]), beacon_ms + 10);
+    expect(p.lapsed(online_ms + 1)).toStrictEqual(new Set());
+    expect(p.lapseDue).toBe(online_ms + beacon_ms + 1);
+    expect(p.lapsed(online_ms + beacon_ms + 1)).toStrictEqual(new Set([BOB]));
+  });
+
+  it('may still be online over another link', () => {
+    const p = started(0);
+    p.linkUp(2, 0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    p.beacon(beacon_ms, ALL);
+    const { counter } = p.beacon(2 * beacon_ms, ALL)!;
+    p.heard(2, fromBob(2, [mine(counter)]), 2 * beacon_ms + 10);
+    expect(p.lapsed(online_ms + 1)).toStrictEqual(new Set([BOB]));
+    expect([p.onlineOn(1, BOB, online_ms + 1), p.isOnline(BOB, online_ms + 1)]).toStrictEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it('comes online again with its next beacon', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    const { counter } = p.beacon(online_ms, ALL)!;
+    p.lapsed(online_ms + 1);
+    expect(p.heard(1, fromBob(2, [mine(counter)]), online_ms + 5).cameOnline).toBe(true);
+  });
+});
+
 describe('beacons are sent', () => {
   it('never without a link, at once when one comes up', () => {
     const p = presence();

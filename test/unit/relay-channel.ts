@@ -53,7 +53,7 @@ export class TestChannel {
       time: 1_700_000_000_000,
       minOnline: options.minOnline ?? 3,
       quorum: 'online' as const,
-      relays: [],
+      relays: [`conclave://${'ab'.repeat(32)}@127.0.0.1:7400`],
     };
     this.genesis = encodeGenesis(genesis);
     this.id = channelIdOf(hash, this.genesis);

@@ -48,6 +48,7 @@ import {
   type Person,
   person,
   recordBy,
+  relayOf,
   verifies,
 } from './fixtures/channel.js';
 import { codeOf, errorOf } from './fixtures/errors.js';
@@ -210,7 +211,7 @@ describe('an invitation', () => {
 });
 
 it('changes the relays', () => {
-  const relays = ['conclave://a', 'conclave://b'];
+  const relays = [relayOf(2), relayOf(1)];
   expect(apply(founded(), FOUNDER, { kind: 'relays', base: 0, relays }).relays).toStrictEqual(
     relays,
   );
@@ -434,14 +435,38 @@ const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
   [
     'relays changed by a plain member',
     TWO,
-    () => membershipBy(TWO, SECOND, { kind: 'relays', ...base(TWO), relays: ['conclave://a'] }),
+    () => membershipBy(TWO, SECOND, { kind: 'relays', ...base(TWO), relays: [relayOf(2)] }),
     /only the founder or an admin changes the relays/,
   ],
   [
     'a channel without relays',
     OPEN,
     () => membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: [] }),
-    /at least one relay/,
+    /1 to 8 relays/,
+  ],
+  [
+    'a relay without its key',
+    OPEN,
+    () =>
+      membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: ['conclave://relay:4400'] }),
+    /names no relay key/,
+  ],
+  [
+    'a relay twice',
+    OPEN,
+    () =>
+      membershipBy(OPEN, FOUNDER, {
+        kind: 'relays',
+        base: 1,
+        relays: [relayOf(1), relayOf(1, 200)],
+      }),
+    /named twice/,
+  ],
+  [
+    'what is no address',
+    OPEN,
+    () => membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: ['relay'] }),
+    /is not a relay address/,
   ],
 ];
 
@@ -509,7 +534,7 @@ describe('any sequence of changes', () => {
       case 'vote':
         return { kind: 'vote', ...at, user: c.whom.user };
       case 'relays':
-        return { kind: 'relays', ...at, relays: [`conclave://${c.uses}`] };
+        return { kind: 'relays', ...at, relays: [relayOf(1 + c.uses)] };
     }
   }
 

@@ -17,8 +17,8 @@ export function addInit(program: Command, cli: () => Cli): void {
     .addOption(dirOption())
     .option('--name <nick>', 'the name that others see (default: the first digits of the user id)')
     .action(async ({ dir, name }: { dir: string; name?: string }) => {
-      const { out } = cli();
-      const identity = await createIdentity(dir, name);
+      const { host, out } = cli();
+      const identity = await createIdentity(dir, name, host.createStore);
       const { user } = identity;
       const next =
         `Next: conclave create --dir ${dir} --relay URL NAME   makes a channel\n` +

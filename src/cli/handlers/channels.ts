@@ -2,7 +2,7 @@
 
 import type { InviteOptions } from '../../node/api.js';
 import { type Handler, integer, oneOf, optional, text, texts } from '../io.js';
-import { saying, theChannel, withTimeout } from './shared.js';
+import { explaining, saying, theChannel, withTimeout } from './shared.js';
 
 export const create: Handler = async (node, args, io) => {
   const minOnline = optional(integer, args, 'minOnline');
@@ -43,10 +43,15 @@ export const join: Handler = async (node, args, io) => {
   const consequence = 'no member admitted this node. Run the same command again while one is up';
   const invitation = text(args, 'invite');
   const relays = texts(args, 'relays');
-  const channel = await withTimeout(io, args, consequence, async (signal) => {
+  const explain = async (): Promise<void> =>
     io.progress({ waiting: 'a member that is up must admit this node' });
-    return node.join(invitation, { signal, ...(relays.length > 0 && { relays }) });
-  });
+  const channel = await withTimeout(io, args, consequence, (signal) =>
+    explaining(
+      io,
+      explain,
+      node.join(invitation, { signal, ...(relays.length > 0 && { relays }) }),
+    ),
+  );
   await io.emit({ channel: channel.id });
 };
 

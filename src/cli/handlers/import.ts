@@ -8,7 +8,7 @@ import type { Channel } from '../../node/api.js';
 import { type Handler, type Io, integer, oneOf, optional, text } from '../io.js';
 import { saying, theChannel } from './shared.js';
 
-export interface ImportMessage {
+interface ImportMessage {
   readonly index: number;
   readonly text: string;
   readonly name: string;

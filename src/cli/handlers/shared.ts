@@ -55,23 +55,33 @@ export const timeoutError = (
     cause,
   });
 
-/** Awaits `work`; when that takes a while, says what the channel waits for. */
-export async function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
+/** Awaits `work`; when that takes a while, `explain` says why, until it is done. */
+export async function explaining<T>(
+  io: Io,
+  explain: (signal: AbortSignal) => Promise<void>,
+  work: Promise<T>,
+): Promise<T> {
   const over = new AbortController();
   const signal = AbortSignal.any([io.signal, over.signal]);
-  const explain = async (): Promise<void> => {
-    await sleep(QUIET_MS, undefined, { signal, ref: false });
-    for await (const status of channel.status({ signal })) {
-      const reason = waitingFor(status);
-      if (reason !== undefined) io.progress({ waiting: reason });
-    }
-  };
-  explain().catch(() => {});
+  sleep(QUIET_MS, undefined, { signal, ref: false })
+    .then(() => explain(signal))
+    .catch(() => {});
   try {
     return await work;
   } finally {
     over.abort();
   }
+}
+
+/** Awaits `work`; when that takes a while, says what the channel waits for. */
+export function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
+  const explain = async (signal: AbortSignal): Promise<void> => {
+    for await (const status of channel.status({ signal })) {
+      const reason = waitingFor(status);
+      if (reason !== undefined) io.progress({ waiting: reason });
+    }
+  };
+  return explaining(io, explain, work);
 }
 
 export function waitingFor({ state, waiting, relays }: ChannelStatus): string | undefined {
