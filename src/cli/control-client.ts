@@ -46,7 +46,9 @@ export async function callControl(
   io.signal.addEventListener('abort', destroy);
   try {
     const input = new InputPump(writer, io.input);
-    await writer.write(`${JSON.stringify({ call: name, args })}\n`);
+    await writer.write(`${JSON.stringify({ call: name, args })}\n`).catch((error) => {
+      throw lost(error);
+    });
     input.start();
     await readReplies(socket, input, io);
     if (input.failure) throw input.failure.error;

@@ -64,7 +64,8 @@ export const privateLine: Human = ({ from, to, time, state, text }, paint) => {
 
 export const verifyLines: Human = (report, paint) => {
   const { ok, channel, entries, final, head, problems } = report;
-  const what = channel === undefined ? 'no channels' : `channel ${show(channel)}`;
+  const whole = ok === true ? 'no channels' : 'the files of the store';
+  const what = channel === undefined ? whole : `channel ${show(channel)}`;
   if (ok === true) {
     const counts = `${show(entries)} messages, ${show(final)} final, head ${short(head)}`;
     return `${paint('green', 'ok')}  ${what}: ${counts}`;

@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import { STORE_KEY_FIRST } from '../core/store-rules.js';
 import type { Host, OpenNode, StartRelay, StoreProblem } from './host.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
@@ -34,7 +33,7 @@ async function createStore(dir: string): Promise<void> {
   const { openLevelStore } = await import('../node/level-store.js');
   const store = await openLevelStore(storeIn(dir));
   try {
-    for await (const _ of store.range({ gte: STORE_KEY_FIRST, lt: '\uffff', limit: 1 })) {
+    for await (const _ of store.range({ gte: '', lt: '\uffff', limit: 1 })) {
       throw new ConclaveError(
         'exists',
         `${dir} has the store of another identity, whose identity.json is gone: restore that, or name another directory`,

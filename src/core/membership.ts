@@ -97,17 +97,18 @@ function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled
   });
 }
 
-/** CH_JOIN at the leader: the driver verified both signatures of the request. */
+/** CH_JOIN, for the leader if there is one: the driver verified both signatures of the request. */
 export function onJoin(
   ctx: StepContext,
   st: ChannelState,
   from: UserId,
   p: Payload<'CH_JOIN'>,
 ): void {
-  if (!st.leading || !hearsLeader(ctx, st)) return;
+  const member = st.roster.members.has(from);
+  // Who is a member and does not know it may be the one whose vote a leader needs: then anyone answers.
+  if (!st.leading && (!member || hearsLeader(ctx, st))) return;
   const request = decodeAs('join', p.request);
   if (request.user !== from) return;
-  const member = st.roster.members.has(from);
   if (!member) {
     try {
       checkJoinRequest(st.roster, request, ctx.wall);

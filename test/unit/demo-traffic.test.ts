@@ -130,16 +130,18 @@ describe('traffic', () => {
   });
 
   it('keeps the lines of a node that is not up until it is', async () => {
-    const node = aNode(5, { running: undefined });
-    const traffic = new Traffic(CHANNEL, [node]);
-    traffic.release(1);
-    const run = traffic.run(over.signal);
     const store = new Store();
     await serve('import', store.handler);
-    expect(traffic.feed(node).handed).toBe(0);
-    node.running = aNode(0).running;
+    const away = aNode(5, { running: undefined });
+    const there = aNode(5);
+    const traffic = new Traffic(CHANNEL, [away, there]);
+    traffic.release(1);
+    const run = traffic.run(over.signal);
+    await wait('the lines of the node that is up', () => traffic.feed(there).posted === 5);
+    expect(traffic.feed(away)).toEqual({ handed: 0, posted: 0 });
+    away.running = there.running;
     await run;
-    expect(indices(store)).toEqual(upTo(5));
+    expect(traffic.feed(away)).toEqual({ handed: 5, posted: 5 });
   });
 
   it('fails when a node takes less than it was given', async () => {

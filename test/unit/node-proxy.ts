@@ -1,6 +1,6 @@
 /** A TCP proxy in front of a relay: what a cut cable, or a killed relay, is to the nodes. */
 
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createConnection, createServer, type Socket } from 'node:net';
 import type { Relay } from '../../src/relay/index.js';
@@ -8,8 +8,8 @@ import type { Relay } from '../../src/relay/index.js';
 export interface RelayProxy {
   /** The relay's, by way of the proxy. */
   readonly url: string;
-  /** Connections through it now. */
-  readonly connections: number;
+  /** Resolves once `fits` the connections there are, and those there ever were. */
+  when(fits: (now: number, ever: number) => boolean): Promise<void>;
   /** Ends every connection abruptly and takes no more. */
   cut(): void;
   /** Takes connections again, to `relay` if one is given. */
@@ -20,12 +20,15 @@ export interface RelayProxy {
 export async function startProxy(first: Relay): Promise<RelayProxy> {
   let { port } = first;
   let isCut = false;
+  let ever = 0;
   const sockets = new Set<Socket>();
+  const changes = new EventEmitter();
   const server = createServer((inside) => {
     if (isCut) {
       inside.resetAndDestroy();
       return;
     }
+    ever += 1;
     const outside = createConnection({ host: '127.0.0.1', port, noDelay: true });
     for (const [socket, other] of [
       [inside, outside],
@@ -37,9 +40,11 @@ export async function startProxy(first: Relay): Promise<RelayProxy> {
       socket.on('close', () => {
         sockets.delete(socket);
         other.destroy();
+        changes.emit('change');
       });
       socket.pipe(other);
     }
+    changes.emit('change');
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -50,8 +55,8 @@ export async function startProxy(first: Relay): Promise<RelayProxy> {
   };
   return {
     url: first.url.replace(/:\d+$/, `:${own}`),
-    get connections() {
-      return sockets.size / 2;
+    async when(fits) {
+      while (!fits(sockets.size / 2, ever)) await once(changes, 'change');
     },
     cut,
     mend(relay) {

@@ -566,6 +566,7 @@ describe('any sequence of changes', () => {
         }
         sizeMax = Math.max(sizeMax, roster.members.size);
       }),
+      { numRuns: 30 },
     );
     expect(sizeMax).toBeGreaterThan(3);
   });
