@@ -26,6 +26,7 @@ export class Writer {
       this.#close(error.code === 'EPIPE' ? new OutputClosed() : error),
     );
     stream.on('close', () => this.#close(new OutputClosed()));
+    if (stream.destroyed) this.#close(new OutputClosed());
   }
 
   #close(error: Error): void {

@@ -153,4 +153,3 @@ export interface ChannelState {
   conflict: string | null;
 }
 
-export const isMember = (st: ChannelState, user: UserId): boolean => st.roster.members.has(user);

@@ -62,7 +62,6 @@ export function unhex(hex: string): Uint8Array {
 }
 
 export const ZERO_DIGEST = '0'.repeat(64) as Digest;
-export const ZERO_EPOCH = '0'.repeat(64) as EpochId;
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CROCKFORD_VALUE = new Uint8Array(128).fill(255);

@@ -4,14 +4,13 @@
  * machines without I/O; what a relay forwards it seals once for all receivers.
  */
 
-export { ClientLink, type ClientLinkOptions, type LinkEvent } from './client-link.js';
-export { type Identity, type LinkIdentity, linkIdentity } from './keys.js';
+export { ClientLink, type LinkEvent } from './client-link.js';
+export { type LinkIdentity, linkIdentity } from './keys.js';
 export {
   type BroadcastKey,
   type RelayEvent,
   type RelayInfo,
   RelayLink,
-  type RelayLinkOptions,
   type Route,
   routeOf,
 } from './relay-link.js';

@@ -183,8 +183,10 @@ export function onRecords(
 ): void {
   for (const { record, proof } of items) {
     if (placedAt(st, record.digest) !== undefined) continue;
-    if (st.pool.get(record.digest)) {
-      // Its predecessor may be known to be placed only now.
+    const known = st.pool.get(record.digest);
+    if (known) {
+      // It may have come before this node led, or before its predecessor was known to be placed.
+      if (st.leading && isMembership(record.kind)) queueMembership(st.leading, known);
       notePlaceable(st, record.digest);
       continue;
     }

@@ -6,7 +6,7 @@
  */
 
 import { decodeWhole } from './bytes.js';
-import { decodeCertificate, encodeHeaders } from './certificate.js';
+import { type Certificate, decodeCertificate, decodeStep, encodeHeaders } from './certificate.js';
 import type { Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing } from './commands.js';
@@ -144,22 +144,26 @@ function servePage(
         const all = certs.map(([, value]) => value);
         const newest = decodeFinal(final);
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
-        if (all.length === 0) return;
-        readPage(st, base, all, reader, (entries, cert) => {
-          reply({
-            name: 'CH_APPEND',
-            payload: {
-              id: st.id,
-              from: self,
-              to: s.to,
-              anchor: base,
-              headers: encodeHeaders(entries.map((e) => e.header)),
-              records: entries.map((e) => e.record),
-              proofs: entries.map((e) => e.proof),
-              cert,
-              final: newest.seq,
-              ...(s.withGenesis ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } } : {}),
-            },
+        checkable(st, all, askersFinal, reader, (ends) => {
+          if (ends.length === 0) return;
+          readPage(st, base, ends, reader, (entries, cert) => {
+            reply({
+              name: 'CH_APPEND',
+              payload: {
+                id: st.id,
+                from: self,
+                to: s.to,
+                anchor: base,
+                headers: encodeHeaders(entries.map((e) => e.header)),
+                records: entries.map((e) => e.record),
+                proofs: entries.map((e) => e.proof),
+                cert,
+                final: newest.seq,
+                ...(s.withGenesis
+                  ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } }
+                  : {}),
+              },
+            });
           });
         });
       });
@@ -169,14 +173,37 @@ function servePage(
 
 const CERTS_LOOKED_AT = 8;
 
+interface PageEnd {
+  readonly bytes: Uint8Array;
+  readonly cert: Certificate;
+}
+
+/**
+ * Those that a node which is final up to `final` can check: of rosters that no
+ * entry up to there ended. Two leaderships under one roster may both certify a
+ * membership change, one of them with its own first entry behind it.
+ */
+function checkable(
+  st: ChannelState,
+  certs: readonly Uint8Array[],
+  final: number,
+  reader: Reader,
+  done: (ends: readonly PageEnd[]) => void,
+): void {
+  const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
+  const ended = ends.map(({ cert }) => st.keys.step(cert.roster + 1));
+  reader.getMany(ended, (steps) => {
+    done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > final));
+  });
+}
+
 function readPage(
   st: ChannelState,
   base: Point,
-  certs: readonly Uint8Array[],
+  ends: readonly PageEnd[],
   reader: Reader,
   done: (entries: readonly RawEntry[], cert: Uint8Array) => void,
 ): void {
-  const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
   const roster = ends[0]!.cert.roster;
   const usable = ends.filter(
     ({ cert }, i) => cert.roster === roster && (i === 0 || cert.seq - base.seq <= PAGE_ENTRIES_MAX),

@@ -179,8 +179,13 @@ export class PrivateMessages {
     }
   }
 
+  /** The first under an id is the message; what comes later under the same is a copy. */
   #opsFor(messages: readonly Payload<'MSG'>[]): StoreOp[] {
-    const once = new Map(messages.map((message) => [message.from + message.msg_id, message]));
+    const once = new Map<string, Payload<'MSG'>>();
+    for (const message of messages) {
+      const key = message.from + message.msg_id;
+      if (!once.has(key)) once.set(key, message);
+    }
     return [...once.values()].flatMap(({ from: peer, msg_id: id, msg }) =>
       receivedOps({ n: this.#next++, out: false, peer, id, text: shownText(msg) }),
     );

@@ -31,6 +31,8 @@ export interface LogTotals {
 
 export interface LogOptions {
   readonly final: Point;
+  /** Seq of the last certificate kept. */
+  readonly keptSeq: number;
   /** Digest of the membership record that each roster step speaks of, by its seq. */
   readonly steps: ReadonlyMap<number, Digest>;
   /** Certified points by seq, with the key that certifies. */
@@ -51,6 +53,8 @@ export class LogWalk {
   readonly #o: LogOptions;
   /** Digest of each author's last final message. */
   readonly tips = new Map<UserId, Digest>();
+  /** Bytes of records that became final behind the last certificate kept. */
+  bytesSinceKept = 0;
   #at: Point;
   #epoch: { id: EpochId; term: number } | undefined;
   /** Entries behind the final point, which no index knows. */
@@ -222,6 +226,7 @@ export class LogWalk {
 
   #noteFinal({ key, raw, record }: Item): void {
     this.#head = raw.hash;
+    if (raw.seq > this.#o.keptSeq) this.bytesSinceKept += raw.record.length;
     if (record.kind === 'message') this.#final += 1;
     if (isMessageLane(record)) this.tips.set(record.author, record.digest);
     if (isMembership(record.kind) && this.#o.steps.get(raw.seq) !== record.digest) {

@@ -21,7 +21,7 @@ import {
 } from '../core/certificate.js';
 import { chainStart, type Point } from '../core/chain.js';
 import type { Crypto } from '../core/crypto.js';
-import { channelIdOf, decodeGenesis } from '../core/genesis.js';
+import { channelIdOf, commitName, decodeGenesis } from '../core/genesis.js';
 import type { ChannelId, Digest, UserId } from '../core/ids.js';
 import {
   decodeFinal,
@@ -56,14 +56,25 @@ export async function verifyChannel(
   if (await genesis(v)) {
     await hardState(v);
     const { final } = settled;
-    const steps = await rosterSteps(v, final.seq);
-    const certified = await certificates(v, settled);
     const hasMoved = async (): Promise<boolean> => (await readFinal(v))?.seq !== settled.state?.seq;
-    const walk = new LogWalk(v, { final, steps, certified, hasMoved, onProgress });
+    const { steps, certified } = await rosterSteps(v, final.seq);
+    await certificates(v, settled, certified, hasMoved);
+    const walk = new LogWalk(v, {
+      final,
+      keptSeq: settled.state?.keptSeq ?? 0,
+      steps,
+      certified,
+      hasMoved,
+      onProgress,
+    });
     totals = await walk.run();
     compareTips(v, walk.tips, settled.tips);
     await index(v, final.seq);
-    await offers(v);
+    if (settled.state && settled.state.bytesSince !== walk.bytesSinceKept) {
+      v.problem(v.keys.final, 'it miscounts what became final since the last certificate kept');
+    }
+    await outbox(v, self, walk.tips, hasMoved);
+    await pool(v);
     await acknowledgements(v, self);
   }
   return { channel: id, ok: v.problems.length === 0, ...totals, problems: v.problems };
@@ -110,10 +121,13 @@ async function genesis(v: Verification): Promise<boolean> {
   await v.check(v.keys.genesis, async () => {
     const value = await v.store.get(v.keys.genesis);
     if (!value) throw new Error('the genesis is missing');
-    const { bytes, sig } = decodeStoredGenesis(value);
+    const { bytes, sig, name } = decodeStoredGenesis(value);
     if (channelIdOf(sha256, bytes) !== v.id) throw new Error('the genesis is of another channel');
     const decoded = decodeGenesis(bytes);
     v.signatures(v.keys.genesis, [{ by: decoded.founder, statement: bytes, sig }]);
+    if (commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
+      v.problem(v.keys.genesis, "the channel's name is not the one that its founder chose");
+    }
     v.rosters.push(genesisRoster(sha256, v.id, decoded));
   });
   return v.rosters.length > 0;
@@ -133,30 +147,42 @@ async function hardState(v: Verification): Promise<void> {
   });
 }
 
-/** Digest of the record of each step, by its seq. */
-async function rosterSteps(v: Verification, finalSeq: number): Promise<Map<number, Digest>> {
+/** The certified points by seq, with the key that certifies. */
+type Certified = Map<number, { readonly key: string; readonly hash: Digest }>;
+
+/** The records of the steps by their seq, and the points that the steps certify, up to the final one. */
+async function rosterSteps(
+  v: Verification,
+  finalSeq: number,
+): Promise<{ steps: Map<number, Digest>; certified: Certified }> {
   const steps = new Map<number, Digest>();
+  const certified: Certified = new Map();
   for await (const [key, value] of v.under(v.keys.steps)) {
     await v.check(key, () => {
       const step = decodeStep(value);
-      const { roster, record, signatures } = checkStep(v.crypto.sha256, v.rosters.at(-1)!, step);
-      if (key !== v.keys.step(roster.number)) {
+      const checked = checkStep(v.crypto.sha256, v.rosters.at(-1)!, step);
+      if (key !== v.keys.step(checked.roster.number)) {
         throw new Error('a roster step is missing before it');
       }
-      v.signatures(key, signatures);
-      v.rosters.push(roster);
-      if (step.seq <= finalSeq) steps.set(step.seq, record.digest);
+      v.signatures(key, checked.signatures);
+      v.rosters.push(checked.roster);
+      if (step.seq > finalSeq) return;
+      steps.set(step.seq, checked.record.digest);
+      certified.set(checked.point.seq, { key, hash: checked.point.hash });
     });
   }
-  return steps;
+  return { steps, certified };
 }
 
-type Certified = Map<number, { key: string; hash: Digest }>;
-
-/** The points that certificates certify, up to the final one. */
-async function certificates(v: Verification, { final, state }: Settled): Promise<Certified> {
+/** Adds the points that certificates certify, up to the final one. */
+async function certificates(
+  v: Verification,
+  { final, state }: Settled,
+  certified: Certified,
+  hasMoved: () => Promise<boolean>,
+): Promise<void> {
   const { sha256 } = v.crypto;
-  const certified: Certified = new Map();
+  const kept = new Set<number>();
   const add = (key: string, bytes: Uint8Array, seq: number): void => {
     const cert = decodeCertificate(bytes);
     if (cert.seq !== seq) throw new Error(`it certifies seq ${cert.seq}, not ${seq}`);
@@ -164,31 +190,36 @@ async function certificates(v: Verification, { final, state }: Settled): Promise
     if (!roster) throw new Error(`a certificate of roster ${cert.roster}, which nothing proves`);
     checkFinalCertificate(cert, roster);
     v.signatures(key, certificateSignatures(sha256, cert));
-    certified.set(seq, { key, hash: certifiedPoint(sha256, cert).hash });
+    const { hash } = certifiedPoint(sha256, cert);
+    const known = certified.get(seq);
+    if (known && known.hash !== hash) throw new Error(`${known.key} certifies another entry`);
+    certified.set(seq, { key, hash });
   };
   const beyond: string[] = [];
   for await (const [key, value] of v.under(v.keys.certs)) {
     const seq = Number.parseInt(key.slice(v.keys.certs.length), 16);
-    if (seq <= final.seq) await v.check(key, () => add(key, value, seq));
-    else beyond.push(key);
+    if (seq > final.seq) beyond.push(key);
+    else await v.check(key, () => add(key, value, seq));
+    kept.add(seq);
   }
   // Unless the log grew meanwhile, nothing is certified that is not final.
-  if ((await readFinal(v))?.seq === state?.seq) {
+  if (beyond.length > 0 && !(await hasMoved())) {
     for (const key of beyond) v.problem(key, `it is beyond the final point, ${final.seq}`);
   }
-  if (state) {
-    await v.check(v.keys.final, () => {
-      add(v.keys.final, state.cert, state.seq);
-      const { keptSeq } = state;
-      if (keptSeq > 0 && !certified.has(keptSeq)) {
-        throw new Error(`the certificate kept at seq ${keptSeq} is missing`);
-      }
-      if (certified.get(state.seq)!.hash !== state.hash) {
-        throw new Error('the final point is not the one that its certificate certifies');
-      }
-    });
+  for (const [at, { key }] of certified) {
+    if (kept.has(at) || !key.startsWith(v.keys.steps)) continue;
+    v.problem(v.keys.cert(at), 'the certificate of a change of membership is missing');
   }
-  return certified;
+  if (!state) return;
+  await v.check(v.keys.final, () => {
+    add(v.keys.final, state.cert, state.seq);
+    if (state.keptSeq > 0 && !kept.has(state.keptSeq)) {
+      throw new Error(`the certificate kept at seq ${state.keptSeq} is missing`);
+    }
+    if (certified.get(state.seq)!.hash !== state.hash) {
+      throw new Error('the final point is not the one that its certificate certifies');
+    }
+  });
 }
 
 function compareTips(
@@ -216,20 +247,34 @@ async function index(v: Verification, finalSeq: number): Promise<void> {
   }
 }
 
-/** Own records that wait, each behind the one before, and records that fell out of the log. */
-async function offers(v: Verification): Promise<void> {
+/** Own messages that are not final: each behind the one before, the first behind the last final one. */
+async function outbox(
+  v: Verification,
+  self: UserId | undefined,
+  tips: ReadonlyMap<UserId, Digest>,
+  hasMoved: () => Promise<boolean>,
+): Promise<void> {
   const { sha256 } = v.crypto;
-  let last: Digest | undefined;
+  const gaps: string[] = [];
+  const root = self && v.rosters.find(({ members }) => members.has(self))?.members.get(self)?.root;
+  let last = self && (tips.get(self) ?? root);
   for await (const [key, value] of v.under(v.keys.outs)) {
     await v.check(key, () => {
       const { record, proof } = decodeOffer(sha256, value);
       v.signatures(key, recordSignatures(sha256, record, proof));
-      if (last !== undefined && record.prev !== last) {
-        v.problem(key, 'an own message is missing before it');
-      }
+      if (self !== undefined && record.author !== self) throw new Error('it is no own message');
+      if (last !== undefined && record.prev !== last) gaps.push(key);
       last = record.digest;
     });
   }
+  if (gaps.length > 0 && !(await hasMoved())) {
+    for (const key of gaps) v.problem(key, 'an own message is missing before it');
+  }
+}
+
+/** Messages that fell out of the log and wait to be placed again. */
+async function pool(v: Verification): Promise<void> {
+  const { sha256 } = v.crypto;
   for await (const [key, value] of v.under(v.keys.pools)) {
     await v.check(key, () => {
       const { record, proof } = decodeOffer(sha256, value);

@@ -230,8 +230,8 @@ export class Invariants {
 
   #acknowledged(user: UserId, ack: Ack): void {
     const id = `${ack.epoch}${ack.rosterHash}`;
-    let acks = this.#acks.get(id);
-    if (!acks) this.#acks.set(id, (acks = new Map()));
+    const acks = this.#acks.get(id) ?? new Map<UserId, Ack>();
+    this.#acks.set(id, acks);
     if ((acks.get(user)?.seq ?? 0) >= ack.seq) return;
     acks.set(user, ack);
     const all = this.#voters.get(ack.rosterHash);

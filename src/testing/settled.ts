@@ -5,6 +5,7 @@
  * the log that nobody posted.
  */
 
+import { isMessageLane } from '../core/log.js';
 import type { Application } from './application.js';
 import type { Invariants } from './invariants.js';
 import type { SimNode } from './sim-node.js';
@@ -31,7 +32,9 @@ export function unsettled(
     }
     if (st.log.tail.length > 0) return `node ${i} has ${st.log.tail.length} entries in its tail`;
     if (canCommit && st.outbox.size > 0) return `node ${i} has ${st.outbox.size} in its outbox`;
-    if (canCommit && st.pool.size > 0) return `node ${i} has ${st.pool.size} in its pool`;
+    // A membership record that another change overtook stays there until it is forgotten.
+    const waiting = [...st.pool.values()].filter(({ record }) => isMessageLane(record)).length;
+    if (canCommit && waiting > 0) return `node ${i} has ${waiting} messages in its pool`;
     if (app.missingInvite(nodes[i]!)) return `node ${i} lacks an invitation that is done`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;

@@ -77,6 +77,20 @@ describe('commands', () => {
     }
   });
 
+  it('are sent one after the other, without waiting for a response', () => {
+    const { client, relay } = connected();
+    const asked: Outgoing[] = [
+      { name: 'LST_USR', payload: {} },
+      { name: 'CH_LST', payload: {} },
+      { name: 'KALIVE', payload: {} },
+      ACK,
+    ];
+    const stream = concat(...asked.map((command) => client.send(command, NOW_S)));
+    expect(relay.receive(stream, NOW_S)).toMatchObject(
+      asked.map(({ name }) => ({ type: 'command', name })),
+    );
+  });
+
   it('of the relay itself reach the client', () => {
     const { client, relay } = connected();
     const ucnn = { id: BOB.user, name: 'bob' };

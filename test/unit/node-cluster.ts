@@ -28,7 +28,7 @@ export const seed = (): Uint8Array => new Uint8Array(randomBytes(32));
 export const NOWHERE = `conclave://${'ab'.repeat(32)}@127.0.0.1:1`;
 
 /** A wait in a test that takes longer has failed. */
-export const patience = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(20_000) });
+export const patience = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(40_000) });
 
 type Extra = Partial<Omit<NodeOptions, 'identity'>> & { readonly seed?: Uint8Array };
 

@@ -211,6 +211,15 @@ describe('who lapsed', () => {
     expect(p.lapseDue).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('is not told again with who lapses later', () => {
+    const p = started(0);
+    p.heard(1, fromBob(1, [mine(1)]), 10);
+    const { counter } = p.beacon(beacon_ms, ALL)!;
+    p.heard(1, { ...fromBob(1, [mine(counter)]), user: CAROL }, beacon_ms + 10);
+    expect(p.lapsed(online_ms + 1)).toStrictEqual(new Set([BOB]));
+    expect(p.lapsed(online_ms + beacon_ms + 1)).toStrictEqual(new Set([CAROL]));
+  });
+
   it('is none that named a newer beacon meanwhile; the time moves on', () => {
     const p = started(0);
     p.heard(1, fromBob(1, [mine(1)]), 10);

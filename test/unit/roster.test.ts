@@ -1,17 +1,14 @@
 /** Who is a member and how that changes (docs/PROTOCOL.md, section "Roster"). */
 
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { channelIdOf, encodeGenesis } from '../../src/core/genesis.js';
 import {
   INVITE_USES_MAX,
-  MEMBERS_PER_CHANNEL_MAX,
   OPEN_INVITES_MAX,
   RELAY_URL_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
 } from '../../src/core/limits.js';
-import type { ChannelRecord } from '../../src/core/record.js';
 import {
   applyMembership,
   checkJoinRequest,
@@ -35,7 +32,6 @@ import {
   admit,
   apply,
   CHANNEL,
-  digestOf,
   FOUNDER,
   founded,
   genesis,
@@ -47,7 +43,6 @@ import {
   NOW,
   type Person,
   person,
-  recordBy,
   relayOf,
   verifies,
 } from './fixtures/channel.js';
@@ -217,296 +212,6 @@ it('changes the relays', () => {
   );
 });
 
-/** Roster 1: the founder and one open invitation. */
-const OPEN = invited(founded());
-const TWO = apply(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE));
-const TWO_OPEN = invited(TWO);
-const THREE_OPEN = invited(grown(3));
-
-function full(): Roster {
-  const members = new Map<Person['user'], Member>();
-  for (let n = 1; n <= MEMBERS_PER_CHANNEL_MAX; n++) {
-    const member = { ...memberOf(founded(), FOUNDER)!, user: person(n).user };
-    members.set(member.user, n === 1 ? member : { ...member, role: 'member' });
-  }
-  return { ...THREE_OPEN, members };
-}
-
-function manyInvites(): Roster {
-  const invites = new Map(OPEN.invites);
-  for (let n = 1; n < OPEN_INVITES_MAX; n++) {
-    invites.set(person(200 + n).user, {
-      ...OPEN.invites.get(INVITE.user)!,
-      key: person(200 + n).user,
-    });
-  }
-  return { ...OPEN, invites };
-}
-
-/** One way at least to be refused for each reason. */
-const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
-  ['a message', OPEN, () => recordBy(FOUNDER), /kind message changes no membership/],
-  [
-    "a leader's own record",
-    OPEN,
-    () => recordBy(FOUNDER, { kind: 'epoch' }),
-    /changes no membership/,
-  ],
-  [
-    'an author who is no member',
-    OPEN,
-    () => membershipBy(OPEN, FOURTH, inviteBody(OPEN, OTHER_INVITE)),
-    /not a member/,
-  ],
-  [
-    'a join that the joiner wraps itself',
-    OPEN,
-    () => membershipBy(OPEN, SECOND, joinBody(OPEN, SECOND, INVITE)),
-    /not a member/,
-  ],
-  [
-    'a prev that was followed already',
-    OPEN,
-    () => membershipBy(founded(), FOUNDER, inviteBody(OPEN, OTHER_INVITE)),
-    /prev is not/,
-  ],
-  [
-    'a prev of another author',
-    TWO,
-    () => membershipBy(TWO, FOUNDER, inviteBody(TWO, OTHER_INVITE), { prev: digestOf('other') }),
-    /prev is not/,
-  ],
-  [
-    'a base that was changed already',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, { ...inviteBody(OPEN, OTHER_INVITE), base: 0 }),
-    /changes roster 0, the roster in force is 1/,
-  ],
-  [
-    'a base that is not in force yet',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, { ...inviteBody(OPEN, OTHER_INVITE), base: 2 }),
-    /changes roster 2, the roster in force is 1/,
-  ],
-  [
-    'an invitation by a plain member',
-    TWO,
-    () => membershipBy(TWO, SECOND, inviteBody(TWO, OTHER_INVITE)),
-    /only the founder or an admin invites/,
-  ],
-  [
-    'a second invitation with one key',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, inviteBody(OPEN, INVITE)),
-    /key is in use/,
-  ],
-  [
-    "an invitation with a member's key",
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, inviteBody(OPEN, FOUNDER)),
-    /key is in use/,
-  ],
-  [
-    'an invitation for nobody',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE, { uses: 0 })),
-    /uses must be 1 to/,
-  ],
-  [
-    'an invitation for more than INVITE_USES_MAX',
-    OPEN,
-    () =>
-      membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE, { uses: INVITE_USES_MAX + 1 })),
-    /uses must be 1 to/,
-  ],
-  [
-    'more than OPEN_INVITES_MAX invitations',
-    manyInvites(),
-    () => membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE)),
-    /invitations are open already/,
-  ],
-  [
-    'a revocation of what is not open',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, { kind: 'revoke', base: 1, key: OTHER_INVITE.user }),
-    /no such open invitation/,
-  ],
-  [
-    "a revocation of another member's invitation by a plain member",
-    THREE_OPEN,
-    () =>
-      membershipBy(THREE_OPEN, SECOND, { kind: 'revoke', ...base(THREE_OPEN), key: INVITE.user }),
-    /another member's invitation/,
-  ],
-  [
-    'a request for another channel',
-    OPEN,
-    () =>
-      membershipBy(
-        OPEN,
-        FOUNDER,
-        joinBody(OPEN, SECOND, INVITE, { channel: digestOf('other') as string as typeof CHANNEL }),
-      ),
-    /for another channel/,
-  ],
-  [
-    'a request of a member',
-    TWO_OPEN,
-    () => membershipBy(TWO_OPEN, FOUNDER, joinBody(TWO_OPEN, SECOND, INVITE)),
-    /member already/,
-  ],
-  [
-    'more than MEMBERS_PER_CHANNEL_MAX members',
-    full(),
-    () => membershipBy(THREE_OPEN, FOUNDER, joinBody(THREE_OPEN, person(999), INVITE)),
-    /members, its limit/,
-  ],
-  [
-    'an invitation that never was',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, joinBody(OPEN, SECOND, OTHER_INVITE)),
-    /invitation is not open/,
-  ],
-  [
-    'an invitation that is used up',
-    TWO,
-    () => membershipBy(TWO, FOUNDER, joinBody(TWO, THIRD, INVITE)),
-    /invitation is not open/,
-  ],
-  [
-    'an invitation that was revoked',
-    apply(OPEN, FOUNDER, { kind: 'revoke', base: 1, key: INVITE.user }),
-    () => {
-      const revoked = apply(OPEN, FOUNDER, { kind: 'revoke', base: 1, key: INVITE.user });
-      return membershipBy(revoked, FOUNDER, joinBody(revoked, SECOND, INVITE));
-    },
-    /invitation is not open/,
-  ],
-  [
-    'an invitation that has expired',
-    invited(founded(), { expires: NOW - 1 }),
-    () => {
-      const expired = invited(founded(), { expires: NOW - 1 });
-      return membershipBy(expired, FOUNDER, joinBody(expired, SECOND, INVITE));
-    },
-    /has expired/,
-  ],
-  [
-    'a request under an older roster number',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE, { roster: 0 })),
-    /under another roster/,
-  ],
-  [
-    'a request under another roster of this number',
-    OPEN,
-    () =>
-      membershipBy(
-        OPEN,
-        FOUNDER,
-        joinBody(OPEN, SECOND, INVITE, { rosterHash: digestOf('other') }),
-      ),
-    /under another roster/,
-  ],
-  [
-    'a third member while the second has no vote',
-    TWO_OPEN,
-    () => membershipBy(TWO_OPEN, FOUNDER, joinBody(TWO_OPEN, THIRD, INVITE)),
-    /second member has no vote yet/,
-  ],
-  [
-    'a vote that the second member gives itself',
-    TWO,
-    () => membershipBy(TWO, SECOND, { kind: 'vote', ...base(TWO), user: SECOND.user }),
-    /only the founder or an admin gives a vote/,
-  ],
-  [
-    'a vote for who has one',
-    TWO,
-    () => membershipBy(TWO, FOUNDER, { kind: 'vote', ...base(TWO), user: FOUNDER.user }),
-    /no such member without a vote/,
-  ],
-  [
-    'a vote for who is no member',
-    TWO,
-    () => membershipBy(TWO, FOUNDER, { kind: 'vote', ...base(TWO), user: THIRD.user }),
-    /no such member without a vote/,
-  ],
-  [
-    'relays changed by a plain member',
-    TWO,
-    () => membershipBy(TWO, SECOND, { kind: 'relays', ...base(TWO), relays: [relayOf(2)] }),
-    /only the founder or an admin changes the relays/,
-  ],
-  [
-    'a channel without relays',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: [] }),
-    /1 to 8 relays/,
-  ],
-  [
-    'a relay without its key',
-    OPEN,
-    () =>
-      membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: ['conclave://relay:4400'] }),
-    /names no relay key/,
-  ],
-  [
-    'a relay twice',
-    OPEN,
-    () =>
-      membershipBy(OPEN, FOUNDER, {
-        kind: 'relays',
-        base: 1,
-        relays: [relayOf(1), relayOf(1, 200)],
-      }),
-    /named twice/,
-  ],
-  [
-    'what is no address',
-    OPEN,
-    () => membershipBy(OPEN, FOUNDER, { kind: 'relays', base: 1, relays: ['relay'] }),
-    /is not a relay address/,
-  ],
-];
-
-describe('a change is refused:', () => {
-  it.each(REFUSALS)('%s', (_, roster, record, reason) => {
-    const before = structuredClone(roster);
-    const error = errorOf(() => applyMembership(hash, roster, record()));
-    expect(error).toMatchObject({ code: 'bad_membership', message: expect.stringMatching(reason) });
-    expect(roster).toStrictEqual(before);
-  });
-
-  it('and each reason that roster.ts gives is among these', () => {
-    const source = readFileSync(new URL('../../src/core/roster.ts', import.meta.url), 'utf8');
-    const given = [...source.matchAll(/\brefuse\(\s*(['"`])(.*?)\1/g)].map((m) => m[2]!);
-    expect(given.length).toBeGreaterThan(15);
-    const seen = REFUSALS.map(
-      ([, roster, record]) => errorOf(() => applyMembership(hash, roster, record()))!.message,
-    );
-    const untested = given.filter((reason) => {
-      const literal = reason
-        .split(/\$\{[^}]*\}/)
-        .map((part) => part.replace(/[.*+?^$()|[\]\\]/g, '\\$&'));
-      const pattern = new RegExp(`^${literal.join('.*')}$`);
-      return !seen.some((message) => pattern.test(message));
-    });
-    expect(untested).toStrictEqual([]);
-  });
-
-  it('a body that is none of its kind', () => {
-    const record = membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE), { kind: 'vote' });
-    expect(codeOf(() => applyMembership(hash, OPEN, record))).toBe('bad_encoding');
-  });
-
-  it('a join around another statement', () => {
-    const body = { ...joinBody(OPEN, SECOND, INVITE), request: new Uint8Array(5) };
-    const record = membershipBy(OPEN, FOUNDER, body);
-    expect(codeOf(() => applyMembership(hash, OPEN, record))).toBe('bad_encoding');
-  });
-});
-
 describe('any sequence of changes', () => {
   const CAST = [1, 2, 3, 4, 5].map(person);
   const KEYS = [100, 101].map(person);
@@ -531,8 +236,10 @@ describe('any sequence of changes', () => {
         return { kind: 'revoke', ...at, key: c.key.user };
       case 'join':
         return { ...joinBody(roster, c.whom, c.key), ...at };
-      case 'vote':
-        return { kind: 'vote', ...at, user: c.whom.user };
+      case 'vote': {
+        const waiting = [...roster.members.values()].find((m) => !m.votes);
+        return { kind: 'vote', ...at, user: (c.uses > 1 && waiting?.user) || c.whom.user };
+      }
       case 'relays':
         return { kind: 'relays', ...at, relays: [relayOf(1 + c.uses)] };
     }
@@ -541,7 +248,7 @@ describe('any sequence of changes', () => {
   it('keeps a founder that votes, at most one member without a vote, and then two members', () => {
     let sizeMax = 0;
     fc.assert(
-      fc.property(fc.array(change, { minLength: 50, maxLength: 150 }), (changes) => {
+      fc.property(fc.array(change, { minLength: 120, maxLength: 200 }), (changes) => {
         let roster = founded();
         for (const c of changes) {
           const before = structuredClone(roster);

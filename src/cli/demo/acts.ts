@@ -5,11 +5,12 @@
  */
 
 import { callNode } from './control.js';
+import { isolation } from './isolation.js';
 import { cut, type DemoNode, down, heal } from './node.js';
 import { leaderOf, type Show } from './show.js';
 import { type DemoRelay, type Stage, sample, startNode } from './stage.js';
 import type { Traffic } from './traffic.js';
-import { demoFailed, until as waitUntil } from './wait.js';
+import { demoFailed, type Probe, until as waitUntil } from './wait.js';
 
 /** What was on a dead relay goes over another one within this, on a machine that is not overloaded. */
 const FAILOVER_MS = 1_000;
@@ -24,18 +25,16 @@ export interface Play {
   readonly signal: AbortSignal;
 }
 
-type Probe<T> = () => T | undefined | false;
-
 /** Waits, with fresh statuses, and shows how things are meanwhile. */
 function until<T>(
   { stage, traffic, show, signal }: Play,
   what: string,
   probe: Probe<T>,
 ): Promise<T> {
-  return waitUntil({ what, limit_s: LIMIT_S, signal }, async () => {
-    await sample(stage, signal);
+  return waitUntil({ what, limit_s: LIMIT_S, signal }, async (limit) => {
+    await sample(stage, limit);
     show.table(stage, traffic);
-    return probe();
+    return probe(limit);
   });
 }
 
@@ -89,16 +88,7 @@ async function partition(play: Play): Promise<void> {
   const handed = new Map(alone.map((node) => [node, traffic.feed(node).handed]));
   cut(first, 'reset');
   cut(second, 'silence');
-  const reasons = await until(play, `${names(alone)} to notice that they are alone`, () => {
-    const waiting = alone.flatMap(({ status }) =>
-      status?.waiting?.have === 1 ? status.waiting : [],
-    );
-    return waiting.length === alone.length && waiting;
-  });
-  for (const [i, { need, have, reason }] of reasons.entries()) {
-    show.say(`${alone[i]!.name} waits: needs ${need}, has ${have} ("${reason}")`);
-    if (have >= need) throw demoFailed(`${alone[i]!.name} waits for what it has`);
-  }
+  await noticeTheCut(play, alone);
   const seen = alone.map(({ reader }) => reader.messages);
   await until(play, `${names(alone)} to queue what is said there`, () => {
     traffic.keepFlowing();
@@ -107,31 +97,43 @@ async function partition(play: Play): Promise<void> {
   await goOn(play, rest);
   show.table(stage, traffic, true);
   for (const [i, node] of alone.entries()) {
-    await provesIsolation(play, node, { handed: handed.get(node)!, seen: seen[i]! });
+    await provesIsolation(play, node, { handed: handed.get(node)!, finalThen: seen[i]! });
   }
   show.say(`${names(rest)} went on, and know nothing of what is queued on the other two`);
   await rejoin(play, alone);
 }
 
-/** A node that is cut off shows nothing as committed that it was given after the cut. */
+/** Waits until these nodes say whom they wait for. */
+async function noticeTheCut(play: Play, alone: readonly DemoNode[]): Promise<void> {
+  const reasons = await until(play, `${names(alone)} to notice that they are alone`, () => {
+    const waiting = alone.flatMap(({ status }) =>
+      status?.waiting?.have === 1 ? status.waiting : [],
+    );
+    return waiting.length === alone.length && waiting;
+  });
+  for (const [i, { need, have, reason }] of reasons.entries()) {
+    play.show.say(`${alone[i]!.name} waits: needs ${need}, has ${have} ("${reason}")`);
+  }
+}
+
 async function provesIsolation(
   { stage, traffic, show, signal }: Play,
   node: DemoNode,
-  { handed, seen }: { readonly handed: number; readonly seen: number },
+  before: { readonly handed: number; readonly finalThen: number },
 ): Promise<void> {
   const { name, user, dir, reader } = node;
-  const entries = await callNode(dir, 'log', { args: { channel: stage.channel }, signal });
-  const own = entries.filter(({ from, kind }) => from === user && kind === 'message');
-  const committed = own.filter(({ state }) => state === 'committed' || state === 'final').length;
   const { posted } = traffic.feed(node);
-  const queued = own.filter(({ state }) => state === 'queued').length;
-  if (committed > handed || reader.messages !== seen) {
-    throw demoFailed(`${name} committed messages while it was cut off`);
-  }
-  if (queued < posted - handed) throw demoFailed(`${name} lost messages of its queue`);
-  const known = stage.nodes.map((other) => (other === node ? 0 : other.reader.messagesOf(user)));
-  if (Math.max(...known) > handed)
-    throw demoFailed(`what ${name} said got out although it was cut off`);
+  const log = await callNode(dir, 'log', { args: { channel: stage.channel }, signal });
+  const others = stage.nodes.filter((other) => other !== node);
+  const { queued, problem } = isolation({
+    user,
+    log,
+    ...before,
+    posted,
+    finalNow: reader.messages,
+    knownElsewhere: Math.max(...others.map(({ reader }) => reader.messagesOf(user))),
+  });
+  if (problem !== undefined) throw demoFailed(`${name}, while it was cut off, ${problem}`);
   show.say(`${name} committed nothing since the cut, and keeps ${queued} messages in its queue`);
 }
 
@@ -246,7 +248,7 @@ async function leaderReturns(play: Play, node: DemoNode): Promise<void> {
   show.say(
     `it caught up on ${missed} messages; what it had queued when it died is final everywhere`,
   );
-  if (traffic.known > 0) show.say(`${traffic.known} lines that it knew already were left out`);
+  if (traffic.known > 0) show.say(`lines that it was given again and knew: ${traffic.known}`);
 }
 
 async function nodeRestarts(play: Play, notThis: DemoNode): Promise<void> {
@@ -265,7 +267,6 @@ async function nodeRestarts(play: Play, notThis: DemoNode): Promise<void> {
   show.say(`${node.name} has caught up`);
 }
 
-/** Until all is posted and final, and no node knows more than another. */
 async function allIsSaid(play: Play, node: DemoNode): Promise<void> {
   const { stage, traffic, show } = play;
   show.act('Act 8: the rest is said');
@@ -275,18 +276,29 @@ async function allIsSaid(play: Play, node: DemoNode): Promise<void> {
   const { imported, skipped } = await stage.processes.result(name, again);
   show.say(`conclave import of ${name}'s lines again: ${imported} imported, ${skipped} known`);
   if (imported !== 0) throw demoFailed(`${name} imported ${imported} lines twice`);
-  await until(play, 'all nodes to hold all there is', () => {
-    const statuses = stage.nodes.flatMap(({ status }) => status ?? []);
-    const idle = statuses.filter(({ queued, sent, committed }) => queued + sent + committed === 0);
-    return idle.length === stage.nodes.length && new Set(idle.map(({ head }) => head)).size === 1;
-  });
 }
 
-/** Stops everything, after nobody reaches anybody: so no log grows while nodes stop one by one. */
-async function end({ stage, traffic, show }: Play, relay: DemoRelay): Promise<void> {
-  for (const node of stage.nodes) cut(node, 'reset');
+/** Stops everything, once no node knows more than another. */
+async function end(play: Play, relay: DemoRelay): Promise<void> {
+  const { stage, traffic, show } = play;
+  await until(play, 'all nodes to hold the same', async (signal) => {
+    if (!allEqual(stage)) return false;
+    // From here on nobody reaches anybody: so no log grows while the nodes stop one by one.
+    for (const node of stage.nodes) cut(node, 'reset');
+    await sample(stage, signal);
+    if (allEqual(stage)) return true;
+    stage.nodes.forEach(heal);
+    return false;
+  });
   show.table(stage, traffic, true);
   await Promise.all(stage.nodes.map((node) => down(node, 'stop')));
   await relay.process.stop();
   show.say('all nodes hold the same; they and the relay are stopped');
+}
+
+/** Whether all nodes are up, have nothing to do, and have the same final log. */
+function allEqual({ nodes }: Stage): boolean {
+  const statuses = nodes.flatMap(({ status }) => status ?? []);
+  const idle = statuses.filter(({ queued, sent, committed }) => queued + sent + committed === 0);
+  return idle.length === nodes.length && new Set(idle.map(({ head }) => head)).size === 1;
 }

@@ -150,7 +150,7 @@ class Pair {
   #endWith(socket: Socket, other: () => Socket | undefined): void {
     socket.on('error', () => other()?.resetAndDestroy());
     socket.on('close', () => {
-      if (!socket.readableEnded) other()?.destroy();
+      
       if (other()?.destroyed !== false) this.#end();
     });
   }

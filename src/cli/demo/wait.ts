@@ -9,8 +9,8 @@ import { aborted } from '../errors.js';
 
 const POLL_MS = 50;
 
-export const demoFailed = (message: string, cause?: unknown): ConclaveError =>
-  new ConclaveError('demo_failed', message, { cause });
+export const demoFailed = (message: string): ConclaveError =>
+  new ConclaveError('demo_failed', message);
 
 export interface Wait {
   /** Completes "waited … s for …". */
@@ -19,19 +19,25 @@ export interface Wait {
   readonly signal: AbortSignal;
 }
 
-/** The first result of `probe` that is not undefined or false. Throws `demo_failed`. */
-export async function until<T>(
-  { what, limit_s, signal }: Wait,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-): Promise<T> {
-  const deadline = performance.now() + limit_s * 1_000;
-  for (;;) {
+/** Undefined or false: not yet. */
+export type Probe<T> = (
+  signal: AbortSignal,
+) => T | undefined | false | Promise<T | undefined | false>;
+
+/** The first result of `probe`, whose signal is aborted when time is up. Throws `demo_failed`. */
+export async function until<T>({ what, limit_s, signal }: Wait, probe: Probe<T>): Promise<T> {
+  const late = AbortSignal.timeout(limit_s * 1_000);
+  const either = AbortSignal.any([signal, late]);
+  try {
+    for (;;) {
+      const result = await probe(either);
+      if (result !== undefined && result !== false) return result;
+      await pause(POLL_MS, either);
+    }
+  } catch (error) {
     if (signal.aborted) throw aborted(signal);
-    const late = performance.now() >= deadline;
-    const result = await probe();
-    if (result !== undefined && result !== false) return result;
-    if (late) throw demoFailed(`waited ${limit_s} s for ${what}, in vain`);
-    await pause(POLL_MS, signal);
+    if (late.aborted) throw demoFailed(`waited ${limit_s} s for ${what}, in vain`);
+    throw error;
   }
 }
 
