@@ -152,4 +152,3 @@ export interface ChannelState {
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }
-

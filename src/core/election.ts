@@ -189,11 +189,18 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   if (!st.election) postponeElection(ctx, st);
 }
 
+/** A voter promised a higher term: a candidate tries above it, and so does a leader that it can't follow. */
+function seeTerm(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT'>): void {
+  st.seenTerm = Math.max(st.seenTerm, p.term);
+  const isOver = st.leading && p.term > st.leadership!.epoch.term;
+  if (isOver && p.roster === st.roster.number && hasVote(st, p.from)) endLeadership(ctx, st, 0);
+}
+
 /** A grant or a refusal. The driver verified `signed`, the grant that this node expects. */
 export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT'>): void {
   const election = st.election;
   if (p.refused !== undefined) {
-    if (p.refused === 'term') st.seenTerm = Math.max(st.seenTerm, p.term);
+    if (p.refused === 'term') seeTerm(ctx, st, p);
     return;
   }
   if (!election || election.stage !== 'prevote' || p.round !== election.round || !p.sig) return;

@@ -117,13 +117,15 @@ export function onPropose(
   if (from === ctx.self || st.conflict) return;
   if (p.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) {
-    return tellBehind(ctx, st, from);
+    return refuse(ctx, st, from, 'roster');
   }
   const lead = st.leadership;
   if (lead?.id !== p.epoch || lead.epoch.leader !== from) {
     if (p.term >= st.hard.term) challenge(ctx, st, from);
+    else refuse(ctx, st, from, 'term');
     return;
   }
+  if (p.term < st.hard.term) refuse(ctx, st, from, 'term');
   const news = p.beat > lead.lastBeat;
   if (news && headers.length === 0) lead.ackAgain = true;
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
@@ -132,8 +134,17 @@ export function onPropose(
   if (news && headers.length === 0 && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
-/** Its sender is under an older roster: an empty refusal tells it to pull. */
-function tellBehind(ctx: StepContext, st: ChannelState, user: UserId): void {
+/**
+ * Tells a leader that this node can't follow it: it must pull a newer roster
+ * first, or stand again above the term that this node has promised, since who
+ * promised a term acknowledges nothing below it.
+ */
+function refuse(
+  ctx: StepContext,
+  st: ChannelState,
+  user: UserId,
+  refused: 'roster' | 'term',
+): void {
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_GRANT',
     payload: {
@@ -141,7 +152,7 @@ function tellBehind(ctx: StepContext, st: ChannelState, user: UserId): void {
       from: ctx.self,
       to: user,
       round: ctx.boot,
-      refused: 'roster',
+      refused,
       term: st.hard.term,
       roster: st.roster.number,
     },

@@ -78,7 +78,7 @@ export const BEACON_HEARD_MAX = 1_024;
 export const TIMING = {
   beacon_ms: 1_000,
   /** A member is online while its last beacon that names a recent one of mine is younger. */
-  online_ms: 3_500,
+  online_ms: 4_000,
   heartbeat_ms: 300,
   election_min_ms: 1_200,
   election_max_ms: 2_400,

@@ -124,8 +124,11 @@ export class Log {
 
   /** Moves the final point to `seq` and returns the entries that became final. */
   finalise(seq: number): Entry[] {
+    invariant(
+      seq > this.#final.seq && seq <= this.tip.seq,
+      'only entries of the tail become final',
+    );
     const entries = this.#tail.splice(0, seq - this.#final.seq);
-    invariant(entries.at(-1)?.seq === seq, 'only entries of the tail become final');
     for (const entry of entries) {
       this.#tailBytes -= entry.record.bytes.length;
       this.#inTail.delete(entry.record.digest);

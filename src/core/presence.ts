@@ -93,7 +93,8 @@ export class Presence {
       return { newBoot, cameOnline: false };
     }
     const before = sightings.get(beacon.user);
-    const cameOnline = !before || !this.#isFresh(before, now);
+    const wasOnline = before !== undefined && this.#isFresh(before, now);
+    const cameOnline = !wasOnline && this.#isFresh({ at: now, namedSentAt }, now);
     if (!before || namedSentAt > before.namedSentAt) {
       sightings.set(beacon.user, { at: now, namedSentAt });
       this.#staleAt = Math.min(this.#staleAt, namedSentAt + this.#timing.online_ms);

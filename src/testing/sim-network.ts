@@ -50,6 +50,12 @@ interface Connection {
 }
 
 const RECONNECT_MS = 150;
+/**
+ * What a node and its relay say to each other about the link itself is as
+ * reliable as the connection: it arrives while that lasts. What members say to
+ * each other may get lost at any relay.
+ */
+const KEPT: ReadonlySet<string> = new Set(['CH_ROSTER', 'CH_STATUS']);
 
 export class SimNetwork {
   readonly #timeline: Timeline;
@@ -183,7 +189,7 @@ export class SimNetwork {
     for (const [, c] of this.#connections) {
       if (c.link !== link || c.node !== node) continue;
       const from = this.#users[node]!.user;
-      this.#carry(c, 'up', () => this.#relays[c.relay]!.receive(from, command));
+      this.#carry(c, 'up', command.name, () => this.#relays[c.relay]!.receive(from, command));
     }
   }
 
@@ -191,7 +197,7 @@ export class SimNetwork {
     const node = this.#indexOf.get(to)!;
     const connection = this.#connections.get(`${node}/${relay}`);
     if (!connection) return;
-    this.#carry(connection, 'down', () => {
+    this.#carry(connection, 'down', command.name, () => {
       this.onArrival(`${relay}>${node}`, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
     });
@@ -203,21 +209,25 @@ export class SimNetwork {
     return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
   }
 
-  #carry(c: Connection, direction: Direction, arrive: () => void): void {
+  #carry(c: Connection, direction: Direction, name: string, arrive: () => void): void {
     const { loss, duplicate, reorder, delay } = this.weather;
+    const isKept = KEPT.has(name);
     this.frames += 1;
     const copies = chance(this.#draw, duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (chance(this.#draw, loss) || this.#isCut(c.node, c.relay, direction)) continue;
+      if (!isKept && (chance(this.#draw, loss) || this.#isCut(c.node, c.relay, direction)))
+        continue;
       let at = this.#timeline.now + this.#delay(delay);
       if (!chance(this.#draw, reorder)) {
         at = Math.max(at, c.last[direction]);
         c.last[direction] = at;
       }
-      this.#timeline.at(at, () => {
+      const land = (): void => {
         if (this.#connections.get(`${c.node}/${c.relay}`) !== c) return;
         if (!this.#isCut(c.node, c.relay, direction)) arrive();
-      });
+        else if (isKept) this.#timeline.in(RECONNECT_MS, land);
+      };
+      this.#timeline.at(at, land);
     }
   }
 

@@ -137,14 +137,24 @@ describe('a proxy that is not cut', () => {
     await new Client(proxy.port).closed;
   });
 
-  it('ends the connection to the target when the client goes away', async () => {
+  it('breaks the connection to the target when the client breaks its own', async () => {
     const target = await Target.start();
     const client = new Client((await proxyTo(target.port)).port);
     client.send('hello');
     await client.has('hello');
-    const gone = new Promise((resolve) => target.sockets[0]!.on('close', resolve));
+    const broken = new Promise((resolve) => target.sockets[0]!.on('error', resolve));
     client.socket.resetAndDestroy();
-    await gone;
+    expect(await broken).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('ends the connection to the target when the client ends its own', async () => {
+    const target = await Target.start();
+    const client = new Client((await proxyTo(target.port)).port);
+    client.send('hello');
+    await client.has('hello');
+    const ended = new Promise((resolve) => target.sockets[0]!.on('end', () => resolve('end')));
+    client.socket.end();
+    expect(await ended).toBe('end');
   });
 });
 

@@ -8,7 +8,7 @@ import {
   OPEN_INVITES_MAX,
 } from '../../src/core/limits.js';
 import type { ChannelRecord } from '../../src/core/record.js';
-import { applyMembership, type Member, type Role, type Roster } from '../../src/core/roster.js';
+import { applyMembership, type Member, type Roster } from '../../src/core/roster.js';
 import {
   apply,
   type CHANNEL,
@@ -38,10 +38,6 @@ const base = (roster: Roster) => ({ base: roster.number });
 const memberOf = (roster: Roster, p: Person) => roster.members.get(p.user);
 const invited = (roster: Roster, change: { uses?: number; expires?: number } = {}): Roster =>
   apply(roster, FOUNDER, inviteBody(roster, INVITE, change));
-const _withRole = (roster: Roster, p: Person, role: Role): Roster => {
-  const member: Member = { ...memberOf(roster, p)!, role };
-  return { ...roster, members: new Map(roster.members).set(p.user, member) };
-};
 
 /** Roster 1: the founder and one open invitation. */
 const OPEN = invited(founded());

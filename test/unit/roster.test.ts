@@ -1,4 +1,4 @@
-/** Who is a member and how that changes (docs/PROTOCOL.md, section "Roster"). */
+/** Who is a member and how that changes (docs/PROTOCOL.md, section "Roster"); what is refused is in roster-refusals.test.ts. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -63,6 +63,9 @@ const withRole = (roster: Roster, p: Person, role: Role): Roster => {
   const member: Member = { ...memberOf(roster, p)!, role };
   return { ...roster, members: new Map(roster.members).set(p.user, member) };
 };
+
+/** Roster 1: the founder and one open invitation. */
+const OPEN = invited(founded());
 
 describe('the roster of a genesis', () => {
   it('is number 0, has the founder alone, who votes, and the relays', () => {

@@ -32,6 +32,13 @@ const TABLE: readonly [string, string, LinkId[], Reach, LinkId[]][] = [
   ['whom it is for unknown, others known: all are tried', 'c', [1, 2], { 1: 'a', 2: 'b' }, [1, 2]],
   ['for nobody', '', [1, 2], { 1: 'a', 2: 'b' }, [1]],
   ['the first of three is of no use', 'ab', [1, 2, 3], { 1: '', 2: 'ab', 3: 'a' }, [2]],
+  [
+    'two of three do, though the third reaches most',
+    'abcd',
+    [3, 1, 2],
+    { 1: 'ab', 2: 'cd', 3: 'bc' },
+    [1, 2],
+  ],
   ['three links, each needed', 'abc', [1, 2, 3], { 1: 'a', 2: 'b', 3: 'c' }, [1, 2, 3]],
   ['one link makes two others needless', 'abc', [1, 2, 3], { 1: 'ab', 2: 'bc', 3: 'abc' }, [3]],
 ];

@@ -143,15 +143,14 @@ class Pair {
     to.on('drain', () => {
       if (!this.#held) from.resume();
     });
-    from.on('end', () => to.end());
   }
 
-  /** An orderly end has reached the other side already; any other end breaks it. */
+  /** What ends on one side ends on the other, in the same way. */
   #endWith(socket: Socket, other: () => Socket | undefined): void {
     socket.on('error', () => other()?.resetAndDestroy());
     socket.on('close', () => {
-      
-      if (other()?.destroyed !== false) this.#end();
+      other()?.destroySoon();
+      this.#end();
     });
   }
 
