@@ -12,6 +12,8 @@ import type { LinkId } from './presence.js';
 
 /** The same page is not sent again to a relay that did not move on within this. */
 const REPEAT_MS = 5_000;
+/** Questions where a relay stands are at least this far apart. */
+const ASK_GAP_MS = 1_000;
 
 export class Announcing {
   readonly #sent = new Map<LinkId, Map<ChannelId, { from: number; at: Millis }>>();
@@ -35,15 +37,23 @@ export class Announcing {
     now: Millis,
   ): number | undefined {
     if (known >= own) return undefined;
-    let sent = this.#sent.get(link);
-    if (!sent) {
-      sent = new Map();
-      this.#sent.set(link, sent);
-    }
-    const last = sent.get(channel);
+    const last = this.#sent.get(link)?.get(channel);
     if (last && last.from === known + 1 && now - last.at < REPEAT_MS) return undefined;
-    sent.set(channel, { from: known + 1, at: now });
+    this.#note(link, channel, known + 1, now);
     return known + 1;
+  }
+
+  /** The relay says that it does not know a channel, or its members: whether to ask now where it stands. */
+  lost(link: LinkId, channel: ChannelId, now: Millis): boolean {
+    const last = this.#sent.get(link)?.get(channel);
+    if (last && now - last.at < ASK_GAP_MS) return false;
+    this.#note(link, channel, 0, now);
+    return true;
+  }
+
+  #note(link: LinkId, channel: ChannelId, from: number, at: Millis): void {
+    const sent = this.#sent.get(link) ?? new Map();
+    this.#sent.set(link, sent.set(channel, { from, at }));
   }
 
   /** The relay did not do all of what it was told: ask it again at `at`. */

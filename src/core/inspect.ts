@@ -122,7 +122,7 @@ export function inspect(ctx: InspectContext, command: Command): Inspection | und
     }
     case 'ERR': {
       const { payload } = command;
-      if (payload.about !== 'CH_JOIN' || !payload.id) return undefined;
+      if (!payload.id) return undefined;
       return { from: null, channel: payload.id, what: { type: 'error', payload }, checks: [] };
     }
     case 'CH_STATUS': {

@@ -40,7 +40,7 @@ import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.
 import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
 import { type LinkId, Presence } from './presence.js';
 import { pullFrom } from './pulls.js';
-import { rosterStart } from './roster.js';
+import { rosterStart, voters } from './roster.js';
 import { chooseLinks } from './route.js';
 import { sendToUser } from './sending.js';
 import { encodeStatement } from './statements.js';
@@ -289,7 +289,9 @@ export class Machine {
   }
 
   #add(st: ChannelState): void {
-    st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * (0.5 + this.#o.random());
+    // Who votes alone waits for nobody.
+    const patience = voters(st.roster).length === 1 ? 0 : 0.5 + this.#o.random();
+    st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * patience;
     this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
@@ -302,7 +304,6 @@ export class Machine {
   #create(token: number, stored: StoredGenesis): void {
     const st = this.#found(stored);
     this.#add(st);
-    st.electionAt = this.#clock.now;
     this.#ready.events.push({ type: 'done', token });
   }
 
@@ -463,6 +464,9 @@ export class Machine {
       return;
     }
     if (what.type === 'error') {
+      const { code } = what.payload;
+      const unknown = code === 'no_channel' || code === 'not_member';
+      if (unknown && this.#announcing.lost(link, st.id, this.#clock.now)) this.#announce(st, link);
       if (this.#joinRefused(st.joining, what.payload)) st.joining = null;
       return;
     }

@@ -29,6 +29,15 @@ describe('what relays are told of rosters', () => {
     expect(a.next(1, CHANNEL, 3, 9, 1)).toBe(4);
   });
 
+  it('asks a relay that lost the channel where it stands, but not all the time', () => {
+    const a = new Announcing();
+    expect(a.lost(1, CHANNEL, 0)).toBe(true);
+    expect(a.lost(1, CHANNEL, 999)).toBe(false);
+    expect(a.lost(2, CHANNEL, 999)).toBe(true);
+    expect(a.lost(1, CHANNEL, 1_000)).toBe(true);
+    expect(a.next(1, CHANNEL, 0, 9, 1_001)).toBe(1);
+  });
+
   it('asks a busy relay again when it said, once', () => {
     const a = new Announcing();
     expect(a.due).toBe(Number.POSITIVE_INFINITY);

@@ -214,6 +214,7 @@ function underWay(
   { traffic }: Play,
   nodes: readonly DemoNode[],
 ): Map<DemoNode, number> | undefined {
+  traffic.keepFlowing();
   const handed = new Map(nodes.map((node) => [node, traffic.feed(node).handed]));
   const open = nodes.some(({ reader }) =>
     [...handed].some(([{ user }, count]) => reader.messagesOf(user) < count),
@@ -242,7 +243,10 @@ async function leaderReturns(play: Play, node: DemoNode): Promise<void> {
   const before = node.reader.messages;
   const { posted } = traffic.feed(node);
   await startNode(stage.processes, stage.relays, node);
-  await until(play, `${node.name} to get its lines`, () => traffic.feed(node).posted > posted);
+  await until(play, `${node.name} to get its lines`, () => {
+    traffic.keepFlowing();
+    return traffic.feed(node).posted > posted;
+  });
   await areFinal(play, stage.nodes, postedNow(play, stage.nodes));
   const missed = node.reader.messages - before;
   show.say(
