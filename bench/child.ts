@@ -2,10 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { memoryUsage } from 'node:process';
+import { nativeCrypto } from '../src/native/crypto-native.js';
 import type { Channel, Node } from '../src/node/index.js';
 import { levelStore, openNode } from '../src/node/index.js';
 import { startRelay } from '../src/relay/index.js';
-import { nativeCrypto } from '../src/native/crypto-native.js';
 
 type Request = { id: number; call: string; args: unknown[] };
 

@@ -66,13 +66,21 @@ export async function benchCommit(count: number): Promise<CommitRow> {
     for (let round = 0; round < ROUNDS; round++) {
       bares.push(await bareLevel());
       const share = PIPELINED / count;
-      const seconds = await Promise.all(cluster.nodes.map((n) => n.call<number>('send', share, BYTES)));
+      const seconds = await Promise.all(
+        cluster.nodes.map((n) => n.call<number>('send', share, BYTES)),
+      );
       rates.push((share * count) / Math.max(...seconds));
       samples.push(...(await cluster.nodes[1]!.call<number[]>('sequential', SEQUENTIAL, BYTES)));
     }
     const perSecond = percentile(rates, 50);
-    const bareRate = percentile(bares.map((b) => b.perSecond), 50);
-    const bareP50 = percentile(bares.map((b) => b.p50), 50);
+    const bareRate = percentile(
+      bares.map((b) => b.perSecond),
+      50,
+    );
+    const bareP50 = percentile(
+      bares.map((b) => b.p50),
+      50,
+    );
     const p50 = percentile(samples, 50);
     return {
       nodes: count,

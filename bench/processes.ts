@@ -14,14 +14,18 @@ export class Remote {
   constructor() {
     const file = new URL('./child.ts', import.meta.url);
     this.#child = fork(file, { execArgv: ['--import', 'tsx'] });
-    this.#child.on('message', ({ id, value, error }: { id: number; value: never; error?: string }) => {
-      const call = this.#calls.get(id)!;
-      this.#calls.delete(id);
-      if (error === undefined) call.resolve(value);
-      else call.reject(new Error(error));
-    });
+    this.#child.on(
+      'message',
+      ({ id, value, error }: { id: number; value: never; error?: string }) => {
+        const call = this.#calls.get(id)!;
+        this.#calls.delete(id);
+        if (error === undefined) call.resolve(value);
+        else call.reject(new Error(error));
+      },
+    );
     this.#child.on('exit', (code) => {
-      for (const { reject } of this.#calls.values()) reject(new Error(`a process exited with ${code}`));
+      for (const { reject } of this.#calls.values())
+        reject(new Error(`a process exited with ${code}`));
     });
   }
 

@@ -15,6 +15,8 @@ export default class TotalReporter {
     if (failed === 0 && reason === 'failed') process.exitCode = 1;
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
     // After the other reporters' summaries.
-    process.on('exit', () => process.stdout.write(`\n${count.passed} passed, ${failed} failed${skipped}\n`));
+    process.on('exit', () =>
+      process.stdout.write(`\n${count.passed} passed, ${failed} failed${skipped}\n`),
+    );
   }
 }

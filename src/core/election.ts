@@ -203,7 +203,7 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
     if (p.refused === 'term') seeTerm(ctx, st, p);
     return;
   }
-  if (!election || election.stage !== 'prevote' || p.round !== election.round || !p.sig) return;
+  if (election?.stage !== 'prevote' || p.round !== election.round || !p.sig) return;
   if (!hasVote(st, p.from)) return;
   election.grants.set(p.from, p.sig);
   countGrants(ctx, st, election);
@@ -358,7 +358,7 @@ export function onBallot(
   sig: Uint8Array,
 ): void {
   const election = st.election;
-  if (!election || election.stage !== 'ballots' || b.candidate !== ctx.self) return;
+  if (election?.stage !== 'ballots' || b.candidate !== ctx.self) return;
   if (b.term !== election.term || b.kind !== 'roster' || !hasVote(st, from)) return;
   if (b.roster !== st.roster.number || b.rosterHash !== st.roster.hash) return;
   if (b.electorate !== electorateDigest(ctx.crypto.sha256, election.electorate)) return;

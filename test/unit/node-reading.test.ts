@@ -127,24 +127,26 @@ describe('a live reader', () => {
     const channels = await together(nodes, [relay.url], 2);
     const EACH = 60;
     const readings = channels.map((channel) => watch(channel, 3 * EACH));
+    /** The leader loses its cable, and gets it back when another leads. */
+    async function dethrone(): Promise<void> {
+      const { leader } = await statusWhen(channels[0]!, (s) => s.leader !== null);
+      const at = nodes.findIndex(({ user }) => user === leader);
+      proxies[at]!.cut();
+      await statusWhen(channels[(at + 1) % 3]!, (s) => s.leader !== null && s.leader !== leader);
+      proxies[at]!.mend();
+    }
     let sent = 0;
+    let changes = Promise.resolve();
     const senders = channels.map(async (channel) => {
       for (let k = 0; k < EACH; k += 10) {
         const some = Array.from({ length: 10 }, (_, j) => channel.send(`${k + j}`));
         await Promise.all(some.map((sending) => sending.until('committed', patience())));
         sent += 10;
-        if (sent !== 60 && sent !== 120) continue;
-        // The leader loses its cable, and gets it back when another leads.
-        const { leader } = channel.currentStatus();
-        const at = nodes.findIndex(({ user }) => user === leader);
-        if (at < 0) continue;
-        proxies[at]!.cut();
-        const other = channels[(at + 1) % 3]!;
-        await statusWhen(other, (s) => s.leader !== null && s.leader !== leader);
-        proxies[at]!.mend();
+        if (sent === 60 || sent === 120) changes = changes.then(dethrone);
       }
     });
     await Promise.all(senders);
+    await changes;
     await allEqual(channels);
     const log = await entriesOf(channels[0]!);
     expect(log.filter(({ kind }) => kind === 'message')).toHaveLength(3 * EACH);

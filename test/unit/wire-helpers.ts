@@ -19,7 +19,6 @@ import {
   hideBroadcastKey,
   keyInfo,
   type LinkIdentity,
-  type LinkKeys,
   linkIdentity,
   linkKeys,
 } from '../../src/core/keys.js';
@@ -247,6 +246,3 @@ export function handRelay(client: ClientLink, change: Partial<Payload<'SINFO'>> 
 
 const infoNonceOf = (frame: Uint8Array): Uint8Array =>
   (decodeCommand('INFO', unpack(parse(frame).payload)).payload as Payload<'INFO'>).nonce;
-
-export type HandClient = ReturnType<typeof handClient>;
-export type { LinkKeys };
