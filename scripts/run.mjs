@@ -1,22 +1,24 @@
 // What `npm start`, `npm test` and the other scripts do in a fresh clone:
 // install if needed, build if needed, then run. Plain Node, no dependency.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [task, ...rest] = process.argv.slice(2);
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-function run(command, args, options = {}) {
-  const { status, signal, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: 'inherit',
-    ...options,
-  });
-  if (error) throw error;
-  if (status !== 0) process.exit(signal ? 1 : status);
+/** Runs to the end. Ctrl-C reaches the child by itself; other signals go on to it, so that it cleans up. */
+async function run(command, args, options = {}) {
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
+  const forward = (signal) => signal === 'SIGINT' || child.kill(signal);
+  for (const signal of SIGNALS) process.on(signal, forward);
+  const [code] = await once(child, 'exit');
+  for (const signal of SIGNALS) process.off(signal, forward);
+  if (code !== 0) process.exit(code ?? 1);
 }
 
 const bin = (name) => join(root, 'node_modules', '.bin', name);
@@ -28,46 +30,46 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-function install() {
+async function install() {
   const marker = join(root, 'node_modules', '.package-lock.json');
   if (existsSync(marker) && statSync(marker).mtimeMs >= newest(join(root, 'package.json'))) return;
   console.error('installing dependencies …');
-  run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
+  await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 2, 'inherit'],
   });
   // npm leaves it alone when nothing changed.
   utimesSync(marker, new Date(), new Date());
 }
 
-function build(always) {
+async function build(always) {
   const built = join(root, 'dist', 'cli', 'main.js');
   const sources = ['src', 'package.json', 'tsconfig.build.json'].map((p) => newest(join(root, p)));
   if (!always && existsSync(built) && statSync(built).mtimeMs >= Math.max(...sources)) return;
   console.error('building …');
-  run(bin('tsc'), ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 2, 'inherit'] });
-  run(process.execPath, ['scripts/finish-build.mjs']);
+  await run(bin('tsc'), ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 2, 'inherit'] });
+  await run(process.execPath, ['scripts/finish-build.mjs']);
 }
 
 const tasks = {
   build: () => build(true),
-  demo: () => {
-    build(false);
-    run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'demo', ...rest]);
+  demo: async () => {
+    await build(false);
+    await run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'demo', ...rest]);
   },
-  test: () => {
-    build(false);
-    run(bin('vitest'), ['run', ...rest]);
+  test: async () => {
+    await build(false);
+    await run(bin('vitest'), ['run', ...rest]);
   },
-  bench: () => {
-    build(false);
-    run(bin('tsx'), ['bench/main.ts', ...rest]);
+  bench: async () => {
+    await build(false);
+    await run(bin('tsx'), ['bench/main.ts', ...rest]);
   },
-  lint: () => {
-    run(bin('tsc'), ['-p', '.']);
-    run(bin('biome'), ['check', '.']);
-    run(bin('knip'), []);
-    build(false);
-    run(bin('publint'), []);
+  lint: async () => {
+    await run(bin('tsc'), ['-p', '.']);
+    await run(bin('biome'), ['check', '.']);
+    await run(bin('knip'), []);
+    await build(false);
+    await run(bin('publint'), []);
   },
 };
 
@@ -75,5 +77,5 @@ if (!Object.hasOwn(tasks, task)) {
   console.error(`usage: node scripts/run.mjs ${Object.keys(tasks).join('|')}`);
   process.exit(2);
 }
-install();
-tasks[task]();
+await install();
+await tasks[task]();

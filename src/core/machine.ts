@@ -93,6 +93,8 @@ export interface MachineOptions {
   readonly timing: Timing;
   readonly random: () => number;
   readonly ulid: (wall: number) => Ulid;
+  /** Only holds its channels, to be looked at: decides, signs and writes nothing. */
+  readonly passive?: boolean;
 }
 
 /** A channel that this node asked to join and knows nothing of yet. */
@@ -151,6 +153,7 @@ export class Machine {
     for (const user of this.#presence.lapsed(clock.now)) this.#memberChanged(user, false);
     let next: Millis = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.values()) {
+      if (this.#o.passive) continue;
       if (slot.dirty || slot.wakeAt <= clock.now) this.#tick(slot);
       next = Math.min(next, slot.wakeAt);
     }

@@ -82,11 +82,11 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   const reachable = all.filter((u) => online.includes(u)).length;
   const { minOnline } = st.genesis;
   if (online.length < minOnline) {
-    const reason = `messages need ${minOnline} members online, ${online.length} are`;
+    const reason = `messages need ${minOnline} members online, have ${online.length}`;
     return { need: minOnline, have: online.length, missing, reason };
   }
   if (reachable < majority) {
-    const reason = `a leader needs ${majority} of ${all.length} voting members, ${reachable} are online`;
+    const reason = `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`;
     return {
       need: majority,
       have: reachable,

@@ -80,6 +80,7 @@ export class Driver {
       timing: o.timing,
       random: o.uniform,
       ulid: o.ulid,
+      passive: o.offline,
     });
     this.pump = new Pump(machine, o.crypto.sha256, this.#ports());
   }

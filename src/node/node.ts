@@ -99,12 +99,16 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   checkName("an identity's name", name, NICKNAME_BYTES_MAX);
   for (const url of options.relays ?? []) pinnedRelayUrl(url);
   const full = await completeOptions(options);
+  const boot = await nextBoot(full).catch(async (error: unknown) => {
+    await full.store.close();
+    throw error;
+  });
+  const node = new ConclaveNode(full, boot);
   try {
-    const node = new ConclaveNode(full, await nextBoot(full));
     await node.load();
     return node;
   } catch (error) {
-    await full.store.close();
+    await node.close({ drainMs: 0 });
     throw error;
   }
 }

@@ -101,8 +101,9 @@ export async function together(
 export async function statusWhen(
   channel: Channel,
   fits: (status: ChannelStatus) => boolean,
+  options = patience(),
 ): Promise<ChannelStatus> {
-  for await (const status of channel.status(patience())) if (fits(status)) return status;
+  for await (const status of channel.status(options)) if (fits(status)) return status;
   throw new Error('a status stream does not end');
 }
 
@@ -121,15 +122,20 @@ export async function textsOf(channel: Channel): Promise<string[]> {
 
 /** Waits until all of them have one final log of at least `seq` entries and nothing on its way. */
 export async function allEqual(channels: readonly Channel[], seq = 1): Promise<string> {
+  const { signal } = patience();
   for (;;) {
     const all = channels.map((channel) => channel.currentStatus());
     const { head, final } = all[0]!;
-    const busy = all.find((s) => s.head !== head || s.final < seq || s.queued + s.sent > 0);
-    if (!busy) return `${final} ${head}`;
-    const channel = channels[all.indexOf(busy)]!;
-    const seen = JSON.stringify(busy);
-    await statusWhen(channel, (s) => JSON.stringify(s) !== seen || s.head === head);
-    await new Promise(setImmediate);
+    const isSettled = all.every((s) => s.head === head && s.queued + s.sent === 0);
+    if (isSettled && final >= seq) return `${final} ${head}`;
+    const over = new AbortController();
+    const either = { signal: AbortSignal.any([signal, over.signal]) };
+    const changes = channels.map((channel, i) => {
+      const seen = JSON.stringify(all[i]);
+      return statusWhen(channel, (s) => JSON.stringify(s) !== seen, either);
+    });
+    await Promise.race(changes);
+    over.abort();
   }
 }
 

@@ -2,7 +2,14 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { memoryStore } from '../../src/core/memory-store.js';
-import type { Channel, Connect, ReadEvent } from '../../src/node/index.js';
+import type { Store } from '../../src/core/store.js';
+import {
+  type Channel,
+  type Connect,
+  levelStore,
+  type ReadEvent,
+  verifyDirectory,
+} from '../../src/node/index.js';
 import { tcpConnect } from '../../src/node/transport.js';
 import { faultStore } from '../../src/testing/fault-store.js';
 import {
@@ -404,15 +411,20 @@ describe('giving up', () => {
 });
 
 describe('a node opened offline', () => {
-  test('reads and refuses to change', async () => {
+  test('reads, refuses to change, and writes nothing', async () => {
     const relay = await cluster.relay();
-    const dir = await cluster.dir();
+    const store = faultStore();
     const own = seed();
-    const node = await cluster.levelNode('n', dir, { seed: own });
+    const node = await cluster.node('n', { seed: own, store });
     const [channel] = await together([node], [relay.url]);
     await channel!.send('kept').until('final', patience());
     await node.close();
-    const offline = await cluster.levelNode('n', dir, { seed: own, offline: true });
+    const { pairs } = store.image();
+    const copy: Store = {
+      ...memoryStore(pairs),
+      write: () => Promise.reject(new Error('written to')),
+    };
+    const offline = await cluster.node('n', { seed: own, store: copy, offline: true });
     const same = offline.channel(channel!.id);
     expect(await textsOf(same)).toEqual(['kept']);
     expect(same.currentStatus()).toMatchObject({
@@ -429,6 +441,7 @@ describe('a node opened offline', () => {
       error('offline'),
     );
     expect(await offline.verify()).toMatchObject([{ ok: true, final: 1 }]);
+    await offline.close();
   });
 });
 
@@ -453,6 +466,34 @@ describe('a store that fails', () => {
     await expect(channel!.members.invite()).rejects.toThrow(error('store_failed'));
     expect(warned.join()).toContain('the node stopped');
     await node.close();
+  });
+});
+
+describe('a damaged store', () => {
+  test.each(['hard', 'genesis', 'log/00000000000001'])('without %s is not opened', async (lost) => {
+    const dir = await cluster.dir();
+    const own = seed();
+    const node = await cluster.levelNode('n', dir, { seed: own });
+    const channel = await node.create({ name: 'x', relays: [NOWHERE], minOnline: 3 });
+    await statusWhen(channel, ({ final }) => final === 1);
+    await node.close();
+    const store = await levelStore(dir)();
+    await store.write([{ key: `c/${channel.id}/${lost}` }], { sync: true });
+    await store.close();
+    if (lost.startsWith('log')) {
+      // Only who reads that far can see it.
+      const open = await cluster.levelNode('n', dir, { seed: own, offline: true });
+      await expect(textsOf(open.channel(channel.id))).rejects.toThrow(error('store_damaged'));
+      await open.close();
+    } else {
+      await expect(cluster.levelNode('n', dir, { seed: own })).rejects.toThrow(
+        error('store_damaged'),
+      );
+    }
+    // It is free for who looks at it.
+    const { ok, channels } = await verifyDirectory(dir, { user: node.user });
+    expect(ok).toBe(false);
+    expect(channels[0]!.problems[0]!.where).toContain(channel.id);
   });
 });
 

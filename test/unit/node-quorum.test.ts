@@ -42,7 +42,7 @@ test('two of three: messages queue, changes of membership go on, and all goes on
     need: 3,
     have: 2,
     missing: [users[2]],
-    reason: 'messages need 3 members online, 2 are',
+    reason: 'messages need 3 members online, have 2',
   });
   expect(waiting.online).toEqual(users.slice(0, 2).sort());
   const alone = await statusWhen(c!, ({ waiting }) => waiting?.have === 1);
@@ -102,6 +102,6 @@ test('a majority is needed besides: minOnline 1 of three', async () => {
   expect(waiting).toMatchObject({
     need: 2,
     have: 1,
-    reason: 'a leader needs 2 of 3 voting members, 1 are online',
+    reason: 'a leader needs 2 of 3 voting members online, have 1',
   });
 });

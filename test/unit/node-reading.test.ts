@@ -1,6 +1,7 @@
 /** Reading: at the reader's pace, in bounded memory, never going back. */
 
 import { afterEach, describe, expect, test } from 'vitest';
+import { decodeFinal } from '../../src/core/layout.js';
 import { memoryStore } from '../../src/core/memory-store.js';
 import type { Store } from '../../src/core/store.js';
 import type { Channel, ChannelEntry, RecordState } from '../../src/node/index.js';
@@ -169,6 +170,66 @@ describe('a live reader', () => {
     expect(await shown(true)).toEqual(['epoch final', 'message queued']);
     expect(await shown(false)).toEqual(['epoch final']);
   });
+});
+
+/** A store on a slow disk, which knows up to where its log is final. */
+function slow(store: Store): Store & { final: number } {
+  return {
+    ...store,
+    final: 0,
+    async write(ops, options) {
+      for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+      await store.write(ops, options);
+      for (const { key, value } of ops) {
+        if (key.endsWith('/final')) this.final = decodeFinal(value!).seq;
+      }
+    },
+  };
+}
+
+test('nothing is shown as final before the disk has it', async () => {
+  const relay = await cluster.relay();
+  const stores = [slow(memoryStore()), slow(memoryStore())];
+  const nodes = await Promise.all(stores.map((store, i) => cluster.node(`n${i}`, { store })));
+  const channels = await together(nodes, [relay.url]);
+  const control = new AbortController();
+  const { signal } = control;
+  let looks = 0;
+  const ahead: string[] = [];
+  const watching = channels.flatMap((channel, i) => {
+    const look = (final: number | null): void => {
+      looks += 1;
+      const durable = stores[i]!.final;
+      if (final !== null && final > durable) ahead.push(`${final} was shown, ${durable} is there`);
+    };
+    return [
+      (async () => {
+        for await (const event of channel.read({ live: true, signal })) {
+          if (event.type === 'entry') look(event.entry.seq);
+        }
+      })(),
+      (async () => {
+        while (!signal.aborted) {
+          for await (const event of channel.read({ signal })) {
+            if (event.type === 'entry') look(event.entry.seq);
+          }
+          look(channel.currentStatus().final);
+          await new Promise(setImmediate);
+        }
+      })(),
+    ];
+  });
+  for (let k = 0; k < 20; k++) {
+    const some = channels.flatMap((channel) => [channel.send('x'), channel.send('y')]);
+    const reached = await Promise.all(some.map((sending) => sending.until('final', patience())));
+    for (const [i, { seq }] of reached.entries()) {
+      expect(seq).toBeLessThanOrEqual(stores[i < 2 ? 0 : 1]!.final);
+    }
+  }
+  expect(ahead).toEqual([]);
+  control.abort();
+  await Promise.all(watching);
+  expect(looks).toBeGreaterThan(200);
 });
 
 test('status is the newest for who asks late', async () => {

@@ -5,6 +5,8 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Outgoing } from '../../src/core/commands.js';
+import { linkIdentity } from '../../src/core/link.js';
 import { memoryStore } from '../../src/core/memory-store.js';
 import type { Store } from '../../src/core/store.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
@@ -12,7 +14,16 @@ import type { Channel, Node, VerifyReport } from '../../src/node/index.js';
 import { verifyChannel } from '../../src/node/verify.js';
 import { faultStore } from '../../src/testing/fault-store.js';
 import { seededRandom } from './fixtures/seeded-random.js';
-import { allEqual, Cluster, NOWHERE, patience, statusWhen, together } from './node-cluster.js';
+import {
+  allEqual,
+  Cluster,
+  NOWHERE,
+  patience,
+  seed,
+  statusWhen,
+  together,
+} from './node-cluster.js';
+import { TestClient } from './relay-client.js';
 
 const cluster = new Cluster();
 afterAll(() => cluster.stop());
@@ -223,6 +234,14 @@ describe('hooks', () => {
     expect(counts.steps).toBeGreaterThan(3);
     expect(counts.sync_writes).toBeGreaterThan(2);
     expect(lines).toContainEqual(expect.stringContaining('info connected to relay'));
+    const stranger = await TestClient.connect(relay.port, linkIdentity(nativeCrypto, seed()));
+    const rubbish = { from: stranger.user, to: hooked.user, msg_id: '0'.repeat(26) };
+    stranger.send({ name: 'PV_MSG', payload: rubbish } as unknown as Outgoing);
+    stranger.send({ name: 'PV_MSG', payload: { ...rubbish, msg: new Uint8Array(1) } } as Outgoing);
+    await stranger.next('MSG_ACK');
+    stranger.destroy();
+    expect(counts.refused).toBe(1);
+    expect(lines).toContainEqual(expect.stringMatching(/debug.*"msg".*bad_payload/));
     await relay.close();
     await statusWhen(made!, ({ relays }) => !relays[0]!.connected);
     expect(lines).toContainEqual(expect.stringMatching(/warn no link to the relay.*shutting down/));
