@@ -15,7 +15,7 @@ import { seededRandom } from './fixtures/seeded-random.js';
 import { allEqual, Cluster, contentOf, patience, together } from './node-cluster.js';
 
 const SEED = Number(process.env.DAMAGE_SEED ?? Date.now() % 1_000_000);
-const FLIPS = 300;
+const FLIPS = Number(process.env.DAMAGE_FLIPS ?? 300);
 
 const cluster = new Cluster();
 let root: string;

@@ -108,7 +108,8 @@ test('a founder alone needs nobody when minOnline is 1', async () => {
   const [channel] = await together([node], [NOWHERE]);
   const sending = channel!.send('to myself');
   expect(await sending.until('final', patience())).toMatchObject({ state: 'final' });
-  expect(await textsOf(channel!)).toEqual(['to myself']);
+  const entry = (await entriesOf(channel!)).at(-1);
+  expect(entry).toMatchObject({ text: 'to myself', name: 'solo', from: node.user, seq: 2 });
 });
 
 test('what a message may be', async () => {
