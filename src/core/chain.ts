@@ -9,7 +9,7 @@
  * Seq 0 is the genesis; entries start at 1.
  */
 
-import { Writer } from './bytes.js';
+import { utf8, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { hex32 } from './ids.js';
@@ -28,15 +28,16 @@ export interface Point {
   readonly hash: Digest;
 }
 
+const CHAIN_TAG = utf8('conclave/chain');
+
 export function chainStart(hash: Hash, channel: ChannelId): Digest {
-  return hex32(hash(new Writer(64).text('conclave/chain').id(channel).done()));
+  return hex32(new Writer(64).bytes(CHAIN_TAG).id(channel).hashed(hash));
 }
 
 export function chainNext(hash: Hash, previous: Digest, seq: number, header: Header): Digest {
-  const w = new Writer(160).text('conclave/chain').id(previous).u64(seq);
-  return hex32(
-    hash(w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest).done()),
-  );
+  const w = new Writer(160).bytes(CHAIN_TAG).id(previous).u64(seq);
+  w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest);
+  return hex32(w.hashed(hash));
 }
 
 /** The point reached from `base` over `headers`. */

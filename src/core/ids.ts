@@ -37,15 +37,41 @@ function parse32(text: string, what: string): string {
 export const userId = (text: string): UserId => parse32(text, 'a user id') as UserId;
 export const channelId = (text: string): ChannelId => parse32(text, 'a channel id') as ChannelId;
 
-const HEX_PAIRS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 const HEX_VALUE = new Uint8Array(128);
 for (let i = 0; i < 16; i++) HEX_VALUE[i.toString(16).charCodeAt(0)] = i;
 
+const HEX_CODE = new Uint8Array(16);
+for (let i = 0; i < 16; i++) HEX_CODE[i] = i.toString(16).charCodeAt(0);
+const latin1 = new TextDecoder('latin1');
+
+/** Lowercase hex of any bytes. */
+export function hex(bytes: Uint8Array): string {
+  const codes = new Uint8Array(bytes.length * 2);
+  for (let i = 0; i < bytes.length; i++) {
+    codes[2 * i] = HEX_CODE[bytes[i]! >>> 4]!;
+    codes[2 * i + 1] = HEX_CODE[bytes[i]! & 15]!;
+  }
+  return latin1.decode(codes);
+}
+
+/** Identifiers seen lately: most come again and again, and one string for all is cheap to compare. */
+const SEEN_IDS_MAX = 1_024;
+const seenBytes = new Uint8Array(SEEN_IDS_MAX * 32);
+const seenHex = new Array<string | undefined>(SEEN_IDS_MAX).fill(undefined);
+
 /** Hex of 32 raw bytes under the brand that the caller's type asks for. */
 export function hex32<T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T {
-  let hex = '';
-  for (let i = 0; i < bytes.length; i++) hex += HEX_PAIRS[bytes[i]!];
-  return hex as T;
+  if (bytes.length !== 32) return hex(bytes) as T;
+  const place = (bytes[0]! | (bytes[1]! << 8)) & (SEEN_IDS_MAX - 1);
+  const at = place * 32;
+  let same = 0;
+  while (same < 32 && seenBytes[at + same] === bytes[same]) same += 1;
+  const known = same === 32 ? seenHex[place] : undefined;
+  if (known !== undefined) return known as T;
+  const text = hex(bytes);
+  seenBytes.set(bytes, at);
+  seenHex[place] = text;
+  return text as T;
 }
 
 /** Writes the bytes of an identifier, whose form its brand vouches for, to `out` at `at`. */

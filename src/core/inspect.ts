@@ -25,7 +25,7 @@ import type { Hash } from './crypto.js';
 import { electedProof, expectedGrant, grantSignatures } from './election.js';
 import { ConclaveError } from './errors.js';
 import { decodeGenesis } from './genesis.js';
-import { type ChannelId, type Digest, type EpochId, hex32, type UserId } from './ids.js';
+import { type ChannelId, type Digest, type EpochId, hex, type UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
 import { isMembership, joinSignatures } from './roster.js';
@@ -234,7 +234,7 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
 function distinct(hash: Hash, checks: readonly Signed[]): Signed[] {
   const byContent = new Map<string, Signed>();
   for (const check of checks) {
-    byContent.set(`${check.by}${hex32(hash(check.statement))}${hex32(check.sig)}`, check);
+    byContent.set(`${check.by}${hex(hash(check.statement))}${hex(check.sig)}`, check);
   }
   return [...byContent.values()];
 }
