@@ -54,25 +54,35 @@ export function hex(bytes: Uint8Array): string {
   return latin1.decode(codes);
 }
 
-/** Identifiers seen lately: most come again and again, and one string for all is cheap to compare. */
-const SEEN_IDS_MAX = 1_024;
-const seenBytes = new Uint8Array(SEEN_IDS_MAX * 32);
-const seenHex = new Array<string | undefined>(SEEN_IDS_MAX).fill(undefined);
+const SEEN_MAX = 1_024;
+
+/**
+ * Texts of identifiers seen lately: most come again and again, so a look is
+ * cheaper than making the text anew, and one string for all is cheap to compare.
+ */
+function remembering(idBytes: number, make: (bytes: Uint8Array) => string) {
+  const bytesOf = new Uint8Array(SEEN_MAX * idBytes);
+  const textOf = new Array<string | undefined>(SEEN_MAX).fill(undefined);
+  return (bytes: Uint8Array): string => {
+    if (bytes.length !== idBytes) return make(bytes);
+    const place = (bytes[idBytes - 2]! | (bytes[idBytes - 1]! << 8)) & (SEEN_MAX - 1);
+    const at = place * idBytes;
+    let same = 0;
+    while (same < idBytes && bytesOf[at + same] === bytes[same]) same += 1;
+    const known = same === idBytes ? textOf[place] : undefined;
+    if (known !== undefined) return known;
+    const text = make(bytes);
+    bytesOf.set(bytes, at);
+    textOf[place] = text;
+    return text;
+  };
+}
+
+const hexRemembered = remembering(32, hex);
 
 /** Hex of 32 raw bytes under the brand that the caller's type asks for. */
-export function hex32<T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T {
-  if (bytes.length !== 32) return hex(bytes) as T;
-  const place = (bytes[0]! | (bytes[1]! << 8)) & (SEEN_IDS_MAX - 1);
-  const at = place * 32;
-  let same = 0;
-  while (same < 32 && seenBytes[at + same] === bytes[same]) same += 1;
-  const known = same === 32 ? seenHex[place] : undefined;
-  if (known !== undefined) return known as T;
-  const text = hex(bytes);
-  seenBytes.set(bytes, at);
-  seenHex[place] = text;
-  return text as T;
-}
+export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T =>
+  hexRemembered(bytes) as T;
 
 /** Writes the bytes of an identifier, whose form its brand vouches for, to `out` at `at`. */
 export function unhexInto(hex: string, out: Uint8Array, at: number): void {
@@ -95,10 +105,10 @@ for (let i = 0; i < 32; i++) CROCKFORD_VALUE[CROCKFORD.charCodeAt(i)] = i;
 const ULID_CHARS = 26;
 const ULID_BYTES = 16;
 
-/** 16 raw bytes of a ULID → its 26-character text (github.com/ulid/spec). */
-export function ulidFromBytes(bytes: Uint8Array): Ulid {
+function ulidText(bytes: Uint8Array): string {
   // 26 digits of 5 bits hold 130 bits: two zero bits come first.
-  let text = '';
+  const codes = new Uint8Array(ULID_CHARS);
+  let at = 0;
   let held = 0;
   let bits = 2;
   for (let i = 0; i < ULID_BYTES; i++) {
@@ -106,12 +116,17 @@ export function ulidFromBytes(bytes: Uint8Array): Ulid {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text += CROCKFORD[(held >>> bits) & 31];
+      codes[at++] = CROCKFORD.charCodeAt((held >>> bits) & 31);
     }
     held &= (1 << bits) - 1;
   }
-  return text as Ulid;
+  return latin1.decode(codes);
 }
+
+const ulidRemembered = remembering(ULID_BYTES, ulidText);
+
+/** 16 raw bytes of a ULID → its 26-character text (github.com/ulid/spec). */
+export const ulidFromBytes = (bytes: Uint8Array): Ulid => ulidRemembered(bytes) as Ulid;
 
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {

@@ -20,7 +20,7 @@
  *     join      user 32 · name text · invite 32 · seq u64 · hash 32
  */
 
-import { decodeWhole, type Reader, Writer } from './bytes.js';
+import { decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
 import { BEACON_HEARD_MAX, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
@@ -133,8 +133,21 @@ export type Statement =
 
 const KINDS: readonly EpochKind[] = ['roster', 'online'];
 
-function begin(tag: string, context?: Context): Writer {
-  const w = new Writer(256).text(`conclave/${tag}`).u8(PROTOCOL_VERSION);
+const TAGS = {
+  beacon: utf8('conclave/beacon'),
+  records: utf8('conclave/records'),
+  prevote: utf8('conclave/prevote'),
+  grant: utf8('conclave/grant'),
+  lead: utf8('conclave/lead'),
+  ballot: utf8('conclave/ballot'),
+  beat: utf8('conclave/beat'),
+  propose: utf8('conclave/propose'),
+  ack: utf8('conclave/ack'),
+  join: utf8('conclave/join'),
+} as const;
+
+function begin(tag: keyof typeof TAGS, context?: Context): Writer {
+  const w = new Writer(256).bytes(TAGS[tag]).u8(PROTOCOL_VERSION);
   if (context) w.id(context.channel).u64(context.roster).id(context.rosterHash);
   return w;
 }
