@@ -238,11 +238,11 @@ export class Reader {
   }
 
   id<T extends Id32>(): T {
-    return hex32<T>(this.raw(32));
+    return hex32<T>(this.#bytes, this.#take(32));
   }
 
   ulid(): Ulid {
-    return ulidFromBytes(this.raw(16));
+    return ulidFromBytes(this.#bytes, this.#take(16));
   }
 
   bytes(max: number): Uint8Array {

@@ -63,16 +63,17 @@ const SEEN_MAX = 1_024;
 function remembering(idBytes: number, make: (bytes: Uint8Array) => string) {
   const bytesOf = new Uint8Array(SEEN_MAX * idBytes);
   const textOf = new Array<string | undefined>(SEEN_MAX).fill(undefined);
-  return (bytes: Uint8Array): string => {
-    if (bytes.length !== idBytes) return make(bytes);
-    const place = (bytes[idBytes - 2]! | (bytes[idBytes - 1]! << 8)) & (SEEN_MAX - 1);
-    const at = place * idBytes;
+  return (bytes: Uint8Array, at: number): string => {
+    const end = at + idBytes;
+    if (end > bytes.length) return make(bytes.subarray(at));
+    const place = (bytes[end - 2]! | (bytes[end - 1]! << 8)) & (SEEN_MAX - 1);
+    const seen = place * idBytes;
     let same = 0;
-    while (same < idBytes && bytesOf[at + same] === bytes[same]) same += 1;
+    while (same < idBytes && bytesOf[seen + same] === bytes[at + same]) same += 1;
     const known = same === idBytes ? textOf[place] : undefined;
     if (known !== undefined) return known;
-    const text = make(bytes);
-    bytesOf.set(bytes, at);
+    const text = make(bytes.subarray(at, end));
+    for (let i = 0; i < idBytes; i++) bytesOf[seen + i] = bytes[at + i]!;
     textOf[place] = text;
     return text;
   };
@@ -80,9 +81,11 @@ function remembering(idBytes: number, make: (bytes: Uint8Array) => string) {
 
 const hexRemembered = remembering(32, hex);
 
-/** Hex of 32 raw bytes under the brand that the caller's type asks for. */
-export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T =>
-  hexRemembered(bytes) as T;
+/** Hex of 32 raw bytes from `at` on under the brand that the caller's type asks for. */
+export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(
+  bytes: Uint8Array,
+  at = 0,
+): T => hexRemembered(bytes, at) as T;
 
 /** Writes the bytes of an identifier, whose form its brand vouches for, to `out` at `at`. */
 export function unhexInto(hex: string, out: Uint8Array, at: number): void {
@@ -125,8 +128,8 @@ function ulidText(bytes: Uint8Array): string {
 
 const ulidRemembered = remembering(ULID_BYTES, ulidText);
 
-/** 16 raw bytes of a ULID → its 26-character text (github.com/ulid/spec). */
-export const ulidFromBytes = (bytes: Uint8Array): Ulid => ulidRemembered(bytes) as Ulid;
+/** 16 raw bytes of a ULID, from `at` on → its 26-character text (github.com/ulid/spec). */
+export const ulidFromBytes = (bytes: Uint8Array, at = 0): Ulid => ulidRemembered(bytes, at) as Ulid;
 
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {
