@@ -6,7 +6,7 @@
 
 import { utf8 } from '../core/bytes.js';
 import type { Hash } from '../core/crypto.js';
-import type { CoreEvent } from '../core/effects.js';
+import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
 import { type ChannelId, hex32, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
@@ -49,6 +49,9 @@ export class Application {
   #tokens = 0;
   /** What waits for an answer, by token. */
   readonly #asked = new Map<number, { node: number; done: () => void; failed: () => void }>();
+  /** Sees what is handed to a node, and what of it the node calls stored. */
+  onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
+  onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
@@ -198,9 +201,11 @@ export class Application {
       node,
       () => {
         for (const { id } of submissions) this.submitted.get(id)!.stored = true;
+        this.onStored(node, submissions);
       },
       () => {},
     );
+    this.onSent(node, submissions);
     node.input({ type: 'submit', channel: this.channel, token, submissions });
   }
 

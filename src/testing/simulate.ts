@@ -19,9 +19,11 @@ import type { StoreOp } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
+import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
@@ -135,6 +137,7 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #recorder: HistoryRecorder;
   readonly #trace = createHash('sha256');
   #faults: readonly Fault[] = [];
   #steps = 0;
@@ -154,6 +157,10 @@ class Run implements NodeWatcher {
     this.#network = new SimNetwork({ timeline, draw, hash, relays, encoded });
     this.#network.onArrival = (at, name) => this.#note(`${at} ${name}`);
     this.#app = new Application({ seed, hash, timeline, users, relays: urls, minOnline });
+    const { channel } = this.#app;
+    this.#recorder = new HistoryRecorder({ seed, hash, timeline, channel });
+    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(hash, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
@@ -227,6 +234,14 @@ class Run implements NodeWatcher {
     }
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
+    this.#checkHistory();
+  }
+
+  #checkHistory(): void {
+    if (this.#violation) return;
+    const settled = this.#nodes.length >= this.#s.minOnline;
+    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
@@ -239,6 +254,7 @@ class Run implements NodeWatcher {
     chaos.onFault = (text) => this.#note(text);
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
+    this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
     for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
     for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
@@ -305,6 +321,7 @@ class Run implements NodeWatcher {
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
+    this.#recorder.event(node, event);
     this.#app.event(node, event);
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
@@ -322,6 +339,7 @@ class Run implements NodeWatcher {
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
     this.#invariants.started(node);
+    this.#recorder.started(node);
     this.#app.started(node);
   }
 }
