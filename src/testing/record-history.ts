@@ -11,6 +11,7 @@ import { channelKeys, decodeFinal, decodeRawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { provisional } from '../core/view.js';
+import type { ReadEvent } from '../node/api.js';
 import type { History, HistoryEntry, HistoryEvent } from './history.js';
 import { between, chance, type Draw, drawsOf, hashText } from './prng.js';
 import type { SimNode } from './sim-node.js';
@@ -104,6 +105,17 @@ export class HistoryRecorder {
     if (event.type !== 'changed' || watched.said) return;
     watched.said = true;
     this.#events.push({ type: 'changed', at: this.#now, node: node.index });
+  }
+
+  /** A following reader was shown something. */
+  shown(node: SimNode, reader: string, event: ReadEvent): void {
+    if (event.type === 'merged')
+      this.#events.push({ type: 'merged', at: this.#now, node: node.index });
+    if (event.type !== 'entry') return;
+    const { id, digest, from: author, seq, state, kind } = event.entry;
+    const entry =
+      kind === 'message' ? { id, author, seq, state } : { id: digest, author, seq, state, kind };
+    this.#events.push({ type: 'shown', at: this.#now, node: node.index, reader, entry });
   }
 
   /** From its next start on, a node has an old copy of its disk, or an empty one. */
