@@ -113,6 +113,26 @@ describe('traffic', () => {
     expect(indices(store)).toEqual(upTo(20));
   });
 
+  it('posts nothing more while it is held', async () => {
+    await serve('import', async (_node, _args, io) => {
+      let imported = 0;
+      for await (const _ of io.input()) imported++;
+      await io.emit({ imported, skipped: 0 });
+    });
+    const [traffic, clock] = [new Traffic(CHANNEL, [aNode(40)]), new Traffic('', [aNode(40)])];
+    traffic.release(1);
+    const run = traffic.run(over.signal);
+    await wait('the first lines', () => traffic.posted > 0);
+    traffic.hold();
+    // In the time that all of this takes, all of the other would have gone out.
+    clock.release(1);
+    await clock.run(over.signal);
+    expect(traffic.posted).toBeLessThan(40);
+    traffic.release(1);
+    await run;
+    expect(traffic.posted).toBe(40);
+  });
+
   it('posts nothing twice when a node dies after it stored a batch and before it said so', async () => {
     const store = new Store();
     let deaths = 0;
