@@ -18,6 +18,7 @@ test('five nodes lose nothing to drops, delays, losses, pulled cables and kill -
     await leaderIsKilled(scenario);
     await relaysAreKilled(scenario);
     const hits = await scenario.lab.network.hits();
+    console.log(`packets hit by faults: ${JSON.stringify(hits)}`);
     expect(
       Object.entries(hits).filter(([, count]) => count === 0),
       JSON.stringify(hits),

@@ -108,9 +108,7 @@ export class Lab {
     this.channel = String(channel);
     const uses = ['--uses', String(others.length)];
     const { invite } = await this.command('invite', ...onDir(founder), CHANNEL, ...uses);
-    await Promise.all(
-      others.map((node) => this.command('join', ...onDir(node), String(invite))),
-    );
+    await Promise.all(others.map((node) => this.command('join', ...onDir(node), String(invite))));
   }
 
   /** `conclave …args`, which finds a node over its socket or opens its directory. */

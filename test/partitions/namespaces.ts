@@ -40,6 +40,8 @@ table inet faults {
   }
 }`;
 
+/** Users other than root often lack the folders of these tools in their PATH. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 const isRoot = process.getuid?.() === 0;
 const UNSHARE = ['unshare', ...(isRoot ? [] : ['--user', '--map-root-user']), '--net', '--'];
 const HOLD = ['sh', '-c', 'echo ready; exec cat >/dev/null'];
@@ -227,7 +229,7 @@ class Holder {
   }
 
   static async start([command, ...args]: readonly string[]): Promise<Holder> {
-    const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(command!, args, { env, stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = await Promise.race([
       once(createInterface({ input: child.stdout }), 'line'),
       once(child, 'exit').then(() => ['']),
@@ -260,7 +262,7 @@ class Holder {
 /** Runs a command to its end: what it printed. Rejects with what it complained about. */
 function run([command, ...args]: readonly string[], input: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(command!, args, (error, stdout, stderr) => {
+    const child = execFile(command!, args, { env }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       const complaint = stderr.trim().split('\n')[0] || error.message;
       reject(new Error(complaint, { cause: error }));

@@ -113,7 +113,7 @@ class Proxies implements Network {
   }
 }
 
-/** Nobody else takes it in the moment until the relay listens there. */
+/** Free now; the relay that is to listen there says so if it is not any more. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, HOST, resolve));

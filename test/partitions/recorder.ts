@@ -50,6 +50,11 @@ export class Recorder {
     return this.#final[index]!;
   }
 
+  /** How often a node said that it merged. */
+  mergesAt({ index }: LabNode): number {
+    return this.#events.filter((e) => e.type === 'merged' && e.node === index).length;
+  }
+
   sentBy({ index }: LabNode): number {
     return this.#sent[index]!;
   }

@@ -36,10 +36,13 @@ it('accepts a node that keeps all in its queue', () => {
   expect(isolation({ ...GOOD, log })).toEqual({ committed: 0, open: 4, problem: undefined });
 });
 
+it('accepts a node that learns from its own side what was final', () => {
+  expect(isolation({ ...GOOD, finalThen: 5, finalNow: 4 }).problem).toBeUndefined();
+});
+
 it.each<[string, Partial<CutOff>]>([
   ['that made more final', { log: [...GOOD.log, said('final'), said('final')] }],
   ['whose final log grew', { finalNow: 4 }],
-  ['whose final log shrank', { finalNow: 2 }],
   ['whose later messages are known elsewhere', { knownElsewhere: 4 }],
   ['that lost a message that was committed', { log: GOOD.log.toSpliced(6, 1) }],
   ['that lost a message of its queue', { log: GOOD.log.slice(0, -1) }],
