@@ -28,9 +28,12 @@ export class Recorder {
   readonly #names: ReadonlyMap<string, string>;
   readonly #over = new AbortController();
   readonly #readers: Promise<void>[];
-  /** Messages given to each node, and for each reader how many of them are final. */
+  /** For each node: messages that it was given, that are final for its reader, and of its own committed since the cut. */
   readonly #sent: number[];
   readonly #final: number[];
+  readonly #committedSinceCut: number[];
+  /** Names of messages that were given before the last cut. */
+  #beforeCut: ReadonlySet<string> = new Set();
   #talkers: Promise<void>[] = [];
   #talking = false;
   /** The first thing that went wrong in the background. */
@@ -42,6 +45,7 @@ export class Recorder {
     this.#names = new Map(lab.nodes.map(({ user, name }) => [user, name]));
     this.#sent = lab.nodes.map(() => 0);
     this.#final = lab.nodes.map(() => 0);
+    this.#committedSinceCut = lab.nodes.map(() => 0);
     this.#readers = lab.nodes.map((node) => this.#inBackground(this.#follow(node)));
   }
 
@@ -59,8 +63,21 @@ export class Recorder {
     return this.#sent[index]!;
   }
 
+  /** Messages that a node was given since the last cut, and said are committed. */
+  committedSinceCut({ index }: LabNode): number {
+    return this.#committedSinceCut[index]!;
+  }
+
   note(event: Without<HistoryEvent, 'at'>): void {
+    if (event.type === 'cut') this.#onCut();
+    if (event.type === 'told' && !this.#beforeCut.has(event.id))
+      this.#committedSinceCut[event.node]! += 1;
     this.#events.push({ ...event, at: performance.now() } as HistoryEvent);
+  }
+
+  #onCut(): void {
+    this.#committedSinceCut.fill(0);
+    this.#beforeCut = new Set(this.#events.flatMap((e) => (e.type === 'send' ? e.id : [])));
   }
 
   /** Throws what went wrong in the background. */

@@ -208,6 +208,16 @@ describe('readers', () => {
     expect(reader.timeOf('ana', 3)).toBeUndefined();
   });
 
+  it('count a message that is committed once, whatever becomes of it', async () => {
+    const open = (state: string, seq: number) => entry(seq, { seq: null, state });
+    const seen = [open('sent', 1), open('committed', 1), entry(1), open('committed', 2)];
+    await serve('tail', tail(seen, forEver));
+    const reader = new Reader('ana', new Places());
+    void reader.follow(dir, CHANNEL, over.signal);
+    await wait('both messages', () => reader.committedOf('ana') === 2);
+    expect(reader.messagesOf('ana')).toBe(1);
+  });
+
   it('go on where they were when the node comes back', async () => {
     const gone = async (): Promise<void> => {
       throw new ConclaveError('closed', 'the node is shutting down', { retryable: true });

@@ -22,9 +22,8 @@ export interface CutOff {
 }
 
 export interface Isolation {
-  /** Of its own messages since the cut: committed, and short of that. */
+  /** How many of its own messages since the cut are committed. */
   readonly committed: number;
-  readonly open: number;
   /** Undefined when all is as it must be. */
   readonly problem: string | undefined;
 }
@@ -32,8 +31,7 @@ export interface Isolation {
 export function isolation(node: CutOff): Isolation {
   const { user, log, handed, posted, finalThen, finalNow, knownElsewhere } = node;
   const own = log.filter(({ from, kind }) => from === user && kind === 'message');
-  const count = (...states: string[]): number =>
-    own.filter(({ state }) => states.includes(String(state))).length;
+  const count = (wanted: string): number => own.filter(({ state }) => state === wanted).length;
   const final = count('final');
   const committed = count('committed');
   const problems: readonly (readonly [boolean, string])[] = [
@@ -44,7 +42,6 @@ export function isolation(node: CutOff): Isolation {
   ];
   return {
     committed: Math.max(0, final + committed - handed),
-    open: count('queued', 'sent'),
     problem: problems.find(([found]) => found)?.[1],
   };
 }
