@@ -186,8 +186,7 @@ export class Recorder {
   }
 
   /** The nodes are stopped: reads their stores. Nothing is written down any more. */
-  async end(): Promise<{ history: History; verified: Json[] }> {
-    this.check();
+  async end(settled: boolean): Promise<{ history: History; verified: Json[] }> {
     await this.close();
     const stores = await Promise.all(this.#lab.nodes.map((node) => this.#lab.stored(node)));
     const history: History = {
@@ -195,6 +194,7 @@ export class Recorder {
       members: this.#lab.nodes.length,
       events: this.#events,
       ends: stores.map(({ log }, node) => ({ node, log: this.#page(log) })),
+      settled,
     };
     return { history, verified: stores.map(({ verified }) => verified) };
   }

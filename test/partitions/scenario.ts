@@ -49,7 +49,10 @@ export async function play(
       await recorder.hush();
       await rest(lab);
       await lab.stop(...lab.nodes);
+      recorder.check();
       await judge(recorder, lab);
+    } catch (error) {
+      throw options.signal.aborted ? error : await withHistory(error, recorder, lab);
     } finally {
       await recorder.close();
     }
@@ -127,8 +130,18 @@ function rest(lab: Lab): Promise<true> {
   });
 }
 
+/** What broke a scenario off, and what is wrong with the history until then: that may be why. */
+async function withHistory(error: unknown, recorder: Recorder, lab: Lab): Promise<unknown> {
+  await Promise.all(lab.nodes.filter(({ running }) => running).map((node) => lab.kill(node)));
+  const { history } = await recorder.end(false);
+  const problems = checkHistory(history).map(({ check, message }) => `${check}: ${message}`);
+  if (problems.length === 0) return error;
+  const { message } = error as Error;
+  return new Error([message, 'The history until then:', ...problems].join('\n'), { cause: error });
+}
+
 async function judge(recorder: Recorder, { nodes, network }: Lab): Promise<void> {
-  const { history, verified } = await recorder.end();
+  const { history, verified } = await recorder.end(true);
   const sound = verified.map(({ ok, head, problems }) => ({ ok, head, problems }));
   expect(sound).toEqual(nodes.map(() => ({ ok: true, head: sound[0]!.head, problems: [] })));
   expect(checkHistory(history)).toEqual([]);
