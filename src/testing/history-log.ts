@@ -4,7 +4,7 @@
  * checker (check-history.ts); knows nothing of the implementation.
  */
 
-import type { HistoryEntry } from './history.js';
+import type { HistoryEntry, HistoryState } from './history.js';
 import {
   committersMin,
   eachFinalClaim,
@@ -41,7 +41,7 @@ export function finalStays({ history, finalAt, finalOf }: Facts): string[] {
 
 interface Acknowledged {
   readonly id: string;
-  readonly rank: number;
+  readonly state: HistoryState;
   readonly when: Moment;
   readonly author: string;
   readonly node: number;
@@ -50,28 +50,29 @@ interface Acknowledged {
 /** The best that anyone was given to know of each message. */
 function acknowledgements({ history, sends }: Facts): Iterable<Acknowledged> {
   const best = new Map<string, Acknowledged>();
-  const note = (id: string, rank: number, when: Moment, node: number): void => {
+  const note = (id: string, state: HistoryState, when: Moment, node: number): void => {
     const sent = sends.get(id);
-    if (!sent || (best.get(id)?.rank ?? -1) >= rank) return;
-    best.set(id, { id, rank, when, node, author: sent.event.author });
+    const known = best.get(id);
+    if (!sent || RANK[known?.state ?? 'withheld'] >= RANK[state]) return;
+    best.set(id, { id, state, when, node, author: sent.event.author });
   };
   for (const [when, event] of history.events.entries()) {
-    if (event.type === 'told') note(event.id, RANK[event.state], when, event.node);
+    if (event.type === 'told') note(event.id, event.state, when, event.node);
   }
   eachSighting(history, ({ entry, when, node }) => {
-    if (RANK[entry.state] >= RANK.committed) note(entry.id, RANK[entry.state], when, node);
+    if (RANK[entry.state] >= RANK.committed) note(entry.id, entry.state, when, node);
   });
   return best.values();
 }
 
-/** How many nodes came back with an old or empty disk after a moment. */
-function forgetfulSince({ history }: Facts): (when: Moment) => number {
+/** The nodes that came back with an old or empty disk after a moment. */
+function forgetfulSince({ history }: Facts): (when: Moment) => ReadonlySet<number> {
   const starts: { when: Moment; node: number }[] = [];
   for (const [when, event] of history.events.entries()) {
     if (event.type === 'start' && (event.memory ?? 'kept') !== 'kept')
       starts.push({ when, node: event.node });
   }
-  return (when) => new Set(starts.filter((s) => s.when > when).map((s) => s.node)).size;
+  return (when) => new Set(starts.filter((s) => s.when > when).map((s) => s.node));
 }
 
 /**
@@ -84,27 +85,23 @@ export function noLoss(facts: Facts): string[] {
   const { history, removals, distrusted } = facts;
   const settled = history.settled ?? true;
   const forgetful = forgetfulSince(facts);
-  const forgot = (node: number, when: Moment): boolean =>
-    history.events.some(
-      (e, i) =>
-        i > when && e.type === 'start' && e.node === node && (e.memory ?? 'kept') !== 'kept',
-    );
   const ends = history.ends.map(({ node, log }) => ({
     node,
     rank: new Map(log.map(({ id, state }) => [id, RANK[state]])),
   }));
   const problems: string[] = [];
-  for (const { id, rank, when, author, node } of acknowledgements(facts)) {
+  for (const { id, state, when, author, node } of acknowledgements(facts)) {
+    const rank = RANK[state];
     const isFinal = rank === RANK.final;
     const isCommitted = rank === RANK.committed;
     if (distrusted.has(author) || (!isFinal && removals.has(author))) continue;
-    if (forgetful(when) >= (isFinal ? majority(history.members) : committersMin(history))) continue;
-    if (!isFinal && !isCommitted && (!settled || forgot(node, when))) continue;
-    const [state] = Object.entries(RANK).find(([, r]) => r === rank)!;
+    const forgot = forgetful(when);
+    if (forgot.size >= (isFinal ? majority(history.members) : committersMin(history))) continue;
+    if (!isFinal && !isCommitted && (!settled || forgot.has(node))) continue;
     const said = `node ${node} said ${stamp(history, when)} that ${id} is ${state}`;
-    const lacking = ends.filter(({ rank: of }) => (of.get(id) ?? -1) < RANK.final);
-    if (settled && lacking.length > 0) {
-      problems.push(`${said}; it is not final at the end for node ${lacking[0]!.node}`);
+    const lacking = ends.find(({ rank: of }) => (of.get(id) ?? -1) < RANK.final);
+    if (settled && lacking) {
+      problems.push(`${said}; it is not final at the end for node ${lacking.node}`);
     } else if (ends.every(({ rank: of }) => (of.get(id) ?? -1) < Math.min(rank, RANK.committed))) {
       problems.push(`${said}; no node holds it at the end`);
     }

@@ -4,7 +4,7 @@
  * Part of the history checker; knows nothing of the implementation.
  */
 
-import type { HistoryEntry, HistoryEvent, ReadEvent } from './history.js';
+import type { HistoryEntry, HistoryEvent, HistoryState, ReadEvent, StartEvent } from './history.js';
 import { type Facts, type Moment, RANK, stamp } from './history-facts.js';
 
 /** Something that later readings at the same node must still show. */
@@ -14,7 +14,7 @@ interface Promised {
   readonly at: number;
 }
 
-const forgets = (event: HistoryEvent): boolean =>
+const forgets = (event: HistoryEvent): event is StartEvent =>
   event.type === 'start' && (event.memory ?? 'kept') !== 'kept';
 
 /** Whether what was known at time `at` binds a reading: only if that began later. */
@@ -56,7 +56,7 @@ export function monotoneReads(facts: Facts): string[] {
     { finals: { seq: number; at: number }[]; promised: Map<string, Promised> }
   >();
   for (const [when, event] of history.events.entries()) {
-    if (forgets(event)) floors.delete((event as { node: number }).node);
+    if (forgets(event)) floors.delete(event.node);
     if (event.type !== 'read') continue;
     const { node, page, at } = event;
     const floor = floors.get(node) ?? { finals: [], promised: new Map<string, Promised>() };
@@ -93,7 +93,7 @@ export function readsItsOwn(facts: Facts): string[] {
   const problems: string[] = [];
   const told = new Map<number, Map<string, Promised>>();
   for (const [when, event] of history.events.entries()) {
-    if (forgets(event)) told.delete((event as { node: number }).node);
+    if (forgets(event)) told.delete(event.node);
     if (event.type === 'told') {
       const { node, id, state, at } = event;
       const mine = told.get(node) ?? new Map<string, Promised>();
@@ -121,30 +121,29 @@ export function readsItsOwn(facts: Facts): string[] {
 /** What a sender is told of a message, and what a following reader is shown of it, only grows. */
 export function statesGrow({ history, removals, sends, distrusted }: Facts): string[] {
   const problems: string[] = [];
-  const best = new Map<string, { rank: number; state: string }>();
+  /** The best so far, for each who was told or shown, of each message. */
+  const best = new Map<string, Map<string, HistoryState>>();
   for (const [when, event] of history.events.entries()) {
-    if (forgets(event)) {
-      const mine = `told ${(event as { node: number }).node} `;
-      for (const key of best.keys()) if (key.startsWith(mine)) best.delete(key);
-    }
+    if (forgets(event)) best.delete(`the sender at node ${event.node}`);
     if (event.type !== 'told' && event.type !== 'shown') continue;
     const { id, state } = event.type === 'told' ? event : event.entry;
     const author = sends.get(id)?.event.author ?? '';
     if (distrusted.has(author)) continue;
     const who =
-      event.type === 'told' ? `told ${event.node} the sender` : `shown reader ${event.reader}`;
-    const key = `${who} ${id}`;
-    const before = best.get(key);
+      event.type === 'told' ? `the sender at node ${event.node}` : `reader ${event.reader}`;
+    const mine = best.get(who) ?? new Map<string, HistoryState>();
+    best.set(who, mine);
+    const before = mine.get(id);
+    if (before === undefined || RANK[state] > RANK[before] || state === 'withheld') {
+      if (before !== 'withheld') mine.set(id, state);
+    }
+    if (before === undefined || state === before) continue;
     const removal = removals.get(author);
-    const isWithheld = state === 'withheld' && removal !== undefined && removal < when;
-    if (before && before.rank >= RANK.committed && RANK[state] < before.rank && !isWithheld) {
-      problems.push(`${id} is ${state} as ${who} ${stamp(history, when)}, and was ${before.state}`);
+    const mayFall = state === 'withheld' && removal !== undefined && removal < when;
+    const falls = RANK[before] >= RANK.committed && RANK[state] < RANK[before] && !mayFall;
+    if (falls || before === 'withheld') {
+      problems.push(`${id} is ${state} for ${who} ${stamp(history, when)}, and was ${before}`);
     }
-    if (before?.state === 'withheld' && state !== 'withheld') {
-      problems.push(`${id} is ${state} as ${who} ${stamp(history, when)}, and was withheld`);
-    }
-    if (!before || RANK[state] > before.rank || state === 'withheld')
-      best.set(key, { rank: RANK[state], state });
   }
   return problems;
 }

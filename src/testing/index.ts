@@ -5,6 +5,15 @@
  * fails as disks do.
  */
 
+export {
+  type AppChecks,
+  type AppClock,
+  type AppNode,
+  type AppOptions,
+  type AppWorkload,
+  type RunningApp,
+  simulate,
+} from './app.js';
 export { type CheckName, checkHistory } from './check-history.js';
 export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
 export type { Fault, FaultKind } from './faults.js';
@@ -16,10 +25,9 @@ export type {
   HistoryProblem,
   HistoryState,
 } from './history.js';
-export {
-  type Sabotage,
-  type SimulateOptions,
-  type SimulateResult,
-  simulate,
-  type Violation,
+export type {
+  Sabotage,
+  SimulateOptions,
+  SimulateResult,
+  Violation,
 } from './simulate.js';

@@ -11,17 +11,20 @@
 
 import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { hex32, type Millis, type UserId } from '../core/ids.js';
+import { type ChannelId, hex32, type Millis, type UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
+import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
@@ -49,6 +52,30 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+}
+
+/** What a guest is given of a run. */
+export interface GuestRun {
+  readonly nodes: readonly SimNode[];
+  readonly timeline: Timeline;
+  readonly channel: ChannelId;
+  readonly hash: Hash;
+  readonly application: Application;
+  readonly recorder: HistoryRecorder;
+  readonly onBreak: (invariant: string, message: string) => void;
+  readonly note: (text: string) => void;
+}
+
+/** What runs on the nodes in place of the load of the run itself: an application and its users. */
+export interface Guest {
+  started(node: SimNode): void;
+  stepped(node: SimNode, inputs: readonly Input[]): void;
+  event(node: SimNode, event: CoreEvent): void;
+  load(from: Millis, until: Millis): void;
+  /** Lets all go on that waited for what just happened; undefined if nothing did. */
+  flush(): Promise<void> | undefined;
+  /** Why it has not come to rest, or is wrong there. */
+  unsettled(): string | undefined;
 }
 
 export interface Violation {
@@ -135,13 +162,15 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #recorder: HistoryRecorder;
+  readonly #guest: Guest | undefined;
   readonly #trace = createHash('sha256');
   #faults: readonly Fault[] = [];
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
 
-  constructor(options: SimulateOptions) {
+  constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
@@ -154,11 +183,25 @@ class Run implements NodeWatcher {
     this.#network = new SimNetwork({ timeline, draw, hash, relays, encoded });
     this.#network.onArrival = (at, name) => this.#note(`${at} ${name}`);
     this.#app = new Application({ seed, hash, timeline, users, relays: urls, minOnline });
+    const { channel } = this.#app;
+    this.#recorder = new HistoryRecorder({ seed, hash, timeline, channel });
+    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(hash, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#guest = invite?.({
+      nodes: this.#nodes,
+      timeline,
+      channel,
+      hash,
+      application: this.#app,
+      recorder: this.#recorder,
+      onBreak,
+      note: (text) => this.#note(text),
+    });
   }
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[]): SimNode {
@@ -225,8 +268,20 @@ class Run implements NodeWatcher {
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
+    const rest = () => this.#guest?.unsettled();
+    if (!(await this.#until(() => rest() === undefined, settleMs))) {
+      this.#break('application: eventually', rest() ?? 'not in time');
+    }
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
+    this.#checkHistory();
+  }
+
+  #checkHistory(): void {
+    if (this.#violation) return;
+    const settled = this.#nodes.length >= this.#s.minOnline;
+    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
@@ -239,8 +294,10 @@ class Run implements NodeWatcher {
     chaos.onFault = (text) => this.#note(text);
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
+    this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
-    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
+    if (this.#guest) this.#guest.load(from, until);
+    else for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
     for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
   }
@@ -260,6 +317,8 @@ class Run implements NodeWatcher {
       if (!event) break;
       const waits = event();
       if (waits) await waits;
+      const code = this.#guest?.flush();
+      if (code) await code;
     }
     return over === true || this.#violation !== undefined;
   }
@@ -280,10 +339,11 @@ class Run implements NodeWatcher {
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
+    this.#guest?.stepped(node, inputs);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
-      term: st.hard.term,
+      term: st.hard.roster.term,
       seq: st.log.tip.seq,
       leads: st.leading ? ' leads' : '',
     };
@@ -305,7 +365,9 @@ class Run implements NodeWatcher {
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
+    this.#recorder.event(node, event);
     this.#app.event(node, event);
+    this.#guest?.event(node, event);
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
@@ -322,6 +384,8 @@ class Run implements NodeWatcher {
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
     this.#invariants.started(node);
+    this.#recorder.started(node);
+    this.#guest?.started(node);
     this.#app.started(node);
   }
 }
@@ -335,6 +399,9 @@ function describe({ name, payload }: Outgoing): string {
 }
 
 /** Runs one simulation. Never throws for what goes wrong inside: see `ok` and `violation`. */
-export function simulate(options: SimulateOptions): Promise<SimulateResult> {
-  return new Run(options).run();
+export function simulate(
+  options: SimulateOptions,
+  invite?: (run: GuestRun) => Guest,
+): Promise<SimulateResult> {
+  return new Run(options, invite).run();
 }
