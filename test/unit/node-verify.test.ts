@@ -1,7 +1,8 @@
 /**
  * Verification of a channel against every kind of change behind the store's
  * own checksums: each value changed by a byte, each key lost. What it can't
- * see is named here, with the reason.
+ * see is named here, with the reason. What is provisional has a file of its
+ * own, node-verify-set.test.ts.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -81,7 +82,7 @@ test('a whole store verifies, with its totals and its progress', async () => {
   expect(progress.at(-1)).toBe(final);
   const kinds = new Set(channelKeys().map(kindOf));
   expect([...kinds].sort()).toEqual(
-    ['ack', 'at', 'cert', 'final', 'genesis', 'hard', 'log', 'out', 'step', 'tip'].sort(),
+    ['ack', 'at', 'cert', 'epoch', 'final', 'genesis', 'hard', 'log', 'out', 'step', 'tip'].sort(),
   );
 });
 
