@@ -214,6 +214,34 @@ test('a channel in use verifies while it grows', async () => {
   expect(count).toBeGreaterThan(1);
 });
 
+test('so does one in an online epoch', async () => {
+  const relay = await cluster.relay();
+  const nodes = [
+    await cluster.node('a'),
+    await cluster.node('b'),
+    await cluster.node('c'),
+  ] as const;
+  const [alone] = await together(nodes, [relay.url], { minOnline: 1 });
+  await Promise.all([nodes[1].close(), nodes[2].close()]);
+  await statusWhen(alone!, ({ epoch }) => epoch?.kind === 'online');
+  let sent = 0;
+  const sending = (async () => {
+    for (; sent < 400; sent += 20) {
+      const some = Array.from({ length: 20 }, () => alone!.send('x'));
+      await Promise.all(some.map((each) => each.until('committed', patience())));
+    }
+  })();
+  let count = 0;
+  while (sent < 400) {
+    const [report] = await nodes[0].verify();
+    expect(report!.problems).toEqual([]);
+    count += 1;
+  }
+  await sending;
+  expect(count).toBeGreaterThan(1);
+  expect(alone!.currentStatus().committed).toBe(400);
+});
+
 describe('hooks', () => {
   test('log and metrics are told what the node does', async () => {
     const counts: { [name: string]: number } = {};
