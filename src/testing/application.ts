@@ -185,14 +185,15 @@ export class Application {
     return this.#promised.find((key) => !invites?.has(key));
   }
 
-  /** Hands messages to a node, if it can take any. */
-  post({ node: index, count, bytes }: Post): void {
+  /** Hands messages to a node, if it can take any; returns their ids. */
+  post({ node: index, count, bytes, text }: Post): Ulid[] {
     const node = this.#nodes[index]!;
-    if (!node.isUp || !this.isMember(node)) return;
+    if (!node.isUp || !this.isMember(node)) return [];
     const submissions = Array.from({ length: count }, () => {
       const id = this.#ulid();
-      this.submitted.set(id, { node: index, bytes, stored: false, seen: 'nothing' });
-      return { kind: 'message', id, time: 0, body: new Uint8Array(bytes) };
+      const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
+      this.submitted.set(id, { node: index, bytes: body.length, stored: false, seen: 'nothing' });
+      return { kind: 'message', id, time: 0, body };
     });
     const token = this.#ask(
       node,
@@ -202,6 +203,7 @@ export class Application {
       () => {},
     );
     node.input({ type: 'submit', channel: this.channel, token, submissions });
+    return submissions.map(({ id }) => id);
   }
 
   #ulid(): Ulid {

@@ -9,6 +9,7 @@ import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
+import type { FrameEvent, Loss } from './observer.js';
 import { between, chance, type Draw } from './prng.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
@@ -73,7 +74,12 @@ export class SimNetwork {
   weather: Weather = CALM;
   /** Sees every frame that arrives anywhere. */
   onArrival: (at: string, name: string) => void = () => {};
+  /** Sees each frame go its way, when somebody observes the run. */
+  onFrame: ((event: FrameEvent) => void) | undefined;
   frames = 0;
+  #frame = 0;
+  /** The frame that a relay is forwarding now. */
+  #forwarded: number | undefined;
 
   constructor(options: {
     timeline: Timeline;
@@ -87,7 +93,10 @@ export class SimNetwork {
     this.#encoded = options.encoded;
     this.#relays = Array.from({ length: options.relays }, (_, relay) => {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
-      return new SimRelay(options.hash, deliver);
+      const sim = new SimRelay(options.hash, deliver);
+      sim.onBlocked = (to) =>
+        this.#lost(this.#forwarded ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
+      return sim;
     });
   }
 
@@ -189,18 +198,38 @@ export class SimNetwork {
     for (const [, c] of this.#connections) {
       if (c.link !== link || c.node !== node) continue;
       const from = this.#users[node]!.user;
-      this.#carry(c, 'up', command.name, () => this.#relays[c.relay]!.receive(from, command));
+      const frame = ++this.#frame;
+      this.onFrame?.({ type: 'sent', frame, node, relay: c.relay, command });
+      this.#carry(c, 'up', command.name, frame, () => {
+        this.onFrame?.({ type: 'relayed', frame, relay: c.relay });
+        this.#forwarded = frame;
+        this.#relays[c.relay]!.receive(from, command);
+        this.#forwarded = undefined;
+      });
     }
   }
 
   #down(relay: number, to: UserId, command: Outgoing): void {
     const node = this.#indexOf.get(to)!;
     const connection = this.#connections.get(`${node}/${relay}`);
-    if (!connection) return;
-    this.#carry(connection, 'down', command.name, () => {
+    const frame = this.#forwarded ?? this.#ofRelay(relay, command);
+    if (!connection) return this.#lost(frame, relay, node, 'closed');
+    this.#carry(connection, 'down', command.name, frame, () => {
+      this.onFrame?.({ type: 'delivered', frame, relay, to: node });
       this.onArrival(`${relay}>${node}`, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
     });
+  }
+
+  /** What a relay says for itself is a frame of its own. */
+  #ofRelay(relay: number, command: Outgoing): number {
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node: null, relay, command });
+    return frame;
+  }
+
+  #lost(frame: number, relay: number, to: number | null, why: Loss): void {
+    this.onFrame?.({ type: 'lost', frame, relay, to, why });
   }
 
   #received(command: Outgoing): Command {
@@ -209,23 +238,37 @@ export class SimNetwork {
     return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
   }
 
-  #carry(c: Connection, direction: Direction, name: string, arrive: () => void): void {
+  #carry(
+    c: Connection,
+    direction: Direction,
+    name: string,
+    frame: number,
+    arrive: () => void,
+  ): void {
     const { loss, duplicate, reorder, delay } = this.weather;
     const isKept = KEPT.has(name);
+    const lost = (why: Loss) =>
+      this.#lost(frame, c.relay, direction === 'down' ? c.node : null, why);
     this.frames += 1;
     const copies = chance(this.#draw, duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (!isKept && (chance(this.#draw, loss) || this.#isCut(c.node, c.relay, direction)))
-        continue;
+      if (!isKept) {
+        const isLost = chance(this.#draw, loss);
+        if (isLost || this.#isCut(c.node, c.relay, direction)) {
+          lost(isLost ? 'loss' : 'cut');
+          continue;
+        }
+      }
       let at = this.#timeline.now + this.#delay(delay);
       if (!chance(this.#draw, reorder)) {
         at = Math.max(at, c.last[direction]);
         c.last[direction] = at;
       }
       const land = (): void => {
-        if (this.#connections.get(`${c.node}/${c.relay}`) !== c) return;
+        if (this.#connections.get(`${c.node}/${c.relay}`) !== c) return lost('closed');
         if (!this.#isCut(c.node, c.relay, direction)) arrive();
         else if (isKept) this.#timeline.in(RECONNECT_MS, land);
+        else lost('cut');
       };
       this.#timeline.at(at, land);
     }

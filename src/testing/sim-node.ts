@@ -42,6 +42,7 @@ export interface NodeWatcher {
   /** The node's code threw. */
   threw(node: SimNode, error: unknown): void;
   started(node: SimNode): void;
+  crashed(node: SimNode): void;
 }
 
 /** How a node may break its own promise: what needs the disk leaves before it. */
@@ -142,6 +143,7 @@ export class SimNode implements LinkUser {
     this.#soon = undefined;
     this.#o.network.stop(this.index);
     this.disk.crash();
+    this.#o.watcher.crashed(this);
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */

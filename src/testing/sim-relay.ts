@@ -32,6 +32,8 @@ export class SimRelay {
   readonly #channels = new Map<ChannelId, KnownChannel>();
   /** Pairs `from>to` that this relay does not forward between: a partition. */
   readonly blocked = new Map<string, number>();
+  /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
+  onBlocked: (to: UserId) => void = () => {};
 
   constructor(hash: Hash, deliver: Deliver) {
     this.#hash = hash;
@@ -64,9 +66,9 @@ export class SimRelay {
     const { as = command.name }: { as?: string } = COMMANDS[command.name];
     const forwarded = { name: as, payload: command.payload } as Outgoing;
     for (const to of this.#receivers(from, command)) {
-      if (to !== from && this.#users.has(to) && !this.blocked.has(`${from}>${to}`)) {
-        this.#deliver(to, forwarded);
-      }
+      if (to === from || !this.#users.has(to)) continue;
+      if (this.blocked.has(`${from}>${to}`)) this.onBlocked(to);
+      else this.#deliver(to, forwarded);
     }
   }
 

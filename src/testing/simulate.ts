@@ -21,13 +21,14 @@ import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
+import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planInvites, planPosts } from './workload.js';
+import { type Post, planInvites, planPosts } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -49,6 +50,8 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called with everything that can be seen of the run, as it happens; slow. */
+  readonly observe?: Observer;
 }
 
 export interface Violation {
@@ -135,6 +138,7 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
   #faults: readonly Fault[] = [];
   #steps = 0;
@@ -159,6 +163,11 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    if (options.observe) {
+      const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
+      this.#network.onFrame = (event) => reporter.tell(event);
+      this.#reporter = reporter;
+    }
   }
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[]): SimNode {
@@ -211,22 +220,26 @@ class Run implements NodeWatcher {
 
   async #phases(): Promise<void> {
     const { early, loadMs, settleMs, minOnline } = this.#s;
+    this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
     });
     if (!early && !(await this.#until(() => this.#app.allJoined, JOIN_MS))) {
       return this.#break('liveness', 'not all could join without faults');
     }
+    this.#reporter?.tell({ type: 'phase', phase: 'load' });
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
+    this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
+    this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
@@ -237,12 +250,21 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    const reporter = this.#reporter;
+    if (reporter) {
+      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
+    }
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     const load = { seed, nodes, from, until };
-    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
+    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#post(post));
     for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
+  }
+
+  #post(post: Post): void {
+    const ids = this.#app.post(post);
+    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -265,7 +287,10 @@ class Run implements NodeWatcher {
   }
 
   #break(invariant: string, message: string): void {
-    this.#violation ??= { invariant, message, at: this.#timeline.now, step: this.#steps };
+    if (!this.#violation) {
+      this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
+      this.#reporter?.tell({ type: 'violation', invariant, message });
+    }
     this.#note(`BROKEN ${invariant}: ${message}`);
   }
 
@@ -280,6 +305,7 @@ class Run implements NodeWatcher {
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
+    this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
@@ -298,20 +324,25 @@ class Run implements NodeWatcher {
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
   sending(node: SimNode, command: Outgoing): void {
     this.#invariants.sending(node, command);
+    this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
     this.#app.event(node, event);
+    this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
   }
   refused(node: SimNode, command: Command, error: ConclaveError): void {
     this.#note(`node ${node.index} refuses ${command.name}: ${error.code} ${error.message}`);
+    const why = `${error.code}: ${error.message}`;
+    this.#reporter?.tell({ type: 'refused', node: node.index, name: command.name, why });
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
@@ -321,8 +352,12 @@ class Run implements NodeWatcher {
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#app.started(node);
+  }
+  crashed(node: SimNode): void {
+    this.#reporter?.crashed(node);
   }
 }
 
