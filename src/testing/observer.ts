@@ -78,7 +78,15 @@ export type FrameEvent =
 
 export type Phase = 'joining' | 'load' | 'settling' | 'over';
 
-export type SimEvent = { readonly at: Millis } & (
+export type SimEvent = { readonly at: Millis } & /** Always the first. */
+(
+  | {
+      readonly type: 'begins';
+      readonly channel: ChannelId;
+      readonly users: readonly UserId[];
+      readonly relays: number;
+      readonly minOnline: number;
+    }
   | { readonly type: 'phase'; readonly phase: Phase }
   | { readonly type: 'started'; readonly node: number }
   | { readonly type: 'crashed'; readonly node: number }

@@ -167,6 +167,7 @@ class Run implements NodeWatcher {
       const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
       this.#network.onFrame = (event) => reporter.tell(event);
       this.#reporter = reporter;
+      reporter.tell({ type: 'begins', channel: this.#app.channel, users, relays, minOnline });
     }
   }
 

@@ -1,0 +1,212 @@
+/**
+ * Commands and batches in words: what a member says, and what it made durable,
+ * in one line for people (transcript.ts, diagram.ts). A command whose name is
+ * not known here shows its plain fields.
+ */
+
+import { decodeCertificate, decodeHeaders } from '../core/certificate.js';
+import type { Outgoing } from '../core/commands.js';
+import type { UserId } from '../core/ids.js';
+import { decodeFinal, decodeHardState, decodeOffer, decodeRawEntry } from '../core/layout.js';
+import { TAIL_ENTRIES_MAX } from '../core/limits.js';
+import { decodeRecord } from '../core/record.js';
+import { decodeAs, type EpochKind } from '../core/statements.js';
+import type { StoreOp } from '../core/store.js';
+import { nativeCrypto } from '../native/crypto-native.js';
+import { type Names, short } from './names.js';
+
+const hash = nativeCrypto.sha256;
+
+type Of<N extends Outgoing['name']> = Extract<Outgoing, { name: N }>['payload'];
+
+const kindOf = (kind: EpochKind): string => (kind === 'online' ? 'online ' : '');
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
+/** To whom a command goes, where it says so. */
+export function receiverOf({ payload }: Outgoing): UserId | undefined {
+  return (payload as { to?: UserId }).to;
+}
+
+/** Whether it says nothing but that its sender lives. */
+export function isPulse(command: Outgoing): boolean {
+  if (command.name === 'BEACON') return true;
+  return (
+    command.name === 'CH_PROPOSE' && decodeHeaders(command.payload.headers, 1_024).length === 0
+  );
+}
+
+/** What a command says, without its name. */
+export function describeCommand(names: Names, command: Outgoing): string {
+  switch (command.name) {
+    case 'BEACON': {
+      const { counter, heard } = decodeAs('beacon', command.payload.s);
+      return `${counter}, heard ${names.users(heard.map((h) => h.user)) || 'nobody'}`;
+    }
+    case 'UCNN':
+      return `${names.user(command.payload.id)} is here`;
+    case 'CH_STATUS':
+      return `roster ${command.payload.roster}, here: ${names.users(command.payload.online)}`;
+    case 'CH_ROSTER': {
+      const { first, number, steps } = command.payload;
+      return steps.length > 0 ? `from roster ${first} to ${number}` : `roster ${number}`;
+    }
+    case 'CH_JOIN':
+      return 'asks to be let in';
+    case 'CH_REFUSE':
+      return command.payload.code;
+    case 'CH_MSG':
+      return describeRecords(names, command.payload);
+    case 'CH_PROPOSE':
+      return describeProposal(names, command.payload);
+    case 'ACK_CH_MSG':
+    case 'CH_MSG_ACK': {
+      const { seq, hash: at, epoch } = decodeAs('ack', command.payload.s);
+      const again = command.payload.re ? ', again' : '';
+      return `has ${seq} (${short(at)}), under ${names.epoch(epoch)}${again}`;
+    }
+    case 'CH_COMMIT':
+    case 'CH_MSG_COMMIT':
+      return describeCertificate(names, command.payload.cert);
+    case 'CH_PREVOTE': {
+      const { kind, term, lastTerm, lastSeq } = decodeAs('prevote', command.payload.s);
+      return `may I lead ${kindOf(kind)}term ${term}? my log ends at ${lastSeq}, of term ${lastTerm}`;
+    }
+    case 'CH_GRANT': {
+      const { refused, term } = command.payload;
+      return refused ? `no: ${refused} (promised term ${term})` : 'you may';
+    }
+    case 'CH_LEAD':
+    case 'CH_VOTE':
+      return describeVote(names, command.payload);
+    case 'CH_ELECTED': {
+      const { kind, election, electorate, ballots } = command.payload;
+      const by = names.users(ballots.map((b) => b.user));
+      return `leads ${kindOf(kind)}term ${election}, elected by ${by} of ${names.users(electorate)}`;
+    }
+    case 'CH_PULL':
+      return describePull(names, command.payload);
+    case 'CH_APPEND':
+      return describePage(names, command.payload);
+    default:
+      return plainFields(names, command);
+  }
+}
+
+function describeRecords(names: Names, { batch, each }: Of<'CH_MSG'>): string {
+  const records = batch?.records ?? each?.records ?? [];
+  return names.records(records.map((bytes) => decodeRecord(hash, bytes).digest));
+}
+
+function describeProposal(names: Names, p: Of<'CH_PROPOSE'>): string {
+  const { baseSeq, tipSeq, finalSeq, quiet } = decodeAs('propose', p.s);
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  if (headers.length === 0) {
+    return `heartbeat at ${tipSeq}, final ${finalSeq}${quiet ? ', falls quiet' : ''}`;
+  }
+  const range = headers.length === 1 ? `${tipSeq}` : `${baseSeq + 1}–${tipSeq}`;
+  return `${range}: ${names.records(headers.map((h) => h.digest))}`;
+}
+
+function describeCertificate(names: Names, bytes: Uint8Array): string {
+  const { kind, seq, acks } = decodeCertificate(bytes);
+  return `${seq} is ${kind}: ${names.users(acks.map((a) => a.user))} have it`;
+}
+
+function describeVote(names: Names, p: Of<'CH_LEAD'> | Of<'CH_VOTE'>): string {
+  if ('ballot' in p && p.ballot) {
+    const { kind, term, candidate } = decodeAs('ballot', p.ballot.s);
+    return `votes for ${names.user(candidate)} in ${kindOf(kind)}term ${term}`;
+  }
+  if (!p.request) return '';
+  const { kind, term } = decodeAs('lead', p.request.s);
+  return `asks for votes in ${kindOf(kind)}term ${term}, may lead ${names.users(p.request.electorate)}`;
+}
+
+function describePull(names: Names, { anchor, want, challenge }: Of<'CH_PULL'>): string {
+  const parts: string[] = [];
+  if (anchor.length > 0) parts.push(`what is behind ${anchor.map((p) => p.seq).join(' or ')}?`);
+  if (want.length > 0) parts.push(`wants ${names.records(want)}`);
+  if (challenge) parts.push('do you lead now?');
+  return parts.join(', ') || 'where are you?';
+}
+
+function describePage(names: Names, p: Of<'CH_APPEND'>): string {
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  const { seq } = p.anchor;
+  const proof = p.cert ? `, certified ${decodeCertificate(p.cert).seq}` : '';
+  const what =
+    headers.length > 0
+      ? `${seq + 1}–${seq + headers.length}: ${names.records(headers.map((h) => h.digest))}`
+      : `nothing behind ${seq}`;
+  return `${what}${proof}, final ${p.final}`;
+}
+
+/** Every field that is short, for commands without words of their own. */
+function plainFields(names: Names, { payload }: Outgoing): string {
+  const hidden = new Set(['id', 'from', 'to', 'sig', 's', 'timestamp', 'nonce']);
+  return Object.entries(payload)
+    .filter(([field, value]) => !hidden.has(field) && value !== undefined)
+    .map(([field, value]) => `${field} ${plainValue(names, value)}`)
+    .join(', ');
+}
+
+function plainValue(names: Names, value: unknown): string {
+  if (value instanceof Uint8Array) return count(value.length, 'byte');
+  if (Array.isArray(value)) {
+    return value.length > 4
+      ? count(value.length, 'item')
+      : `[${value.map((one) => plainValue(names, one)).join(' ')}]`;
+  }
+  if (typeof value === 'string') return /^[0-9a-f]{64}$/.test(value) ? short(value) : value;
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([field, one]) => `${field} ${plainValue(names, one)}`)
+      .join(', ')}}`;
+  }
+  return String(value);
+}
+
+/** What a batch made durable: its parts in words, indexes left out. */
+export function describeBatch(names: Names, ops: readonly StoreOp[]): string[] {
+  return inOrder(ops.map((op) => describeOp(names, op)).filter((part) => part !== undefined));
+}
+
+const INDEXES: ReadonlySet<string> = new Set(['at', 'tip', 'cert', 'ack']);
+
+function describeOp(names: Names, { key, value }: StoreOp): [string, string] | undefined {
+  const [, , folder = '', last = ''] = key.split('/');
+  if (INDEXES.has(folder)) return undefined;
+  switch (folder) {
+    case 'log': {
+      if (!value) return ['drops', String(Number.parseInt(last, 16))];
+      const { seq, header } = decodeRawEntry(value);
+      return ['log', `${seq} ${names.record(header.digest)}`];
+    }
+    case 'hard': {
+      const { term, votedFor, onlineTerm } = decodeHardState(value!);
+      const vote = votedFor ? ` for ${names.user(votedFor.candidate)}` : '';
+      const online = onlineTerm > 0 ? `, online term ${onlineTerm}` : '';
+      return ['promise', `term ${term}${vote}${online}`];
+    }
+    case 'final':
+      return ['final', String(decodeFinal(value!).seq)];
+    case 'out':
+      return value ? ['outbox', names.record(decodeOffer(hash, value).record.digest)] : undefined;
+    case 'pool':
+      return value ? ['keeps', names.record(decodeOffer(hash, value).record.digest)] : undefined;
+    case 'step':
+      return ['roster', String(Number.parseInt(last, 16))];
+    default:
+      return value ? [folder, ''] : undefined;
+  }
+}
+
+/** Joins what belongs together: `log 4 "a", 5 "b"`. */
+function inOrder(written: readonly (readonly [string, string])[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const [what, which] of written) groups.set(what, [...(groups.get(what) ?? []), which]);
+  return [...groups].map(([what, all]) => {
+    const shown = all.length > 6 ? [...all.slice(0, 2), '…', ...all.slice(-1)] : all;
+    return `${what} ${shown.join(', ')}`.trim();
+  });
+}

@@ -1,0 +1,129 @@
+/**
+ * Short names for what a run is about, for people: members by their index,
+ * epochs by term and leader, records by what they say. Names are learned from
+ * the events of a run (observer.ts), so a reader needs no table of digests.
+ */
+
+import type { Outgoing } from '../core/commands.js';
+import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
+import { decodeOffer, decodeRawEntry } from '../core/layout.js';
+import { type ChannelRecord, decodeRecord } from '../core/record.js';
+import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import type { StoreOp } from '../core/store.js';
+import { nativeCrypto } from '../native/crypto-native.js';
+import type { SimEvent } from './observer.js';
+
+const hash = nativeCrypto.sha256;
+const TEXT_CHARS_MAX = 32;
+const PRINTABLE = /^[\p{L}\p{N}\p{P}\p{S} ]+$/u;
+
+/** The first digits of an identifier. */
+export const short = (id: string): string => id.slice(0, 6);
+
+export class Names {
+  #users: ReadonlyMap<UserId, number> = new Map();
+  readonly #records = new Map<Digest, string>();
+  readonly #epochs = new Map<EpochId, string>();
+  /** Messages by the id that their author gave them: the author's first, second … */
+  readonly #posted = new Map<Ulid, string>();
+  readonly #count = new Map<number, number>();
+
+  user(id: UserId): string {
+    const index = this.#users.get(id);
+    return index === undefined ? short(id) : String(index);
+  }
+
+  /** `0 1 4`, in order. */
+  users(ids: Iterable<UserId>): string {
+    return [...ids]
+      .map((id) => this.user(id))
+      .sort(byNumber)
+      .join(' ');
+  }
+
+  epoch(id: EpochId): string {
+    return this.#epochs.get(id) ?? `epoch ${short(id)}`;
+  }
+
+  record(digest: Digest): string {
+    return this.#records.get(digest) ?? short(digest);
+  }
+
+  records(digests: readonly Digest[]): string {
+    if (digests.length <= 4) return digests.map((d) => this.record(d)).join(', ');
+    return `${this.record(digests[0]!)} … ${this.record(digests.at(-1)!)} (${digests.length})`;
+  }
+
+  /** Takes in what an event shows. */
+  learn(event: SimEvent): void {
+    switch (event.type) {
+      case 'begins':
+        this.#users = new Map(event.users.map((user, index) => [user, index]));
+        return;
+      case 'posted':
+        for (const id of event.ids) {
+          const n = (this.#count.get(event.node) ?? 0) + 1;
+          this.#count.set(event.node, n);
+          this.#posted.set(id, `m${event.node}.${n}`);
+        }
+        return;
+      case 'state': {
+        const { epoch } = event.view;
+        if (epoch && !this.#epochs.has(epoch.id)) {
+          const kind = epoch.kind === 'online' ? 'online ' : '';
+          this.#epochs.set(epoch.id, `${kind}term ${epoch.term} of ${epoch.leader}`);
+        }
+        return;
+      }
+      case 'says':
+        return this.#learnCommand(event.command);
+      case 'durable':
+        for (const op of event.ops) this.#learnOp(op);
+    }
+  }
+
+  #learnCommand(command: Outgoing): void {
+    if (command.name !== 'CH_MSG') return;
+    const { batch, each } = command.payload;
+    for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
+      this.#learnRecord(decodeRecord(hash, bytes));
+    }
+  }
+
+  #learnOp({ key, value }: StoreOp): void {
+    if (!value) return;
+    const folder = key.split('/')[2];
+    if (folder === 'out' || folder === 'pool') {
+      this.#learnRecord(decodeOffer(hash, value).record);
+    } else if (folder === 'log') {
+      const raw = decodeRawEntry(value);
+      if (!this.#records.has(raw.header.digest)) this.#learnRecord(decodeRecord(hash, raw.record));
+    }
+  }
+
+  #learnRecord(record: ChannelRecord): void {
+    if (!this.#records.has(record.digest)) this.#records.set(record.digest, this.#label(record));
+  }
+
+  #label({ kind, body, id, author, n }: ChannelRecord): string {
+    if (kind === 'message') {
+      const text = body.length > 0 && body.length <= TEXT_CHARS_MAX ? textOf(body) : undefined;
+      return text ? `"${text}"` : (this.#posted.get(id) ?? `message ${n} of ${this.user(author)}`);
+    }
+    if (!isMembership(kind))
+      return kind === 'epoch' ? `epoch record of ${this.user(author)}` : kind;
+    const change = decodeMembership(kind, body);
+    if (change.kind === 'join') return `join of ${this.user(joinSignatures(change).request.user)}`;
+    if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;
+    return kind;
+  }
+}
+
+function textOf(body: Uint8Array): string | undefined {
+  const text = new TextDecoder().decode(body);
+  return PRINTABLE.test(text) ? text : undefined;
+}
+
+function byNumber(a: string, b: string): number {
+  return Number(a) - Number(b) || (a < b ? -1 : 1);
+}
