@@ -78,8 +78,7 @@ export type FrameEvent =
 
 export type Phase = 'joining' | 'load' | 'settling' | 'over';
 
-export type SimEvent = { readonly at: Millis } & /** Always the first. */
-(
+export type SimEvent = { readonly at: Millis } /** Always the first. */ & (
   | {
       readonly type: 'begins';
       readonly channel: ChannelId;

@@ -67,6 +67,8 @@ export interface SimulateResult {
   readonly ok: boolean;
   readonly violation?: Violation;
   readonly traceHash: string;
+  /** Names of the marks reached (marks.ts). */
+  readonly marks: readonly string[];
   /** Steps of the core on all nodes. */
   readonly steps: number;
   readonly virtualMs: Millis;
@@ -209,6 +211,7 @@ class Run implements NodeWatcher {
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
+      marks: [],
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
