@@ -33,7 +33,7 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
   if (given.length !== 1) {
     throw usageError('say what to run: one of --seed, --seeds, --plan and --scenario');
   }
-  const { seed, seeds, plan } = options;
+  const { seed, seeds } = options;
   if (seeds) {
     const wrong = OF_ONE_RUN.find((option) => options[option] !== undefined);
     if (wrong) throw usageError(`--${wrong} is for one run: give --seed`);

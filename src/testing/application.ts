@@ -5,13 +5,12 @@
  */
 
 import { utf8 } from '../core/bytes.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, hex32, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import { between, type Draw, drawsOf } from './prng.js';
-import { signAs } from './sim-keys.js';
+import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 import type { Post } from './workload.js';
@@ -21,7 +20,7 @@ const SALT = new Uint8Array(16);
 
 export interface ApplicationOptions {
   readonly seed: number;
-  readonly hash: Hash;
+  readonly crypto: SimCrypto;
   readonly timeline: Timeline;
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
@@ -53,7 +52,8 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, hash, users, relays, minOnline } = options;
+    const { seed, crypto, users, relays, minOnline } = options;
+    const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
     const name = `sim ${seed}`;
@@ -67,9 +67,9 @@ export class Application {
       quorum: 'online',
       relays,
     });
-    this.#genesis = { bytes, sig: signAs(users[0]!, bytes), name };
+    this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#invite = hex32<UserId>(hash(utf8(`invite ${seed}`)));
+    this.#invite = crypto.userOf(`invite ${seed}`);
   }
 
   set nodes(nodes: readonly SimNode[]) {
@@ -165,7 +165,7 @@ export class Application {
   inviteOneMore(): void {
     const founder = this.#nodes[0]!;
     if (!founder.isUp || !this.isMember(founder)) return;
-    const key = hex32<UserId>(this.#o.hash(utf8(`one more ${this.#o.seed} ${this.#tokens}`)));
+    const key = this.#o.crypto.userOf(`one more ${this.#o.seed} ${this.#tokens}`);
     const token = this.#ask(
       founder,
       () => this.#promised.push(key),

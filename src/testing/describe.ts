@@ -7,15 +7,11 @@
 import { decodeCertificate, decodeHeaders } from '../core/certificate.js';
 import type { Outgoing } from '../core/commands.js';
 import type { UserId } from '../core/ids.js';
-import { decodeFinal, decodeHardState, decodeOffer, decodeRawEntry } from '../core/layout.js';
+import { decodeFinal, decodeHardState, decodeRawEntry } from '../core/layout.js';
 import { TAIL_ENTRIES_MAX } from '../core/limits.js';
-import { decodeRecord } from '../core/record.js';
 import { decodeAs, type EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../native/crypto-native.js';
-import { type Names, short } from './names.js';
-
-const hash = nativeCrypto.sha256;
+import { type Names, short, shortList } from './names.js';
 
 type Of<N extends Outgoing['name']> = Extract<Outgoing, { name: N }>['payload'];
 
@@ -94,7 +90,7 @@ export function describeCommand(names: Names, command: Outgoing): string {
 
 function describeRecords(names: Names, { batch, each }: Of<'CH_MSG'>): string {
   const records = batch?.records ?? each?.records ?? [];
-  return names.records(records.map((bytes) => decodeRecord(hash, bytes).digest));
+  return shortList(records.map((bytes) => names.recordIn(bytes)));
 }
 
 function describeProposal(names: Names, p: Of<'CH_PROPOSE'>): string {
@@ -191,9 +187,9 @@ function describeOp(names: Names, { key, value }: StoreOp): [string, string] | u
     case 'final':
       return ['final', String(decodeFinal(value!).seq)];
     case 'out':
-      return value ? ['outbox', names.record(decodeOffer(hash, value).record.digest)] : undefined;
+      return value ? ['outbox', names.offerIn(value)] : undefined;
     case 'pool':
-      return value ? ['keeps', names.record(decodeOffer(hash, value).record.digest)] : undefined;
+      return value ? ['keeps', names.offerIn(value)] : undefined;
     case 'step':
       return ['roster', String(Number.parseInt(last, 16))];
     default:

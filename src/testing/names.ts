@@ -5,28 +5,41 @@
  */
 
 import type { Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeOffer, decodeRawEntry } from '../core/layout.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../native/crypto-native.js';
 import type { SimEvent } from './observer.js';
 
-const hash = nativeCrypto.sha256;
 const TEXT_CHARS_MAX = 32;
 const PRINTABLE = /^[\p{L}\p{N}\p{P}\p{S} ]+$/u;
 
 /** The first digits of an identifier. */
 export const short = (id: string): string => id.slice(0, 6);
 
+const unknownHash: Hash = () => {
+  throw new Error('names are learned from the start of a run');
+};
+
 export class Names {
+  #hash: Hash = unknownHash;
   #users: ReadonlyMap<UserId, number> = new Map();
   readonly #records = new Map<Digest, string>();
   readonly #epochs = new Map<EpochId, string>();
   /** Messages by the id that their author gave them: the author's first, second … */
   readonly #posted = new Map<Ulid, string>();
   readonly #count = new Map<number, number>();
+
+  /** The record in these bytes, as the run's hash names it. */
+  recordIn(bytes: Uint8Array): string {
+    return this.record(decodeRecord(this.#hash, bytes).digest);
+  }
+
+  offerIn(bytes: Uint8Array): string {
+    return this.record(decodeOffer(this.#hash, bytes).record.digest);
+  }
 
   user(id: UserId): string {
     const index = this.#users.get(id);
@@ -50,14 +63,14 @@ export class Names {
   }
 
   records(digests: readonly Digest[]): string {
-    if (digests.length <= 4) return digests.map((d) => this.record(d)).join(', ');
-    return `${this.record(digests[0]!)} … ${this.record(digests.at(-1)!)} (${digests.length})`;
+    return shortList(digests.map((digest) => this.record(digest)));
   }
 
   /** Takes in what an event shows. */
   learn(event: SimEvent): void {
     switch (event.type) {
       case 'begins':
+        this.#hash = event.hash;
         this.#users = new Map(event.users.map((user, index) => [user, index]));
         return;
       case 'posted':
@@ -86,7 +99,7 @@ export class Names {
     if (command.name !== 'CH_MSG') return;
     const { batch, each } = command.payload;
     for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
-      this.#learnRecord(decodeRecord(hash, bytes));
+      this.#learnRecord(decodeRecord(this.#hash, bytes));
     }
   }
 
@@ -94,10 +107,11 @@ export class Names {
     if (!value) return;
     const folder = key.split('/')[2];
     if (folder === 'out' || folder === 'pool') {
-      this.#learnRecord(decodeOffer(hash, value).record);
+      this.#learnRecord(decodeOffer(this.#hash, value).record);
     } else if (folder === 'log') {
       const raw = decodeRawEntry(value);
-      if (!this.#records.has(raw.header.digest)) this.#learnRecord(decodeRecord(hash, raw.record));
+      if (!this.#records.has(raw.header.digest))
+        this.#learnRecord(decodeRecord(this.#hash, raw.record));
     }
   }
 
@@ -117,6 +131,12 @@ export class Names {
     if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;
     return kind;
   }
+}
+
+/** All of a few names, the first and the last of many. */
+export function shortList(names: readonly string[]): string {
+  if (names.length <= 4) return names.join(', ');
+  return `${names[0]} … ${names.at(-1)} (${names.length})`;
 }
 
 function textOf(body: Uint8Array): string | undefined {

@@ -8,6 +8,7 @@
  */
 
 import type { Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from '../core/ids.js';
 import type { EpochKind } from '../core/statements.js';
@@ -81,6 +82,8 @@ export type Phase = 'joining' | 'load' | 'settling' | 'over';
 export type SimEvent = { readonly at: Millis } /** Always the first. */ & (
   | {
       readonly type: 'begins';
+      /** The run's hash, which may be a fast one. */
+      readonly hash: Hash;
       readonly channel: ChannelId;
       readonly users: readonly UserId[];
       readonly relays: number;

@@ -13,10 +13,9 @@ import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { hex32, type Millis, type UserId } from '../core/ids.js';
+import type { Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
@@ -24,11 +23,12 @@ import { Invariants } from './invariants.js';
 import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
+import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { type Post, planInvites, planPosts } from './workload.js';
+import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -42,10 +42,14 @@ export interface SimulateOptions {
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
   readonly early?: boolean;
+  /** What the applications do; what is left out is drawn from the seed. */
+  readonly workload?: Workload;
   /** How long faults and load last. */
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
+  /** Real hashes and signatures, or fast ones that serve as well in a run. */
+  readonly crypto?: CryptoKind;
   /** Lets every node or disk break a promise, to see that the run notices. */
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
@@ -79,6 +83,7 @@ export interface SimulateResult {
     readonly minOnline: number;
     readonly early: boolean;
     readonly faults: readonly Fault[];
+    readonly workload: WorkloadPlan;
   };
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
@@ -87,16 +92,11 @@ export interface SimulateResult {
   readonly terms: number;
 }
 
-const hash = nativeCrypto.sha256;
 const JOIN_MS = 60_000;
 const POLL_MS = 100;
+const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
-
-const usersOf = (seed: number, what: string, count: number): UserId[] =>
-  Array.from({ length: count }, (_, i) =>
-    hex32<UserId>(hash(new TextEncoder().encode(`${what} ${i} of ${seed}`))),
-  );
 
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
@@ -113,6 +113,7 @@ function settings(o: SimulateOptions) {
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
+    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
   };
   const count = o.nodes ?? nodes;
   return {
@@ -123,6 +124,7 @@ function settings(o: SimulateOptions) {
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
+    crypto: o.crypto ?? drawn.crypto,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -142,7 +144,10 @@ class Run implements NodeWatcher {
   readonly #invariants: Invariants;
   readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
+  /** Lines that are not in `#trace` yet. */
+  #lines = '';
   #faults: readonly Fault[] = [];
+  #workload: WorkloadPlan = { posts: [], invites: [] };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
@@ -153,27 +158,30 @@ class Run implements NodeWatcher {
     const { seed } = options;
     const { nodes, relays, minOnline, encoded } = this.#s;
     const timeline = this.#timeline;
-    const relayKeys = usersOf(seed, 'relay', relays);
-    const users = usersOf(seed, 'node', nodes);
+    const crypto = simCrypto(this.#s.crypto);
+    const usersOf = (what: string, count: number): UserId[] =>
+      Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
+    const relayKeys = usersOf('relay', relays);
+    const users = usersOf('node', nodes);
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
-    const draw = drawsOf(seed, 'network');
-    this.#network = new SimNetwork({ timeline, draw, hash, relays, encoded });
-    this.#network.onArrival = (at, name) => this.#note(`${at} ${name}`);
-    this.#app = new Application({ seed, hash, timeline, users, relays: urls, minOnline });
+    this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
+    this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(hash, this.#app.channel, users[0]!, onBreak);
-    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
+    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
     if (options.observe) {
       const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
       this.#network.onFrame = (event) => reporter.tell(event);
       this.#reporter = reporter;
-      reporter.tell({ type: 'begins', channel: this.#app.channel, users, relays, minOnline });
+      const { channel } = this.#app;
+      reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
     }
   }
 
-  #node(user: UserId, index: number, relayKeys: readonly UserId[]): SimNode {
+  #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
     const { seed, sabotage } = this.#o;
     const { workMs, skewMs, diskMs } = this.#s;
     const timeline = this.#timeline;
@@ -188,7 +196,7 @@ class Run implements NodeWatcher {
       timeline,
       network: this.#network,
       disk,
-      hash,
+      crypto,
       draw,
       watcher: this,
       relayKeys,
@@ -204,6 +212,7 @@ class Run implements NodeWatcher {
     } catch (error) {
       this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
     }
+    this.#flush();
     const { final } = this.#invariants;
     const { nodes, relays, minOnline, early } = this.#s;
     return {
@@ -215,7 +224,7 @@ class Run implements NodeWatcher {
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults },
+      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -261,8 +270,10 @@ class Run implements NodeWatcher {
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     const load = { seed, nodes, from, until };
-    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#post(post));
-    for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
+    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    this.#workload = { posts, invites };
+    for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
   }
 
@@ -299,8 +310,15 @@ class Run implements NodeWatcher {
   }
 
   #note(text: string): void {
-    this.#trace.update(`${this.#timeline.now} ${text}\n`);
+    // Times are multiples of 1/1024 ms: whole numbers are printed much faster.
+    this.#lines += `${this.#timeline.now * 1_024} ${text}\n`;
+    if (this.#lines.length > TRACE_CHUNK_CHARS) this.#flush();
     this.#o.log?.(`${this.#timeline.now.toFixed(1).padStart(9)} ${text}`);
+  }
+
+  #flush(): void {
+    this.#trace.update(this.#lines);
+    this.#lines = '';
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
