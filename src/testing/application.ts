@@ -25,6 +25,7 @@ export interface ApplicationOptions {
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
   readonly minOnline: number;
+  readonly quorum?: 'online' | 'roster';
 }
 
 interface Submitted {
@@ -52,7 +53,7 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, crypto, users, relays, minOnline } = options;
+    const { seed, crypto, users, relays, minOnline, quorum = 'online' } = options;
     const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
@@ -64,7 +65,7 @@ export class Application {
       salt: SALT,
       time: 0,
       minOnline,
-      quorum: 'online',
+      quorum,
       relays,
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };

@@ -18,6 +18,10 @@ type Of<N extends Outgoing['name']> = Extract<Outgoing, { name: N }>['payload'];
 const kindOf = (kind: EpochKind): string => (kind === 'online' ? 'online ' : '');
 const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
+/** `5` or `5–9`: so many places behind `base`. */
+const rangeOf = (base: number, length: number): string =>
+  length === 1 ? `${base + 1}` : `${base + 1}–${base + length}`;
+
 /** To whom a command goes, where it says so. */
 export function receiverOf({ payload }: Outgoing): UserId | undefined {
   return (payload as { to?: UserId }).to;
@@ -77,7 +81,7 @@ export function describeCommand(names: Names, command: Outgoing): string {
     case 'CH_ELECTED': {
       const { kind, election, electorate, ballots } = command.payload;
       const by = names.users(ballots.map((b) => b.user));
-      return `leads ${kindOf(kind)}term ${election}, elected by ${by} of ${names.users(electorate)}`;
+      return `leads ${kindOf(kind)}term ${election}: ballots of ${by}, electorate ${names.users(electorate)}`;
     }
     case 'CH_PULL':
       return describePull(names, command.payload);
@@ -99,8 +103,7 @@ function describeProposal(names: Names, p: Of<'CH_PROPOSE'>): string {
   if (headers.length === 0) {
     return `heartbeat at ${tipSeq}, final ${finalSeq}${quiet ? ', falls quiet' : ''}`;
   }
-  const range = headers.length === 1 ? `${tipSeq}` : `${baseSeq + 1}–${tipSeq}`;
-  return `${range}: ${names.records(headers.map((h) => h.digest))}`;
+  return `${rangeOf(baseSeq, headers.length)}: ${names.records(headers.map((h) => h.digest))}`;
 }
 
 function describeCertificate(names: Names, bytes: Uint8Array): string {
@@ -115,7 +118,7 @@ function describeVote(names: Names, p: Of<'CH_LEAD'> | Of<'CH_VOTE'>): string {
   }
   if (!p.request) return '';
   const { kind, term } = decodeAs('lead', p.request.s);
-  return `asks for votes in ${kindOf(kind)}term ${term}, may lead ${names.users(p.request.electorate)}`;
+  return `asks for votes in ${kindOf(kind)}term ${term}, granted by ${names.users(p.request.electorate)}`;
 }
 
 function describePull(names: Names, { anchor, want, challenge }: Of<'CH_PULL'>): string {
@@ -132,7 +135,7 @@ function describePage(names: Names, p: Of<'CH_APPEND'>): string {
   const proof = p.cert ? `, certified ${decodeCertificate(p.cert).seq}` : '';
   const what =
     headers.length > 0
-      ? `${seq + 1}–${seq + headers.length}: ${names.records(headers.map((h) => h.digest))}`
+      ? `${rangeOf(seq, headers.length)}: ${names.records(headers.map((h) => h.digest))}`
       : `nothing behind ${seq}`;
   return `${what}${proof}, final ${p.final}`;
 }

@@ -59,6 +59,17 @@ interface Slot {
   connection: Connection | null;
 }
 
+/** A frame that a relay is about to send down to one of its users. */
+export interface Passing {
+  readonly frame: number;
+  /** Null for what the relay says for itself. */
+  readonly from: number | null;
+  readonly to: number;
+  /** As its sender named it. */
+  readonly name: string;
+  readonly pass: () => void;
+}
+
 interface Connection {
   readonly link: LinkId;
   readonly slot: Slot;
@@ -100,10 +111,12 @@ export class SimNetwork {
   onArrival: (relay: number, node: number, name: string) => void = () => {};
   /** Sees each frame go its way, when somebody observes the run. */
   onFrame: ((event: FrameEvent) => void) | undefined;
+  /** Asked of each frame on its way down; true when it was taken away, to be passed later or never. */
+  gate: ((passing: Passing) => boolean) | undefined;
   frames = 0;
   #frame = 0;
-  /** The frame that a relay is forwarding now. */
-  #forwarded: number | undefined;
+  /** What a relay is forwarding now. */
+  #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
 
   constructor(options: NetworkOptions) {
     this.#timeline = options.timeline;
@@ -114,7 +127,7 @@ export class SimNetwork {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
       const sim = new SimRelay(options.hash, deliver);
       sim.onBlocked = (to) =>
-        this.#lost(this.#forwarded ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
+        this.#lost(this.#forwarded?.frame ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
       return sim;
     });
   }
@@ -233,7 +246,7 @@ export class SimNetwork {
     this.onFrame?.({ type: 'sent', frame, node, relay, command });
     this.#carry(connection, 'up', command.name, frame, () => {
       this.onFrame?.({ type: 'relayed', frame, relay });
-      this.#forwarded = frame;
+      this.#forwarded = { frame, node, name: command.name };
       this.#relays[relay]!.receive(from, command);
       this.#forwarded = undefined;
     });
@@ -241,8 +254,16 @@ export class SimNetwork {
 
   #down(relay: number, to: UserId, command: Outgoing): void {
     const node = this.#indexOf.get(to)!;
+    const forwarded = this.#forwarded;
+    const frame = forwarded?.frame ?? this.#ofRelay(relay, command);
+    if (!this.gate) return this.#passDown(frame, relay, node, command);
+    const pass = () => this.#passDown(frame, relay, node, command);
+    const { node: from = null, name = command.name } = forwarded ?? {};
+    if (!this.gate({ frame, from, to: node, name, pass })) pass();
+  }
+
+  #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
     const { connection } = this.#slot(node, relay);
-    const frame = this.#forwarded ?? this.#ofRelay(relay, command);
     if (!connection) return this.#lost(frame, relay, node, 'closed');
     this.#carry(connection, 'down', command.name, frame, () => {
       this.onFrame?.({ type: 'delivered', frame, relay, to: node });

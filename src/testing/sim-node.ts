@@ -17,6 +17,7 @@ import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { type ChannelView, channelView } from '../core/view.js';
 import type { Draw } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
@@ -254,6 +255,12 @@ export class SimNode implements LinkUser {
       throw new Error(`node ${this.index} wants a signature of ${by}, whose key it has not`);
     }
     return this.#o.crypto.sign(by, statement);
+  }
+
+  /** What the node would show of the channel. */
+  view(channel: ChannelId): ChannelView | undefined {
+    const st = this.state(channel);
+    return st && channelView(this.machine!.context(channel, this.#clock()), st);
   }
 
   /** The channel's state, as the running core has it. */

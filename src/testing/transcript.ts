@@ -9,8 +9,10 @@
  *     0 leads term 3
  */
 
+import type { Outgoing } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
+import { decodeAs } from '../core/statements.js';
 import { describeBatch, describeCommand, isPulse, receiverOf } from './describe.js';
 import type { Fault } from './faults.js';
 import { Names } from './names.js';
@@ -18,24 +20,36 @@ import type { NodeView, SimEvent } from './observer.js';
 
 export interface Line {
   readonly at: Millis;
+  /** The name of a command, or what else it tells of: `disk`, `state`, `told` … */
+  readonly kind: string;
   text: string;
 }
 
 export interface TranscriptOptions {
-  /** Beacons and heartbeats too, and what relays say for themselves. */
+  /** Beacons, heartbeats and what is said again too, and what relays say for themselves. */
   readonly pulses?: boolean;
 }
 
+/** Kinds of lines that are not called like their event. */
+const KINDS: { readonly [type: string]: string } = {
+  durable: 'disk',
+  crashed: 'node',
+  started: 'node',
+};
+
 /** Turns events into lines; those that did not reach somebody are completed later. */
 export class Transcript {
-  readonly #names = new Names();
+  readonly names = new Names();
   readonly #pulses: boolean;
   #lines: Line[] = [];
+  #lastAt: Millis = 0;
   /** The line of a frame, and whom it missed. */
   readonly #frames = new Map<
     number,
     { readonly line: Line; readonly text: string; missed: Set<number> }
   >();
+  /** What each node acknowledged last. */
+  readonly #acked = new Map<number, string>();
   #said: { readonly line: Line; readonly node: number } | undefined;
 
   constructor({ pulses = false }: TranscriptOptions = {}) {
@@ -50,7 +64,7 @@ export class Transcript {
   }
 
   event(event: SimEvent): void {
-    this.#names.learn(event);
+    this.names.learn(event);
     if (event.type !== 'sent') this.#said = undefined;
     switch (event.type) {
       case 'says':
@@ -61,32 +75,52 @@ export class Transcript {
         return this.#lost(event);
       default: {
         const text = this.#describe(event);
-        if (text !== undefined) this.#add(event.at, text);
+        if (text !== undefined) this.#add(event.at, KINDS[event.type] ?? event.type, text);
       }
     }
   }
 
-  #add(at: Millis, text: string): Line {
-    const line = { at, text };
+  /** When the last line was added. */
+  get lastAt(): Millis {
+    return this.#lastAt;
+  }
+
+  #add(at: Millis, kind: string, text: string): Line {
+    this.#lastAt = at;
+    const line = { at, kind, text };
     this.#lines.push(line);
     return line;
   }
 
   #says({ at, node, command }: Extract<SimEvent, { type: 'says' }>): void {
-    if (isPulse(command) && !this.#pulses) return;
-    if (command.name === 'CH_ROSTER' && !this.#pulses) return;
+    if (!this.#pulses && this.#isOldNews(node, command)) return;
     const to = receiverOf(command);
-    const receiver = to === undefined ? 'all' : this.#names.user(to);
+    const receiver = to === undefined ? 'all' : this.names.user(to);
     const said = `${node} → ${receiver}`.padEnd(9);
-    const text = `${said} ${command.name} ${describeCommand(this.#names, command)}`.trimEnd();
-    this.#said = { line: this.#add(at, text), node };
+    const text = `${said} ${command.name} ${describeCommand(this.names, command)}`.trimEnd();
+    this.#said = { line: this.#add(at, command.name, text), node };
+  }
+
+  /** Signs of life, acknowledgements repeated in answer to them, and what only concerns a relay. */
+  #isOldNews(node: number, command: Outgoing): boolean {
+    if (isPulse(command) || command.name === 'CH_ROSTER') return true;
+    if (command.name !== 'ACK_CH_MSG' || command.payload.re) return false;
+    const { epoch, seq, hash } = decodeAs('ack', command.payload.s);
+    const acked = `${epoch} ${seq} ${hash}`;
+    if (this.#acked.get(node) === acked) return true;
+    this.#acked.set(node, acked);
+    return false;
   }
 
   #sent({ at, frame, node, relay, command }: Extract<SimEvent, { type: 'sent' }>): void {
     if (node === null) {
       if (!this.#pulses) return;
       const said = `relay ${relay}`.padEnd(9);
-      this.#add(at, `${said} ${command.name} ${describeCommand(this.#names, command)}`);
+      this.#add(
+        at,
+        command.name,
+        `${said} ${command.name} ${describeCommand(this.names, command)}`,
+      );
       return;
     }
     const said = this.#said;
@@ -114,7 +148,7 @@ export class Transcript {
       case 'state':
         return describeState(event.node, event.view, event.changed);
       case 'durable': {
-        const parts = describeBatch(this.#names, event.ops);
+        const parts = describeBatch(this.names, event.ops);
         return parts.length > 0 ? `${event.node} has on disk: ${parts.join('; ')}` : undefined;
       }
       case 'refused':
@@ -137,7 +171,7 @@ export class Transcript {
   #told(node: number, event: CoreEvent): string | undefined {
     if (event.type === 'progress') {
       const at = event.seq === null ? '' : ` at ${event.seq}`;
-      return `${node} is told: ${this.#names.record(event.digest)} is ${event.state}${at}`;
+      return `${node} is told: ${this.names.record(event.digest)} is ${event.state}${at}`;
     }
     if (event.type === 'joined') return `${node} is told: you are a member`;
     if (event.type === 'failed') return `${node} is told: failed, ${event.code}`;
