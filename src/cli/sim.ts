@@ -7,12 +7,14 @@ import type { Cli } from './cli.js';
 import { usageError } from './errors.js';
 import { runMany } from './sim/many.js';
 import { runOne } from './sim/one.js';
+import { showScenario } from './sim/scenario.js';
 
 export interface SimCommandOptions {
   readonly seed?: number;
   readonly seeds?: { readonly first: number; readonly last: number };
   readonly plan?: string;
   readonly scenario?: string;
+  readonly update?: boolean;
   readonly nodes?: number;
   readonly relays?: number;
   readonly faults?: string;
@@ -38,6 +40,9 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
     const wrong = OF_ONE_RUN.find((option) => options[option] !== undefined);
     if (wrong) throw usageError(`--${wrong} is for one run: give --seed`);
     return runMany(cli, seeds, commonOptions(options), options);
+  }
+  if (options.scenario !== undefined) {
+    return showScenario(cli, options.scenario, options.update === true);
   }
   if (seed !== undefined) return runOne(cli, { ...commonOptions(options), seed }, options);
 }

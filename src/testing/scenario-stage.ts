@@ -56,12 +56,8 @@ export class Stage {
   }
 
   /** What the transcript has to tell since the last time. */
-  news(): string[] {
-    const isShown = ({ kind }: Line): boolean => !this.hidden.has(kind);
-    return this.transcript
-      .take()
-      .filter(isShown)
-      .map(({ text }) => text);
+  news(): Line[] {
+    return this.transcript.take().filter(({ kind }) => !this.hidden.has(kind));
   }
 
   /** What broke, told once. */

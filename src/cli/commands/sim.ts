@@ -23,6 +23,7 @@ export function addSim(program: Command, cli: () => Cli): void {
     )
     .option('--plan <file>', 'the run that a plan file describes, as written after a failure')
     .option('--scenario <file>', 'a script of commands; prints it with the exchange below each')
+    .option('--update', 'with --scenario: rewrites the file with what is printed now')
     .addOption(countOption('--nodes <n>', 'so many nodes, not as the seed says', 1))
     .addOption(countOption('--relays <n>', 'so many relays', 1))
     .option('--faults <kinds>', 'these kinds of faults, with commas between; "none" for none')
