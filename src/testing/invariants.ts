@@ -25,6 +25,7 @@ import {
   decodeFinal,
   decodeHardState,
   decodeOffer,
+  decodePlace,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
@@ -107,6 +108,7 @@ export class Invariants {
     const st = node.state(this.#channel);
     if (!st?.leading || !st.leadership) return;
     const { id, epoch } = st.leadership;
+    if (epoch.kind === 'online') return;
     const known = this.#leaders.get(epoch.term);
     if (known) {
       if (known.epoch !== id) {
@@ -209,7 +211,8 @@ export class Invariants {
     switch (command.name) {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
-        this.#checkDurable(node, ack, 'acknowledges');
+        // What is sent again was durable when it was given; a later leader may have replaced it.
+        if (!command.payload.re) this.#checkDurable(node, ack, 'acknowledges');
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
@@ -235,7 +238,7 @@ export class Invariants {
     if ((acks.get(user)?.seq ?? 0) >= ack.seq) return;
     acks.set(user, ack);
     const all = this.#voters.get(ack.rosterHash);
-    if (!all) return;
+    if (!all || ack.kind === 'online') return;
     const seq = majorityPosition(all.map((u) => acks.get(u)?.seq ?? 0));
     const holder = [...acks.values()].find((a) => a.seq >= seq);
     const tip = holder && this.chains.get(holder.hash);
@@ -255,15 +258,14 @@ export class Invariants {
   }
 
   #checkDurable(node: SimNode, ack: Ack, what: string): void {
-    const stored = node.disk.durable(this.#keys.log(ack.seq));
     const hard = node.disk.durable(this.#keys.hard);
-    if (!stored || decodeRawEntry(stored).hash !== ack.hash) {
+    if (!this.#holdsAcknowledged(node, ack)) {
       this.#break(
         '7 durable first',
         `node ${node.index} ${what} seq ${ack.seq} before it is durable`,
       );
     }
-    if (!hard || decodeHardState(hard).term < ack.term) {
+    if (!hard || decodeHardState(hard)[ack.kind].term < ack.term) {
       this.#break(
         '7 durable first',
         `node ${node.index} ${what} in term ${ack.term} before its promise is durable`,
@@ -271,9 +273,20 @@ export class Invariants {
     }
   }
 
+  /** Whether the disk holds the chain up to what is acknowledged: in the log, or in the branch of its epoch. */
+  #holdsAcknowledged(node: SimNode, ack: Ack): boolean {
+    if (ack.kind === 'roster') {
+      const stored = node.disk.durable(this.#keys.log(ack.seq));
+      return stored !== undefined && decodeRawEntry(stored).hash === ack.hash;
+    }
+    if (ack.seq === 0) return true;
+    const stored = node.disk.durable(this.#keys.place(ack.epoch, ack.seq));
+    return stored !== undefined && decodePlace(stored).hash === ack.hash;
+  }
+
   #checkPromise(node: SimNode, b: Ballot): void {
     const stored = node.disk.durable(this.#keys.hard);
-    const hard = stored && decodeHardState(stored);
+    const hard = stored && decodeHardState(stored)[b.kind];
     const isKept =
       hard &&
       (hard.term > b.term ||
