@@ -7,7 +7,13 @@
 import { decodeCertificate, decodeHeaders } from '../core/certificate.js';
 import type { Outgoing } from '../core/commands.js';
 import type { UserId } from '../core/ids.js';
-import { decodeFinal, decodeHardState, decodeRawEntry } from '../core/layout.js';
+import {
+  decodeFinal,
+  decodeHardState,
+  decodePlace,
+  decodeRawEntry,
+  type VotePromise,
+} from '../core/layout.js';
 import { TAIL_ENTRIES_MAX } from '../core/limits.js';
 import { decodeAs, type EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
@@ -87,6 +93,14 @@ export function describeCommand(names: Names, command: Outgoing): string {
       return describePull(names, command.payload);
     case 'CH_APPEND':
       return describePage(names, command.payload);
+    case 'CH_MERGE':
+      return describeBranchPage(names, command.payload);
+    case 'CH_ACK_REQ':
+    case 'CH_MSG_CONFIRM': {
+      const { users, epoch, seq, message } = command.payload;
+      const asked = `${names.users(users)} acknowledged ${seq} ${names.record(message)}`;
+      return `have ${asked} under ${names.epoch(epoch)}?`;
+    }
     default:
       return plainFields(names, command);
   }
@@ -107,8 +121,9 @@ function describeProposal(names: Names, p: Of<'CH_PROPOSE'>): string {
 }
 
 function describeCertificate(names: Names, bytes: Uint8Array): string {
-  const { kind, seq, acks } = decodeCertificate(bytes);
-  return `${seq} is ${kind}: ${names.users(acks.map((a) => a.user))} have it`;
+  const { kind, epochKind, epoch, seq, acks } = decodeCertificate(bytes);
+  const where = epochKind === 'online' ? ` in ${names.epoch(epoch)}` : '';
+  return `${seq}${where} is ${kind}: ${names.users(acks.map((a) => a.user))} have it`;
 }
 
 function describeVote(names: Names, p: Of<'CH_LEAD'> | Of<'CH_VOTE'>): string {
@@ -121,8 +136,14 @@ function describeVote(names: Names, p: Of<'CH_LEAD'> | Of<'CH_VOTE'>): string {
   return `asks for votes in ${kindOf(kind)}term ${term}, granted by ${names.users(p.request.electorate)}`;
 }
 
-function describePull(names: Names, { anchor, want, challenge }: Of<'CH_PULL'>): string {
+function describePull(names: Names, p: Of<'CH_PULL'>): string {
+  const { anchor, want, challenge, set, take } = p;
   const parts: string[] = [];
+  if (set) {
+    const held = set.map((b) => `${names.epoch(b.epoch)} to ${b.seq} (committed ${b.certified})`);
+    return `log ${anchor[0]?.seq ?? 0}, and ${shortList(held) || 'no branches'}`;
+  }
+  if (take) return `wants ${names.epoch(take.epoch)} behind ${take.seq}`;
   if (anchor.length > 0) parts.push(`what is behind ${anchor.map((p) => p.seq).join(' or ')}?`);
   if (want.length > 0) parts.push(`wants ${names.records(want)}`);
   if (challenge) parts.push('do you lead now?');
@@ -138,6 +159,14 @@ function describePage(names: Names, p: Of<'CH_APPEND'>): string {
       ? `${rangeOf(seq, headers.length)}: ${names.records(headers.map((h) => h.digest))}`
       : `nothing behind ${seq}`;
   return `${what}${proof}, final ${p.final}`;
+}
+
+function describeBranchPage(names: Names, p: Of<'CH_MERGE'>): string {
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  const cert = p.cert ? `, committed ${decodeCertificate(p.cert).seq}` : '';
+  const range = headers.length > 0 ? rangeOf(p.anchor.seq, headers.length) : 'nothing';
+  const what = names.records(headers.map((h) => h.digest));
+  return `${range} of ${p.tip} of ${names.epoch(p.epoch)}${what ? `: ${what}` : ''}${cert}`;
 }
 
 /** Every field that is short, for commands without words of their own. */
@@ -170,7 +199,7 @@ export function describeBatch(names: Names, ops: readonly StoreOp[]): string[] {
   return inOrder(ops.map((op) => describeOp(names, op)).filter((part) => part !== undefined));
 }
 
-const INDEXES: ReadonlySet<string> = new Set(['at', 'tip', 'cert', 'ack']);
+const INDEXES: ReadonlySet<string> = new Set(['at', 'tip', 'cert', 'ack', 'epoch', 'branch']);
 
 function describeOp(names: Names, { key, value }: StoreOp): [string, string] | undefined {
   const [, , folder = '', last = ''] = key.split('/');
@@ -182,13 +211,23 @@ function describeOp(names: Names, { key, value }: StoreOp): [string, string] | u
       return ['log', `${seq} ${names.record(header.digest)}`];
     }
     case 'hard': {
-      const { term, votedFor, onlineTerm } = decodeHardState(value!);
-      const vote = votedFor ? ` for ${names.user(votedFor.candidate)}` : '';
-      const online = onlineTerm > 0 ? `, online term ${onlineTerm}` : '';
-      return ['promise', `term ${term}${vote}${online}`];
+      const { roster, online } = decodeHardState(value!);
+      const made = (p: VotePromise): string =>
+        `term ${p.term}${p.votedFor ? ` for ${names.user(p.votedFor.candidate)}` : ''}`;
+      return ['promise', `${made(roster)}${online.term > 0 ? `, online ${made(online)}` : ''}`];
     }
     case 'final':
       return ['final', String(decodeFinal(value!).seq)];
+    case 'place': {
+      if (!value) return undefined;
+      const { header } = decodePlace(value);
+      const seq = Number.parseInt(key.split('/')[4]!, 16);
+      return ['branch', `${seq} ${names.record(header.digest)}`];
+    }
+    case 'committed':
+      return value ? ['committed', String(decodeCertificate(value).seq)] : undefined;
+    case 'commit':
+      return value ? ['branch committed', String(decodeCertificate(value).seq)] : undefined;
     case 'out':
       return value ? ['outbox', names.offerIn(value)] : undefined;
     case 'pool':

@@ -6,10 +6,12 @@
 
 import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
+import { decodeElectionProof } from '../core/epoch-record.js';
 import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeOffer, decodeRawEntry } from '../core/layout.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import { decodeMembership, isLeaderKind, isMembership, joinSignatures } from '../core/roster.js';
+import type { EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { SimEvent } from './observer.js';
 
@@ -82,10 +84,7 @@ export class Names {
         return;
       case 'state': {
         const { epoch } = event.view;
-        if (epoch && !this.#epochs.has(epoch.id)) {
-          const kind = epoch.kind === 'online' ? 'online ' : '';
-          this.#epochs.set(epoch.id, `${kind}term ${epoch.term} of ${epoch.leader}`);
-        }
+        if (epoch) this.#learnEpoch(epoch.id, epoch.kind, epoch.term, String(epoch.leader));
         return;
       }
       case 'says':
@@ -95,11 +94,20 @@ export class Names {
     }
   }
 
-  #learnCommand(command: Outgoing): void {
-    if (command.name !== 'CH_MSG') return;
-    const { batch, each } = command.payload;
-    for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
-      this.#learnRecord(decodeRecord(this.#hash, bytes));
+  #learnEpoch(id: EpochId, kind: EpochKind, term: number, leader: string): void {
+    if (this.#epochs.has(id)) return;
+    this.#epochs.set(id, `${kind === 'online' ? 'online ' : ''}term ${term} of ${leader}`);
+  }
+
+  #learnCommand({ name, payload }: Outgoing): void {
+    if (name === 'CH_MSG') {
+      const { batch, each } = payload;
+      for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
+        this.#learnRecord(decodeRecord(this.#hash, bytes));
+      }
+    } else if (name === 'CH_MERGE') {
+      const { id, epoch } = decodeElectionProof(this.#hash, payload.id, payload.proof);
+      this.#learnEpoch(id, epoch.kind, epoch.term, this.user(epoch.leader));
     }
   }
 
@@ -125,7 +133,7 @@ export class Names {
       return text ? `"${text}"` : (this.#posted.get(id) ?? `message ${n} of ${this.user(author)}`);
     }
     if (!isMembership(kind))
-      return kind === 'epoch' ? `epoch record of ${this.user(author)}` : kind;
+      return isLeaderKind(kind) ? `${kind} record of ${this.user(author)}` : kind;
     const change = decodeMembership(kind, body);
     if (change.kind === 'join') return `join of ${this.user(joinSignatures(change).request.user)}`;
     if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;

@@ -11,6 +11,7 @@ import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from '../core/ids.js';
+import { committedInLog } from '../core/provisional.js';
 import type { EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { Fault } from './faults.js';
@@ -19,8 +20,9 @@ import type { Timeline } from './timeline.js';
 
 /** A node's channel as its core has it, in short. */
 export interface NodeView {
-  /** Highest roster term that it promised. */
+  /** Highest terms that it promised, for each kind of epoch. */
   readonly term: number;
+  readonly onlineTerm: number;
   /** The live epoch that it follows or leads. */
   readonly epoch: EpochView | null;
   readonly leads: boolean;
@@ -32,6 +34,12 @@ export interface NodeView {
   /** Up to here the log is committed, and final. */
   readonly committed: number;
   readonly final: number;
+  /** The chain of the online epoch that it follows or leads: how far, and up to where committed. */
+  readonly branchTip: number;
+  readonly branchCommitted: number;
+  /** Branches of the provisional set, and the places in them. */
+  readonly branches: number;
+  readonly places: number;
   readonly roster: number;
   readonly isMember: boolean;
   /** Why it stopped for good. */
@@ -122,6 +130,7 @@ type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 const FIELDS: readonly (keyof NodeView)[] = [
   'term',
+  'onlineTerm',
   'epoch',
   'leads',
   'stands',
@@ -129,6 +138,10 @@ const FIELDS: readonly (keyof NodeView)[] = [
   'tipHash',
   'committed',
   'final',
+  'branchTip',
+  'branchCommitted',
+  'branches',
+  'places',
   'roster',
   'isMember',
   'stopped',
@@ -183,7 +196,8 @@ export class Reporter {
     const lead = st.leadership?.live || st.leading ? st.leadership : null;
     const { final, tip } = st.log;
     return {
-      term: st.hard.term,
+      term: st.hard.roster.term,
+      onlineTerm: st.hard.online.term,
       epoch: lead && {
         id: lead.id,
         kind: lead.epoch.kind,
@@ -194,8 +208,12 @@ export class Reporter {
       stands: st.election?.stage ?? null,
       tip: tip.seq,
       tipHash: tip.hash,
-      committed: Math.max(final.seq, lead?.committed ?? 0),
+      committed: committedInLog(st),
       final: final.seq,
+      branchTip: lead?.branch?.tip.seq ?? 0,
+      branchCommitted: lead?.branch?.certified ?? 0,
+      branches: st.branches.size,
+      places: [...st.branches.values()].reduce((sum, { size }) => sum + size, 0),
       roster: st.roster.number,
       isMember: st.roster.members.has(node.user),
       stopped: st.conflict,

@@ -2,6 +2,7 @@
 
 import { channelKeys, decodeEntry, decodeFinal, type Entry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
+import { committedInLog } from '../core/provisional.js';
 import type { Stage } from './scenario-stage.js';
 import type { SimNode } from './sim-node.js';
 
@@ -18,7 +19,8 @@ export function logOf({ cluster }: Stage, node: SimNode): ShownEntry[] {
   const keys = channelKeys(channel);
   const stored = node.disk.get(keys.final);
   const final = stored ? decodeFinal(stored).seq : 0;
-  const committed = node.state(channel)?.leadership?.committed ?? 0;
+  const state = node.state(channel);
+  const committed = state ? committedInLog(state) : final;
   const stateAt = (seq: number): PlaceState =>
     seq <= final ? 'final' : seq <= committed ? 'committed' : 'placed';
   return node.disk.scan(keys.logs).map(([, value]) => {

@@ -12,7 +12,6 @@
 import type { Outgoing } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
-import { decodeAs } from '../core/statements.js';
 import { describeBatch, describeCommand, isPulse, receiverOf } from './describe.js';
 import type { Fault } from './faults.js';
 import { Names } from './names.js';
@@ -48,8 +47,8 @@ export class Transcript {
     number,
     { readonly line: Line; readonly text: string; missed: Set<number> }
   >();
-  /** What each node acknowledged last. */
-  readonly #acked = new Map<number, string>();
+  /** What each node said last of what it says again and again. */
+  readonly #repeated = new Map<string, string>();
   #said: { readonly line: Line; readonly node: number } | undefined;
 
   constructor({ pulses = false }: TranscriptOptions = {}) {
@@ -101,14 +100,17 @@ export class Transcript {
     this.#said = { line: this.#add(at, command.name, text), node };
   }
 
-  /** Signs of life, acknowledgements repeated in answer to them, and what only concerns a relay. */
+  /** Signs of life, what is said again in answer to them, and what only concerns a relay. */
   #isOldNews(node: number, command: Outgoing): boolean {
     if (isPulse(command) || command.name === 'CH_ROSTER') return true;
-    if (command.name !== 'ACK_CH_MSG' || command.payload.re) return false;
-    const { epoch, seq, hash } = decodeAs('ack', command.payload.s);
-    const acked = `${epoch} ${seq} ${hash}`;
-    if (this.#acked.get(node) === acked) return true;
-    this.#acked.set(node, acked);
+    const isRepeated =
+      (command.name === 'ACK_CH_MSG' && !command.payload.re) ||
+      (command.name === 'CH_PULL' && command.payload.set !== undefined);
+    if (!isRepeated) return false;
+    const place = `${node} ${command.name} ${receiverOf(command) ?? 'all'}`;
+    const text = describeCommand(this.names, command);
+    if (this.#repeated.get(place) === text) return true;
+    this.#repeated.set(place, text);
     return false;
   }
 
