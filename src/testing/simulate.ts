@@ -18,15 +18,17 @@ import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
-import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import { Invariants } from './invariants.js';
+import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { CALM, SimNetwork } from './sim-network.js';
+import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
+import { CALM, drawWeather } from './weather.js';
 import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
@@ -93,16 +95,19 @@ const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
+/** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
+const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
+
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
   const draw = drawsOf(o.seed, 'settings');
-  const nodes = pick(draw, [1, 2, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7]);
+  const nodes = pick(draw, NODES);
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
-  const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
+  const kinds = drawKinds(draw);
   const drawn = {
     early: chance(draw, 0.25),
-    loadMs: Math.floor(between(draw, 4_000, 16_000)),
+    loadMs: loadMsFor(kinds, draw),
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
@@ -115,7 +120,7 @@ function settings(o: SimulateOptions) {
     ...drawn,
     nodes: count,
     relays: o.relays ?? relays,
-    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.ceil(count / 2))) : 3),
+    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
