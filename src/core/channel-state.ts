@@ -86,6 +86,8 @@ export interface Election {
   readonly last: { readonly term: number; readonly seq: number };
   readonly startedAt: Millis;
   readonly grants: Map<UserId, Uint8Array>;
+  /** Who answered, and refused because of the term or the log. */
+  readonly refusals: Set<UserId>;
   readonly ballots: Map<UserId, Uint8Array>;
   /** Set once the grants suffice: then late ones are waited for until here. */
   gatherUntil: Millis | null;

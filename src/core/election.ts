@@ -117,8 +117,11 @@ function isMissed(ctx: StepContext, st: ChannelState, lead: Leadership): boolean
 function giveUp(ctx: StepContext, st: ChannelState, round: Election): void {
   st.election = null;
   postponeElection(ctx, st);
+  // Where more than half answer, one of those who refused has the log to win with.
+  const answered = round.grants.size + round.refusals.size;
+  const isAlone = !isMajority(answered, voters(st.roster).length);
   const wasRoster = round.kind === 'roster' && round.stage === 'prevote';
-  st.standOnline = wasRoster && mayStandOnline(st, round.grants.size);
+  st.standOnline = wasRoster && isAlone && mayStandOnline(st, round.grants.size);
   if (st.standOnline && !hearsLeader(ctx, st)) st.electionAt = ctx.now;
   if (st.leading) st.leading.missingSince = null;
 }
@@ -140,6 +143,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
     last: { term: st.log.lastTerm, seq: st.log.tip.seq },
     startedAt: ctx.now,
     grants: new Map(),
+    refusals: new Set(),
     ballots: new Map(),
     gatherUntil: null,
     electorate: [],
@@ -191,6 +195,8 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
   const election = st.election;
   if (p.refused !== undefined) {
     if (p.refused === 'term') seeTerm(ctx, st, p);
+    const mayWin = p.refused === 'term' || p.refused === 'log';
+    if (mayWin && p.round === election?.round && hasVote(st, p.from)) election.refusals.add(p.from);
     return;
   }
   if (election?.stage !== 'prevote' || p.round !== election.round || !p.sig) return;

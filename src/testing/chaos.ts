@@ -17,10 +17,10 @@ export class Chaos {
   readonly #channel: ChannelId;
   /** Each node's disk as it was, to go back to. */
   readonly #latencies: readonly (() => Millis)[];
-  /** Copies of disks that faults will put back. */
-  readonly #copies = new Map<Fault, DiskImage[]>();
   #isOver = false;
   onFault: (text: string) => void = () => {};
+  /** Told of each fault, its victim resolved, when it begins and when it ends. */
+  onChange: ((type: 'fault' | 'fault-over', index: number, fault: Fault) => void) | undefined;
 
   constructor(
     timeline: Timeline,
@@ -36,32 +36,42 @@ export class Chaos {
   }
 
   plan(faults: readonly Fault[]): void {
-    for (const fault of faults) {
-      this.#prepare(fault);
-      this.#timeline.at(fault.at, () => {
+    faults.forEach((planned, index) => {
+      const copies = this.#prepare(planned);
+      this.#timeline.at(planned.at, () => {
         if (this.#isOver) return;
-        this.onFault(`fault ${JSON.stringify(fault)}`);
-        const end = this.#begin(fault);
-        if (!end) return;
+        this.onFault(`fault ${JSON.stringify(planned)}`);
+        const fault = this.#resolved(planned);
+        this.onChange?.('fault', index, fault);
+        const end = this.#begin(fault, copies);
         this.#timeline.at(fault.until, () => {
           if (this.#isOver) return;
+          this.onChange?.('fault-over', index, fault);
+          if (!end) return;
           this.onFault(`end of ${fault.kind}`);
           return end();
         });
       });
-    }
+    });
   }
 
-  #prepare(fault: Fault): void {
+  /** The fault with its victim by index. */
+  #resolved(fault: Fault): Fault {
+    return 'node' in fault ? { ...fault, node: this.#victim(fault.node).index } : fault;
+  }
+
+  /** What a fault needs before it begins; returns where the disks that it puts back will be. */
+  #prepare(fault: Fault): readonly DiskImage[] {
+    const copies: DiskImage[] = [];
     if (fault.kind === 'lying-relay') {
       this.#network.relays[fault.relay]!.willLie(this.#nodes.map((node) => node.user));
     }
     if (fault.kind === 'old-disk' && fault.copiedAt !== null) {
       this.#timeline.at(fault.copiedAt, () => {
-        const images = fault.nodes.map((index) => this.#nodes[index]!.disk.image());
-        this.#copies.set(fault, images);
+        copies.push(...fault.nodes.map((index) => this.#nodes[index]!.disk.image()));
       });
     }
+    return copies;
   }
 
   /** Ends all faults and brings everything back. */
@@ -83,7 +93,7 @@ export class Chaos {
     return victim === 'leader' ? (leader ?? this.#nodes[0]!) : this.#nodes[victim]!;
   }
 
-  #begin(fault: Fault): End | undefined {
+  #begin(fault: Fault, copies: readonly DiskImage[]): End | undefined {
     switch (fault.kind) {
       case 'crash':
       case 'pause':
@@ -95,7 +105,7 @@ export class Chaos {
       case 'damage':
         return this.#beginAtNode(fault, this.#victim(fault.node));
       case 'old-disk':
-        return this.#loseMemory(fault);
+        return this.#loseMemory(fault, copies);
       case 'cut':
       case 'clog':
       case 'narrow':
@@ -170,12 +180,11 @@ export class Chaos {
     }
   }
 
-  #loseMemory(fault: Extract<Fault, { kind: 'old-disk' }>): End {
+  #loseMemory(fault: Extract<Fault, { kind: 'old-disk' }>, copies: readonly DiskImage[]): End {
     const nodes = fault.nodes.map((index) => this.#nodes[index]!);
-    const images = this.#copies.get(fault) ?? [];
     nodes.forEach((node, i) => {
       node.crash();
-      node.disk.restore(images[i]);
+      node.disk.restore(copies[i]);
       node.memoryAt = fault.copiedAt ?? 0;
     });
     return async () => {

@@ -4,6 +4,7 @@
  */
 
 import type { Millis } from '../core/ids.js';
+import type { Loss } from './observer.js';
 import { chance, type Draw } from './prng.js';
 import type { Timeline } from './timeline.js';
 import { delayOf, type Weather } from './weather.js';
@@ -21,6 +22,7 @@ export interface Frame {
   /** Its connection is still the one it was sent on. */
   readonly isUp: () => boolean;
   readonly arrive: () => void;
+  readonly lost: (why: Loss) => void;
 }
 
 export class Lane {
@@ -73,9 +75,15 @@ export class Lane {
     const draw = this.#draw;
     const copies = duplicate > 0 && chance(draw, duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (!frame.isKept && (this.cuts > 0 || (loss > 0 && chance(draw, loss)))) continue;
+      if (!frame.isKept && (this.cuts > 0 || (loss > 0 && chance(draw, loss)))) {
+        frame.lost(this.cuts > 0 ? 'cut' : 'loss');
+        continue;
+      }
       const waits = this.#queue(frame);
-      if (waits > QUEUE_MS_MAX && !frame.isKept) continue;
+      if (waits > QUEUE_MS_MAX && !frame.isKept) {
+        frame.lost('full');
+        continue;
+      }
       let at = this.#timeline.now + waits + delayOf(delay, draw);
       if (reorder === 0 || !chance(draw, reorder)) {
         at = Math.max(at, this.#last);
@@ -95,10 +103,11 @@ export class Lane {
   }
 
   #land(frame: Frame): void {
-    if (!frame.isUp()) return;
+    if (!frame.isUp()) return frame.lost('closed');
     if (this.#clogs > 0) this.#held.push(() => this.#land(frame));
     else if (this.cuts === 0) frame.arrive();
     else if (frame.isKept) this.#timeline.in(RETRY_MS, () => this.#land(frame));
+    else frame.lost('cut');
   }
 }
 

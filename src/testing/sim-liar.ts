@@ -41,7 +41,11 @@ export interface LiarPorts {
   readonly draw: Draw;
   readonly timeline: Timeline;
   readonly users: readonly UserId[];
-  readonly deliver: (to: UserId, command: Outgoing) => void;
+  /** Forwards what came in. */
+  readonly forward: (to: UserId, command: Outgoing) => void;
+  /** Says something of its own. */
+  readonly say: (to: UserId, command: Outgoing) => void;
+  readonly withheld: (to: UserId) => void;
 }
 
 export class Liar {
@@ -59,14 +63,14 @@ export class Liar {
   forward(from: UserId, to: UserId, command: Outgoing): void {
     this.#remember(command);
     const { lies } = this;
-    const { draw, timeline, deliver } = this.#o;
-    if (!lies) return deliver(to, command);
-    if (chance(draw, lies.replay)) deliver(this.#anyone(), pick(draw, this.#remembered));
+    const { draw, timeline, forward, say, withheld } = this.#o;
+    if (!lies) return forward(to, command);
+    if (chance(draw, lies.replay)) say(this.#anyone(), pick(draw, this.#remembered));
     if (chance(draw, lies.forge)) this.#forge();
     if (chance(draw, lies.rumour)) this.#rumour();
-    if (this.#isCensored(lies, from, to, command) || chance(draw, lies.drop)) return;
-    if (!chance(draw, lies.late)) return deliver(to, command);
-    timeline.in(draw() * lies.lateMs, () => deliver(to, command));
+    if (this.#isCensored(lies, from, to, command) || chance(draw, lies.drop)) return withheld(to);
+    if (!chance(draw, lies.late)) return forward(to, command);
+    timeline.in(draw() * lies.lateMs, () => say(to, command));
   }
 
   #remember(command: Outgoing): void {
@@ -92,32 +96,32 @@ export class Liar {
 
   /** An old command as if it were from another, or for another. */
   #forge(): void {
-    const { draw, deliver } = this.#o;
+    const { draw, say } = this.#o;
     const { name, payload } = pick(draw, this.#remembered);
     const to = this.#anyone();
     const from = chance(draw, 0.5) ? { from: this.#anyone() } : {};
     const changed = 'to' in payload ? { ...payload, ...from, to } : { ...payload, ...from };
-    deliver(to, { name, payload: changed } as Outgoing);
+    say(to, { name, payload: changed } as Outgoing);
   }
 
   #rumour(): void {
-    const { draw, users, deliver } = this.#o;
+    const { draw, users, say } = this.#o;
     const id = this.#channel;
     const to = this.#anyone();
     const kind = pick(draw, ['here', 'status', 'error', 'busy'] as const);
     if (kind === 'here')
-      return deliver(to, { name: 'UCNN', payload: { id: this.#anyone(), name: '' } });
+      return say(to, { name: 'UCNN', payload: { id: this.#anyone(), name: '' } });
     if (kind === 'busy') {
       const payload = { about: 'CH_ROSTER', retry_ms: below(draw, 3_000) };
-      return deliver(to, { name: 'RATE', payload });
+      return say(to, { name: 'RATE', payload });
     }
     if (!id) return;
     if (kind === 'error') {
       const payload = { code: pick(draw, ERRORS), about: 'CH_MSG', message: 'so it says', id };
-      return deliver(to, { name: 'ERR', payload });
+      return say(to, { name: 'ERR', payload });
     }
     const online = users.filter(() => chance(draw, 0.5));
     const roster = pick(draw, [0, 1, below(draw, 20), Number.MAX_SAFE_INTEGER]);
-    deliver(to, { name: 'CH_STATUS', payload: { id, name: new Uint8Array(0), roster, online } });
+    say(to, { name: 'CH_STATUS', payload: { id, name: new Uint8Array(0), roster, online } });
   }
 }

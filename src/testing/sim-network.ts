@@ -9,6 +9,7 @@ import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
+import type { FrameEvent, Loss } from './observer.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import { Lane, weightOf } from './sim-lane.js';
 import { SimRelay } from './sim-relay.js';
@@ -38,6 +39,17 @@ interface Slot {
   /** Faults under which nothing connects. */
   refuses: number;
   connection: Connection | null;
+}
+
+/** A frame that a relay is about to send down to one of its users. */
+export interface Passing {
+  readonly frame: number;
+  /** Null for what the relay says for itself. */
+  readonly from: number | null;
+  readonly to: number;
+  /** As its sender named it. */
+  readonly name: string;
+  readonly pass: () => void;
 }
 
 interface Connection {
@@ -79,7 +91,14 @@ export class SimNetwork {
   weather: Weather = CALM;
   /** Sees every frame that arrives at a node. */
   onArrival: (relay: number, node: number, name: string) => void = () => {};
+  /** Sees each frame go its way, when somebody observes the run. */
+  onFrame: ((event: FrameEvent) => void) | undefined;
+  /** Asked of each frame on its way down; true when it was taken away, to be passed later or never. */
+  gate: ((passing: Passing) => boolean) | undefined;
   frames = 0;
+  #frame = 0;
+  /** What a relay is forwarding now. */
+  #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
 
   constructor(options: NetworkOptions) {
     const { timeline, seed, hash } = options;
@@ -89,7 +108,17 @@ export class SimNetwork {
     this.#encoded = options.encoded;
     this.#relays = Array.from({ length: options.relays }, (_, relay) => {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
-      return new SimRelay({ hash, deliver, timeline, draw: drawsOf(seed, `relay ${relay}`) });
+      const say = (to: UserId, command: Outgoing): void => {
+        const forwarded = this.#forwarded;
+        this.#forwarded = undefined;
+        this.#down(relay, to, command);
+        this.#forwarded = forwarded;
+      };
+      const draw = drawsOf(seed, `relay ${relay}`);
+      const sim = new SimRelay({ hash, timeline, draw, deliver, say });
+      sim.onBlocked = (to) =>
+        this.#lost(this.#forwarded?.frame ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
+      return sim;
     });
   }
 
@@ -233,18 +262,46 @@ export class SimNetwork {
     const connection = this.#byLink.get(link);
     if (connection?.slot.node !== node) return;
     const from = this.#users[node]!.user;
-    const relay = this.#relays[connection.slot.relay]!;
-    this.#carry(connection, 'up', command, () => relay.receive(from, command));
+    const { relay } = connection.slot;
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node, relay, command });
+    this.#carry(connection, 'up', command, frame, () => {
+      this.onFrame?.({ type: 'relayed', frame, relay });
+      this.#forwarded = { frame, node, name: command.name };
+      this.#relays[relay]!.receive(from, command);
+      this.#forwarded = undefined;
+    });
   }
 
   #down(relay: number, to: UserId, command: Outgoing): void {
     const node = this.#indexOf.get(to)!;
+    const forwarded = this.#forwarded;
+    const frame = forwarded?.frame ?? this.#ofRelay(relay, command);
+    if (!this.gate) return this.#passDown(frame, relay, node, command);
+    const pass = () => this.#passDown(frame, relay, node, command);
+    const { node: from = null, name = command.name } = forwarded ?? {};
+    if (!this.gate({ frame, from, to: node, name, pass })) pass();
+  }
+
+  #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
     const { connection } = this.#slot(node, relay);
-    if (!connection) return;
-    this.#carry(connection, 'down', command, () => {
+    if (!connection) return this.#lost(frame, relay, node, 'closed');
+    this.#carry(connection, 'down', command, frame, () => {
+      this.onFrame?.({ type: 'delivered', frame, relay, to: node });
       this.onArrival(relay, node, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
     });
+  }
+
+  /** What a relay says for itself is a frame of its own. */
+  #ofRelay(relay: number, command: Outgoing): number {
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node: null, relay, command });
+    return frame;
+  }
+
+  #lost(frame: number, relay: number, to: number | null, why: Loss): void {
+    this.onFrame?.({ type: 'lost', frame, relay, to, why });
   }
 
   #received(command: Outgoing): Command {
@@ -253,14 +310,25 @@ export class SimNetwork {
     return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
   }
 
-  #carry(c: Connection, direction: Direction, command: Outgoing, arrive: () => void): void {
+  #carry(
+    c: Connection,
+    direction: Direction,
+    command: Outgoing,
+    frame: number,
+    arrive: () => void,
+  ): void {
     this.frames += 1;
-    const frame = {
-      isKept: KEPT.has(command.name),
-      bytes: () => weightOf(command.payload),
-      isUp: () => c.slot.connection === c && c.gone === null,
-      arrive,
-    };
-    c.slot[direction].carry(frame, this.weather);
+    const { slot } = c;
+    const to = direction === 'down' ? slot.node : null;
+    slot[direction].carry(
+      {
+        isKept: KEPT.has(command.name),
+        bytes: () => weightOf(command.payload),
+        isUp: () => slot.connection === c && c.gone === null,
+        arrive,
+        lost: (why) => this.#lost(frame, slot.relay, to, why),
+      },
+      this.weather,
+    );
   }
 }

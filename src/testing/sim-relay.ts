@@ -31,6 +31,8 @@ export interface RelayOptions {
   readonly draw: Draw;
   /** Puts a command on its way to a user of this relay. */
   readonly deliver: (to: UserId, command: Outgoing) => void;
+  /** The same for what is no answer to anything. */
+  readonly say: (to: UserId, command: Outgoing) => void;
 }
 
 export class SimRelay {
@@ -43,6 +45,8 @@ export class SimRelay {
   readonly #sharing = new Map<UserId, ReadonlySet<UserId>>();
   /** From whom this relay forwards nothing to whom: a partition. */
   readonly #blocked = new Map<UserId, Map<UserId, number>>();
+  /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
+  onBlocked: (to: UserId) => void = () => {};
 
   /** Present where this relay lies sooner or later. */
   #liar: Liar | undefined;
@@ -78,14 +82,19 @@ export class SimRelay {
 
   /** Remembers what it forwards, in order to replay it one day. */
   willLie(users: readonly UserId[]): void {
-    const { draw, timeline } = this.#o;
+    const { draw, timeline, deliver, say } = this.#o;
+    const ifHere =
+      (send: RelayOptions['deliver']): RelayOptions['deliver'] =>
+      (to, command) => {
+        if (this.#users.has(to)) send(to, command);
+      };
     this.#liar ??= new Liar({
       draw,
       timeline,
       users,
-      deliver: (to, command) => {
-        if (this.#users.has(to)) this.#deliver(to, command);
-      },
+      forward: ifHere(deliver),
+      say: ifHere(say),
+      withheld: (to) => this.onBlocked(to),
     });
   }
 
@@ -118,10 +127,10 @@ export class SimRelay {
     const forwarded = { name: as, payload: command.payload } as Outgoing;
     const blocked = this.#blocked.get(from);
     for (const to of this.#receivers(from, command)) {
-      if (to !== from && this.#users.has(to) && !blocked?.has(to)) {
-        if (this.#liar) this.#liar.forward(from, to, forwarded);
-        else this.#deliver(to, forwarded);
-      }
+      if (to === from || !this.#users.has(to)) continue;
+      if (blocked?.has(to)) this.onBlocked(to);
+      else if (this.#liar) this.#liar.forward(from, to, forwarded);
+      else this.#deliver(to, forwarded);
     }
   }
 
