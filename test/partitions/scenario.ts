@@ -131,13 +131,16 @@ function rest(lab: Lab): Promise<true> {
 }
 
 /** What broke a scenario off, and what is wrong with the history until then: that may be why. */
-async function withHistory(error: unknown, recorder: Recorder, lab: Lab): Promise<unknown> {
+async function withHistory(error: unknown, recorder: Recorder, lab: Lab): Promise<Error> {
+  const statuses = lab.nodes.map(({ name, status }) => `${name} ${JSON.stringify(status)}`);
   await Promise.all(lab.nodes.filter(({ running }) => running).map((node) => lab.kill(node)));
-  const { history } = await recorder.end(false);
-  const problems = checkHistory(history).map(({ check, message }) => `${check}: ${message}`);
-  if (problems.length === 0) return error;
-  const { message } = error as Error;
-  return new Error([message, 'The history until then:', ...problems].join('\n'), { cause: error });
+  const problems = await recorder.end(false).then(
+    ({ history }) => checkHistory(history).map(({ check, message }) => `${check}: ${message}`),
+    (unreadable) => [String(unreadable)],
+  );
+  return new Error([String(error), ...statuses, 'History until then:', ...problems].join('\n'), {
+    cause: error,
+  });
 }
 
 async function judge(recorder: Recorder, { nodes, network }: Lab): Promise<void> {
