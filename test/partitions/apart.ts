@@ -52,7 +52,7 @@ export async function expectMerged({ recorder, lab, ...s }: Scenario): Promise<v
   );
   await s.goOn(lab.nodes);
   if (!ONLINE_EPOCHS) return;
-  await s.until('every node to say that it merged', () =>
+  await s.until('every node to show a merge', () =>
     lab.nodes.every((node) => recorder.mergesAt(node) > 0),
   );
 }
