@@ -2,44 +2,51 @@
  * What must hold after every step on every node, dead ones' disks included
  * (docs/PROTOCOL.md, section "Invariants", by their numbers there):
  *
- *   1  at most one roster leader a term
- *   2  one ballot per voter and term, over crashes
- *   3  the same leadership, seq and hash mean the same prefix
- *   4  of two final logs one is a prefix of the other
- *   5  a roster leader holds all that was final in a lower term
- *   7  nothing is acknowledged, voted or claimed before it is durable
- *   9  every record once, after its `prev`
+ *   1   at most one roster leader a term, by more than half of the ballots
+ *   2   one ballot per voter, term and kind, over crashes
+ *   4   of two final logs one is a prefix of the other
+ *   5   a roster leader holds all that was final in a lower term
+ *   7   nothing is acknowledged, voted or claimed before it is durable
+ *   12  only ballots given under the roster in force are counted
+ *   17  what a node says of a message never goes back
+ *
+ * Beside this: 3, 9, 10, 12 of single entries in chains.ts, 6 in
+ * certificate-check.ts, 4, 8, 12 of batches in disk-model.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
  * final certificate have left their nodes, whether or not anyone got them.
  */
 
-import { certificateSignatures, decodeCertificate } from '../core/certificate.js';
+import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
+import { electorateDigest } from '../core/chain.js';
+import type { Leadership } from '../core/channel-state.js';
 import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import type { ChannelId, Digest, UserId } from '../core/ids.js';
+import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import {
   type ChannelKeys,
   channelKeys,
   decodeFinal,
   decodeHardState,
-  decodeOffer,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import type { Input } from '../core/machine.js';
-import { isMajority, majorityPosition } from '../core/quorum.js';
 import { decodeRecord } from '../core/record.js';
-import { voters } from '../core/roster.js';
-import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
+import { type Ack, type Ballot, decodeAs, encodeStatement } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { checkBounds, checkFrame } from './bounds.js';
+import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains } from './chains.js';
+import { isMore, reachedByMore, votersOf } from './counting.js';
+import { DiskModel } from './disk-model.js';
+import { isValid } from './sim-keys.js';
 import type { SimNode } from './sim-node.js';
 
 interface Leader {
   readonly node: number;
-  readonly epoch: string;
+  readonly epoch: EpochId;
   readonly tip: ChainEntry;
 }
 
@@ -49,87 +56,143 @@ interface Placed {
   term: number;
 }
 
+/** What was acknowledged under one leadership and roster. */
+interface Acknowledged {
+  readonly acks: Map<UserId, Ack>;
+  /** Up to where it amounts to these. */
+  final: number;
+  committed: number;
+}
+
+const STATES = ['queued', 'sent', 'committed', 'final'] as const;
+type Progress = Extract<CoreEvent, { type: 'progress' }>;
+
 export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
-  readonly #break: Break;
   readonly #hash: Hash;
   readonly chains: Chains;
+  readonly #disks: DiskModel;
+  readonly #certificates: CertificateCheck;
   readonly #leaders = new Map<number, Leader>();
+  /** Leaderships that were checked when they began. */
+  readonly #electorates = new Map<EpochId, readonly UserId[]>();
+  /** How far the leader of each epoch has written its log. */
+  readonly #leaderTips = new Map<EpochId, ChainEntry>();
   readonly #ballots = new Map<string, string>();
   /** The final log: what any node called final, or what could be certified so. */
   readonly final: Placed[] = [];
-  /** Voters of each roster, by its hash. */
-  readonly #voters = new Map<Digest, readonly UserId[]>();
-  readonly #acks = new Map<string, Map<UserId, Ack>>();
-  /** What each node's batches made of its log, written or not. */
-  readonly #tips = new Map<number, Map<number, Digest>>();
+  readonly #rosters = new Map<Digest, KnownRoster>();
+  readonly #acks = new Map<string, Acknowledged>();
+  readonly #committed = new Set<ChainEntry>();
+  readonly #committedDigests = new Set<Digest>();
   /** Own messages, by `node/digest`, that were durable once. */
   readonly #ownDurable = new Set<string>();
-  readonly #finalOf = new Map<number, number>();
+  /** Best that a node said of its own messages in this boot, by `node/digest`. */
+  readonly #said = new Map<number, Map<Digest, number>>();
+  /** Reports what is broken. */
+  readonly broke: Break;
 
   constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
     this.#hash = hash;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
-    this.#break = onBreak;
+    this.broke = onBreak;
     this.chains = new Chains(hash, channel, founder, onBreak);
+    this.#disks = new DiskModel(hash, this.#keys, this.chains, onBreak);
+    this.#certificates = new CertificateCheck(
+      hash,
+      this.chains,
+      this.#rosters,
+      this.#electorates,
+      onBreak,
+    );
   }
 
-  /** Leaderships seen so far. */
+  /** Roster leaderships seen so far. */
   get terms(): number {
     return this.#leaders.size;
   }
 
-  /** A node booted: what it knows is what its disk holds. */
-  started(node: SimNode): void {
-    const log = new Map<number, Digest>();
-    for (const [, value] of node.disk.scan(this.#keys.logs)) {
-      const { seq, hash } = decodeRawEntry(value);
-      log.set(seq, hash);
-    }
-    this.#tips.set(node.index, log);
-    const final = node.disk.get(this.#keys.final);
-    this.#finalOf.set(node.index, final ? decodeFinal(final).seq : 0);
+  /** Digests of what was committed at some time. */
+  get committed(): ReadonlySet<Digest> {
+    return this.#committedDigests;
   }
 
-  stepped(node: SimNode, inputs: readonly Input[], _ready: Ready): void {
+  /** A node booted: what it knows is what its disk holds. */
+  started(node: SimNode): void {
+    this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
+    this.#said.set(node.index, new Map());
+  }
+
+  stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     const st = node.state(this.#channel);
     if (!st) return;
-    if (!this.#voters.has(st.roster.hash)) this.#voters.set(st.roster.hash, voters(st.roster));
+    const { roster } = st;
+    if (!this.#rosters.has(roster.hash)) {
+      this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });
+    }
     for (const input of inputs) {
       if (input.type === 'own-ack') this.#acknowledged(node.user, input.ack);
       if (input.type === 'own-ballot') this.#voted(node.user, input.ballot);
     }
+    checkBounds(node.index, st, this.broke);
+    if (ready.ops.length === 0) this.#leads(node);
   }
 
   #leads(node: SimNode): void {
     const st = node.state(this.#channel);
-    if (!st?.leading || !st.leadership) return;
-    const { id, epoch } = st.leadership;
-    const known = this.#leaders.get(epoch.term);
+    const lead = st?.leadership;
+    if (!st?.leading || !lead || this.#electorates.has(lead.id)) return;
+    this.#electorates.set(lead.id, lead.epoch.electorate);
+    if (lead.epoch.kind !== 'roster') return;
+    const { term } = lead.epoch;
+    const known = this.#leaders.get(term);
     if (known) {
-      if (known.epoch !== id) {
-        this.#break(
-          '1 one leader',
-          `nodes ${known.node} and ${node.index} both lead term ${epoch.term}`,
-        );
-      }
+      this.broke('1 one leader', `nodes ${known.node} and ${node.index} both lead term ${term}`);
       return;
     }
+    this.#checkElection(node, lead);
     const before = st.log.hashAt(st.leading.firstSeq - 1);
     const tip = before === undefined ? undefined : this.chains.get(before);
-    if (!tip) return this.#break('5 leader completeness', 'a leader starts from an unknown entry');
-    const leader = { node: node.index, epoch: id, tip };
-    this.#leaders.set(epoch.term, leader);
-    for (const placed of this.final) this.#checkHolds(epoch.term, leader, placed);
+    if (!tip) return this.broke('5 leader completeness', 'a leader starts from an unknown entry');
+    const leader = { node: node.index, epoch: lead.id, tip };
+    this.#leaders.set(term, leader);
+    for (const placed of this.final) this.#checkHolds(term, leader, placed);
+  }
+
+  /** Invariants 1 and 12: by more than half of the roster's voters, who voted under it. */
+  #checkElection(node: SimNode, { epoch, ballots }: Leadership): void {
+    const { term } = epoch;
+    const known = this.#rosters.get(epoch.rosterHash);
+    if (!known) return;
+    const { voters } = known;
+    const statement = encodeStatement({
+      tag: 'ballot',
+      channel: this.#channel,
+      roster: epoch.roster,
+      rosterHash: epoch.rosterHash,
+      kind: epoch.kind,
+      candidate: node.user,
+      term,
+      electorate: electorateDigest(this.#hash, epoch.electorate),
+    });
+    const counted = new Set(ballots.map(({ user }) => user));
+    const areGiven = ballots.every(({ user, sig }) => isValid({ by: user, statement, sig }));
+    if (!areGiven || [...counted].some((user) => !voters.includes(user))) {
+      this.broke('12 roster', `node ${node.index} leads term ${term} by ballots of another roster`);
+    }
+    if (!isMore(counted.size, voters.length)) {
+      const share = `${counted.size} of ${voters.length}`;
+      this.broke('1 one leader', `node ${node.index} leads term ${term} by ${share} ballots`);
+    }
   }
 
   /** Invariant 5. */
   #checkHolds(term: number, leader: Leader, { entry, term: finalIn }: Placed): void {
     if (finalIn >= term) return;
     if (this.chains.at(leader.tip, entry.seq) !== entry) {
-      this.#break(
+      this.broke(
         '5 leader completeness',
         `node ${leader.node} leads term ${term} without entry ${entry.seq}, final in term ${finalIn}`,
       );
@@ -138,36 +201,32 @@ export class Invariants {
 
   /** A batch goes to the disk: the node's log as it is from now on. */
   writing(node: SimNode, ops: readonly StoreOp[]): void {
-    const log = this.#tips.get(node.index)!;
+    this.#disks.write(node.index, ops);
     for (const { key, value } of ops) {
-      if (!key.startsWith(this.#keys.logs)) continue;
-      const seq = Number.parseInt(key.slice(this.#keys.logs.length), 16);
-      if (!value) {
-        log.delete(seq);
-        continue;
-      }
-      const before = seq === 1 ? this.chains.start : log.get(seq - 1);
-      const entry = before === undefined ? undefined : this.chains.add(before, value);
-      if (!entry) return this.#break('3 log matching', `entry ${seq} was written behind a gap`);
-      log.set(seq, entry.hash);
-    }
-    for (const { key, value } of ops) {
-      if (key === this.#keys.final && value) this.#isFinalAt(node, value);
+      if (!value) continue;
+      if (key === this.#keys.final) this.#isFinalAt(node, value);
+      else if (key.startsWith(this.#keys.certs)) this.#certificates.check(node.index, value);
     }
     this.#leads(node);
+    const st = node.state(this.#channel);
+    if (!st?.leading || !st.leadership) return;
+    const tip = this.#disks.at(node.index, st.log.tip.seq);
+    if (tip) this.#leaderTips.set(st.leadership.id, tip);
   }
 
   #isFinalAt(node: SimNode, value: Uint8Array): void {
     const { seq, hash, cert } = decodeFinal(value);
-    const before = this.#finalOf.get(node.index) ?? 0;
-    if (seq <= before) this.#break('4 final', `the final point of node ${node.index} moved back`);
-    this.#finalOf.set(node.index, seq);
-    if (this.#tips.get(node.index)!.get(seq) !== hash) {
-      this.#break('4 final', `node ${node.index} calls an entry final that its log does not hold`);
+    const { index } = node;
+    const entry = this.#disks.at(index, seq);
+    if (entry?.hash !== hash) {
+      return this.broke('4 final', `node ${index} calls final what its log does not hold`);
     }
-    const entry = this.chains.get(hash);
-    if (entry) this.#isFinal(entry, decodeCertificate(cert).term);
-    this.#checkCertificate(cert);
+    const certificate = this.#certificates.check(index, cert);
+    const { term } = certificate;
+    if (certifiedPoint(this.#hash, certificate).hash !== hash) {
+      this.broke('4 final', `node ${index} calls seq ${seq} final, which is not what is certified`);
+    }
+    this.#isFinal(entry, term);
   }
 
   /** Invariant 4: everything up to `entry` is final. */
@@ -177,7 +236,7 @@ export class Invariants {
     while (at && at.seq > 0) {
       const known: Placed | undefined = this.final[at.seq - 1];
       if (known && known.entry !== at) {
-        return this.#break('4 final', `two entries are final at seq ${at.seq}`);
+        return this.broke('4 final', `two entries are final at seq ${at.seq}`);
       }
       if (known && known.term <= term) break;
       if (known) known.term = term;
@@ -190,26 +249,13 @@ export class Invariants {
     }
   }
 
-  /** Invariant 6, as far as rosters were seen: a majority, each counted once. */
-  #checkCertificate(bytes: Uint8Array): void {
-    const cert = decodeCertificate(bytes);
-    const all = this.#voters.get(cert.rosterHash);
-    if (!all) return;
-    const counted = new Set(cert.acks.map((a) => a.user).filter((u) => all.includes(u)));
-    if (counted.size !== cert.acks.length || !isMajority(counted.size, all.length)) {
-      this.#break('6 certificates', `a certificate at seq ${cert.seq} counts no majority`);
-    }
-    if (cert.head.epoch !== cert.epoch) {
-      this.#break('6 certificates', `a certificate at seq ${cert.seq} is over an older entry`);
-    }
-  }
-
-  /** Invariants 2 and 7: a command leaves `node`. */
+  /** Invariants 2, 7 and 16: a command leaves `node`. */
   sending(node: SimNode, command: Outgoing): void {
     switch (command.name) {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
-        this.#checkDurable(node, ack, 'acknowledges');
+        this.#checkDurable(node, ack);
+        this.#checkMatches(node, ack);
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
@@ -222,26 +268,51 @@ export class Invariants {
       case 'CH_COMMIT':
         return this.#claims(node, command.payload.cert);
       case 'CH_MSG':
+        checkFrame(node.index, command, this.broke);
         if (command.payload.batch?.author === node.user)
           this.#checkOwn(node, command.payload.batch);
         return;
+      case 'CH_APPEND':
+        return checkFrame(node.index, command, this.broke);
     }
   }
 
   #acknowledged(user: UserId, ack: Ack): void {
     const id = `${ack.epoch}${ack.rosterHash}`;
-    const acks = this.#acks.get(id) ?? new Map<UserId, Ack>();
-    this.#acks.set(id, acks);
+    const known = this.#acks.get(id) ?? { acks: new Map<UserId, Ack>(), final: 0, committed: 0 };
+    this.#acks.set(id, known);
+    const { acks } = known;
     if ((acks.get(user)?.seq ?? 0) >= ack.seq) return;
     acks.set(user, ack);
-    const all = this.#voters.get(ack.rosterHash);
-    if (!all) return;
-    const seq = majorityPosition(all.map((u) => acks.get(u)?.seq ?? 0));
+    const reached = (among: readonly UserId[]): number =>
+      reachedByMore(among.map((u) => acks.get(u)?.seq ?? 0));
+    const final = reached(this.#rosters.get(ack.rosterHash)?.voters ?? []);
+    if (final > known.final) {
+      known.final = final;
+      const entry = this.#acknowledgedAt(acks, final);
+      if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
+    }
+    const committed = reached(this.#electorates.get(ack.epoch) ?? []);
+    if (committed > known.committed) {
+      known.committed = committed;
+      const entry = this.#acknowledgedAt(acks, committed);
+      if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
+    }
+  }
+
+  /** The entry at `seq` in the chain of whoever acknowledged so far. */
+  #acknowledgedAt(acks: ReadonlyMap<UserId, Ack>, seq: number): ChainEntry | undefined {
     const holder = [...acks.values()].find((a) => a.seq >= seq);
     const tip = holder && this.chains.get(holder.hash);
-    if (!tip || seq === 0) return;
-    const entry = this.chains.at(tip, seq);
-    if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
+    return tip && this.chains.at(tip, seq);
+  }
+
+  /** Everything up to `entry` is. */
+  #isCommitted(entry: ChainEntry): void {
+    for (let at: ChainEntry | null = entry; at && !this.#committed.has(at); at = at.previous) {
+      this.#committed.add(at);
+      if (at.isMessage) this.#committedDigests.add(at.digest);
+    }
   }
 
   #voted(user: UserId, b: Ballot): void {
@@ -249,26 +320,32 @@ export class Invariants {
     const vote = `${b.candidate}/${b.electorate}`;
     const known = this.#ballots.get(place);
     if (known !== undefined && known !== vote) {
-      this.#break('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
+      this.broke('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
     }
     this.#ballots.set(place, vote);
   }
 
-  #checkDurable(node: SimNode, ack: Ack, what: string): void {
+  #checkDurable(node: SimNode, ack: Ack): void {
     const stored = node.disk.durable(this.#keys.log(ack.seq));
     const hard = node.disk.durable(this.#keys.hard);
+    const who = `node ${node.index} acknowledges`;
     if (!stored || decodeRawEntry(stored).hash !== ack.hash) {
-      this.#break(
-        '7 durable first',
-        `node ${node.index} ${what} seq ${ack.seq} before it is durable`,
-      );
+      this.broke('7 durable first', `${who} seq ${ack.seq} before it is durable`);
     }
     if (!hard || decodeHardState(hard).term < ack.term) {
-      this.#break(
-        '7 durable first',
-        `node ${node.index} ${what} in term ${ack.term} before its promise is durable`,
-      );
+      this.broke('7 durable first', `${who} in term ${ack.term} before its promise is durable`);
     }
+  }
+
+  /** Invariant 3: what is acknowledged to a leader is in its log. */
+  #checkMatches(node: SimNode, { epoch, term, seq, hash }: Ack): void {
+    const tip = this.#leaderTips.get(epoch);
+    const entry = this.chains.get(hash);
+    if (tip && entry && this.chains.at(tip, seq) === entry) return;
+    this.broke(
+      '3 log matching',
+      `node ${node.index} acknowledges seq ${seq} to the leader of term ${term}, which has another entry there`,
+    );
   }
 
   #checkPromise(node: SimNode, b: Ballot): void {
@@ -281,7 +358,7 @@ export class Invariants {
           hard.votedFor?.candidate === b.candidate &&
           hard.votedFor.electorate === b.electorate));
     if (!isKept) {
-      this.#break('7 durable first', `node ${node.index} votes before its promise is durable`);
+      this.broke('7 durable first', `node ${node.index} votes before its promise is durable`);
     }
   }
 
@@ -289,18 +366,19 @@ export class Invariants {
   #claims(node: SimNode, bytes: Uint8Array): void {
     const cert = decodeCertificate(bytes);
     const id = `${cert.epoch}${cert.rosterHash}`;
-    certificateSignatures(this.#hash, cert);
     for (const { user, seq } of cert.acks) {
-      if ((this.#acks.get(id)?.get(user)?.seq ?? 0) < seq) {
-        this.#break('7 durable first', `node ${node.index} counts an acknowledgement never given`);
+      if ((this.#acks.get(id)?.acks.get(user)?.seq ?? 0) < seq) {
+        this.broke('7 durable first', `node ${node.index} counts an acknowledgement never given`);
       }
     }
+    this.#certificates.check(node.index, bytes);
   }
 
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     for (const { key, value } of ops) {
       if (!value || !key.startsWith(this.#keys.outs)) continue;
-      this.#ownDurable.add(`${node.index}/${decodeOffer(this.#hash, value).record.digest}`);
+      const digest = this.#disks.messageAt(node.index, key);
+      if (digest) this.#ownDurable.add(`${node.index}/${digest}`);
     }
   }
 
@@ -309,21 +387,41 @@ export class Invariants {
     for (const bytes of batch.records) {
       const record = decodeRecord(this.#hash, bytes);
       if (isMessageLane(record) && !this.#ownDurable.has(`${node.index}/${record.digest}`)) {
-        this.#break('7 durable first', `node ${node.index} offers a message before it is durable`);
+        this.broke('7 durable first', `node ${node.index} offers a message before it is durable`);
       }
     }
   }
 
   /** What the node's application is told must be so, and durable. */
   event(node: SimNode, event: CoreEvent): void {
-    if (event.type !== 'progress' || event.state !== 'final') return;
+    if (event.type !== 'progress') return;
+    this.#checkProgress(node, event);
+    const { index } = node;
+    if (event.state === 'committed' && !this.#committedDigests.has(event.digest)) {
+      this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
+    }
+    if (event.state !== 'final') return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
     if (placed?.entry.digest !== event.digest) {
-      this.#break('4 final', `node ${node.index} reports a record as final where it is not`);
+      this.broke('4 final', `node ${index} reports a record as final where it is not`);
     }
     const stored = node.disk.durable(this.#keys.final);
     if (!stored || decodeFinal(stored).seq < event.seq!) {
-      this.#break('7 durable first', `node ${node.index} reports final before it is durable`);
+      this.broke('7 durable first', `node ${index} reports final before it is durable`);
     }
+  }
+
+  /** Invariant 17: committed stays, and final is the last word. */
+  #checkProgress(node: SimNode, { digest, state }: Progress): void {
+    const said = this.#said.get(node.index)!;
+    const before = said.get(digest) ?? 0;
+    const now = STATES.indexOf(state);
+    if (now < before && before >= STATES.indexOf('committed')) {
+      this.broke(
+        '17 pages',
+        `node ${node.index} calls ${digest.slice(0, 8)} ${state} that it called ${STATES[before]}`,
+      );
+    }
+    said.set(digest, Math.max(before, now));
   }
 }
