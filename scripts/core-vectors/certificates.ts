@@ -86,6 +86,7 @@ function certOf({
   const statementAt = (seq: number): Hex =>
     statement('ack', {
       ...context,
+      kind: 'roster',
       ...leadership,
       seq,
       hash: hashes[seq - SEQ] ?? id('nothing'),

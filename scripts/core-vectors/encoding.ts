@@ -113,8 +113,8 @@ const STATEMENTS: { readonly [tag: string]: string } = {
   lead: `${CONTEXT}, ${CANDIDACY}, electorate raw`,
   ballot: `${CONTEXT}, kind kind, candidate raw, term u64, electorate raw`,
   beat: `${CONTEXT}, epoch raw, term u64, beat u64, echo ulid`,
-  propose: `${CONTEXT}, epoch raw, term u64, beat u64, baseSeq u64, baseHash raw, tipSeq u64, tipHash raw, finalSeq u64, quiet flag`,
-  ack: `${CONTEXT}, epoch raw, term u64, seq u64, hash raw`,
+  propose: `${CONTEXT}, kind kind, epoch raw, term u64, beat u64, baseSeq u64, baseHash raw, tipSeq u64, tipHash raw, finalSeq u64, quiet flag`,
+  ack: `${CONTEXT}, kind kind, epoch raw, term u64, seq u64, hash raw`,
   join: `${CONTEXT}, user raw, name text, invite raw, seq u64, hash raw`,
 };
 

@@ -168,7 +168,7 @@ class GrowingChannel {
       hashes.push(chainNext(hashes.at(-1)!, this.#seq + 1 + i, h));
     }
     const end = { seq: seq + behind, hash: hashes.at(-1)! };
-    const ack = statement('ack', { ...context, epoch, term, ...end });
+    const ack = statement('ack', { ...context, kind: 'roster', epoch, term, ...end });
     const cert = certificate({
       kind: 'final',
       ...context,

@@ -42,6 +42,7 @@ const proposal: Fields = {
   tipHash: id('chain 4322'),
   finalSeq: 4_319,
   quiet: false,
+  kind: 'roster',
 };
 
 const STATEMENTS: readonly [string, string, Fields][] = [
@@ -69,11 +70,19 @@ const STATEMENTS: readonly [string, string, Fields][] = [
   ['a beat that answers a challenge', 'beat', { ...context, ...leadership, beat: 2, echo: ROUND }],
   ['a proposal', 'propose', proposal],
   ['the last proposal before silence', 'propose', { ...proposal, quiet: true }],
-  ['an acknowledgement', 'ack', { ...context, ...leadership, ...point }],
+  ['an acknowledgement', 'ack', { ...context, kind: 'roster', ...leadership, ...point }],
   [
     'an acknowledgement with the largest numbers',
     'ack',
-    { ...context, ...leadership, roster: LARGEST, term: LARGEST, seq: LARGEST, hash: point.hash },
+    {
+      ...context,
+      kind: 'online',
+      ...leadership,
+      roster: LARGEST,
+      term: LARGEST,
+      seq: LARGEST,
+      hash: point.hash,
+    },
   ],
   [
     'a request to join',
@@ -93,7 +102,7 @@ const STATEMENTS: readonly [string, string, Fields][] = [
 ];
 
 function refusedStatements() {
-  const ack = statement('ack', { ...context, ...leadership, ...point });
+  const ack = statement('ack', { ...context, kind: 'roster', ...leadership, ...point });
   const tag = (name: string) => text(`conclave/${name}`);
   const join = { ...context, user: alice.user, invite: carol.user, ...point };
   const beacon =

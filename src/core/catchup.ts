@@ -163,7 +163,7 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
   page.records.forEach((record, i) => {
     const isFinal = page.anchor.seq + i < st.log.final.seq;
-    if (isFinal || st.log.seqInTail(record.digest) !== undefined) return;
+    if (isFinal || st.log.seqOf(record.digest) !== undefined) return;
     st.pool.add(
       { record, proof: page.proofs[i]!, cameAt: ctx.now, offeredAt: ctx.now, kept: false },
       true,
@@ -184,11 +184,11 @@ export function lookupsFor(st: ChannelState, records: readonly ChannelRecord[]):
   const fresh = new Set<Digest>();
   for (const record of records) {
     const { digest, prev, author } = record;
-    if (!isMessageLane(record) || st.log.seqInTail(digest) !== undefined) continue;
+    if (!isMessageLane(record) || st.log.seqOf(digest) !== undefined) continue;
     const isNew =
       fresh.has(prev) ||
       prev === st.log.tipOf(author) ||
-      st.log.seqInTail(prev) !== undefined ||
+      st.log.seqOf(prev) !== undefined ||
       st.pool.get(prev) !== undefined;
     if (isNew) {
       fresh.add(digest);

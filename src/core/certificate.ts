@@ -4,7 +4,7 @@
  * steps that lead from one roster to the next.
  *
  *     header = epoch 32 · term u64 · roster u64 · digest 32
- *     cert   = kind u8 · channel 32 · roster u64 · rosterHash 32 · epoch 32 · term u64 · seq u64
+ *     cert   = kind u8 (0 committed, 1 final, 2 committed in an online epoch) · channel 32 · roster u64 · rosterHash 32 · epoch 32 · term u64 · seq u64
  *            · prevHash 32 · head header · links list of header · acks list of (user 32 · seq u64 · sig 64)
  *     step   = seq u64 · prevHash 32 · headers list of header · record bytes · proof bytes · cert bytes
  *
@@ -16,7 +16,7 @@
  */
 
 import { decodeWhole, type Reader, Writer } from './bytes.js';
-import { chainNext, chainOver, type Header, type Point } from './chain.js';
+import { chainNext, chainOver, type EpochDescriptor, type Header, type Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
@@ -31,7 +31,7 @@ import {
   type Roster,
   voters,
 } from './roster.js';
-import { type Context, encodeStatement, type Signed } from './statements.js';
+import { type Context, type EpochKind, encodeStatement, type Signed } from './statements.js';
 
 export interface CertAck {
   readonly user: UserId;
@@ -42,6 +42,8 @@ export interface CertAck {
 
 export interface Certificate extends Context {
   readonly kind: 'committed' | 'final';
+  /** Kind of the epoch whose members acknowledged; a final one is of a roster epoch. */
+  readonly epochKind: EpochKind;
   readonly epoch: EpochId;
   readonly term: number;
   readonly seq: number;
@@ -81,7 +83,7 @@ export const decodeHeaders = (bytes: Uint8Array, max: number): Header[] =>
 
 export function encodeCertificate(c: Certificate): Uint8Array {
   const w = new Writer(320 + c.links.length * 80 + c.acks.length * 104);
-  w.u8(c.kind === 'final' ? 1 : 0)
+  w.u8(c.kind === 'final' ? 1 : c.epochKind === 'online' ? 2 : 0)
     .id(c.channel)
     .u64(c.roster)
     .id(c.rosterHash);
@@ -95,9 +97,10 @@ export function encodeCertificate(c: Certificate): Uint8Array {
 export function decodeCertificate(bytes: Uint8Array): Certificate {
   return decodeWhole(bytes, (r) => {
     const kind = r.u8();
-    if (kind > 1) throw new ConclaveError('bad_encoding', 'an unknown kind of certificate');
+    if (kind > 2) throw new ConclaveError('bad_encoding', 'an unknown kind of certificate');
     return {
       kind: kind === 1 ? ('final' as const) : ('committed' as const),
+      epochKind: kind === 2 ? ('online' as const) : ('roster' as const),
       channel: r.id<ChannelId>(),
       roster: r.u64(),
       rosterHash: r.id<Digest>(),
@@ -162,6 +165,7 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
       statement: encodeStatement({
         tag: 'ack',
         ...context,
+        kind: c.epochKind,
         epoch: c.epoch,
         term: c.term,
         seq: ack.seq,
@@ -192,6 +196,37 @@ export function checkFinalCertificate(c: Certificate, roster: Roster): void {
     counted.add(ack.user);
   }
   if (!isMajority(counted.size, votes.size)) bad(`${counted.size} of ${votes.size} is no majority`);
+}
+
+/**
+ * Everything about a committed certificate but its signatures: more than half
+ * of the electorate of the epoch acknowledged an entry of that epoch, each
+ * member counted once. Throws `bad_certificate`.
+ */
+export function checkCommittedCertificate(
+  c: Certificate,
+  id: EpochId,
+  epoch: EpochDescriptor,
+): void {
+  if (c.kind !== 'committed') bad('it is not one of commitment');
+  if (c.epoch !== id || c.term !== epoch.term || c.epochKind !== epoch.kind) {
+    bad('it is of another epoch');
+  }
+  if (c.roster !== epoch.roster || c.rosterHash !== epoch.rosterHash)
+    bad('it is of another roster');
+  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
+    bad('the certified entry is not of the leadership that was acknowledged');
+  }
+  const electorate = new Set(epoch.electorate);
+  const counted = new Set<UserId>();
+  for (const ack of c.acks) {
+    if (!electorate.has(ack.user)) bad(`${ack.user} is not of the electorate`);
+    if (counted.has(ack.user)) bad(`${ack.user} is counted twice`);
+    counted.add(ack.user);
+  }
+  if (!isMajority(counted.size, electorate.size)) {
+    bad(`${counted.size} of ${electorate.size} is no majority`);
+  }
 }
 
 /**

@@ -6,7 +6,10 @@
  *     hash(seq) = H("conclave/chain" · hash(seq-1) · seq u64 · epoch 32 · term u64 · roster u64 · record digest 32)
  *     epoch id  = H("conclave/epoch" · channel · kind u8 · term u64 · leader 32 · roster u64 · rosterHash 32 · electorate digest 32)
  *
- * Seq 0 is the genesis; entries start at 1.
+ *     branch start = H("conclave/branch" · epoch id)
+ *
+ * Seq 0 is the genesis; entries start at 1. An online epoch has a chain of its
+ * own, which starts at the epoch's id instead of the channel's.
  */
 
 import { Writer } from './bytes.js';
@@ -30,6 +33,32 @@ export interface Point {
 
 export function chainStart(hash: Hash, channel: ChannelId): Digest {
   return hex32(hash(new Writer(64).text('conclave/chain').id(channel).done()));
+}
+
+/** Hash at seq 0 of an online epoch's own chain. */
+export const branchStart = (hash: Hash, epoch: EpochId): Digest =>
+  hex32(hash(new Writer(64).text('conclave/branch').id(epoch).done()));
+
+/**
+ * Positions that an epoch's leader and followers speak of: the log's tail
+ * behind its final point, or the branch of an online epoch.
+ */
+export interface Chain {
+  /** Position before the first entry held here. */
+  readonly base: Point;
+  readonly tip: Point;
+  hashAt(seq: number): Digest | undefined;
+  headerAt(seq: number): Header | undefined;
+  /** Where a record stands behind `base`. */
+  seqOf(digest: Digest): number | undefined;
+}
+
+/** Headers from `from` to `to`, both included; shorter where the chain ends. */
+export function headersOf(chain: Chain, from: number, to: number): Header[] {
+  const headers: Header[] = [];
+  for (let seq = from; seq <= Math.min(to, chain.tip.seq); seq++)
+    headers.push(chain.headerAt(seq)!);
+  return headers;
 }
 
 export function chainNext(hash: Hash, previous: Digest, seq: number, header: Header): Digest {

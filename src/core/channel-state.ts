@@ -4,14 +4,16 @@
  * membership.ts, one file for each section of docs/PROTOCOL.md.
  */
 
-import type { EpochDescriptor, Header, Point } from './chain.js';
+import type { Branch } from './branch.js';
+import type { Chain, EpochDescriptor, Header, Point } from './chain.js';
+import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
-import type { JoinRequest, Signed } from './statements.js';
+import type { Ack, EpochKind, JoinRequest, Signed } from './statements.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -19,24 +21,29 @@ export interface Leadership {
   readonly epoch: EpochDescriptor;
   /** CH_ELECTED's proof: the ballots. */
   readonly ballots: readonly { user: UserId; sig: Uint8Array }[];
+  /** The chain of an online epoch; a roster epoch's entries go to the log. */
+  readonly branch: Branch | null;
   /** False until this boot knows that the leadership is not a replay of a dead one. */
   live: boolean;
+  /** When this node began to hold or follow it. */
+  readonly since: Millis;
   lastBeat: number;
   lastHeardAt: Millis;
-  /** Up to where this node's log is known to be the leader's. */
+  /** Up to where this node's chain is known to be the leader's. */
   matched: number;
   /** What this node acknowledged last. */
   acked: { seq: number; signed: Signed } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
-  /** Committed by more than half of the electorate, up to here. */
-  committed: number;
 }
+
+/** The chain that a leadership's entries go to. */
+export const chainOf = (st: ChannelState, lead: Leadership): Chain => lead.branch ?? st.log;
 
 /** What a leader keeps of its own leadership. */
 export interface Leading {
   beat: number;
-  /** Seq of its `epoch` record: nothing before it is certified by counting. */
+  /** Seq of its first entry, in a roster epoch its `epoch` record: nothing before it is certified by counting. */
   readonly firstSeq: number;
   readonly acks: Map<UserId, { seq: number; sig: Uint8Array }>;
   readonly heardAt: Map<UserId, Millis>;
@@ -46,10 +53,33 @@ export interface Leading {
   nudge: boolean;
   /** Digests whose predecessor is placed, in order of arrival. */
   placeable: Digest[];
+  /** In an online epoch: what `placeable` holds, to queue nothing twice. */
+  readonly queued: Set<Digest>;
   membershipQueue: Pooled[];
+  /** What is left of the merge under way, in order, and the set's version that it was planned on. */
+  merging: { rest: Digest[]; version: number } | null;
+  /** Since when a member that answers is missing from an online leader's electorate. */
+  missingSince: Millis | null;
+}
+
+/** The exchange of provisional sets with other members (docs/PROTOCOL.md, section "Exchange"). */
+export interface Exchange {
+  /** When to compare with somebody again. */
+  at: Millis;
+  /** Members to compare with at once: they came online, or lead. */
+  readonly greet: Set<UserId>;
+  /** Who was asked for a branch last, and when: one sender for a branch. */
+  readonly asked: Map<EpochId, { readonly to: UserId; readonly at: Millis }>;
+  /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
+  readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
+  /** When each member was last told what this node holds, in answer to what it said. */
+  readonly told: Map<UserId, Millis>;
+  /** Branches whose places up to here are all final, or have vanished. Bounded. */
+  readonly done: Map<EpochId, number>;
 }
 
 export interface Election {
+  readonly kind: EpochKind;
   stage: 'prevote' | 'ballots';
   readonly round: Ulid;
   readonly term: number;
@@ -103,6 +133,8 @@ export interface ChannelState {
   roster: Roster;
   /** Hash of each roster, by number. */
   readonly rosterHashes: Digest[];
+  /** Voters of each roster, by number. */
+  readonly votersAt: (readonly UserId[])[];
   readonly log: Log;
   hard: HardState;
   /** Newest final certificate, and the last one kept at a checkpoint. */
@@ -110,6 +142,19 @@ export interface ChannelState {
   kept: { seq: number; bytesSince: number };
 
   readonly pool: Pool;
+  /** Elections whose entries are not all final here. */
+  readonly epochs: Map<EpochId, ElectionProof>;
+  /** The provisional set's places, by the leadership that acknowledged them. */
+  readonly branches: Map<EpochId, Branch>;
+  /** What this node acknowledged last under each of them. */
+  readonly acks: Map<EpochId, { readonly ack: Ack; readonly signed: Signed }>;
+  /** Newest certificate of commitment over the log's tail. */
+  logCert: { readonly seq: number; readonly bytes: Uint8Array } | null;
+  /** Records whose predecessor nobody showed yet. */
+  readonly orphans: Set<Digest>;
+  /** Grows with each change of the provisional set and the tail. */
+  version: number;
+  readonly exchange: Exchange;
   /** Own records that are not final, oldest first, and the key each is stored under. */
   readonly outbox: Map<
     Digest,
@@ -131,10 +176,14 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
+  /** Since when more than half of the voters answer while an online leader is followed. */
+  majoritySince: Millis | null;
+  /** The last roster pre-vote did not find a majority: the next is of kind online. */
+  standOnline: boolean;
   /** Whom this boot voted for last: a leader it helped to elect is no replay of a dead one. */
-  votedFor: { term: number; candidate: UserId } | null;
-  /** Term that a refusal showed; the next attempt goes above it. */
-  seenTerm: number;
+  votedFor: { kind: EpochKind; term: number; candidate: UserId } | null;
+  /** Terms that refusals showed; the next attempt goes above them. */
+  readonly seenTerm: Record<EpochKind, number>;
 
   /** A proposal whose records are not all here. */
   limbo: { base: Point; headers: Header[]; end: Point } | null;

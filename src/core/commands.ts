@@ -17,6 +17,7 @@
 import { ConclaveError } from './errors.js';
 import {
   BEACON_HEARD_MAX,
+  BRANCHES_LISTED_MAX,
   CHANNEL_NAME_BYTES_MAX,
   FRAME_PAYLOAD_BYTES_MAX,
   LOCATORS_MAX,
@@ -48,6 +49,7 @@ import {
 /** Fields of every payload, as V0 asks: unix seconds, and 8 bytes that strictly increase on a link. */
 const always = { timestamp: integer(), nonce: bytes(8, true) };
 
+const PROOF_BYTES_MAX = 256 + MEMBERS_PER_CHANNEL_MAX * (32 + 96);
 const record = bytes(RECORD_BODY_BYTES_MAX + 512);
 const proof = bytes(1_024);
 const sig = bytes(64, true);
@@ -274,7 +276,8 @@ export const COMMANDS = {
       /** The voter's signature over the grant, absent when refused. */
       sig: optional(sig),
       refused: optional(oneOf('leader', 'log', 'term', 'roster', 'memory')),
-      /** The voter's roster promise and roster number, so that the candidate can do better. */
+      /** Of which kind of epoch it speaks, the voter's promise for that, and its roster number. */
+      kind: oneOf('roster', 'online'),
       term: integer(),
       roster: integer(),
     }),
@@ -321,6 +324,10 @@ export const COMMANDS = {
       want: list(digest, WANT_DIGESTS_MAX),
       /** A challenge to the leader: answer with CH_ELECTED that echoes it. */
       challenge: optional(ulid),
+      /** What the sender holds of the provisional set: branches, how far, and up to where certified … */
+      set: optional(list(object(branchFields()), BRANCHES_LISTED_MAX)),
+      /** … or which branch it wants, behind what it has of it. */
+      take: optional(object(branchFields())),
     }),
     'CH_PULL',
   ),
@@ -349,9 +356,17 @@ export const COMMANDS = {
       ...member,
       to: optional(user),
       epoch,
+      /** Proof of the election under which `cert`, or else the branch, was acknowledged. */
+      proof: bytes(PROOF_BYTES_MAX),
       anchor: point,
-      ...entries,
+      headers: blob,
+      /** Empty for a record that vanished. */
+      records: list(record, TAIL_ENTRIES_MAX),
+      proofs: list(proof, TAIL_ENTRIES_MAX),
+      /** Certifies a prefix as committed. */
       cert: optional(blob),
+      /** How far the sender's branch reaches. */
+      tip: integer(),
     }),
     'CH_MERGE',
   ),
@@ -384,6 +399,9 @@ function requestFields() {
 }
 function leadFields() {
   return { election: integer(), user, request: object(requestFields()) };
+}
+function branchFields() {
+  return { epoch, seq: integer(), certified: integer() };
 }
 function confirmFields() {
   return { users: list(user, MEMBERS_PER_CHANNEL_MAX), epoch, seq: integer(), message: digest };

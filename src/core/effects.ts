@@ -15,7 +15,7 @@
 import type { Point } from './chain.js';
 import type { Outgoing } from './commands.js';
 import type { Crypto } from './crypto.js';
-import type { ChannelId, Digest, Millis, Ulid, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { Timing } from './limits.js';
 import type { LinkId } from './presence.js';
 import type { Ack, Ballot, Signed } from './statements.js';
@@ -41,6 +41,19 @@ export interface Serve {
   readonly anchor: readonly Point[];
   readonly want: readonly Digest[];
   readonly withGenesis: boolean;
+}
+
+/** A member asks for a page of a branch. */
+export interface ServeBranch {
+  readonly type: 'branch';
+  readonly channel: ChannelId;
+  readonly to: UserId;
+  /** Everybody lacks what the leader takes in. */
+  readonly toAll: boolean;
+  readonly epoch: EpochId;
+  /** How far the asker's own part reaches, and up to where it is certified. */
+  readonly seq: number;
+  readonly certified: number;
 }
 
 /** Tell a relay who the members of a channel are, from roster number `first` on. */
@@ -113,7 +126,7 @@ export class Ready {
   readonly late: Send[] = [];
   readonly events: CoreEvent[] = [];
   readonly self: SelfInput[] = [];
-  readonly serves: (Serve | Announce)[] = [];
+  readonly serves: (Serve | ServeBranch | Announce)[] = [];
   /** When `step` must be called again at the latest. */
   wakeAt: Millis = Number.POSITIVE_INFINITY;
 

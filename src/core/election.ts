@@ -1,81 +1,56 @@
 /**
- * Elections (docs/PROTOCOL.md, section "Elections"): pre-vote, then ballots.
- * Raft's election with pre-vote and check-quorum, where every grant and ballot
- * is signed, the kind of epoch is fixed before the ballots, and the electorate
- * E is those who granted the pre-vote.
+ * Standing for election (docs/PROTOCOL.md, section "Elections"): pre-vote, then
+ * ballots. Raft's election with pre-vote and check-quorum, where every grant
+ * and ballot is signed, the kind of epoch is fixed before the pre-vote, and
+ * the electorate E is those who granted it. The voter's side is voting.ts.
  *
  *     CH_PREVOTE → CH_GRANT … → CH_LEAD → CH_VOTE (ballot) … → CH_ELECTED
  *
- * A grant promises nothing and is not stored. A ballot is on disk before it
- * leaves: it is sent from `late`, behind the hard state.
+ * A candidate stands for a roster epoch where more than half of the voters
+ * answer, else for an online epoch where enough do.
  */
 
 import { type EpochDescriptor, electorateDigest, epochId } from './chain.js';
 import type { ChannelState, Election, Leadership } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
-import type { Digest, EpochId, UserId } from './ids.js';
-import { encodeHardState, type HardState } from './layout.js';
+import { ballotSignatures, type ElectionProof, isElectorate } from './epoch-record.js';
+import { answering, electionPatience, hearsLeader, isHeard, postponeElection } from './hearing.js';
+import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
-import { TERM_JUMP_MAX } from './limits.js';
-import { pullFrom } from './pulls.js';
+import { SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
-import { sendToMembers, sendToUser } from './sending.js';
+import { sendToMembers } from './sending.js';
 import {
   type Ballot,
   decodeAs,
+  type EpochKind,
   encodeStatement,
-  type Grant,
-  type Lead,
-  type Prevote,
   type Signed,
 } from './statements.js';
-
-export function setHard(ctx: StepContext, st: ChannelState, hard: HardState): void {
-  st.hard = hard;
-  ctx.ready.put(st.keys.hard, encodeHardState(hard));
-  ctx.ready.sync = true;
-}
-
-const electionPatience = (ctx: StepContext): number =>
-  ctx.timing.election_min_ms +
-  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
-
-export function postponeElection(ctx: StepContext, st: ChannelState): void {
-  st.electionAt = ctx.now + electionPatience(ctx);
-}
-
-const hasVote = (st: ChannelState, user: UserId): boolean =>
-  st.roster.members.get(user)?.votes === true;
-
-/** A roster leader that is heard is a reason to refuse every other candidate. */
-export function hearsLeader(ctx: StepContext, st: ChannelState): boolean {
-  const lead = st.leadership;
-  if (!lead?.live) return false;
-  return st.leading !== null || ctx.now - lead.lastHeardAt < ctx.timing.election_min_ms;
-}
+import { castBallot, hasVote, signedGrant } from './voting.js';
 
 /** Drives elections by time. */
 export function tickElection(ctx: StepContext, st: ChannelState): void {
-  if (st.leading || st.conflict) return;
-  if (st.leadership?.live && !hearsLeader(ctx, st)) loseLeader(ctx, st);
-  if (hearsLeader(ctx, st)) {
+  if (st.conflict) return;
+  const lead = st.leadership;
+  if (lead?.live && !st.leading && !isHeard(ctx, st, lead)) loseLeader(ctx, st);
+  if (hearsLeader(ctx, st) && !st.leading) {
     ctx.ready.wake(st.leadership!.lastHeardAt + ctx.timing.election_min_ms);
-    return;
   }
   if (!hasVote(st, ctx.self)) return;
   const running = st.election;
   if (running) {
-    if (ctx.now - running.startedAt >= ctx.timing.round_ms) {
-      st.election = null;
-      postponeElection(ctx, st);
-    } else if (running.gatherUntil !== null && ctx.now >= running.gatherUntil) {
+    if (ctx.now - running.startedAt >= ctx.timing.round_ms) giveUp(ctx, st, running);
+    else if (running.gatherUntil !== null && ctx.now >= running.gatherUntil) {
       askForBallots(ctx, st, running);
     }
-  } else if (ctx.now >= st.electionAt) {
-    startPrevote(ctx, st);
+  } else {
+    const kind = kindToStandFor(ctx, st);
+    if (kind === null) return;
+    if (ctx.now >= st.electionAt) startPrevote(ctx, st, kind);
   }
   const e = st.election;
   ctx.ready.wake(e ? (e.gatherUntil ?? e.startedAt + ctx.timing.round_ms) : st.electionAt);
@@ -83,21 +58,85 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
 
 function loseLeader(ctx: StepContext, st: ChannelState): void {
   st.leadership!.live = false;
-  postponeElection(ctx, st);
   // The silence itself was patience enough for the first to stand.
   st.electionAt =
     ctx.now + ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }
 
-export function startPrevote(ctx: StepContext, st: ChannelState): void {
-  const term = Math.max(st.hard.term, Math.min(st.seenTerm, st.hard.term + TERM_JUMP_MAX - 1)) + 1;
-  // A refusal is not signed: what it showed counts for one attempt.
-  st.seenTerm = 0;
+/**
+ * What this node would stand for now. Without a leader: a roster epoch, or an
+ * online one where that is all that those who answer can have. Under an online
+ * leader: a roster epoch, once more than half of the voters answer; the leader
+ * itself also stands anew when members that answer are missing from its
+ * electorate. Under a roster leader: nothing.
+ */
+function kindToStandFor(ctx: StepContext, st: ChannelState): EpochKind | null {
+  const lead = hearsLeader(ctx, st) ? st.leadership : null;
+  const all = voters(st.roster).length;
+  const reached = answering(ctx, st).length;
+  const isRosterLed = lead?.epoch.kind === 'roster';
+  if (isRosterLed || !isMajority(reached, all)) st.majoritySince = null;
+  if (isRosterLed) return null;
+  if (isMajority(reached, all)) {
+    if (lead && st.majoritySince === null) {
+      // The online leader goes first; the others give it time.
+      st.majoritySince = ctx.now;
+      st.electionAt = ctx.now + (st.leading ? 0 : electionPatience(ctx));
+    }
+    return st.standOnline && !lead && mayStandOnline(st, majorityLess(all)) ? 'online' : 'roster';
+  }
+  if (lead) return st.leading && isMissed(ctx, st, lead) ? 'online' : null;
+  return mayStandOnline(st, reached) ? 'online' : 'roster';
+}
+
+/** The most voters that are not more than half. */
+const majorityLess = (all: number): number => Math.floor(all / 2);
+
+const mayStandOnline = (st: ChannelState, reached: number): boolean =>
+  st.genesis.quorum === 'online' &&
+  isElectorate('online', reached, voters(st.roster).length, st.genesis.minOnline);
+
+/** A voter that answers has been missing from this online leader's electorate for long enough, or its branch is full. */
+function isMissed(ctx: StepContext, st: ChannelState, lead: Leadership): boolean {
+  const leading = st.leading!;
+  if (lead.branch!.size >= SET_RECORDS_MAX) return true;
+  const missing = answering(ctx, st).some((user) => !lead.epoch.electorate.includes(user));
+  if (!missing) {
+    leading.missingSince = null;
+    return false;
+  }
+  leading.missingSince ??= ctx.now;
+  const due = leading.missingSince + ctx.timing.election_max_ms;
+  if (ctx.now >= due) return true;
+  ctx.ready.wake(due);
+  return false;
+}
+
+/** A round that found too few: the next is of the other kind where that may do. */
+function giveUp(ctx: StepContext, st: ChannelState, round: Election): void {
+  st.election = null;
+  postponeElection(ctx, st);
+  const wasRoster = round.kind === 'roster' && round.stage === 'prevote';
+  st.standOnline = wasRoster && mayStandOnline(st, round.grants.size);
+  if (st.standOnline && !hearsLeader(ctx, st)) st.electionAt = ctx.now;
+  if (st.leading) st.leading.missingSince = null;
+}
+
+/** One above what this node promised or saw; never a term that it used for the other kind. */
+function nextTerm(st: ChannelState, kind: EpochKind): number {
+  const { roster, online } = st.hard;
+  const own = kind === 'roster' ? roster.term : Math.max(roster.term, online.term);
+  const term = Math.max(own, Math.min(st.seenTerm[kind], own + TERM_JUMP_MAX - 1)) + 1;
+  return kind === 'roster' && term === online.term ? term + 1 : term;
+}
+
+export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind): void {
   const election: Election = {
+    kind,
     stage: 'prevote',
     round: ctx.ulid(),
-    term,
+    term: nextTerm(st, kind),
     last: { term: st.log.lastTerm, seq: st.log.tip.seq },
     startedAt: ctx.now,
     grants: new Map(),
@@ -105,6 +144,9 @@ export function startPrevote(ctx: StepContext, st: ChannelState): void {
     gatherUntil: null,
     electorate: [],
   };
+  // A refusal is not signed: what it showed counts for one attempt.
+  st.seenTerm[kind] = 0;
+  st.standOnline = false;
   st.election = election;
   const own = signedGrant(ctx, st, candidacyOf(ctx.self, election));
   ctx.ready.onSigned.push(() => election.grants.set(ctx.self, own.sig));
@@ -127,7 +169,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState): void {
 
 function candidacyOf(candidate: UserId, e: Election) {
   return {
-    kind: 'roster' as const,
+    kind: e.kind,
     candidate,
     round: e.round,
     term: e.term,
@@ -136,63 +178,11 @@ function candidacyOf(candidate: UserId, e: Election) {
   };
 }
 
-type Candidacy = ReturnType<typeof candidacyOf>;
-
-function signedGrant(ctx: StepContext, st: ChannelState, c: Candidacy): Signed {
-  return ctx.ready.signed(ctx.self, encodeStatement({ tag: 'grant', ...contextOf(st), ...c }));
-}
-
-type Refusal = NonNullable<Payload<'CH_GRANT'>['refused']>;
-
-function reasonToRefuse(ctx: StepContext, st: ChannelState, p: Prevote): Refusal | undefined {
-  if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) return 'roster';
-  if (hearsLeader(ctx, st) && st.leadership?.epoch.leader !== p.candidate) return 'leader';
-  if (p.term <= st.hard.term || p.term > st.hard.term + TERM_JUMP_MAX) return 'term';
-  if (isBehind(st, p)) return 'log';
-  return undefined;
-}
-
-/** True when the candidate's log is behind this node's: by last term, then length. */
-const isBehind = (st: ChannelState, c: { lastTerm: number; lastSeq: number }): boolean =>
-  c.lastTerm < st.log.lastTerm || (c.lastTerm === st.log.lastTerm && c.lastSeq < st.log.tip.seq);
-
-/** Answers a pre-vote. Online epochs are not granted yet: their place is the `kind`. */
-export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: Prevote): void {
-  if (p.candidate !== from || from === ctx.self || p.kind !== 'roster') return;
-  // Without a leader nobody else tells this node, who may be waited for, of its own new roster.
-  if (p.roster > st.roster.number) pullFrom(ctx, st, from);
-  if (!hasVote(st, ctx.self) || st.conflict) return;
-  const refused = reasonToRefuse(ctx, st, p);
-  if (refused === undefined && !hasVote(st, from)) return;
-  const base = {
-    id: st.id,
-    from: ctx.self,
-    to: from,
-    round: p.round,
-    term: st.hard.term,
-    roster: st.roster.number,
-  };
-  if (refused !== undefined) {
-    sendToUser(ctx, ctx.ready.early, from, () => ({
-      name: 'CH_GRANT',
-      payload: { ...base, refused },
-    }));
-    return;
-  }
-  const { candidate, round, term, lastTerm, lastSeq } = p;
-  const grant = signedGrant(ctx, st, { kind: 'roster', candidate, round, term, lastTerm, lastSeq });
-  sendToUser(ctx, ctx.ready.early, from, () => ({
-    name: 'CH_GRANT',
-    payload: { ...base, sig: grant.sig },
-  }));
-  // A grant gives the candidate time to win before this node stands itself.
-  if (!st.election) postponeElection(ctx, st);
-}
-
 /** A voter promised a higher term: a candidate tries above it, and so does a leader that it can't follow. */
 function seeTerm(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT'>): void {
-  st.seenTerm = Math.max(st.seenTerm, p.term);
-  const isOver = st.leading && p.term > st.leadership!.epoch.term;
+  st.seenTerm[p.kind] = Math.max(st.seenTerm[p.kind], p.term);
+  const lead = st.leadership;
+  const isOver = st.leading && lead?.epoch.kind === p.kind && p.term > lead.epoch.term;
   if (isOver && p.roster === st.roster.number && hasVote(st, p.from)) endLeadership(ctx, st, 0);
 }
 
@@ -226,24 +216,35 @@ export function expectedGrant(
 
 function countGrants(ctx: StepContext, st: ChannelState, election: Election): void {
   const all = voters(st.roster);
-  if (!isMajority(election.grants.size, all.length)) return;
+  const size = election.grants.size;
+  // More than half granted an online epoch: then a roster epoch can be had.
+  if (election.kind === 'online' && isMajority(size, all.length)) {
+    st.election = null;
+    return startPrevote(ctx, st, 'roster');
+  }
+  if (!isElectorate(election.kind, size, all.length, st.genesis.minOnline)) return;
   const waiting = all.filter((u) => !election.grants.has(u) && ctx.isOnline(u));
   if (waiting.length === 0) askForBallots(ctx, st, election);
   else election.gatherUntil ??= ctx.now + ctx.timing.gather_ms;
 }
 
 function askForBallots(ctx: StepContext, st: ChannelState, election: Election): void {
-  if (election.term <= st.hard.term) {
+  const { kind } = election;
+  if (election.term <= st.hard[kind].term) {
     st.election = null;
-    postponeElection(ctx, st);
-    return;
+    return postponeElection(ctx, st);
   }
   election.stage = 'ballots';
   election.gatherUntil = null;
   election.electorate = [...election.grants.keys()].sort();
   const electorate = electorateDigest(ctx.crypto.sha256, election.electorate);
-  castBallot(ctx, st, ctx.self, election.term, electorate);
   const c = candidacyOf(ctx.self, election);
+  // An online leader that found a majority gives way; one that takes in more members leads on until it won.
+  if (st.leading && kind === 'roster') {
+    endLeadership(ctx, st, ctx.timing.election_min_ms);
+    st.election = election;
+  }
+  castBallot(ctx, st, { ...c, electorate });
   const statement = encodeStatement({ tag: 'lead', ...contextOf(st), ...c, electorate });
   const signed = ctx.ready.signed(ctx.self, statement);
   if (voters(st.roster).length === 1) return;
@@ -264,92 +265,6 @@ function askForBallots(ctx: StepContext, st: ChannelState, election: Election): 
   }));
 }
 
-/** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */
-function castBallot(
-  ctx: StepContext,
-  st: ChannelState,
-  candidate: UserId,
-  term: number,
-  electorate: Digest,
-): void {
-  setHard(ctx, st, { ...st.hard, term, votedFor: { candidate, electorate } });
-  st.votedFor = { term, candidate };
-  const ballot: Ballot = {
-    tag: 'ballot',
-    ...contextOf(st),
-    kind: 'roster',
-    candidate,
-    term,
-    electorate,
-  };
-  const statement = encodeStatement(ballot);
-  const signed = ctx.ready.signed(ctx.self, statement);
-  if (candidate === ctx.self) {
-    ctx.ready.self.push({ type: 'own-ballot', channel: st.id, ballot, signed });
-    return;
-  }
-  sendToUser(ctx, ctx.ready.late, candidate, () => ({
-    name: 'CH_VOTE',
-    payload: {
-      id: st.id,
-      from: ctx.self,
-      to: candidate,
-      election: term,
-      user: candidate,
-      ballot: { s: statement, sig: signed.sig },
-    },
-  }));
-}
-
-/** A request to vote. The driver verified the candidate's signature and all grants. */
-export function onLead(
-  ctx: StepContext,
-  st: ChannelState,
-  l: Lead,
-  electorate: readonly UserId[],
-  grants: readonly UserId[],
-): void {
-  if (l.kind !== 'roster' || st.conflict || !hasVote(st, ctx.self) || !hasVote(st, l.candidate))
-    return;
-  if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;
-  if (l.electorate !== electorateDigest(ctx.crypto.sha256, electorate)) return;
-  const granted = new Set(grants);
-  const distinct = new Set(electorate);
-  for (const user of distinct) if (!granted.has(user) || !hasVote(st, user)) return;
-  if (!isMajority(distinct.size, voters(st.roster).length)) return;
-  const { term, votedFor } = st.hard;
-  const again =
-    l.term === term && votedFor?.candidate === l.candidate && votedFor.electorate === l.electorate;
-  if (!again && (l.term <= term || l.term > term + TERM_JUMP_MAX)) return;
-  if (isBehind(st, l)) return;
-  if (hearsLeader(ctx, st) && st.leadership?.epoch.leader !== l.candidate) return;
-  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
-  st.election = null;
-  castBallot(ctx, st, l.candidate, l.term, l.electorate);
-  postponeElection(ctx, st);
-}
-
-/** The grants of a CH_LEAD as their voters signed them. */
-export function grantSignatures(
-  l: Lead,
-  grants: readonly { user: UserId; sig: Uint8Array }[],
-): Signed[] {
-  const grant: Grant = {
-    tag: 'grant',
-    channel: l.channel,
-    roster: l.roster,
-    rosterHash: l.rosterHash,
-    kind: l.kind,
-    candidate: l.candidate,
-    round: l.round,
-    term: l.term,
-    lastTerm: l.lastTerm,
-    lastSeq: l.lastSeq,
-  };
-  const statement = encodeStatement(grant);
-  return grants.map(({ user, sig }) => ({ by: user, statement, sig }));
-}
-
 export function onBallot(
   ctx: StepContext,
   st: ChannelState,
@@ -359,55 +274,29 @@ export function onBallot(
 ): void {
   const election = st.election;
   if (election?.stage !== 'ballots' || b.candidate !== ctx.self) return;
-  if (b.term !== election.term || b.kind !== 'roster' || !hasVote(st, from)) return;
+  if (b.term !== election.term || b.kind !== election.kind || !hasVote(st, from)) return;
   if (b.roster !== st.roster.number || b.rosterHash !== st.roster.hash) return;
   if (b.electorate !== electorateDigest(ctx.crypto.sha256, election.electorate)) return;
+  const counted = b.kind === 'roster' ? voters(st.roster) : election.electorate;
+  if (!counted.includes(from)) return;
   election.ballots.set(from, sig);
-  if (!isMajority(election.ballots.size, voters(st.roster).length)) return;
+  if (!isMajority(election.ballots.size, counted.length)) return;
   const epoch: EpochDescriptor = {
     ...contextOf(st),
-    kind: 'roster',
+    kind: election.kind,
     term: election.term,
     leader: ctx.self,
     electorate: election.electorate,
   };
   const ballots = [...election.ballots].map(([user, s]) => ({ user, sig: s }));
-  st.election = null;
-  takeLead(ctx, st, leadershipOf(ctx, st, epoch, ballots, true));
-}
-
-export function leadershipOf(
-  ctx: StepContext,
-  st: ChannelState,
-  epoch: EpochDescriptor,
-  ballots: Leadership['ballots'],
-  live: boolean,
-): Leadership {
-  return {
-    id: epochId(ctx.crypto.sha256, epoch),
-    epoch,
-    ballots,
-    live,
-    lastBeat: 0,
-    lastHeardAt: ctx.now,
-    // What is final here is in every later roster leader's log.
-    matched: st.log.final.seq,
-    acked: null,
-    ackAgain: false,
-    committed: 0,
-  };
+  takeLead(ctx, st, epoch, ballots);
 }
 
 /** CH_ELECTED as its parts: the epoch it speaks of and the ballots that prove it. */
 export function electedProof(
   hash: (data: Uint8Array) => Uint8Array,
   p: Payload<'CH_ELECTED'>,
-): {
-  epoch: EpochDescriptor;
-  id: EpochId;
-  beat: ReturnType<typeof decodeBeat>;
-  signatures: Signed[];
-} {
+): ElectionProof & { beat: ReturnType<typeof decodeBeat>; signatures: Signed[] } {
   const beat = decodeBeat(p.s);
   const epoch: EpochDescriptor = {
     channel: beat.channel,
@@ -418,22 +307,9 @@ export function electedProof(
     leader: p.leader,
     electorate: [...new Set(p.electorate)].sort(),
   };
-  const ballot = encodeStatement({
-    tag: 'ballot',
-    channel: beat.channel,
-    roster: beat.roster,
-    rosterHash: beat.rosterHash,
-    kind: p.kind,
-    candidate: p.leader,
-    term: p.election,
-    electorate: electorateDigest(hash, epoch.electorate),
-  });
-  return {
-    epoch,
-    id: epochId(hash, epoch),
-    beat,
-    signatures: p.ballots.map(({ user, sig }) => ({ by: user, statement: ballot, sig })),
-  };
+  const id: EpochId = epochId(hash, epoch);
+  const { ballots } = p;
+  return { epoch, id, ballots, beat, signatures: ballotSignatures(hash, { epoch, ballots }) };
 }
 
 const decodeBeat = (bytes: Uint8Array) => decodeAs('beat', bytes);

@@ -7,17 +7,20 @@
 
 import type { Certificate } from './certificate.js';
 import { certifiedPoint, checkFinalCertificate, encodeCertificate } from './certificate.js';
-import type { EpochDescriptor, Header, Point } from './chain.js';
+import type { Header, Point } from './chain.js';
 import { chainNext, electorateDigest, epochId } from './chain.js';
-import type { ChannelState, Leadership } from './channel-state.js';
+import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
-import { leadershipOf, setHard } from './election.js';
-import { decodeEpochBody } from './epoch-record.js';
-import type { Digest, EpochId, UserId } from './ids.js';
-import { encodeStoredAck, markCommitted } from './leader.js';
+import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
+import { isHeard } from './hearing.js';
+import type { Digest, UserId } from './ids.js';
+import { encodeStoredAck } from './leader.js';
+import { leadershipOf } from './leadership.js';
 import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
+import { isMessageLane } from './log.js';
+import { decodeMergeBody } from './merge-record.js';
+import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
-import { isMajority } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import {
   appendEntry,
@@ -25,58 +28,78 @@ import {
   contextOf,
   endLeadership,
   finalise,
-  placedAt,
+  isPlaced,
   prevIsPlaced,
   rosterAfter,
   truncateTail,
 } from './replica.js';
 import { isLeaderKind, isMembership, voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
-import { type Ack, type Beat, encodeStatement, type Propose } from './statements.js';
+import {
+  type Ack,
+  type Beat,
+  type EpochKind,
+  encodeStatement,
+  type Propose,
+} from './statements.js';
+import { promise } from './voting.js';
 
 /** CH_ELECTED: the driver verified the leader's beat and every ballot. */
 export function onElected(
   ctx: StepContext,
   st: ChannelState,
   from: UserId,
-  epoch: EpochDescriptor,
-  id: EpochId,
+  proof: ElectionProof,
   beat: Beat,
-  ballots: Leadership['ballots'],
 ): void {
+  const { epoch, id, ballots } = proof;
   if (epoch.leader !== from || beat.epoch !== id || beat.term !== epoch.term) return;
-  if (epoch.kind !== 'roster' || from === ctx.self || st.conflict) return;
+  if (from === ctx.self || st.conflict) return;
+  if (epoch.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
-  if (epoch.roster !== st.roster.number || epoch.rosterHash !== st.roster.hash) return;
-  const all = new Set(voters(st.roster));
-  const cast = new Set(ballots.map((b) => b.user));
-  if ([...cast].some((u) => !all.has(u)) || !isMajority(cast.size, all.size)) return;
-  if (!all.has(from)) return;
+  if (epoch.roster !== st.roster.number || !isProven(st, proof)) return;
   const asked = st.challenge !== null && beat.echo === st.challenge.id;
   const known = st.leadership;
   if (known?.id === id) {
     if (asked) hearBeat(ctx, st, known, beat.beat, true);
     return;
   }
-  if (epoch.term < st.hard.term || (known && known.epoch.term >= epoch.term)) return;
-  const voted = st.votedFor?.term === epoch.term && st.votedFor.candidate === from;
+  if (epoch.term < st.hard[epoch.kind].term || (known && !supersedes(ctx, st, known, proof)))
+    return;
+  const voted =
+    st.votedFor?.kind === epoch.kind &&
+    st.votedFor.term === epoch.term &&
+    st.votedFor.candidate === from;
   endLeadership(ctx, st, ctx.timing.election_min_ms);
-  if (epoch.term > st.hard.term) {
+  if (epoch.term > st.hard[epoch.kind].term) {
     // Whoever follows term n never votes below it, nor for another in it.
-    setHard(ctx, st, {
-      ...st.hard,
-      term: epoch.term,
-      votedFor: {
-        candidate: from,
-        electorate: electorateDigest(ctx.crypto.sha256, epoch.electorate),
-      },
-    });
+    const electorate = electorateDigest(ctx.crypto.sha256, epoch.electorate);
+    promise(ctx, st, epoch.kind, { term: epoch.term, votedFor: { candidate: from, electorate } });
   }
   const lead = leadershipOf(ctx, st, epoch, ballots, asked || voted);
   lead.lastBeat = beat.beat;
   st.leadership = lead;
+  if (st.branches.size > 0) st.exchange.greet.add(from);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   if (!lead.live) challenge(ctx, st, from);
+}
+
+/**
+ * Whether a proven leadership takes the place of the one that is followed: a
+ * roster one of any online one, else the one of the higher term and id. A
+ * roster leader gives way to an online one only once it is heard no more.
+ */
+function supersedes(
+  ctx: StepContext,
+  st: ChannelState,
+  known: Leadership,
+  { id, epoch }: ElectionProof,
+): boolean {
+  if (known.epoch.kind !== epoch.kind) {
+    return epoch.kind === 'roster' || !isHeard(ctx, st, known);
+  }
+  if (epoch.term !== known.epoch.term) return epoch.term > known.epoch.term;
+  return epoch.kind === 'online' && id > known.id;
 }
 
 function hearBeat(
@@ -117,15 +140,15 @@ export function onPropose(
   if (from === ctx.self || st.conflict) return;
   if (p.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) {
-    return refuse(ctx, st, from, 'roster');
+    return refuse(ctx, st, from, 'roster', p.kind);
   }
   const lead = st.leadership;
   if (lead?.id !== p.epoch || lead.epoch.leader !== from) {
-    if (p.term >= st.hard.term) challenge(ctx, st, from);
-    else refuse(ctx, st, from, 'term');
+    if (p.term >= st.hard[p.kind].term) challenge(ctx, st, from);
+    else refuse(ctx, st, from, 'term', p.kind);
     return;
   }
-  if (p.term < st.hard.term) refuse(ctx, st, from, 'term');
+  if (p.term < st.hard[p.kind].term) refuse(ctx, st, from, 'term', p.kind);
   const news = p.beat > lead.lastBeat;
   if (news && headers.length === 0) lead.ackAgain = true;
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
@@ -144,6 +167,7 @@ function refuse(
   st: ChannelState,
   user: UserId,
   refused: 'roster' | 'term',
+  kind: EpochKind,
 ): void {
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_GRANT',
@@ -153,13 +177,14 @@ function refuse(
       to: user,
       round: ctx.boot,
       refused,
-      term: st.hard.term,
+      kind,
+      term: st.hard[kind].term,
       roster: st.roster.number,
     },
   }));
 }
 
-/** Makes the log behind `base` the leader's; pulls when it does not reach so far. */
+/** Makes the chain behind `base` the leader's; pulls when it does not reach so far. */
 export function follow(
   ctx: StepContext,
   st: ChannelState,
@@ -174,6 +199,11 @@ export function follow(
       st.limbo.end = endOf(ctx, base, headers);
     }
     return drainLimbo(ctx, st);
+  }
+  if (lead.branch) {
+    if (lead.branch.hashAt(base.seq) === base.hash) takeOver(ctx, st, lead, base, headers);
+    else if (base.seq > lead.branch.tip.seq) pullFrom(ctx, st, leader);
+    return;
   }
   let from = base;
   let rest = headers;
@@ -200,7 +230,7 @@ function endOf(ctx: StepContext, base: Point, headers: readonly Header[]): Point
   return { seq, hash };
 }
 
-/** The log holds `base`, which is the leader's: appends as many of the headers as have their record here. */
+/** The chain holds `base`, which is the leader's: appends as many of the headers as have their record here. */
 function takeOver(
   ctx: StepContext,
   st: ChannelState,
@@ -208,15 +238,15 @@ function takeOver(
   base: Point,
   headers: readonly Header[],
 ): void {
+  const chain = chainOf(st, lead);
   let { seq, hash } = base;
   let index = 0;
   for (; index < headers.length; index++) {
     const header = headers[index]!;
     const next = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
-    if (st.log.hashAt(seq + 1) !== next) {
-      if (seq < st.log.final.seq) return;
-      if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
-      if (!appendProposed(ctx, st, header)) break;
+    if (chain.hashAt(seq + 1) !== next) {
+      if (seq < chain.base.seq) return;
+      if (!takeEntry(ctx, st, lead, seq, header)) break;
     }
     seq += 1;
     hash = next;
@@ -228,6 +258,38 @@ function takeOver(
     st.limbo = { base: { seq, hash }, headers: [...rest], end: endOf(ctx, { seq, hash }, rest) };
     askForMissing(ctx, st, lead, rest);
   }
+}
+
+/** Puts an entry behind `seq`, if its record is here and may stand there. */
+function takeEntry(
+  ctx: StepContext,
+  st: ChannelState,
+  lead: Leadership,
+  seq: number,
+  header: Header,
+): boolean {
+  if (!lead.branch) {
+    if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
+    return appendProposed(ctx, st, header);
+  }
+  // A branch only grows: an honest leader places one entry at a seq.
+  if (lead.branch.tip.seq > seq || !mayStandInBranch(st, lead, header)) return false;
+  addPlace(ctx, st, lead.branch, header);
+  return true;
+}
+
+/** Invariant 9 in an online epoch: once, by a member, after its predecessor, which is final or in the same chain. */
+function mayStandInBranch(st: ChannelState, lead: Leadership, header: Header): boolean {
+  const { epoch, id, branch } = lead;
+  if (header.epoch !== id || header.term !== epoch.term || header.roster !== epoch.roster) {
+    return false;
+  }
+  if (branch!.seqOf(header.digest) !== undefined) return false;
+  // The leader may not know yet that it is final.
+  if (st.facts.has(header.digest)) return true;
+  const held = heldRecord(st, header.digest);
+  if (!held || !st.roster.members.has(held.record.author)) return false;
+  return isMessageLane(held.record) && prevIsPlaced(st, held.record);
 }
 
 /** Appends the record that a header names, if it is here and may stand here. */
@@ -243,10 +305,10 @@ function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boo
 
 /** What every member checks before it appends: invariants 9 and 12. */
 function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
-  if (placedAt(st, record.digest) !== undefined) return false;
+  if (isPlaced(st, record.digest)) return false;
   if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
-  if (isLeaderKind(record.kind)) return true;
+  if (isLeaderKind(record.kind)) return isMergeRecord(record);
   // Nothing stands behind a change of membership until it is final.
   if (st.log.membershipInFlight()) return false;
   return isMembership(record.kind)
@@ -277,8 +339,16 @@ function opensItsEpoch(
   }
 }
 
+function isMergeRecord(record: ChannelRecord): boolean {
+  try {
+    return decodeMergeBody(record.body).entries > 0;
+  } catch {
+    return false;
+  }
+}
+
 const missingOf = (st: ChannelState, headers: readonly Header[]): Digest[] =>
-  headers.map((h) => h.digest).filter((d) => !st.pool.get(d) && st.log.seqInTail(d) === undefined);
+  headers.map((h) => h.digest).filter((d) => !heldRecord(st, d) && !st.facts.has(d));
 
 function askForMissing(
   ctx: StepContext,
@@ -294,13 +364,14 @@ function askForMissing(
 export function drainLimbo(ctx: StepContext, st: ChannelState): void {
   const { limbo, leadership: lead } = st;
   if (!limbo || !lead) return;
-  if (st.log.hashAt(limbo.base.seq) !== limbo.base.hash) {
+  const chain = chainOf(st, lead);
+  if (chain.hashAt(limbo.base.seq) !== limbo.base.hash) {
     st.limbo = null;
     return;
   }
   const first = limbo.headers[0];
-  // A page may have brought the log past the base: then there is something to skip.
-  if (first && st.log.tip.seq === limbo.base.seq && !st.pool.get(first.digest)) {
+  // A page may have brought the chain past the base: then there is something to skip.
+  if (first && chain.tip.seq === limbo.base.seq && missingOf(st, [first]).length > 0) {
     // Ask again when the first question seems lost.
     askForMissing(ctx, st, lead, limbo.headers);
     return;
@@ -315,10 +386,11 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
 export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
   if (!lead || st.leading || !st.roster.members.get(ctx.self)?.votes || st.conflict) return;
-  if (lead.epoch.term < st.hard.term) return;
+  if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
+  const chain = chainOf(st, lead);
   // What is final here is in every later leader's log, so a node that is behind is still heard.
-  const seq = Math.max(Math.min(lead.matched, st.log.tip.seq), st.log.final.seq);
-  const hash = st.log.hashAt(seq);
+  const seq = Math.max(Math.min(lead.matched, chain.tip.seq), chain.base.seq);
+  const hash = chain.hashAt(seq);
   if (hash === undefined) return;
   if (lead.acked && lead.acked.seq >= seq) {
     if (!lead.ackAgain) return;
@@ -326,6 +398,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
     const ack: Ack = {
       tag: 'ack',
       ...contextOf(st),
+      kind: lead.epoch.kind,
       epoch: lead.id,
       term: lead.epoch.term,
       seq,
@@ -333,6 +406,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
     };
     const signed = ctx.ready.signed(ctx.self, encodeStatement(ack));
     lead.acked = { seq, signed };
+    st.acks.set(lead.id, { ack, signed });
     ctx.ready.ops.push({
       key: st.keys.ack(lead.id),
       value: () => encodeStoredAck(signed.statement, signed.sig),
@@ -352,7 +426,8 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
     },
   });
   // Acknowledgements of a membership change go to all: the proof must not die with one holder.
-  if (st.log.membershipInFlight()) sendToMembers(ctx, st, ctx.ready.late, command());
+  const toAll = !lead.branch && st.log.membershipInFlight();
+  if (toAll) sendToMembers(ctx, st, ctx.ready.late, command());
   else sendToUser(ctx, ctx.ready.late, lead.epoch.leader, command(lead.epoch.leader));
 }
 
@@ -365,15 +440,15 @@ export function hearAck(
   sig: Uint8Array,
 ): void {
   const lead = st.leadership;
-  if (!lead || st.leading || ack.epoch !== lead.id || ack.rosterHash !== st.roster.hash) return;
+  if (!lead || lead.branch || st.leading) return;
+  if (ack.epoch !== lead.id || ack.rosterHash !== st.roster.hash) return;
   if (st.log.hashAt(ack.seq) !== ack.hash || !st.log.membershipInFlight()) return;
   st.heardAcks.set(user, { epoch: ack.epoch, seq: ack.seq, hash: ack.hash, sig });
   const acks = new Map<UserId, { seq: number; sig: Uint8Array }>(st.heardAcks);
   if (lead.acked && lead.acked.signed.sig.length > 0) {
     acks.set(ctx.self, { seq: lead.acked.seq, sig: lead.acked.signed.sig });
   }
-  const id = { id: lead.id, term: lead.epoch.term };
-  const cert = certificateFrom(st, 'final', id, acks, voters(st.roster), 0);
+  const cert = certificateFrom(st.log, 'final', lead, acks, voters(st.roster), 0);
   if (cert) finalise(ctx, st, cert);
 }
 
@@ -385,21 +460,17 @@ export function onCommit(
   cert: Certificate,
 ): void {
   if (st.conflict) return;
+  if (cert.kind === 'committed') {
+    const lead = st.leadership;
+    const isBehind = lead?.id === cert.epoch && chainOf(st, lead).tip.seq < cert.seq;
+    if (!takeCommitted(ctx, st, cert) && isBehind) pullFrom(ctx, st, from);
+    return;
+  }
   if (cert.seq <= st.log.final.seq) return noteConflict(ctx, st, cert);
   if (cert.roster > st.roster.number) return pullFrom(ctx, st, from);
   const point = certifiedPoint(ctx.crypto.sha256, cert);
   if (st.log.hashAt(cert.seq) !== point.hash) return pullFrom(ctx, st, from);
-  if (cert.kind === 'final') {
-    if (isValidFinal(st, cert)) finalise(ctx, st, cert);
-    return;
-  }
-  const lead = st.leadership;
-  if (!lead || lead.id !== cert.epoch || cert.seq <= lead.committed) return;
-  if (cert.head.epoch !== cert.epoch || st.genesis.quorum === 'roster') return;
-  const counted = new Set(cert.acks.map((a) => a.user));
-  const inElectorate = lead.epoch.electorate.filter((u) => counted.has(u));
-  if (isMajority(inElectorate.length, lead.epoch.electorate.length))
-    markCommitted(ctx, st, lead, cert.seq);
+  if (isValidFinal(st, cert)) finalise(ctx, st, cert);
 }
 
 export function isValidFinal(st: ChannelState, cert: Certificate): boolean {

@@ -18,15 +18,18 @@ import {
   nestedSignatures,
   recordSignatures,
 } from './certificate.js';
-import { chainOver, type EpochDescriptor, type Header } from './chain.js';
+import { chainOver, type Header } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Command, Payload } from './commands.js';
 import type { Hash } from './crypto.js';
-import { electedProof, expectedGrant, grantSignatures } from './election.js';
+import { electedProof, expectedGrant } from './election.js';
+import { ballotSignatures, decodeElectionProof, type ElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
+import type { BranchPage } from './exchange.js';
 import { decodeGenesis } from './genesis.js';
-import { type ChannelId, type Digest, type EpochId, hex32, type UserId } from './ids.js';
+import { type ChannelId, type Digest, hex32, type UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
+import { committedInLog } from './provisional.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
 import { isMembership, joinSignatures } from './roster.js';
 import {
@@ -41,6 +44,7 @@ import {
   type Signed,
   signedRecords,
 } from './statements.js';
+import { grantSignatures } from './voting.js';
 
 export interface RecordItem {
   readonly record: ChannelRecord;
@@ -58,14 +62,10 @@ export type Inspected =
   | { type: 'grant'; payload: Payload<'CH_GRANT'> }
   | { type: 'lead'; lead: Lead; electorate: readonly UserId[]; grants: readonly UserId[] }
   | { type: 'ballot'; ballot: Ballot; sig: Uint8Array }
-  | {
-      type: 'elected';
-      epoch: EpochDescriptor;
-      id: EpochId;
-      beat: Beat;
-      ballots: readonly { user: UserId; sig: Uint8Array }[];
-    }
+  | { type: 'elected'; proof: ElectionProof; beat: Beat }
   | { type: 'pull'; payload: Payload<'CH_PULL'> }
+  | { type: 'branch-page'; page: BranchPage }
+  | { type: 'confirm'; payload: Payload<'CH_MSG_CONFIRM'> }
   | { type: 'page'; page: Page; genesis: { bytes: Uint8Array; sig: Uint8Array } | null }
   | { type: 'join'; payload: Payload<'CH_JOIN'> }
   | { type: 'refuse'; payload: Payload<'CH_REFUSE'> }
@@ -170,6 +170,10 @@ function partsOf(ctx: InspectContext, command: Command): Parts | undefined {
       return { what: { type: 'pull', payload: command.payload }, checks: [] };
     case 'CH_APPEND':
       return pageOf(ctx, command.payload);
+    case 'CH_MERGE':
+      return branchPageOf(ctx, command.payload);
+    case 'CH_MSG_CONFIRM':
+      return { what: { type: 'confirm', payload: command.payload }, checks: [] };
     case 'CH_JOIN':
       return joinOf(command.payload);
     case 'CH_REFUSE':
@@ -241,7 +245,7 @@ function distinct(hash: Hash, checks: readonly Signed[]): Signed[] {
 
 /** A leader still wants to hear of a record that waits: it may have become placeable. */
 const isKnown = (st: ChannelState, digest: Digest): boolean =>
-  st.log.seqInTail(digest) !== undefined || (!st.leading && st.pool.get(digest) !== undefined);
+  st.log.seqOf(digest) !== undefined || (!st.leading && st.pool.get(digest) !== undefined);
 
 function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
   const propose = decodeAs('propose', p.s);
@@ -268,11 +272,19 @@ function commitOf(ctx: InspectContext, p: Payload<'CH_MSG_COMMIT'>): Parts | und
   const cert = decodeCertificate(p.cert);
   ofChannel(cert, p.id);
   const st = ctx.channel(p.id);
-  const known = cert.kind === 'final' ? st?.log.final.seq : st?.leadership?.committed;
-  if (known !== undefined && known >= cert.seq && st?.log.hashAt(cert.seq - 1) === cert.prevHash) {
-    return undefined;
-  }
+  if (st && isKnownCertificate(st, cert)) return undefined;
   return { what: { type: 'commit', cert }, checks: certificateSignatures(ctx.hash, cert) };
+}
+
+function isKnownCertificate(st: ChannelState, cert: Certificate): boolean {
+  const branch = cert.epochKind === 'online' ? st.branches.get(cert.epoch) : undefined;
+  const chain = branch ?? st.log;
+  const known = branch
+    ? branch.certified
+    : cert.kind === 'final'
+      ? st.log.final.seq
+      : committedInLog(st);
+  return known >= cert.seq && chain.hashAt(cert.seq - 1) === cert.prevHash;
 }
 
 function grantOf(ctx: InspectContext, payload: Payload<'CH_GRANT'>): Parts | undefined {
@@ -301,12 +313,12 @@ function voteOf(p: Payload<'CH_VOTE'>): Parts {
 }
 
 function electedOf(ctx: InspectContext, p: Payload<'CH_ELECTED'>): Parts | undefined {
-  const { epoch, id, beat, signatures } = electedProof(ctx.hash, p);
+  const { epoch, id, ballots, beat, signatures } = electedProof(ctx.hash, p);
   ofChannel(beat, p.id);
   if (p.leader !== p.from) mismatch('leader');
   const known = ctx.channel(p.id)?.leadership?.id === id;
   return {
-    what: { type: 'elected', epoch, id, beat, ballots: p.ballots },
+    what: { type: 'elected', proof: { id, epoch, ballots }, beat },
     checks: [{ by: p.from, statement: p.s, sig: p.sig }, ...(known ? [] : signatures)],
   };
 }
@@ -330,6 +342,42 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
     : null;
   if (genesis) checks.push({ by: genesis.founder, statement: genesis.bytes, sig: genesis.sig });
   return { what: { type: 'page', page, genesis }, checks: distinct(ctx.hash, checks) };
+}
+
+const isKept = (st: ChannelState, digest: Digest): boolean =>
+  st.pool.get(digest)?.kept === true || st.outbox.has(digest);
+
+/** A page of a branch: its records' authors signed them, its voters elected, its members acknowledged. */
+function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | undefined {
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
+    mismatch('number of records');
+  }
+  const st = ctx.channel(p.id);
+  const end = chainOver(ctx.hash, p.anchor, headers);
+  const cert = p.cert ? decodeCertificate(p.cert) : null;
+  if (cert) ofChannel(cert, p.id);
+  const branch = st?.branches.get(p.epoch);
+  const isOld = branch?.hashAt(end.seq) === end.hash && (!cert || cert.seq <= branch.certified);
+  if (isOld) return undefined;
+  const proof = decodeElectionProof(ctx.hash, p.id, p.proof);
+  const checks: Signed[] = [];
+  if (!st?.epochs.has(proof.id)) checks.push(...ballotSignatures(ctx.hash, proof));
+  if (cert) checks.push(...certificateSignatures(ctx.hash, cert));
+  const records = p.records.map((bytes, i) => {
+    if (bytes.length === 0) return null;
+    const record = decodeRecord(ctx.hash, bytes.slice());
+    if (record.digest !== headers[i]!.digest) mismatch('record');
+    ofChannel(record, p.id);
+    // What is kept here does not go before the page is taken in.
+    if (st && isKept(st, record.digest)) return null;
+    checks.push(...recordSignatures(ctx.hash, record, p.proofs[i]!));
+    return record;
+  });
+  const proofs = p.proofs.map((bytes) => bytes.slice());
+  const { epoch, anchor, tip } = p;
+  const page = { epoch, proof, anchor, end, headers, records, proofs, cert, tip };
+  return { what: { type: 'branch-page', page }, checks: distinct(ctx.hash, checks) };
 }
 
 function joinOf(payload: Payload<'CH_JOIN'>): Parts {

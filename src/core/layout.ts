@@ -11,18 +11,24 @@
  *     c/<channel>/tip/<user>       digest of the author's last final message
  *     c/<channel>/cert/<seq>       certificate kept at a checkpoint
  *     c/<channel>/step/<number>    what put roster `number` in force (kept for ever)
+ *     c/<channel>/epoch/<epoch>    the election's proof of a leadership whose entries are not all final
  *     c/<channel>/ack/<epoch>      this node's latest acknowledgement under that leadership
+ *     c/<channel>/committed        newest certificate of commitment over the log's tail
+ *     c/<channel>/commit/<epoch>/<seq>  certificate that a branch is committed up to there
+ *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
+ *     c/<channel>/place/<epoch>/<seq>   one place of a branch: header · chain hash 32
  *     c/<channel>/out/<count>      own records that are not final, in order: record bytes · proof bytes
- *     c/<channel>/pool/<digest>    records that fell out of the log: record bytes · proof bytes
+ *     c/<channel>/pool/<digest>    records that some branch or a former tail holds and the log does not: record bytes · proof bytes
  */
 
-import { decodeWhole, Writer } from './bytes.js';
-import type { Header } from './chain.js';
+import { decodeWhole, type Reader, Writer } from './bytes.js';
+import type { Header, Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
+import type { EpochKind } from './statements.js';
 
 const RECORD_BYTES_MAX = RECORD_BODY_BYTES_MAX + 512;
 const SEQ_DIGITS = 14;
@@ -51,8 +57,17 @@ export function channelKeys(channel: ChannelId) {
     cert: (seq: number) => `${at}cert/${ordinal(seq)}`,
     steps: `${at}step/`,
     step: (number: number) => `${at}step/${ordinal(number)}`,
+    epochs: `${at}epoch/`,
+    epoch: (epoch: EpochId) => `${at}epoch/${epoch}`,
     acks: `${at}ack/`,
     ack: (epoch: EpochId) => `${at}ack/${epoch}`,
+    committed: `${at}committed`,
+    commits: `${at}commit/`,
+    commit: (epoch: EpochId, seq: number) => `${at}commit/${epoch}/${ordinal(seq)}`,
+    branches: `${at}branch/`,
+    branch: (epoch: EpochId) => `${at}branch/${epoch}`,
+    places: `${at}place/`,
+    place: (epoch: EpochId, seq: number) => `${at}place/${epoch}/${ordinal(seq)}`,
     outs: `${at}out/`,
     out: (count: number) => `${at}out/${ordinal(count)}`,
     pools: `${at}pool/`,
@@ -119,36 +134,67 @@ export const decodeOffer = (hash: Hash, bytes: Uint8Array): Offer =>
     proof: r.bytes(1_024),
   }));
 
-/** What a voter has promised; on disk before a ballot or an acknowledgement that rests on it leaves. */
-export interface HardState {
-  /** No ballot and no acknowledgement below this term of a roster epoch. */
+/** A promise about one kind of epoch. */
+export interface VotePromise {
+  /** No ballot and no acknowledgement below this term. */
   readonly term: number;
   /** For whom it voted in `term`, and with which electorate. */
   readonly votedFor: { readonly candidate: UserId; readonly electorate: Digest } | null;
-  /** The separate promise for online epochs. */
-  readonly onlineTerm: number;
 }
 
-export const FRESH_HARD_STATE: HardState = { term: 0, votedFor: null, onlineTerm: 0 };
+/**
+ * What a voter has promised: one promise for each kind of epoch. On disk
+ * before a ballot or an acknowledgement that rests on it leaves.
+ */
+export type HardState = Readonly<Record<EpochKind, VotePromise>>;
+
+const NO_PROMISE: VotePromise = { term: 0, votedFor: null };
+export const FRESH_HARD_STATE: HardState = { roster: NO_PROMISE, online: NO_PROMISE };
+
+function writePromise(w: Writer, p: VotePromise): void {
+  w.u64(p.term).u8(p.votedFor ? 1 : 0);
+  if (p.votedFor) w.id(p.votedFor.candidate).id(p.votedFor.electorate);
+}
+
+function readPromise(r: Reader): VotePromise {
+  const term = r.u64();
+  const voted = r.u8();
+  if (voted > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
+  const votedFor = voted ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
+  return { term, votedFor };
+}
 
 export function encodeHardState(h: HardState): Uint8Array {
-  const w = new Writer(96)
-    .u64(h.term)
-    .u64(h.onlineTerm)
-    .u8(h.votedFor ? 1 : 0);
-  if (h.votedFor) w.id(h.votedFor.candidate).id(h.votedFor.electorate);
+  const w = new Writer(160);
+  writePromise(w, h.roster);
+  writePromise(w, h.online);
   return w.done();
 }
 
 export const decodeHardState = (bytes: Uint8Array): HardState =>
-  decodeWhole(bytes, (r) => {
-    const term = r.u64();
-    const onlineTerm = r.u64();
-    const voted = r.u8();
-    if (voted > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
-    const votedFor = voted ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
-    return { term, votedFor, onlineTerm };
-  });
+  decodeWhole(bytes, (r) => ({ roster: readPromise(r), online: readPromise(r) }));
+
+/** One place of a branch as it is stored. */
+export const encodePlace = (header: Header, hash: Digest): Uint8Array =>
+  new Writer(112)
+    .id(header.epoch)
+    .u64(header.term)
+    .u64(header.roster)
+    .id(header.digest)
+    .id(hash)
+    .done();
+
+export const decodePlace = (bytes: Uint8Array): { header: Header; hash: Digest } =>
+  decodeWhole(bytes, (r) => ({
+    header: { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() },
+    hash: r.id<Digest>(),
+  }));
+
+export const encodePoint = ({ seq, hash }: Point): Uint8Array =>
+  new Writer(40).u64(seq).id(hash).done();
+
+export const decodePoint = (bytes: Uint8Array): Point =>
+  decodeWhole(bytes, (r) => ({ seq: r.u64(), hash: r.id<Digest>() }));
 
 export interface FinalState {
   readonly seq: number;

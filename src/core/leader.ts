@@ -6,16 +6,25 @@
  * only once it is durable, like everybody's.
  */
 
-import { encodeCertificate, encodeHeaders } from './certificate.js';
-import type { Header } from './chain.js';
-import type { ChannelState, Leadership, Leading } from './channel-state.js';
+import type { Branch } from './branch.js';
+import { type Certificate, encodeCertificate, encodeHeaders } from './certificate.js';
+import { type EpochDescriptor, headersOf } from './chain.js';
+import { type ChannelState, chainOf, type Leadership, type Leading } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { encodeEpochBody } from './epoch-record.js';
 import { type Digest, type Ulid, type UserId, ZERO_DIGEST } from './ids.js';
-import type { Entry } from './layout.js';
-import { WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
+import { leadershipOf } from './leadership.js';
+import { SET_BYTES_MAX, SET_RECORDS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Pooled } from './pool.js';
+import {
+  addPlace,
+  certifiedPlace,
+  committedInLog,
+  heldRecord,
+  isInBranch,
+  takeCommitted,
+} from './provisional.js';
 import { isMajority } from './quorum.js';
 import { batchOf, encodeProof, encodeRecord, ZERO_BOOT } from './record.js';
 import {
@@ -24,7 +33,7 @@ import {
   contextOf,
   endLeadership,
   finalise,
-  placedAt,
+  isPlaced,
   prevIsPlaced,
   rosterAfter,
 } from './replica.js';
@@ -32,13 +41,19 @@ import { voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { type Ack, encodeStatement, signedRecords } from './statements.js';
 
-const HEADERS_PER_PROPOSAL_MAX = 1_024;
+export const HEADERS_PER_PROPOSAL_MAX = 1_024;
 
 /** Becomes leader of an epoch that this node won. */
-export function takeLead(ctx: StepContext, st: ChannelState, lead: Leadership): void {
+export function takeLead(
+  ctx: StepContext,
+  st: ChannelState,
+  epoch: EpochDescriptor,
+  ballots: Leadership['ballots'],
+): void {
   endLeadership(ctx, st, ctx.timing.election_min_ms);
+  const lead = leadershipOf(ctx, st, epoch, ballots, true);
   st.leadership = lead;
-  const before = st.log.tip;
+  const before = chainOf(st, lead).tip;
   const leading: Leading = {
     beat: 0,
     firstSeq: before.seq + 1,
@@ -48,13 +63,25 @@ export function takeLead(ctx: StepContext, st: ChannelState, lead: Leadership): 
     lastProposalAt: ctx.now,
     nudge: false,
     placeable: [],
+    queued: new Set(),
     membershipQueue: [],
+    merging: null,
+    missingSince: null,
   };
   st.leading = leading;
   sendElected(ctx, st, null, null);
-  placeEpochRecord(ctx, st, lead);
-  for (const { record } of st.pool.values()) notePlaceable(st, record.digest);
+  if (lead.branch) noteUncertified(st);
+  else {
+    placeOwn(ctx, st, lead, 'epoch', encodeEpochBody(lead));
+    for (const { record } of st.pool.values()) notePlaceable(st, record.digest);
+  }
   ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+/** An online leader places anew what is not certified, wherever it is held. */
+function noteUncertified(st: ChannelState): void {
+  const held = [...st.log.tail, ...st.pool.values()].map((e) => e.record.digest);
+  for (const digest of held) if (certifiedPlace(st, digest) === null) notePlaceable(st, digest);
 }
 
 /** CH_ELECTED, to all or as the answer to a challenge: proof of the election, and a beat. */
@@ -95,7 +122,21 @@ export function sendElected(
   else sendToMembers(ctx, st, ctx.ready.early, command);
 }
 
-function placeEpochRecord(ctx: StepContext, st: ChannelState, lead: Leadership): void {
+type Placing = { record: Pooled['record']; proof: () => Uint8Array };
+
+export function placeInLog(ctx: StepContext, st: ChannelState, lead: Leadership, p: Placing): void {
+  const at = { epoch: lead.id, term: lead.epoch.term, roster: st.roster.number };
+  appendEntry(ctx, st, p.record, p.proof, at);
+}
+
+/** A record that the leader itself makes, and sends to all since they need it to acknowledge it. */
+export function placeOwn(
+  ctx: StepContext,
+  st: ChannelState,
+  lead: Leadership,
+  kind: 'epoch' | 'merge',
+  body: Uint8Array,
+): void {
   const hash = ctx.crypto.sha256;
   const record = encodeRecord(hash, {
     channel: st.id,
@@ -103,11 +144,11 @@ function placeEpochRecord(ctx: StepContext, st: ChannelState, lead: Leadership):
     boot: ZERO_BOOT,
     n: 0,
     prev: ZERO_DIGEST,
-    kind: 'epoch',
+    kind,
     id: ctx.ulid(),
     time: ctx.wall,
     keyEpoch: 0,
-    body: encodeEpochBody(lead),
+    body,
   });
   const context = contextOf(st);
   const { root, proofs } = batchOf(hash, [record], context);
@@ -117,17 +158,7 @@ function placeEpochRecord(ctx: StepContext, st: ChannelState, lead: Leadership):
     name: 'CH_MSG',
     payload: { id: st.id, from: ctx.self, each: { records: [record.bytes], proofs: [proof()] } },
   }));
-  place(ctx, st, lead, { record, proof });
-}
-
-type Placing = { record: Pooled['record']; proof: () => Uint8Array };
-
-function place(ctx: StepContext, st: ChannelState, lead: Leadership, p: Placing): Entry {
-  return appendEntry(ctx, st, p.record, p.proof, {
-    epoch: lead.id,
-    term: lead.epoch.term,
-    roster: st.roster.number,
-  });
+  placeInLog(ctx, st, lead, { record, proof });
 }
 
 const MEMBERSHIP_QUEUE_MAX = 64;
@@ -139,12 +170,38 @@ export function queueMembership(leading: Leading, pooled: Pooled): void {
   if (!known && queue.length < MEMBERSHIP_QUEUE_MAX) queue.push(pooled);
 }
 
-/** Queues a pooled message for placing if its predecessor is placed. */
+/**
+ * Queues a message for placing if its predecessor is placed. In an online
+ * epoch a predecessor that is held but not placed here is placed first: in the
+ * set, or in this node's tail, others may not have it. What a branch holds
+ * comes into the log by a merge (merge.ts).
+ */
 export function notePlaceable(st: ChannelState, digest: Digest): void {
-  const pooled = st.pool.get(digest);
-  if (st.leading && pooled && isMessageLane(pooled.record) && prevIsPlaced(st, pooled.record)) {
-    st.leading.placeable.push(digest);
+  const { leading, leadership: lead } = st;
+  if (!leading || !lead) return;
+  if (lead.branch) {
+    for (const missing of missingPath(st, leading, digest)) {
+      leading.queued.add(missing);
+      leading.placeable.push(missing);
+    }
+    return;
   }
+  const pooled = st.pool.get(digest);
+  if (!pooled || !isMessageLane(pooled.record) || !prevIsPlaced(st, pooled.record)) return;
+  if (!isInBranch(st, digest)) leading.placeable.push(digest);
+}
+
+/** The record and those of its predecessors that the running branch lacks, oldest first. */
+function missingPath(st: ChannelState, leading: Leading, digest: Digest): Digest[] {
+  const path: Digest[] = [];
+  for (let at = digest; !isPlaced(st, at) && !leading.queued.has(at); ) {
+    const held = heldRecord(st, at);
+    if (!held || !isMessageLane(held.record)) return [];
+    path.push(at);
+    if (prevIsPlaced(st, held.record)) break;
+    at = held.record.prev;
+  }
+  return path.reverse();
 }
 
 const windowIsOpen = (st: ChannelState): boolean =>
@@ -157,18 +214,22 @@ export function onlineMembers(ctx: StepContext, st: ChannelState): UserId[] {
 /** Places what may be placed now. One membership change at a time, with nothing behind it. */
 export function placeOffers(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
-  if (!leading || !lead || st.log.membershipInFlight()) return;
-  if (leading.placeable.length > 0 && onlineMembers(ctx, st).length >= st.genesis.minOnline) {
-    placeMessages(ctx, st, leading, lead);
+  if (!leading || !lead) return;
+  const mayPlace = onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  if (lead.branch) {
+    if (leading.placeable.length > 0 && mayPlace)
+      placeInBranch(ctx, st, leading, lead, lead.branch);
+    return;
   }
+  if (st.log.membershipInFlight()) return;
+  if (leading.placeable.length > 0 && mayPlace) placeMessages(ctx, st, leading, lead);
   for (const pooled of leading.membershipQueue.splice(0)) {
     if (st.roster.members.has(pooled.record.author) && rosterAfter(ctx, st, pooled.record)) {
-      place(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
+      placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
       return;
     }
   }
 }
-
 function placeMessages(
   ctx: StepContext,
   st: ChannelState,
@@ -179,12 +240,49 @@ function placeMessages(
   let taken = 0;
   while (taken < queue.length && windowIsOpen(st)) {
     const pooled = st.pool.get(queue[taken++]!);
-    if (!pooled || placedAt(st, pooled.record.digest) !== undefined) continue;
+    if (!pooled || isPlaced(st, pooled.record.digest)) continue;
     if (!st.roster.members.has(pooled.record.author)) continue;
-    place(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
-    for (const child of st.pool.childrenOf(pooled.record.digest)) queue.push(child.digest);
+    placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
+    for (const child of st.pool.childrenOf(pooled.record.digest)) notePlaceable(st, child.digest);
   }
   queue.splice(0, taken);
+}
+
+function placeInBranch(
+  ctx: StepContext,
+  st: ChannelState,
+  leading: Leading,
+  lead: Leadership,
+  branch: Branch,
+): void {
+  const queue = leading.placeable;
+  const { epoch, id } = lead;
+  let room = branchRoom(st, branch);
+  let taken = 0;
+  while (taken < queue.length && room.entries > 0 && room.bytes > 0) {
+    const digest = queue[taken++]!;
+    leading.queued.delete(digest);
+    const held = heldRecord(st, digest);
+    if (!held || isPlaced(st, digest) || !prevIsPlaced(st, held.record)) continue;
+    if (!st.roster.members.has(held.record.author)) continue;
+    addPlace(ctx, st, branch, { epoch: id, term: epoch.term, roster: epoch.roster, digest });
+    room = { entries: room.entries - 1, bytes: room.bytes - held.record.bytes.length };
+    for (const child of st.pool.childrenOf(digest)) notePlaceable(st, child.digest);
+  }
+  queue.splice(0, taken);
+}
+
+/** What may be placed before more is committed; nothing once the provisional set is full. */
+function branchRoom(st: ChannelState, branch: Branch): { entries: number; bytes: number } {
+  if (st.pool.size >= SET_RECORDS_MAX || st.pool.bytes >= SET_BYTES_MAX) {
+    return { entries: 0, bytes: 0 };
+  }
+  const from = Math.max(branch.certified, branch.base.seq);
+  let bytes = WINDOW_BYTES_MAX;
+  for (const { digest } of headersOf(branch, from + 1, branch.tip.seq)) {
+    bytes -= heldRecord(st, digest)?.record.bytes.length ?? 0;
+  }
+  return { entries: WINDOW_ENTRIES_MAX - (branch.tip.seq - from), bytes };
 }
 
 /** Proposes what was placed since the last proposal; an empty proposal is the heartbeat. */
@@ -192,8 +290,9 @@ export function propose(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead) return;
   const due = ctx.now - leading.lastProposalAt >= ctx.timing.heartbeat_ms || leading.nudge;
+  const chain = chainOf(st, lead);
   let first = true;
-  while (leading.proposed.seq < st.log.tip.seq || (due && first)) {
+  while (leading.proposed.seq < chain.tip.seq || (due && first)) {
     first = false;
     proposeNext(ctx, st, leading, lead);
   }
@@ -202,12 +301,12 @@ export function propose(ctx: StepContext, st: ChannelState): void {
 
 function proposeNext(ctx: StepContext, st: ChannelState, leading: Leading, lead: Leadership): void {
   const base = leading.proposed;
-  const from = base.seq - st.log.final.seq;
-  const entries = st.log.tail.slice(from, from + HEADERS_PER_PROPOSAL_MAX);
-  const tip = entries.at(-1) ?? base;
+  const chain = chainOf(st, lead);
+  const seq = Math.min(chain.tip.seq, base.seq + HEADERS_PER_PROPOSAL_MAX);
+  const tip = { seq, hash: chain.hashAt(seq)! };
   const { statement, signed } = signProposal(ctx, st, leading, lead, base, tip);
-  const headers = encodeHeaders(entries.map((e): Header => e.header));
-  leading.proposed = { seq: tip.seq, hash: tip.hash };
+  const headers = encodeHeaders(headersOf(chain, base.seq + 1, seq));
+  leading.proposed = tip;
   leading.lastProposalAt = ctx.now;
   leading.nudge = false;
   sendToMembers(ctx, st, ctx.ready.early, () => ({
@@ -229,6 +328,7 @@ export function signProposal(
   const statement = encodeStatement({
     tag: 'propose',
     ...contextOf(st),
+    kind: lead.epoch.kind,
     epoch: lead.id,
     term: lead.epoch.term,
     beat: leading.beat,
@@ -254,7 +354,7 @@ export function countAck(
   if (!leading || !lead || ack.epoch !== lead.id || ack.term !== lead.epoch.term) return;
   if (ack.roster !== st.roster.number || ack.rosterHash !== st.roster.hash) return;
   leading.heardAt.set(user, ctx.now);
-  if (st.log.hashAt(ack.seq) !== ack.hash) return;
+  if (chainOf(st, lead).hashAt(ack.seq) !== ack.hash) return;
   const known = leading.acks.get(user);
   if (!known || ack.seq > known.seq) leading.acks.set(user, { seq: ack.seq, sig });
 }
@@ -263,31 +363,27 @@ export function countAck(
 export function advance(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead) return;
-  const id = { id: lead.id, term: lead.epoch.term };
-  const final = certificateFrom(st, 'final', id, leading.acks, voters(st.roster), 0);
-  const beyond = Math.max(lead.committed, final?.seq ?? 0);
-  const committed = certificateFrom(
-    st,
-    'committed',
-    id,
-    leading.acks,
-    lead.epoch.electorate,
-    beyond,
-  );
-  if (committed && st.genesis.quorum === 'online') {
-    announce(ctx, st, encodeCertificate(committed));
-    markCommitted(ctx, st, lead, committed.seq);
-  }
+  const chain = chainOf(st, lead);
+  const { acks } = leading;
+  const isRoster = lead.branch === null;
+  const final = isRoster
+    ? certificateFrom(chain, 'final', lead, acks, voters(st.roster), 0)
+    : undefined;
+  const known = lead.branch ? lead.branch.certified : committedInLog(st);
+  const beyond = Math.max(known, final?.seq ?? 0);
+  const committed = certificateFrom(chain, 'committed', lead, acks, lead.epoch.electorate, beyond);
+  if (committed && takeCommitted(ctx, st, committed)) announce(ctx, st, committed);
   if (final) {
-    announce(ctx, st, encodeCertificate(final));
-    const changed = finalise(ctx, st, final);
-    if (!changed) lead.committed = Math.max(lead.committed, final.seq);
-    else announceRosterChange(ctx, st);
+    announce(ctx, st, final);
+    if (finalise(ctx, st, final)) announceRosterChange(ctx, st);
   }
 }
 
-function announce(ctx: StepContext, st: ChannelState, cert: Uint8Array): void {
-  sendToMembers(ctx, st, ctx.ready.early, () => ({
+/** What is committed is claimed once it is durable here; what is final is durable with a majority. */
+export function announce(ctx: StepContext, st: ChannelState, certificate: Certificate): void {
+  const cert = encodeCertificate(certificate);
+  const lane = certificate.kind === 'final' ? ctx.ready.early : ctx.ready.late;
+  sendToMembers(ctx, st, lane, () => ({
     name: 'CH_COMMIT',
     payload: { id: st.id, from: ctx.self, cert },
   }));
@@ -312,40 +408,16 @@ function announceRosterChange(ctx: StepContext, st: ChannelState): void {
   }
 }
 
-/** Own records up to `seq` of the running leadership are committed. */
-export function markCommitted(
-  ctx: StepContext,
-  st: ChannelState,
-  lead: Leadership,
-  seq: number,
-): void {
-  for (let at = Math.max(lead.committed, st.log.final.seq) + 1; at <= seq; at++) {
-    const digest = st.log.entryAt(at)?.record.digest;
-    const own = digest && st.outbox.get(digest);
-    if (!own || own.state === 'committed') continue;
-    own.state = 'committed';
-    ctx.ready.events.push({
-      type: 'progress',
-      channel: st.id,
-      id: own.pooled.record.id,
-      digest,
-      state: 'committed',
-      seq: null,
-    });
-  }
-  lead.committed = Math.max(lead.committed, seq);
-  ctx.ready.events.push({ type: 'changed', channel: st.id });
-}
-
 /** Signs and, once durable, counts the leader's own acknowledgement of its tip. */
 export function ackOwn(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead || !st.roster.members.get(ctx.self)?.votes) return;
-  const tip = st.log.tip;
+  const { tip } = chainOf(st, lead);
   if (tip.seq < leading.firstSeq || tip.seq <= (lead.acked?.seq ?? 0)) return;
   const ack: Ack = {
     tag: 'ack',
     ...contextOf(st),
+    kind: lead.epoch.kind,
     epoch: lead.id,
     term: lead.epoch.term,
     seq: tip.seq,
@@ -353,6 +425,7 @@ export function ackOwn(ctx: StepContext, st: ChannelState): void {
   };
   const signed = ctx.ready.signed(ctx.self, encodeStatement(ack));
   lead.acked = { seq: tip.seq, signed };
+  st.acks.set(lead.id, { ack, signed });
   ctx.ready.ops.push({
     key: st.keys.ack(lead.id),
     value: () => encodeStoredAck(signed.statement, signed.sig),
@@ -360,7 +433,7 @@ export function ackOwn(ctx: StepContext, st: ChannelState): void {
   ctx.ready.sync = true;
   ctx.ready.self.push({ type: 'own-ack', channel: st.id, ack, signed });
   // Acknowledgements of a membership change go to all: its proof must not die with one holder.
-  if (!st.log.membershipInFlight()) return;
+  if (lead.branch || !st.log.membershipInFlight()) return;
   sendToMembers(ctx, st, ctx.ready.late, () => ({
     name: 'ACK_CH_MSG',
     payload: { id: st.id, from: ctx.self, s: signed.statement, sig: signed.sig },
@@ -374,12 +447,12 @@ export function encodeStoredAck(statement: Uint8Array, sig: Uint8Array): Uint8Ar
   return out;
 }
 
-/** Check-quorum: a leader that hears from no majority steps down. */
+/** Check-quorum: a leader that hears from no majority of those it counts steps down. */
 export function tickLeader(ctx: StepContext, st: ChannelState): void {
-  const { leading } = st;
-  if (!leading) return;
+  const { leading, leadership: lead } = st;
+  if (!leading || !lead) return;
   leading.heardAt.set(ctx.self, ctx.now);
-  const all = voters(st.roster);
+  const all = lead.branch ? lead.epoch.electorate : voters(st.roster);
   const heard = all.filter(
     (u) => ctx.now - (leading.heardAt.get(u) ?? 0) < ctx.timing.check_quorum_ms,
   );

@@ -56,6 +56,17 @@ export const CHECKPOINT_ENTRIES = 128;
 export const CHECKPOINT_BYTES = 65_536;
 /** A joiner must have acknowledged a final point at most this far behind the leader's. */
 export const JOIN_LAG_ENTRIES_MAX = 512;
+/** An online leader places nothing while this much is not in the log. */
+export const SET_RECORDS_MAX = 65_536;
+export const SET_BYTES_MAX = 67_108_864;
+/** Uncertified places of a branch that are taken from others. */
+export const UNCERTIFIED_PLACES_MAX = 1_024;
+/** Branches named in one comparison of provisional sets. */
+export const BRANCHES_LISTED_MAX = 64;
+/** How long a record that a branch holds is left to a roster leader's merge before it is offered again. */
+export const MERGE_PATIENCE_MS = 10_000;
+/** Records that one `merge` record brings into the log. */
+export const MERGE_RECORDS_MAX = 256;
 /** Digests in one request for missing records. */
 export const WANT_DIGESTS_MAX = 512;
 /** Positions in one `CH_PULL`. */
@@ -92,6 +103,8 @@ export const TIMING = {
   pull_ms: 500,
   /** Own records that are not placed are offered again after this. */
   offer_ms: 1_500,
+  /** Members compare what is not final about this often, while something is not. */
+  exchange_ms: 1_000,
 } as const;
 
 export type Timing = { readonly [K in keyof typeof TIMING]: number };

@@ -4,14 +4,16 @@
  * promises, rosters, authors' tips, the tail, the outbox.
  */
 
+import { Branch } from './branch.js';
 import { decodeWhole } from './bytes.js';
 import { certifiedPoint, decodeCertificate, decodeStep } from './certificate.js';
 import { chainStart, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Hash } from './crypto.js';
+import { decodeElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
 import { channelIdOf, decodeGenesis } from './genesis.js';
-import type { ChannelId, Digest, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import {
   after,
   CHANNEL_PREFIX,
@@ -20,20 +22,26 @@ import {
   decodeFinal,
   decodeHardState,
   decodeOffer,
+  decodePlace,
+  decodePoint,
   decodeStoredGenesis,
   FRESH_HARD_STATE,
   type HardState,
+  ordinal,
   type StoredGenesis,
 } from './layout.js';
 import { Log } from './log.js';
 import { Pool } from './pool.js';
+import { certifiedPlace, heldRecord, isInBranch } from './provisional.js';
 import { decodeRecord } from './record.js';
-import { applyMembership, genesisRoster, type Roster } from './roster.js';
+import { applyMembership, genesisRoster, type Roster, voters } from './roster.js';
+import { decodeAs } from './statements.js';
 
 interface Loaded {
   readonly hard: HardState;
   readonly roster: Roster;
   readonly rosterHashes: Digest[];
+  readonly votersAt: (readonly UserId[])[];
   readonly log: Log;
   readonly cert: Uint8Array;
   readonly kept: { seq: number; bytesSince: number };
@@ -47,6 +55,20 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     genesis: decodeGenesis(stored.bytes),
     ...loaded,
     pool: new Pool(),
+    epochs: new Map(),
+    branches: new Map(),
+    acks: new Map(),
+    logCert: null,
+    orphans: new Set(),
+    version: 0,
+    exchange: {
+      at: 0,
+      greet: new Set(),
+      asked: new Map(),
+      confirms: new Map(),
+      told: new Map(),
+      done: new Map(),
+    },
     outbox: new Map(),
     outCount: 0,
     outBytes: 0,
@@ -60,7 +82,9 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     election: null,
     electionAt: 0,
     votedFor: null,
-    seenTerm: 0,
+    standOnline: false,
+    majoritySince: null,
+    seenTerm: { roster: 0, online: 0 },
     limbo: null,
     pull: null,
     challenge: null,
@@ -81,6 +105,7 @@ export function freshChannel(hash: Hash, stored: StoredGenesis): ChannelState {
     hard: FRESH_HARD_STATE,
     roster,
     rosterHashes: [roster.hash],
+    votersAt: [voters(roster)],
     log: new Log(hash, { seq: 0, hash: chainStart(hash, id) }, 0, new Map()),
     cert: new Uint8Array(0),
     kept: { seq: 0, bytesSince: 0 },
@@ -144,6 +169,7 @@ export async function loadChannel(
   const kept = { seq: at?.keptSeq ?? 0, bytesSince: at?.bytesSince ?? 0 };
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
+  await loadSet(hash, st, scan);
   if (await one(`${keys.all}conflict`)) st.conflict = 'two final certificates conflict';
   return st;
 }
@@ -153,14 +179,16 @@ function rostersFrom(
   id: ChannelId,
   stored: StoredGenesis,
   steps: readonly (readonly [string, Uint8Array])[],
-): { roster: Roster; rosterHashes: Digest[] } {
+): Pick<Loaded, 'roster' | 'rosterHashes' | 'votersAt'> {
   let roster = genesisRoster(hash, id, decodeGenesis(stored.bytes));
   const rosterHashes = [roster.hash];
+  const votersAt = [voters(roster)];
   for (const [, value] of steps) {
     roster = applyMembership(hash, roster, decodeRecord(hash, decodeStep(value).record));
     rosterHashes.push(roster.hash);
+    votersAt.push(voters(roster));
   }
-  return { roster, rosterHashes };
+  return { roster, rosterHashes, votersAt };
 }
 
 async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan): Promise<void> {
@@ -169,7 +197,7 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
     const offer = decodeOffer(hash, value);
     const count = Number.parseInt(key.slice(keys.outs.length), 16);
     const pooled = { ...offer, cameAt: 0, offeredAt: 0, kept: false };
-    const placed = st.log.seqInTail(offer.record.digest) !== undefined;
+    const placed = st.log.seqOf(offer.record.digest) !== undefined;
     st.outbox.set(offer.record.digest, { pooled, count, state: placed ? 'sent' : 'queued' });
     st.outBytes += offer.record.bytes.length;
     st.outCount = count;
@@ -179,6 +207,66 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   st.ownPrev ??= st.log.tipOf(self) ?? null;
   for (const [, value] of await scan(keys.pools)) {
     st.pool.add({ ...decodeOffer(hash, value), cameAt: 0, offeredAt: 0, kept: true }, true);
+  }
+}
+
+/** The provisional set: elections, own acknowledgements, branches with their certificates, orphans. */
+async function loadSet(hash: Hash, st: ChannelState, scan: Scan): Promise<void> {
+  const { keys } = st;
+  for (const [, value] of await scan(keys.epochs)) {
+    const proof = decodeElectionProof(hash, st.id, value);
+    st.epochs.set(proof.id, proof);
+  }
+  for (const [key, value] of await scan(keys.acks)) {
+    const statement = value.subarray(64);
+    const signed = { by: st.id as string as UserId, statement, sig: value.subarray(0, 64) };
+    st.acks.set(key.slice(keys.acks.length) as EpochId, {
+      ack: decodeAs('ack', statement),
+      signed,
+    });
+  }
+  const committed = (await scan(keys.committed)).find(([key]) => key === keys.committed)?.[1];
+  if (committed) {
+    const { seq, hash: at } = certifiedPoint(hash, decodeCertificate(committed));
+    if (seq > st.log.final.seq && st.log.hashAt(seq) === at) st.logCert = { seq, bytes: committed };
+  }
+  for (const [key, value] of await scan(keys.branches)) {
+    const id = key.slice(keys.branches.length) as EpochId;
+    const branch = new Branch(hash, id, decodePoint(value));
+    const places = `${keys.places}${id}/`;
+    for (const [at, place] of await scan(places, `${places}${ordinal(branch.base.seq + 1)}`)) {
+      const { header, hash: placeHash } = decodePlace(place);
+      if (at !== keys.place(id, branch.tip.seq + 1))
+        damaged(`a branch has a gap behind seq ${branch.tip.seq}`);
+      branch.restore(header, placeHash);
+    }
+    const certificates = `${keys.commits}${id}/`;
+    for (const [at] of await scan(certificates)) {
+      branch.certificates.push(Number.parseInt(at.slice(certificates.length), 16));
+    }
+    st.branches.set(id, branch);
+  }
+  for (const own of st.outbox.values()) {
+    const { digest } = own.pooled.record;
+    if (certifiedPlace(st, digest)) own.state = 'committed';
+    else if (isInBranch(st, digest)) own.state = 'sent';
+  }
+  await loadOrphans(st, scan);
+}
+
+/** Which records of branches have a predecessor that is neither held nor final. */
+async function loadOrphans(st: ChannelState, scan: Scan): Promise<void> {
+  for (const branch of st.branches.values()) {
+    for (const digest of branch.digests()) {
+      const record = heldRecord(st, digest)?.record;
+      if (!record || heldRecord(st, record.prev)) continue;
+      const { prev, author } = record;
+      const member = st.roster.members.get(author);
+      if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;
+      const key = st.keys.placed(prev);
+      const isFinal = (await scan(key, key)).some(([k]) => k === key);
+      if (!isFinal) st.orphans.add(digest);
+    }
   }
 }
 

@@ -7,7 +7,7 @@
  * truncation drops is returned to the caller, never lost.
  */
 
-import { chainNext, type Header, type Point } from './chain.js';
+import { type Chain, chainNext, type Header, type Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
@@ -20,7 +20,7 @@ import { isLeaderKind, isMembership } from './roster.js';
 export const isMessageLane = (record: ChannelRecord): boolean =>
   !isMembership(record.kind) && !isLeaderKind(record.kind);
 
-export class Log {
+export class Log implements Chain {
   readonly #hash: Hash;
   #final: Point;
   #finalTerm: number;
@@ -43,6 +43,9 @@ export class Log {
   }
 
   get final(): Point {
+    return this.#final;
+  }
+  get base(): Point {
     return this.#final;
   }
   get tail(): readonly Entry[] {
@@ -74,9 +77,24 @@ export class Log {
     return this.#tail[seq - this.#final.seq - 1];
   }
 
+  headerAt(seq: number): Header | undefined {
+    return this.entryAt(seq)?.header;
+  }
+
   /** Seq of a record in the tail. */
-  seqInTail(digest: Digest): number | undefined {
+  seqOf(digest: Digest): number | undefined {
     return this.#inTail.get(digest);
+  }
+
+  /** The entry of a record in the tail. */
+  entryOf(digest: Digest): Entry | undefined {
+    const seq = this.#inTail.get(digest);
+    return seq === undefined ? undefined : this.entryAt(seq);
+  }
+
+  /** Digest of the author's last final message. */
+  finalTipOf(author: UserId): Digest | undefined {
+    return this.#finalTips.get(author);
   }
 
   /** Digest of the author's last placed message. */

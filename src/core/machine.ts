@@ -7,12 +7,13 @@
 
 import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
-import { encodeHeaders } from './certificate.js';
 import { chainStart, type Point } from './chain.js';
 import type { ChannelState, Joining, Wish } from './channel-state.js';
+import { onConfirm, onResent, tickConfirm } from './confirm.js';
 import type { Crypto } from './crypto.js';
 import { Ready, type SelfInput, type StepContext, type Submission } from './effects.js';
-import { onBallot, onGrant, onLead, onPrevote, tickElection } from './election.js';
+import { onBallot, onGrant, tickElection } from './election.js';
+import { greet, onBranchPage, tickExchange } from './exchange.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { channelIdOf, commitName, decodeGenesis } from './genesis.js';
 import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
@@ -30,20 +31,20 @@ import {
   notePlaceable,
   placeOffers,
   propose,
-  sendElected,
-  signProposal,
   tickLeader,
 } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
 import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.js';
+import { tickMerge } from './merge.js';
 import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
 import { type LinkId, Presence } from './presence.js';
+import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
 import { rosterStart, voters } from './roster.js';
 import { chooseLinks } from './route.js';
-import { sendToUser } from './sending.js';
 import { encodeStatement } from './statements.js';
+import { onLead, onPrevote } from './voting.js';
 
 export interface Clock {
   /** Monotonic, ms. */
@@ -150,7 +151,7 @@ export class Machine {
     this.#contexts.clear();
     for (const input of inputs) this.#take(input);
     for (const link of this.#announcing.takeDue(clock.now)) this.#announceAll(link);
-    for (const user of this.#presence.lapsed(clock.now)) this.#memberChanged(user, false);
+    for (const user of this.#presence.lapsed(clock.now)) this.#memberChanged(user, false, false);
     let next: Millis = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots.values()) {
       if (this.#o.passive) continue;
@@ -379,7 +380,7 @@ export class Machine {
   #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
     if (what.type === 'beacon') {
       const { newBoot, cameOnline } = this.#presence.heard(link, what.beacon, this.#clock.now);
-      if (newBoot || cameOnline) this.#memberChanged(what.beacon.user, newBoot);
+      if (newBoot || cameOnline) this.#memberChanged(what.beacon.user, newBoot, cameOnline);
       return;
     }
     if (what.type === 'hint') return this.#presence.hint(this.#clock.now);
@@ -397,13 +398,14 @@ export class Machine {
     if (stranger) this.#takeAsStranger(channel, stranger, from, what);
   }
 
-  #memberChanged(user: UserId, newBoot: boolean): void {
+  #memberChanged(user: UserId, newBoot: boolean, cameOnline: boolean): void {
     for (const slot of this.#slots.values()) {
       const { st } = slot;
       if (!st.roster.members.has(user)) continue;
       slot.dirty = true;
       this.#ready.events.push({ type: 'changed', channel: st.id });
       if (newBoot && st.leadership?.epoch.leader === user) st.leadership.live = false;
+      if (cameOnline) greet(st, user);
     }
   }
 
@@ -502,6 +504,7 @@ export class Machine {
       case 'propose':
         return onPropose(ctx, st, from, what.propose, what.headers);
       case 'ack':
+        if (what.ack.epoch !== st.leadership?.id) onResent(ctx, st, from, what.ack, what.sig);
         countAck(ctx, st, from, what.ack, what.sig);
         return hearAck(ctx, st, from, what.ack, what.sig);
       case 'commit':
@@ -517,59 +520,15 @@ export class Machine {
       case 'ballot':
         return onBallot(ctx, st, from, what.ballot, what.sig);
       case 'elected':
-        return onElected(ctx, st, from, what.epoch, what.id, what.beat, what.ballots);
+        return onElected(ctx, st, from, what.proof, what.beat);
       case 'pull':
-        return this.#answerPull(ctx, st, from, what.payload);
+        return answerPull(ctx, st, from, what.payload);
+      case 'branch-page':
+        onBranchPage(ctx, st, from, what.page);
+        return drainLimbo(ctx, st);
+      case 'confirm':
+        return onConfirm(ctx, st, from, what.payload);
     }
-  }
-
-  #answerPull(
-    ctx: StepContext,
-    st: ChannelState,
-    from: UserId,
-    p: Extract<Inspection['what'], { type: 'pull' }>['payload'],
-  ): void {
-    if (p.challenge) sendElected(ctx, st, from, p.challenge);
-    const common = p.anchor.find(({ seq, hash }) => st.log.hashAt(seq) === hash);
-    if (common && common.seq >= st.log.final.seq && st.cert.length > 0)
-      this.#sendTail(ctx, st, from, common);
-    if (
-      p.want.length > 0 ||
-      (p.anchor.length > 0 && (p.anchor.at(-1)?.seq ?? 0) < st.log.final.seq)
-    ) {
-      this.#ready.serves.push({
-        type: 'page',
-        channel: st.id,
-        to: from,
-        anchor: p.anchor,
-        want: p.want,
-        withGenesis: false,
-      });
-    }
-  }
-
-  /** A leader's page of what is not final yet, from memory. */
-  #sendTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
-    const { leading, leadership } = st;
-    if (!leading || !leadership) return;
-    const entries = st.log.tail.filter((e) => e.seq > base.seq);
-    const tip = entries.at(-1);
-    if (!tip) return;
-    const { statement, signed } = signProposal(ctx, st, leading, leadership, base, tip);
-    sendToUser(ctx, this.#ready.late, to, () => ({
-      name: 'CH_APPEND',
-      payload: {
-        id: st.id,
-        from: this.self,
-        to,
-        anchor: base,
-        headers: encodeHeaders(entries.map((e) => e.header)),
-        records: entries.map((e) => e.record.bytes),
-        proofs: entries.map((e) => e.proof),
-        propose: { s: statement, sig: signed.sig },
-        final: st.log.final.seq,
-      },
-    }));
   }
 
   /** Carries one channel on: each rule looks whether it has something to do. */
@@ -586,6 +545,8 @@ export class Machine {
     tickWishes(ctx, st);
     admit(ctx, st);
     placeOffers(ctx, st);
+    tickMerge(ctx, st);
+    tickConfirm(ctx, st);
     propose(ctx, st);
     ackOwn(ctx, st);
     drainLimbo(ctx, st);
@@ -593,6 +554,7 @@ export class Machine {
     offerOwn(ctx, st);
     offerOthers(ctx, st);
     tickJoining(ctx, st);
+    tickExchange(ctx, st);
     if (this.channel(st.id)?.pool.size) this.#ready.wake(ctx.now + ctx.timing.offer_ms);
     slot.wakeAt = this.#ready.wakeAt;
   }

@@ -12,8 +12,8 @@ import type { Point } from './chain.js';
 import type { ChannelState, JoinAttempt, Joining, Wish } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
-import { hearsLeader } from './election.js';
 import type { ConclaveError } from './errors.js';
+import { hearsLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {

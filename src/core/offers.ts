@@ -9,11 +9,12 @@
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
-import { hearsLeader } from './election.js';
+import { hearsLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeOffer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
+  MERGE_PATIENCE_MS,
   OFFER_WINDOW_RECORDS,
   OUTBOX_BYTES_MAX,
   OUTBOX_RECORDS_MAX,
@@ -23,8 +24,9 @@ import {
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Pooled } from './pool.js';
+import { isInBranch } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
-import { contextOf, placedAt } from './replica.js';
+import { contextOf, isPlaced } from './replica.js';
 import { isLeaderKind, isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { signedRecords } from './statements.js';
@@ -122,13 +124,19 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   for (const { pooled } of st.outbox.values()) {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
     const { digest } = pooled.record;
-    if (st.offered.has(digest) || placedAt(st, digest) !== undefined) continue;
+    if (st.offered.has(digest) || isPlaced(st, digest) || isLeftToMerge(ctx, st, pooled)) continue;
     st.offered.add(digest);
     batch.push(pooled);
   }
   if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
   sendOffers(ctx, st, ctx.ready.late, batch, null);
 }
+
+/** A branch that a roster leader may not have yet holds the record: it comes by a merge, unless that takes long. */
+const isLeftToMerge = (ctx: StepContext, st: ChannelState, { record, cameAt }: Pooled): boolean =>
+  st.leadership?.branch === null &&
+  isInBranch(st, record.digest) &&
+  ctx.now - Math.max(cameAt, st.leadership.since) < MERGE_PATIENCE_MS;
 
 /** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */
 export function sendOffers(
@@ -182,8 +190,12 @@ export function onRecords(
   items: readonly { record: ChannelRecord; proof: () => Uint8Array }[],
 ): void {
   for (const { record, proof } of items) {
-    if (placedAt(st, record.digest) !== undefined) continue;
+    if (isPlaced(st, record.digest)) continue;
     const known = st.pool.get(record.digest);
+    if (st.log.seqOf(record.digest) !== undefined) {
+      notePlaceable(st, record.digest);
+      continue;
+    }
     if (known) {
       // It may have come before this node led, or before its predecessor was known to be placed.
       if (st.leading && isMembership(record.kind)) queueMembership(st.leading, known);
@@ -225,6 +237,8 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     if (
       isMessageLane(record) &&
       ctx.now - pooled.offeredAt >= patience &&
+      !isPlaced(st, record.digest) &&
+      !isLeftToMerge(ctx, st, pooled) &&
       due.length < RECORDS_PER_BATCH_MAX
     ) {
       due.push(pooled);

@@ -1,9 +1,10 @@
 /**
  * Records that no place in the log holds yet, as this node knows them: its
- * own outbox and what others offered (docs/PROTOCOL.md, section "Offers").
+ * own outbox, what others offered, and what the provisional set places
+ * (docs/PROTOCOL.md, sections "Offers" and "Provisional set").
  *
  * Bounded: what is not placed is capped for each author by count and bytes;
- * this node's own outbox, and what fell out of the log, are exempt.
+ * this node's own outbox, and what is kept, are exempt.
  */
 
 import type { Digest, Millis, UserId } from './ids.js';
@@ -16,8 +17,8 @@ export interface Pooled extends Offer {
   readonly cameAt: Millis;
   /** When it came, or was last offered to a leader by this node. */
   offeredAt: Millis;
-  /** Kept in the store: it fell out of the log, so somebody may rely on it. */
-  readonly kept: boolean;
+  /** Kept in the store: a branch places it or it fell out of the log, so somebody may rely on it. */
+  kept: boolean;
   /** Own records: the batch whose one signature covers this one. */
   readonly batch?: SignedBatch;
 }
@@ -34,9 +35,15 @@ export class Pool {
   readonly #byDigest = new Map<Digest, Pooled>();
   readonly #byPrev = new Map<Digest, Digest[]>();
   readonly #use = new Map<UserId, { count: number; bytes: number }>();
+  #bytes = 0;
 
   get size(): number {
     return this.#byDigest.size;
+  }
+
+  /** Of all records. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get(digest: Digest): Pooled | undefined {
@@ -58,6 +65,7 @@ export class Pool {
     if (full && !exempt) return false;
     use.count += 1;
     use.bytes += record.bytes.length;
+    this.#bytes += record.bytes.length;
     this.#use.set(record.author, use);
     this.#byDigest.set(record.digest, pooled);
     const siblings = this.#byPrev.get(record.prev);
@@ -74,6 +82,7 @@ export class Pool {
     const use = this.#use.get(record.author)!;
     use.count -= 1;
     use.bytes -= record.bytes.length;
+    this.#bytes -= record.bytes.length;
     if (use.count === 0) this.#use.delete(record.author);
     const siblings = this.#byPrev.get(record.prev)!.filter((d) => d !== digest);
     if (siblings.length > 0) this.#byPrev.set(record.prev, siblings);

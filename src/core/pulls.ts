@@ -6,7 +6,7 @@ import type { Digest, UserId } from './ids.js';
 import { LOCATORS_MAX, WANT_DIGESTS_MAX } from './limits.js';
 import { sendToUser } from './sending.js';
 
-/** Asks `user` for what follows this node's log; one question at a time. */
+/** Asks `user` for what follows this node's log, and its leader for what follows in its branch; one question at a time. */
 export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (user === ctx.self) return;
   // Who is no member yet asks with its next request to join.
@@ -14,9 +14,19 @@ export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void
   if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
   st.pull = { to: user, at: ctx.now };
   const anchor = st.log.locators(LOCATORS_MAX);
+  const lead = st.leadership;
+  const branch = lead?.epoch.leader === user ? lead.branch : null;
+  const at = branch && { epoch: branch.id, seq: branch.tip.seq, certified: branch.certified };
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_PULL',
-    payload: { id: st.id, from: ctx.self, to: user, anchor, want: [] },
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to: user,
+      anchor,
+      want: [],
+      ...(at ? { take: at } : {}),
+    },
   }));
 }
 

@@ -12,14 +12,17 @@ import { decodeWhole } from './bytes.js';
 import { lookupsFor } from './catchup.js';
 import type { Command, Outgoing } from './commands.js';
 import type { Hash } from './crypto.js';
-import type { Announce, CoreEvent, Ready, Send, Serve } from './effects.js';
+import type { Announce, CoreEvent, Ready, Send, Serve, ServeBranch } from './effects.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Millis } from './ids.js';
 import { type Inspection, inspect } from './inspect.js';
 import type { Clock, Input, Machine } from './machine.js';
 import type { LinkId } from './presence.js';
+import type { ChannelRecord } from './record.js';
 import { rememberFact } from './replica.js';
+import { linksToMembers } from './sending.js';
 import { type Reader, serve, serveAnnounce } from './serve.js';
+import { serveBranch } from './serve-branch.js';
 import type { Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 
@@ -153,10 +156,10 @@ export class Pump {
     this.#busy = true;
     const wanted: { channel: ChannelId; digest: Digest }[] = [];
     for (const input of inputs) {
-      if (input.type !== 'message' || input.inspection.what.type !== 'records') continue;
-      const st = this.machine.channel(input.inspection.channel!);
+      if (input.type !== 'message') continue;
+      const records = recordsIn(input.inspection.what);
+      const st = records.length > 0 && this.machine.channel(input.inspection.channel!);
       if (!st) continue;
-      const records = input.inspection.what.items.map((item) => item.record);
       for (const digest of lookupsFor(st, records)) wanted.push({ channel: st.id, digest });
     }
     if (wanted.length === 0) return this.#step(inputs);
@@ -213,17 +216,27 @@ export class Pump {
     else this.#ports.wake(ready.wakeAt, this.#run);
   }
 
-  #serve(s: Serve | Announce): void {
+  #serve(s: Serve | ServeBranch | Announce): void {
     const st = this.machine.channel(s.channel);
     if (!st) return;
     if (s.type === 'announce') {
       serveAnnounce(st, s, this.#ports, (command) => this.#ports.send([s.link], command));
-    } else {
-      serve(st, this.machine.self, s, this.#ports, (command) => {
-        this.#ports.send(this.machine.context(st.id, this.#ports.clock()).linksTo([s.to]), command);
-      });
+      return;
     }
+    const reply = (command: Outgoing): void => {
+      const ctx = this.machine.context(st.id, this.#ports.clock());
+      const isForAll = s.type === 'branch' && s.toAll;
+      this.#ports.send(isForAll ? linksToMembers(ctx, st) : ctx.linksTo([s.to]), command);
+    };
+    if (s.type === 'branch') serveBranch(st, this.machine.self, s, this.#ports, reply);
+    else serve(st, this.machine.self, s, this.#ports, reply);
   }
+}
+
+/** Records that a step is about to take in, and must know the places of. */
+function recordsIn(what: Inspection['what']): ChannelRecord[] {
+  if (what.type === 'records') return what.items.map((item) => item.record);
+  return what.type === 'branch-page' ? what.page.records.filter((r) => r !== null) : [];
 }
 
 const BAD_SIGNATURE = new ConclaveError('bad_signature', 'a signature does not verify');

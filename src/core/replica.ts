@@ -6,7 +6,7 @@
 
 import { Writer } from './bytes.js';
 import { type Certificate, certifiedPoint, encodeCertificate, encodeStep } from './certificate.js';
-import type { Header } from './chain.js';
+import { type Chain, type EpochDescriptor, headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
@@ -14,9 +14,10 @@ import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeEntry, encodeFinal, encodeOffer } from './layout.js';
 import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
 import { isMessageLane } from './log.js';
+import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { applyMembership, isMembership, type Roster } from './roster.js';
+import { applyMembership, isMembership, type Roster, voters } from './roster.js';
 import type { Context } from './statements.js';
 
 /** What this node's statements in the channel start with. */
@@ -26,18 +27,21 @@ export const contextOf = (st: ChannelState): Context => ({
   rosterHash: st.roster.hash,
 });
 
-/** Seq of a record that is known to be placed in the log; undefined when it is not, or not known. */
-export function placedAt(st: ChannelState, digest: Digest): number | undefined {
-  return st.log.seqInTail(digest) ?? st.facts.get(digest);
+/**
+ * Whether a record is known to be placed: final, or in the chain that entries
+ * go to now. In an online epoch that is the epoch's own chain alone; without
+ * one it is the log's tail.
+ */
+export function isPlaced(st: ChannelState, digest: Digest): boolean {
+  const chain = st.leadership?.branch ?? st.log;
+  return chain.seqOf(digest) !== undefined || st.facts.has(digest);
 }
 
-/** True when the record's predecessor is in the log, so that it may follow. */
+/** True when the record's predecessor is placed, so that it may follow. */
 export function prevIsPlaced(st: ChannelState, record: ChannelRecord): boolean {
-  return (
-    record.prev === st.roster.members.get(record.author)?.root ||
-    record.prev === st.log.tipOf(record.author) ||
-    placedAt(st, record.prev) !== undefined
-  );
+  const { prev, author } = record;
+  const tip = st.leadership?.branch ? st.log.finalTipOf(author) : st.log.tipOf(author);
+  return prev === st.roster.members.get(author)?.root || prev === tip || isPlaced(st, prev);
 }
 
 /** The roster after a membership record, or undefined when it is not valid now. */
@@ -89,8 +93,10 @@ function persistEntry(
   }
 }
 
-/** Drops the tail behind `seq`. Messages go back to the pool; nothing that somebody wrote is lost. */
+/** Drops the tail behind `seq`. Messages go back to the pool, their places to a branch; nothing that somebody wrote is lost. */
 export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): void {
+  keepDisplaced(ctx, st, seq);
+  st.version += 1;
   for (const { seq: at, record, proof } of st.log.truncate(seq)) {
     ctx.ready.del(st.keys.log(at));
     ctx.ready.sync = true;
@@ -98,7 +104,7 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
     const own = st.outbox.get(record.digest);
     if (own) {
       st.pool.add(own.pooled, true);
-      if (own.state === 'sent') {
+      if (own.state === 'sent' && !isInBranch(st, record.digest)) {
         own.state = 'queued';
         reportProgress(ctx, st, record, 'queued', null);
       }
@@ -118,20 +124,20 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
  * @param beyond only a seq above this is new
  */
 export function certificateFrom(
-  st: ChannelState,
+  chain: Chain,
   kind: Certificate['kind'],
-  leadership: { id: EpochId; term: number },
+  { id, epoch }: { id: EpochId; epoch: EpochDescriptor },
   acks: ReadonlyMap<UserId, { seq: number; sig: Uint8Array }>,
   among: readonly UserId[],
   beyond: number,
 ): Certificate | undefined {
-  const tip = st.log.tip.seq;
+  const tip = chain.tip.seq;
   const positions = among.map((user) => Math.min(acks.get(user)?.seq ?? 0, tip));
   const seq = majorityPosition(positions);
-  if (seq <= Math.max(beyond, st.log.final.seq)) return undefined;
-  const entry = st.log.entryAt(seq);
+  if (seq <= Math.max(beyond, chain.base.seq)) return undefined;
+  const head = chain.headerAt(seq);
   // Raft, figure 8: only an entry of this leadership is certified by counting.
-  if (entry?.header.epoch !== leadership.id) return undefined;
+  if (head?.epoch !== id) return undefined;
   const chosen = among
     .flatMap((user) => {
       const ack = acks.get(user);
@@ -139,17 +145,18 @@ export function certificateFrom(
     })
     .sort((a, b) => a.seq - b.seq || (a.user < b.user ? -1 : 1))
     .slice(0, majorityOf(among.length));
-  const links: Header[] = [];
-  for (let at = seq + 1; at <= chosen.at(-1)!.seq; at++) links.push(st.log.entryAt(at)!.header);
   return {
     kind,
-    ...contextOf(st),
-    epoch: leadership.id,
-    term: leadership.term,
+    epochKind: epoch.kind,
+    channel: epoch.channel,
+    roster: epoch.roster,
+    rosterHash: epoch.rosterHash,
+    epoch: id,
+    term: epoch.term,
     seq,
-    prevHash: st.log.hashAt(seq - 1)!,
-    head: entry.header,
-    links,
+    prevHash: chain.hashAt(seq - 1)!,
+    head,
+    links: headersOf(chain, seq + 1, chosen.at(-1)!.seq),
     acks: chosen,
   };
 }
@@ -197,8 +204,10 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   );
   ctx.ready.sync = true;
   ctx.ready.events.push({ type: 'changed', channel: st.id });
+  pruneSet(ctx, st, entries);
   // Somebody leads a later term: what this node held or followed is over.
-  if (st.leadership && cert.term > st.leadership.epoch.term) {
+  const lead = st.leadership;
+  if (lead?.epoch.kind === 'roster' && cert.term > lead.epoch.term) {
     endLeadership(ctx, st, ctx.timing.election_min_ms);
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
@@ -224,16 +233,6 @@ function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: num
   st.outBytes -= own.pooled.record.bytes.length;
   ctx.ready.del(st.keys.out(own.count));
   reportProgress(ctx, st, own.pooled.record, 'final', seq);
-}
-
-function reportProgress(
-  ctx: StepContext,
-  st: ChannelState,
-  { id, digest }: ChannelRecord,
-  state: 'queued' | 'sent' | 'final',
-  seq: number | null,
-): void {
-  ctx.ready.events.push({ type: 'progress', channel: st.id, id, digest, state, seq });
 }
 
 function changeRoster(
@@ -262,6 +261,7 @@ function changeRoster(
   const wasLeading = st.leading !== null;
   st.roster = next;
   st.rosterHashes[next.number] = next.hash;
+  st.votersAt[next.number] = voters(next);
   for (const wish of st.wishes) {
     if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
   }
@@ -281,6 +281,7 @@ function changeRoster(
 /** Forgets the leadership that was followed or held; stands for election after `patience_ms` or more. */
 export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: number): void {
   st.leadership = null;
+  if (st.epochs.size > 0) pruneSet(ctx, st, []);
   st.leading = null;
   st.election = null;
   st.limbo = null;

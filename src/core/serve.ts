@@ -59,7 +59,7 @@ function serveRecords(
   const here: { bytes: Uint8Array; proof: Uint8Array }[] = [];
   const elsewhere: Digest[] = [];
   for (const digest of s.want) {
-    const seq = st.log.seqInTail(digest);
+    const seq = st.log.seqOf(digest);
     const found = seq !== undefined ? st.log.entryAt(seq) : st.pool.get(digest);
     if (found && found.proof.length > 0)
       here.push({ bytes: found.record.bytes, proof: found.proof });

@@ -15,8 +15,8 @@
  *     lead      kind u8 · candidate 32 · round 16 · term u64 · lastTerm u64 · lastSeq u64 · electorate digest 32
  *     ballot    kind u8 · candidate 32 · term u64 · electorate digest 32
  *     beat      epoch 32 · term u64 · beat u64 · echo 16
- *     propose   epoch 32 · term u64 · beat u64 · baseSeq u64 · baseHash 32 · tipSeq u64 · tipHash 32 · finalSeq u64 · quiet u8
- *     ack       epoch 32 · term u64 · seq u64 · hash 32
+ *     propose   kind u8 · epoch 32 · term u64 · beat u64 · baseSeq u64 · baseHash 32 · tipSeq u64 · tipHash 32 · finalSeq u64 · quiet u8
+ *     ack       kind u8 · epoch 32 · term u64 · seq u64 · hash 32
  *     join      user 32 · name text · invite 32 · seq u64 · hash 32
  */
 
@@ -89,6 +89,7 @@ export interface Beat extends Context {
 }
 export interface Propose extends Context {
   readonly tag: 'propose';
+  readonly kind: EpochKind;
   readonly epoch: EpochId;
   readonly term: number;
   readonly beat: number;
@@ -103,6 +104,8 @@ export interface Propose extends Context {
 }
 export interface Ack extends Context {
   readonly tag: 'ack';
+  /** An acknowledgement in an online epoch never counts towards a final certificate. */
+  readonly kind: EpochKind;
   /** The leadership under which this is said. */
   readonly epoch: EpochId;
   readonly term: number;
@@ -176,6 +179,7 @@ export function encodeStatement(s: Statement): Uint8Array {
       return begin(s.tag, s).id(s.epoch).u64(s.term).u64(s.beat).ulid(s.echo).done();
     case 'propose':
       return begin(s.tag, s)
+        .u8(KINDS.indexOf(s.kind))
         .id(s.epoch)
         .u64(s.term)
         .u64(s.beat)
@@ -187,7 +191,13 @@ export function encodeStatement(s: Statement): Uint8Array {
         .u8(s.quiet ? 1 : 0)
         .done();
     case 'ack':
-      return begin(s.tag, s).id(s.epoch).u64(s.term).u64(s.seq).id(s.hash).done();
+      return begin(s.tag, s)
+        .u8(KINDS.indexOf(s.kind))
+        .id(s.epoch)
+        .u64(s.term)
+        .u64(s.seq)
+        .id(s.hash)
+        .done();
     case 'join':
       return begin(s.tag, s).id(s.user).text(s.name).id(s.invite).u64(s.seq).id(s.hash).done();
   }
@@ -254,6 +264,7 @@ function readFields(tag: string, r: Reader): Statement {
       return {
         tag,
         ...context,
+        kind: readKind(r),
         epoch: r.id<EpochId>(),
         term: r.u64(),
         beat: r.u64(),
@@ -268,6 +279,7 @@ function readFields(tag: string, r: Reader): Statement {
       return {
         tag,
         ...context,
+        kind: readKind(r),
         epoch: r.id<EpochId>(),
         term: r.u64(),
         seq: r.u64(),

@@ -5,10 +5,13 @@
 
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
-import { hearsLeader } from './election.js';
-import type { UserId } from './ids.js';
+import { isElectorate } from './epoch-record.js';
+import { hearsLeader } from './hearing.js';
+import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { isMessageLane } from './log.js';
+import { inOrder, type Unordered } from './order.js';
+import { certifiedPlace, isOrphan } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import { voters } from './roster.js';
@@ -18,18 +21,39 @@ export interface ProvisionalEntry {
   readonly state: 'queued' | 'sent' | 'committed';
 }
 
-/** Everything that is not final, in display order: the log's tail, then this node's own queue. */
+/**
+ * Everything that is not final, in display order: what is committed, wherever
+ * it is kept, then what is only sent; last what this node itself has queued.
+ */
 export function provisional(st: ChannelState): ProvisionalEntry[] {
-  const committed = st.leadership?.committed ?? 0;
-  const entries: ProvisionalEntry[] = st.log.tail.map(({ seq, record }) => ({
-    record,
-    state: seq <= committed ? 'committed' : 'sent',
-  }));
+  const entries = inOrder(placedItems(st)).map(
+    ({ item, committed }): ProvisionalEntry => ({
+      record: item.record,
+      state: committed ? 'committed' : 'sent',
+    }),
+  );
   for (const { pooled, state } of st.outbox.values()) {
-    if (st.log.seqInTail(pooled.record.digest) === undefined)
-      entries.push({ record: pooled.record, state });
+    if (state === 'queued') entries.push({ record: pooled.record, state });
   }
   return entries;
+}
+
+type Item = Unordered & { readonly record: ChannelRecord };
+
+/** Every record that is not final and that the tail or a branch places, once. */
+function placedItems(st: ChannelState): Item[] {
+  const items = new Map<Digest, Item>();
+  const add = (record: ChannelRecord | undefined): void => {
+    if (!record || items.has(record.digest)) return;
+    const { digest, author, prev } = record;
+    const place = certifiedPlace(st, digest);
+    items.set(digest, { record, digest, author, prev, place, isOrphan: isOrphan(st, record) });
+  };
+  for (const { record } of st.log.tail) add(record);
+  for (const branch of st.branches.values()) {
+    for (const digest of branch.digests()) add(st.pool.get(digest)?.record);
+  }
+  return [...items.values()];
 }
 
 export interface Waiting {
@@ -61,7 +85,6 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     if (state === 'queued') queued += 1;
     else if (state === 'sent') sent += 1;
   }
-  const committed = st.leadership?.committed ?? 0;
   return {
     online: online.sort(),
     leader: led?.leader ?? null,
@@ -70,7 +93,8 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     waiting,
     queued,
     sent,
-    committed: st.log.tail.filter((e) => e.seq <= committed && isMessageLane(e.record)).length,
+    committed: inOrder(placedItems(st)).filter((o) => o.committed && isMessageLane(o.item.record))
+      .length,
   };
 }
 
@@ -85,7 +109,10 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
     const reason = `messages need ${minOnline} members online, have ${online.length}`;
     return { need: minOnline, have: online.length, missing, reason };
   }
-  if (reachable < majority) {
+  const { quorum } = st.genesis;
+  const canBeOnline =
+    quorum === 'online' && isElectorate('online', reachable, all.length, minOnline);
+  if (reachable < majority && !canBeOnline) {
     const reason = `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`;
     return {
       need: majority,

@@ -283,7 +283,7 @@ class Run implements NodeWatcher {
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
-      term: st.hard.term,
+      term: st.hard.roster.term,
       seq: st.log.tip.seq,
       leads: st.leading ? ' leads' : '',
     };

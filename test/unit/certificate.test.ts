@@ -192,8 +192,12 @@ describe('a final certificate', () => {
   });
 });
 
-const certificate: fc.Arbitrary<Certificate> = any.plain({
-  kind: fc.constantFrom('committed' as const, 'final' as const),
+const certificateParts = any.plain({
+  kinds: fc.constantFrom(
+    { kind: 'committed', epochKind: 'roster' } as const,
+    { kind: 'committed', epochKind: 'online' } as const,
+    { kind: 'final', epochKind: 'roster' } as const,
+  ),
   channel: any.channel,
   roster: any.u64,
   rosterHash: any.digest,
@@ -205,6 +209,10 @@ const certificate: fc.Arbitrary<Certificate> = any.plain({
   links: fc.array(any.header, { maxLength: 4 }),
   acks: fc.array(any.plain({ user: any.user, seq: any.u64, sig: any.sig }), { maxLength: 4 }),
 });
+const certificate: fc.Arbitrary<Certificate> = certificateParts.map(({ kinds, ...rest }) => ({
+  ...kinds,
+  ...rest,
+}));
 const step: fc.Arbitrary<RosterStep> = any.plain({
   seq: any.u64,
   prevHash: any.digest,

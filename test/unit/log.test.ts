@@ -71,7 +71,7 @@ function agrees(log: Log, { entries, final }: Model): void {
     expect(log.entryAt(seq)).toBe(seq > final ? entries[seq - 1] : undefined);
   }
   for (const e of entries) {
-    expect(log.seqInTail(e.record.digest)).toBe(e.seq > final ? e.seq : undefined);
+    expect(log.seqOf(e.record.digest)).toBe(e.seq > final ? e.seq : undefined);
   }
 }
 
@@ -100,7 +100,7 @@ describe('Log', () => {
           }
           agrees(log, model);
         }
-        for (const digest of dropped) expect(log.seqInTail(digest)).toBeUndefined();
+        for (const digest of dropped) expect(log.seqOf(digest)).toBeUndefined();
       }),
     );
   });
@@ -125,7 +125,7 @@ describe('Log', () => {
     const gone = log.truncate(1);
     for (const entry of gone) expect(log.restore(entry)).toBe(entry);
     expect(log.tail.slice(1)).toStrictEqual(gone);
-    expect(log.seqInTail(gone[1]!.record.digest)).toBe(3);
+    expect(log.seqOf(gone[1]!.record.digest)).toBe(3);
   });
 
   it('goes back to the last final message of an author', () => {

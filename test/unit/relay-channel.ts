@@ -118,7 +118,14 @@ export class TestChannel {
     const sig = crypto.ed25519Sign(founder.seed, signedRecords(context, batch.root, 1));
     const head = { epoch: EPOCH, term: 1, roster: roster.number, digest: record.digest };
     const point = { seq, hash: chainNext(hash, HEAD, seq, head) };
-    const ack = encodeStatement({ tag: 'ack', ...context, epoch: EPOCH, term: 1, ...point });
+    const ack = encodeStatement({
+      tag: 'ack',
+      ...context,
+      kind: 'roster',
+      epoch: EPOCH,
+      term: 1,
+      ...point,
+    });
     const votes = voters(roster);
     const acks = votes.slice(0, majorityOf(votes.length)).map((user) => ({
       user,
@@ -127,6 +134,7 @@ export class TestChannel {
     }));
     const cert = encodeCertificate({
       kind: 'final',
+      epochKind: 'roster',
       ...context,
       epoch: EPOCH,
       term: 1,

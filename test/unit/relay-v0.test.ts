@@ -374,7 +374,16 @@ describe('V0, Channels, client to server', () => {
   it('CH_MERGE: "Send a list of missing committed messages to the server"', () =>
     expectForwarded('CH_MERGE', (common) => ({
       name: 'CH_MERGE',
-      payload: { ...common, epoch: EPOCH, anchor: POINT, headers: BYTES, records: [], proofs: [] },
+      payload: {
+        ...common,
+        epoch: EPOCH,
+        proof: BYTES,
+        anchor: POINT,
+        headers: BYTES,
+        records: [],
+        proofs: [],
+        tip: 1,
+      },
     })));
 
   it('CH_MSG: "Send a message to a channel"', () =>
@@ -541,7 +550,7 @@ describe('what this version adds, in the same way', () => {
   it('CH_GRANT goes to the candidate', () =>
     expectDirected('CH_GRANT', (common) => ({
       name: 'CH_GRANT',
-      payload: { ...common, round: ULID, sig: SIG, term: 1, roster: 5 },
+      payload: { ...common, round: ULID, sig: SIG, kind: 'roster', term: 1, roster: 5 },
     })));
 
   it('BEACON goes to everyone who shares a known channel with the sender', async () => {

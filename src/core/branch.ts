@@ -1,0 +1,119 @@
+/**
+ * Branches: chains of places outside the log (docs/PROTOCOL.md, section
+ * "Provisional set"). A branch is the chain of one online epoch, or what fell
+ * out of the log under one roster leadership. It holds headers and hashes;
+ * records stand beside it, in the pool, whichever branches place them.
+ *
+ * Promises: a branch is contiguous from its base to its tip; what was
+ * certified in it stays certified; it only ever loses places from its front,
+ * when their records are final.
+ */
+
+import { type Chain, chainNext, type Header, type Point } from './chain.js';
+import type { Hash } from './crypto.js';
+import { invariant } from './errors.js';
+import type { Digest, EpochId, UserId } from './ids.js';
+
+/** An acknowledgement of a member under the branch's epoch. */
+export interface BranchAck {
+  readonly seq: number;
+  readonly sig: Uint8Array;
+}
+
+export class Branch implements Chain {
+  readonly #hash: Hash;
+  readonly id: EpochId;
+  #base: Point;
+  #headers: Header[] = [];
+  #hashes: Digest[] = [];
+  readonly #at = new Map<Digest, number>();
+  /** Seqs of the certificates that are kept, ascending: the last covers all that is certified. */
+  readonly certificates: number[] = [];
+  /** Acknowledgements that members sent again when asked to confirm. */
+  readonly acks = new Map<UserId, BranchAck>();
+
+  constructor(hash: Hash, id: EpochId, base: Point) {
+    this.#hash = hash;
+    this.id = id;
+    this.#base = base;
+  }
+
+  get base(): Point {
+    return this.#base;
+  }
+
+  get size(): number {
+    return this.#headers.length;
+  }
+
+  get tip(): Point {
+    const hash = this.#hashes.at(-1);
+    return hash === undefined ? this.#base : { seq: this.#base.seq + this.#hashes.length, hash };
+  }
+
+  /** Everything up to here is committed. */
+  get certified(): number {
+    return this.certificates.at(-1) ?? 0;
+  }
+
+  hashAt(seq: number): Digest | undefined {
+    return seq === this.#base.seq ? this.#base.hash : this.#hashes[seq - this.#base.seq - 1];
+  }
+
+  headerAt(seq: number): Header | undefined {
+    return this.#headers[seq - this.#base.seq - 1];
+  }
+
+  seqOf(digest: Digest): number | undefined {
+    return this.#at.get(digest);
+  }
+
+  /** Digests placed here, in order. */
+  digests(): Digest[] {
+    return this.#headers.map((h) => h.digest);
+  }
+
+  /** Puts one place behind the tip. */
+  extend(header: Header): Point {
+    const { seq, hash } = this.tip;
+    return this.restore(header, chainNext(this.#hash, hash, seq + 1, header));
+  }
+
+  /** Puts a place behind the tip whose hash is known. */
+  restore(header: Header, hash: Digest): Point {
+    this.#headers.push(header);
+    this.#hashes.push(hash);
+    const { tip } = this;
+    this.#at.set(header.digest, tip.seq);
+    return tip;
+  }
+
+  /** Puts places before the base, which must lead to it. */
+  prepend(base: Point, headers: readonly Header[]): void {
+    const hashes: Digest[] = [];
+    let { seq, hash } = base;
+    for (const header of headers) {
+      seq += 1;
+      hash = chainNext(this.#hash, hash, seq, header);
+      hashes.push(hash);
+      this.#at.set(header.digest, seq);
+    }
+    invariant(
+      seq === this.#base.seq && hash === this.#base.hash,
+      'what is prepended leads to the base',
+    );
+    this.#headers.unshift(...headers);
+    this.#hashes.unshift(...hashes);
+    this.#base = base;
+  }
+
+  /** Forgets the places up to `seq`. */
+  trim(seq: number): void {
+    const count = seq - this.#base.seq;
+    invariant(count >= 0 && count <= this.#headers.length, 'only places held here are trimmed');
+    const hash = this.hashAt(seq)!;
+    for (const { digest } of this.#headers.splice(0, count)) this.#at.delete(digest);
+    this.#hashes.splice(0, count);
+    this.#base = { seq, hash };
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The exchange of provisional sets (docs/PROTOCOL.md, section "Exchange").
+ * Members that reach each other compare what they hold, at any time and
+ * whoever leads: a member says which branches it has and how far; who lacks
+ * something asks one sender for it, page by page. So a member that reaches
+ * both sides of a partition carries each side's records to the other.
+ *
+ *     CH_PULL {set}  →  CH_PULL {take}  →  CH_MERGE page, again until it has all
+ */
+
+import type { Certificate } from './certificate.js';
+import type { Header, Point } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Payload } from './commands.js';
+import type { StepContext } from './effects.js';
+import type { ElectionProof } from './epoch-record.js';
+import { hearsLeader } from './hearing.js';
+import type { EpochId, UserId } from './ids.js';
+import { BRANCHES_LISTED_MAX, LOCATORS_MAX, UNCERTIFIED_PLACES_MAX } from './limits.js';
+import { isMessageLane } from './log.js';
+import { heldRecord, isProven, rememberEpoch, takeCommitted, uniteBranch } from './provisional.js';
+import { pullFrom } from './pulls.js';
+import type { ChannelRecord } from './record.js';
+import { sendToUser } from './sending.js';
+
+type Pull = Payload<'CH_PULL'>;
+type Summary = NonNullable<Pull['set']>;
+
+/** A page of a branch as the driver's inspection found it. */
+export interface BranchPage {
+  readonly epoch: EpochId;
+  readonly proof: ElectionProof;
+  readonly anchor: Point;
+  readonly end: Point;
+  readonly headers: readonly Header[];
+  /** Null for records that vanish when they are displaced. */
+  readonly records: readonly (ChannelRecord | null)[];
+  readonly proofs: readonly Uint8Array[];
+  readonly cert: Certificate | null;
+  /** How far the sender's branch reaches. */
+  readonly tip: number;
+}
+
+/** How long an unanswered question for a branch keeps others from being asked. */
+const patience = (ctx: StepContext): number => 2 * ctx.timing.pull_ms;
+
+/** Whether some branch is on its way to this node. */
+export function isFetching(ctx: StepContext, st: ChannelState): boolean {
+  for (const { at } of st.exchange.asked.values()) if (ctx.now - at < patience(ctx)) return true;
+  return false;
+}
+
+const isMember = (ctx: StepContext, st: ChannelState): boolean =>
+  st.roster.members.has(ctx.self) && st.conflict === null;
+
+/** Compares with those who came, and now and then with somebody, while something is not final. */
+export function tickExchange(ctx: StepContext, st: ChannelState): void {
+  const { exchange } = st;
+  if (!isMember(ctx, st)) return;
+  const isOpen = st.branches.size > 0 || !hearsLeader(ctx, st);
+  for (const user of exchange.greet) if (ctx.isOnline(user)) tellSet(ctx, st, user);
+  exchange.greet.clear();
+  if (!isOpen) return;
+  if (ctx.now >= exchange.at) {
+    exchange.at = ctx.now + ctx.timing.exchange_ms * (0.5 + ctx.random());
+    const others = [...st.roster.members.keys()].filter((u) => u !== ctx.self && ctx.isOnline(u));
+    const user = others[Math.floor(ctx.random() * others.length)];
+    if (user) tellSet(ctx, st, user);
+  }
+  ctx.ready.wake(exchange.at);
+}
+
+/** A member came online: worth comparing with where something is not final, or nobody leads. */
+export function greet(st: ChannelState, user: UserId): void {
+  if (st.branches.size > 0 || st.leadership === null) st.exchange.greet.add(user);
+}
+
+function summaryOf(st: ChannelState): Summary {
+  const listed = [...st.branches.values()].filter((b) => b.size > 0).slice(0, BRANCHES_LISTED_MAX);
+  return listed.map(({ id, tip, certified }) => ({ epoch: id, seq: tip.seq, certified }));
+}
+
+/** Says to `user` what this node holds. */
+function tellSet(ctx: StepContext, st: ChannelState, user: UserId): void {
+  if (user === ctx.self) return;
+  const anchor = st.log.locators(LOCATORS_MAX);
+  const set = summaryOf(st);
+  sendToUser(ctx, ctx.ready.early, user, () => ({
+    name: 'CH_PULL',
+    payload: { id: st.id, from: ctx.self, to: user, anchor, want: [], set },
+  }));
+}
+
+/** A member said what it holds: asks it for what is missing here, and tells it what it lacks. */
+export function onSet(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  p: Pull,
+  set: Summary,
+): void {
+  if (!isMember(ctx, st)) return;
+  if ((p.anchor.at(-1)?.seq ?? 0) > st.log.final.seq) pullFrom(ctx, st, from);
+  for (const theirs of set) if (isMissing(st, theirs)) take(ctx, st, from, theirs.epoch);
+  const listed = new Map(set.map((b) => [b.epoch, b]));
+  const hasMore = summaryOf(st).some((mine) => {
+    const theirs = listed.get(mine.epoch);
+    return !theirs || theirs.seq < mine.seq || theirs.certified < mine.certified;
+  });
+  const { told } = st.exchange;
+  if (!hasMore || ctx.now - (told.get(from) ?? Number.NEGATIVE_INFINITY) < ctx.timing.pull_ms)
+    return;
+  told.set(from, ctx.now);
+  tellSet(ctx, st, from);
+}
+
+function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
+  // The running chain comes from its leader.
+  if (st.leadership?.id === theirs.epoch) return false;
+  const done = st.exchange.done.get(theirs.epoch) ?? 0;
+  const branch = st.branches.get(theirs.epoch);
+  if (!branch) return theirs.seq > done;
+  return branch.tip.seq < theirs.seq || branch.certified < theirs.certified;
+}
+
+/** Asks `from` for what follows this node's part of a branch, unless somebody else was asked just now. */
+function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): void {
+  const asked = st.exchange.asked.get(epoch);
+  if (asked && ctx.now - asked.at < patience(ctx)) return;
+  st.exchange.asked.set(epoch, { to: from, at: ctx.now });
+  const branch = st.branches.get(epoch);
+  const at = { epoch, seq: branch?.tip.seq ?? 0, certified: branch?.certified ?? 0 };
+  sendToUser(ctx, ctx.ready.early, from, () => ({
+    name: 'CH_PULL',
+    payload: { id: st.id, from: ctx.self, to: from, anchor: [], want: [], take: at },
+  }));
+}
+
+/** A member asks for a branch. What the leader takes in, all will need: they get the page with it. */
+export function onTake(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  { epoch, seq, certified }: Summary[number],
+): void {
+  if (!st.branches.has(epoch) || !st.epochs.has(epoch)) return;
+  const lead = st.leadership;
+  const isLeader = lead !== null && lead.branch === null && lead.epoch.leader === from;
+  ctx.ready.serves.push({
+    type: 'branch',
+    channel: st.id,
+    to: from,
+    toAll: isLeader,
+    epoch,
+    seq,
+    certified,
+  });
+}
+
+/** Takes in a page of a branch. The driver verified all its signatures. */
+export function onBranchPage(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  page: BranchPage,
+): void {
+  if (!isMember(ctx, st)) return;
+  const asked = st.exchange.asked.get(page.epoch);
+  if (asked?.to === from) st.exchange.asked.delete(page.epoch);
+  if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
+  if (!mayUnite(st, page)) return;
+  holdRecords(ctx, st, page);
+  rememberEpoch(ctx, st, page.proof);
+  const branch = uniteBranch(ctx, st, page.epoch, page.anchor, page.headers);
+  if (!branch) return;
+  if (page.cert) takeCommitted(ctx, st, page.cert);
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+  if (asked?.to === from && branch.tip.seq < page.tip) take(ctx, st, from, page.epoch);
+}
+
+/** What a page must be to be looked at: of a proven election, and certified but for its last part. */
+function mayUnite(st: ChannelState, page: BranchPage): boolean {
+  const { epoch, proof, headers, cert, end } = page;
+  if (st.leading && st.leadership?.id === epoch) return false;
+  if ((cert ? cert.epoch : epoch) !== proof.id || !isProven(st, proof)) return false;
+  if (proof.epoch.kind === 'online' && !isWhole(st, page)) return false;
+  const running = st.leadership?.id === epoch;
+  if (running && !cert) return false;
+  const certified = Math.max(cert?.seq ?? 0, st.branches.get(epoch)?.certified ?? 0);
+  const base = Math.max(certified, end.seq - headers.length);
+  return end.seq - base <= UNCERTIFIED_PLACES_MAX;
+}
+
+/** Entries of one online epoch alone, each with its record. */
+const isWhole = (st: ChannelState, { epoch, headers, records }: BranchPage): boolean =>
+  headers.every((header, i) => {
+    const isHere = records[i] !== null || heldRecord(st, header.digest) !== undefined;
+    return header.epoch === epoch && (isHere || st.facts.has(header.digest));
+  });
+
+/** Puts the page's records beside those that this node holds. */
+function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void {
+  page.records.forEach((record, i) => {
+    if (!record || !isMessageLane(record)) return;
+    const { digest, prev, author } = record;
+    if (heldRecord(st, digest) || st.facts.has(digest)) return;
+    const proof = page.proofs[i]!;
+    st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
+    const isKnown =
+      prev === st.roster.members.get(author)?.root ||
+      prev === st.log.finalTipOf(author) ||
+      st.facts.has(prev) ||
+      heldRecord(st, prev) !== undefined;
+    if (!isKnown) st.orphans.add(digest);
+  });
+}

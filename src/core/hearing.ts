@@ -1,0 +1,46 @@
+/**
+ * Whom a node hears (docs/PROTOCOL.md, section "Elections"): a leadership is
+ * heard while it is live and its leader's last new beat is recent. A roster
+ * leader is a reason to refuse every other candidate; an online leader only
+ * one to refuse other online candidates.
+ */
+
+import type { ChannelState, Leadership } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import type { UserId } from './ids.js';
+import { voters } from './roster.js';
+import type { EpochKind } from './statements.js';
+
+export function isHeard(ctx: StepContext, st: ChannelState, lead: Leadership | null): boolean {
+  if (!lead?.live) return false;
+  return st.leading !== null || ctx.now - lead.lastHeardAt < ctx.timing.election_min_ms;
+}
+
+/** A leader of either kind is heard. */
+export const hearsLeader = (ctx: StepContext, st: ChannelState): boolean =>
+  isHeard(ctx, st, st.leadership);
+
+/** Whether a leader other than `candidate` is heard that is a reason to refuse an election of this kind. */
+export function hearsOther(
+  ctx: StepContext,
+  st: ChannelState,
+  kind: EpochKind,
+  candidate: UserId,
+): boolean {
+  const lead = st.leadership;
+  if (!lead || !isHeard(ctx, st, lead)) return false;
+  if (lead.epoch.kind === 'roster') return kind === 'online' || lead.epoch.leader !== candidate;
+  return kind === 'online' && lead.epoch.leader !== candidate;
+}
+
+export const electionPatience = (ctx: StepContext): number =>
+  ctx.timing.election_min_ms +
+  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
+
+export function postponeElection(ctx: StepContext, st: ChannelState): void {
+  st.electionAt = ctx.now + electionPatience(ctx);
+}
+
+/** Voters that answer, this node among them if it votes. */
+export const answering = (ctx: StepContext, st: ChannelState): UserId[] =>
+  voters(st.roster).filter((user) => user === ctx.self || ctx.isOnline(user));

@@ -1,0 +1,96 @@
+/**
+ * Merging (docs/PROTOCOL.md, section "Merging"): a roster leader brings into
+ * the log every record that a branch holds and the log lacks, in the order
+ * that readers see it in, under signed `merge` records. It takes them in
+ * parts, so that new traffic goes on meanwhile.
+ */
+
+import type { ChannelState, Leading } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import { isFetching } from './exchange.js';
+import type { Digest, EpochId } from './ids.js';
+import { notePlaceable, placeInLog, placeOwn } from './leader.js';
+import { MERGE_RECORDS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
+import { encodeMergeBody, type MergeBody, type MergedBranch } from './merge-record.js';
+import { inOrder, type Unordered } from './order.js';
+import type { Pooled } from './pool.js';
+import { certifiedPlace, isOrphan } from './provisional.js';
+import { prevIsPlaced } from './replica.js';
+
+/** The tail may hold this much when the next part of a merge is placed. */
+const TAIL_BEFORE_PART = WINDOW_ENTRIES_MAX / 4;
+
+/** Places the next part of what is to be merged, if there is something and room for it. */
+export function tickMerge(ctx: StepContext, st: ChannelState): void {
+  const { leading, leadership: lead } = st;
+  if (!leading || !lead || lead.branch || st.branches.size === 0) return;
+  if (st.log.membershipInFlight() || st.log.tail.length > TAIL_BEFORE_PART) return;
+  if (isFetching(ctx, st)) return;
+  if (leading.merging?.version !== st.version) {
+    leading.merging = { rest: mergePlan(st), version: st.version };
+  }
+  const part = nextPart(st, leading);
+  if (part.length === 0) return;
+  placeOwn(ctx, st, lead, 'merge', encodeMergeBody(bodyOf(st, part)));
+  for (const pooled of part) {
+    placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
+    for (const child of st.pool.childrenOf(pooled.record.digest)) notePlaceable(st, child.digest);
+  }
+  ctx.ready.wake(ctx.now);
+}
+
+/** Digests of what branches hold and the log lacks, in order; without what nobody holds the predecessor of. */
+export function mergePlan(st: ChannelState): Digest[] {
+  const items = new Map<Digest, Unordered>();
+  for (const branch of st.branches.values()) {
+    for (const digest of branch.digests()) {
+      const record = st.pool.get(digest)?.record;
+      if (!record || items.has(digest)) continue;
+      const { author, prev } = record;
+      const place = certifiedPlace(st, digest);
+      items.set(digest, { digest, author, prev, place, isOrphan: isOrphan(st, record) });
+    }
+  }
+  return inOrder([...items.values()]).map(({ item }) => item.digest);
+}
+
+function nextPart(st: ChannelState, leading: Leading): Pooled[] {
+  const rest = leading.merging!.rest;
+  const part: Pooled[] = [];
+  const inPart = new Set<Digest>();
+  let bytes = 0;
+  let taken = 0;
+  while (taken < rest.length && part.length < MERGE_RECORDS_MAX && bytes < WINDOW_BYTES_MAX / 2) {
+    const pooled = st.pool.get(rest[taken++]!);
+    if (!pooled || !st.roster.members.has(pooled.record.author)) continue;
+    if (!inPart.has(pooled.record.prev) && !prevIsPlaced(st, pooled.record)) continue;
+    part.push(pooled);
+    inPart.add(pooled.record.digest);
+    bytes += pooled.record.bytes.length;
+  }
+  rest.splice(0, taken);
+  return part;
+}
+
+function bodyOf(st: ChannelState, part: readonly Pooled[]): MergeBody {
+  const counts = new Map<EpochId, number>();
+  for (const { record } of part) {
+    const id = placedIn(st, record.digest);
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
+  const branches = [...counts].map(([epoch, entries]): MergedBranch => {
+    const { kind, term, leader } = st.epochs.get(epoch)!.epoch;
+    return { epoch, kind, term, leader, entries };
+  });
+  return { entries: part.length, branches };
+}
+
+/** The leadership whose branch placed the record; the one of the smallest certified place, if there is one. */
+function placedIn(st: ChannelState, digest: Digest): EpochId {
+  const place = certifiedPlace(st, digest);
+  if (place && st.epochs.has(place.epoch)) return place.epoch;
+  for (const branch of st.branches.values()) {
+    if (branch.seqOf(digest) !== undefined) return branch.id;
+  }
+  return st.leadership!.id;
+}

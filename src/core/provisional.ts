@@ -1,0 +1,358 @@
+/**
+ * The provisional set (docs/PROTOCOL.md, section "Provisional set"): what this
+ * node holds that is not in its log, as branches of places with their
+ * certificates, each record once beside them. It grows by union: whatever
+ * comes by whatever way, the same set results. Every change of memory here has
+ * its store operation beside it.
+ */
+
+import { Branch } from './branch.js';
+import {
+  type Certificate,
+  certifiedPoint,
+  checkCommittedCertificate,
+  encodeCertificate,
+} from './certificate.js';
+import { chainNext, type Header, type Point } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
+import type { Digest, EpochId } from './ids.js';
+import { type Entry, encodeOffer, encodePlace, encodePoint, type Offer } from './layout.js';
+import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
+import { isMessageLane } from './log.js';
+import type { Place } from './order.js';
+import type { ChannelRecord } from './record.js';
+
+/** A record that this node holds and that is not final here. */
+export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
+  st.pool.get(digest) ?? st.log.entryOf(digest);
+
+/** Whether a branch places the record. */
+export function isInBranch(st: ChannelState, digest: Digest): boolean {
+  for (const branch of st.branches.values()) if (branch.seqOf(digest) !== undefined) return true;
+  return false;
+}
+
+/** The smallest certified place of a record that is not final; null when it has none. */
+export function certifiedPlace(st: ChannelState, digest: Digest): Place | null {
+  let smallest: Place | null = null;
+  const consider = (header: Header, seq: number): void => {
+    const { term, epoch } = header;
+    // One record has one digest: term, epoch and seq decide.
+    const isSmaller =
+      smallest === null ||
+      term < smallest.term ||
+      (term === smallest.term &&
+        (epoch < smallest.epoch || (epoch === smallest.epoch && seq < smallest.seq)));
+    if (isSmaller) smallest = { term, epoch, seq, digest };
+  };
+  const inTail = st.log.seqOf(digest);
+  if (inTail !== undefined && inTail <= committedInLog(st)) {
+    consider(st.log.headerAt(inTail)!, inTail);
+  }
+  for (const branch of st.branches.values()) {
+    const seq = branch.seqOf(digest);
+    if (seq !== undefined && seq <= branch.certified) consider(branch.headerAt(seq)!, seq);
+  }
+  return smallest;
+}
+
+/** Seq up to which the log is committed: its final point, or further. */
+export const committedInLog = (st: ChannelState): number =>
+  Math.max(st.logCert?.seq ?? 0, st.log.final.seq);
+
+/** Whether nothing is known of the record's predecessor: neither final nor held here. */
+export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
+  if (!st.orphans.has(record.digest)) return false;
+  const { prev, author } = record;
+  const isKnown =
+    heldRecord(st, prev) !== undefined || prev === st.log.finalTipOf(author) || st.facts.has(prev);
+  if (isKnown) st.orphans.delete(record.digest);
+  return !isKnown;
+}
+
+/** Keeps the proof of an election while entries of it may have to be shown. */
+export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: ElectionProof): void {
+  if (st.epochs.has(proof.id)) return;
+  st.epochs.set(proof.id, { id: proof.id, epoch: proof.epoch, ballots: proof.ballots });
+  ctx.ready.put(st.keys.epoch(proof.id), encodeElectionProof(proof));
+}
+
+/** Whether ballots, whose signatures were verified, elected this leader under a roster that is known here. */
+export function isProven(st: ChannelState, { epoch, ballots }: Omit<ElectionProof, 'id'>): boolean {
+  const voters = st.votersAt[epoch.roster];
+  if (voters === undefined || st.rosterHashes[epoch.roster] !== epoch.rosterHash) return false;
+  return isElected(epoch, ballots, voters, st.genesis.minOnline);
+}
+
+/** A branch that begins at `base`; the one that is there, if there is one. */
+export function openBranch(ctx: StepContext, st: ChannelState, id: EpochId, base: Point): Branch {
+  const known = st.branches.get(id);
+  if (known) return known;
+  const branch = new Branch(ctx.crypto.sha256, id, base);
+  st.branches.set(id, branch);
+  ctx.ready.put(st.keys.branch(id), encodePoint(base));
+  return branch;
+}
+
+/** Puts a place behind a branch's tip; its record is kept from now on. */
+export function addPlace(ctx: StepContext, st: ChannelState, branch: Branch, header: Header): void {
+  const { seq, hash } = branch.extend(header);
+  ctx.ready.put(st.keys.place(branch.id, seq), encodePlace(header, hash));
+  ctx.ready.sync = true;
+  st.version += 1;
+  keepRecord(ctx, st, header.digest);
+}
+
+/** Stores a record of the pool, so that it outlives this boot. Own ones are in the outbox. */
+function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
+  const pooled = st.pool.get(digest);
+  const own = st.outbox.get(digest);
+  if (own?.state === 'queued') {
+    own.state = 'sent';
+    reportProgress(ctx, st, own.pooled.record, 'sent', null);
+  }
+  if (!pooled || pooled.kept || own) return;
+  pooled.kept = true;
+  ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
+  ctx.ready.sync = true;
+}
+
+/**
+ * Unites a stretch of places with the branch `id`: what overlaps agrees, since
+ * hashes bind all that is before them; what does not connect is left out.
+ */
+export function uniteBranch(
+  ctx: StepContext,
+  st: ChannelState,
+  id: EpochId,
+  base: Point,
+  headers: readonly Header[],
+): Branch | undefined {
+  const branch = openBranch(ctx, st, id, base);
+  if (base.seq < branch.base.seq) prependPlaces(ctx, st, branch, base, headers);
+  if (branch.hashAt(base.seq) !== base.hash) return undefined;
+  let { seq, hash } = base;
+  for (const header of headers) {
+    seq += 1;
+    hash = chainNext(ctx.crypto.sha256, hash, seq, header);
+    if (seq > branch.tip.seq) addPlace(ctx, st, branch, header);
+    else if (branch.hashAt(seq) !== hash) return undefined;
+  }
+  return branch;
+}
+
+function prependPlaces(
+  ctx: StepContext,
+  st: ChannelState,
+  branch: Branch,
+  base: Point,
+  headers: readonly Header[],
+): void {
+  const missing = headers.slice(0, branch.base.seq - base.seq);
+  let { seq, hash } = base;
+  const places: [number, Uint8Array][] = [];
+  for (const header of missing) {
+    seq += 1;
+    hash = chainNext(ctx.crypto.sha256, hash, seq, header);
+    places.push([seq, encodePlace(header, hash)]);
+  }
+  if (seq !== branch.base.seq || hash !== branch.base.hash) return;
+  branch.prepend(base, missing);
+  for (const [at, value] of places) ctx.ready.put(st.keys.place(branch.id, at), value);
+  ctx.ready.put(st.keys.branch(branch.id), encodePoint(base));
+  ctx.ready.sync = true;
+  st.version += 1;
+  for (const { digest } of missing) keepRecord(ctx, st, digest);
+}
+
+/**
+ * Keeps the places of a tail that is about to be cut behind `seq`. Where a
+ * certificate lies in what goes, all that it certifies is kept with it.
+ */
+export function keepDisplaced(ctx: StepContext, st: ChannelState, seq: number): void {
+  const cert = st.logCert;
+  const isCertified = cert !== null && cert.seq > seq;
+  const from = isCertified ? st.log.final.seq : seq;
+  const going = st.log.tail.filter((e) => e.seq > from);
+  const id = going.at(-1)?.header.epoch;
+  const matters = going.some((e) => isMessageLane(e.record));
+  if (id !== undefined && matters && st.epochs.has(id)) {
+    const base = { seq: from, hash: st.log.hashAt(from)! };
+    const branch = uniteBranch(
+      ctx,
+      st,
+      id,
+      base,
+      going.map((e) => e.header),
+    );
+    if (branch && isCertified) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);
+  }
+  if (isCertified) {
+    st.logCert = null;
+    ctx.ready.del(st.keys.committed);
+  }
+}
+
+/**
+ * Takes in a certificate of commitment whose signatures were verified. True
+ * when it holds and says something new: what it certifies is committed here.
+ */
+export function takeCommitted(ctx: StepContext, st: ChannelState, cert: Certificate): boolean {
+  const known = st.epochs.get(cert.epoch);
+  if (!known || st.genesis.quorum === 'roster') return false;
+  try {
+    checkCommittedCertificate(cert, cert.epoch, known.epoch);
+  } catch {
+    return false;
+  }
+  const { seq, hash } = certifiedPoint(ctx.crypto.sha256, cert);
+  if (cert.epochKind === 'roster' && seq > st.log.final.seq && st.log.hashAt(seq) === hash) {
+    if (seq <= committedInLog(st)) return false;
+    const from = committedInLog(st);
+    st.logCert = { seq, bytes: encodeCertificate(cert) };
+    ctx.ready.put(st.keys.committed, st.logCert.bytes);
+    ctx.ready.sync = true;
+    ownAreCommitted(
+      ctx,
+      st,
+      st.log.tail.filter((e) => e.seq > from && e.seq <= seq).map((e) => e.record.digest),
+    );
+    return true;
+  }
+  for (const branch of st.branches.values()) {
+    if (branch.hashAt(seq) !== hash || seq <= branch.certified) continue;
+    const from = Math.max(branch.certified, branch.base.seq);
+    keepCertificate(ctx, st, branch, seq, encodeCertificate(cert));
+    const digests: Digest[] = [];
+    for (let at = from + 1; at <= seq; at++) digests.push(branch.headerAt(at)!.digest);
+    ownAreCommitted(ctx, st, digests);
+    return true;
+  }
+  return false;
+}
+
+/** Keeps the newest certificate, and one at each checkpoint, where pages may end. */
+function keepCertificate(
+  ctx: StepContext,
+  st: ChannelState,
+  branch: Branch,
+  seq: number,
+  bytes: Uint8Array,
+): void {
+  const kept = branch.certificates;
+  const last = kept.at(-1);
+  if (last !== undefined && last >= seq) return;
+  if (last !== undefined && !isCheckpoint(st, branch, kept.at(-2) ?? branch.base.seq, last)) {
+    kept.pop();
+    ctx.ready.del(st.keys.commit(branch.id, last));
+  }
+  kept.push(seq);
+  ctx.ready.put(st.keys.commit(branch.id, seq), bytes);
+  ctx.ready.sync = true;
+  st.version += 1;
+}
+
+function isCheckpoint(st: ChannelState, branch: Branch, from: number, to: number): boolean {
+  if (to - from >= CHECKPOINT_ENTRIES) return true;
+  let bytes = 0;
+  for (let seq = Math.max(from, branch.base.seq) + 1; seq <= to; seq++) {
+    bytes += heldRecord(st, branch.headerAt(seq)!.digest)?.record.bytes.length ?? 0;
+  }
+  return bytes >= CHECKPOINT_BYTES;
+}
+
+function ownAreCommitted(ctx: StepContext, st: ChannelState, digests: readonly Digest[]): void {
+  for (const digest of digests) {
+    const own = st.outbox.get(digest);
+    if (!own || own.state === 'committed') continue;
+    own.state = 'committed';
+    reportProgress(ctx, st, own.pooled.record, 'committed', null);
+  }
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+export function reportProgress(
+  ctx: StepContext,
+  st: ChannelState,
+  { id, digest }: ChannelRecord,
+  state: 'queued' | 'sent' | 'committed' | 'final',
+  seq: number | null,
+): void {
+  ctx.ready.events.push({ type: 'progress', channel: st.id, id, digest, state, seq });
+}
+
+/** After entries became final: forgets places that no longer say anything. */
+export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly Entry[]): void {
+  if (st.logCert && st.logCert.seq <= st.log.final.seq) {
+    st.logCert = null;
+    ctx.ready.del(st.keys.committed);
+  }
+  if (st.orphans.size > 0) {
+    for (const { record } of entries) st.orphans.delete(record.digest);
+  }
+  for (const branch of [...st.branches.values()]) {
+    // Who joins the running epoch needs its chain whole.
+    if (branch === st.leadership?.branch) continue;
+    trimBranch(ctx, st, branch);
+    if (branch.size === 0) dropBranch(ctx, st, branch);
+  }
+  forgetEpochs(ctx, st);
+}
+
+/** What is placed at the front and held no more is final, or has vanished. */
+function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+  let seq = branch.base.seq;
+  while (seq < branch.tip.seq && !heldRecord(st, branch.headerAt(seq + 1)!.digest)) {
+    seq += 1;
+    ctx.ready.del(st.keys.place(branch.id, seq));
+  }
+  if (seq === branch.base.seq) return;
+  branch.trim(seq);
+  ctx.ready.put(st.keys.branch(branch.id), encodePoint(branch.base));
+  while (branch.certificates.length > 1 && branch.certificates[0]! <= seq) {
+    ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!));
+  }
+}
+
+function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+  st.branches.delete(branch.id);
+  st.exchange.asked.delete(branch.id);
+  st.exchange.confirms.delete(branch.id);
+  rememberDone(st, branch);
+  ctx.ready.del(st.keys.branch(branch.id));
+  for (const seq of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
+}
+
+const DONE_MAX = 256;
+
+function rememberDone({ exchange: { done } }: ChannelState, { id, tip }: Branch): void {
+  if (tip.seq === 0) return;
+  done.set(id, tip.seq);
+  if (done.size > DONE_MAX) done.delete(done.keys().next().value!);
+}
+
+/** Forgets elections of which nothing is left that is not final. */
+export function forgetEpochs(ctx: StepContext, st: ChannelState): void {
+  if (st.epochs.size <= 1 && st.epochs.has(st.leadership?.id as EpochId)) return;
+  const inTail = new Set(st.log.tail.map((e) => e.header.epoch));
+  for (const id of [...st.epochs.keys()]) {
+    if (id === st.leadership?.id || inTail.has(id)) continue;
+    const isInSet = [...st.branches.values()].some((b) => b.id === id || mentions(b, id));
+    if (isInSet) continue;
+    st.epochs.delete(id);
+    ctx.ready.del(st.keys.epoch(id));
+    if (st.acks.delete(id)) ctx.ready.del(st.keys.ack(id));
+  }
+}
+
+/** Only a former tail holds places of several epochs; those are short. */
+function mentions(branch: Branch, id: EpochId): boolean {
+  const first = branch.headerAt(branch.base.seq + 1);
+  if (!first || first.epoch === branch.id) return false;
+  for (let seq = branch.base.seq + 1; seq <= branch.tip.seq; seq++) {
+    if (branch.headerAt(seq)!.epoch === id) return true;
+  }
+  return false;
+}

@@ -1,0 +1,84 @@
+/**
+ * Answers to CH_PULL (docs/PROTOCOL.md, section "Catching up"): a challenge's
+ * echo, the leader's tail, a proposal for who is behind in its branch, what the
+ * exchange of sets asks. What needs the store is left to serve.ts.
+ */
+
+import { encodeHeaders } from './certificate.js';
+import { headersOf, type Point } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Payload } from './commands.js';
+import type { StepContext } from './effects.js';
+import { onSet, onTake } from './exchange.js';
+import type { UserId } from './ids.js';
+import { HEADERS_PER_PROPOSAL_MAX, sendElected, signProposal } from './leader.js';
+import { sendToUser } from './sending.js';
+
+export function answerPull(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  p: Payload<'CH_PULL'>,
+): void {
+  if (p.challenge) sendElected(ctx, st, from, p.challenge);
+  const common = p.anchor.find(({ seq, hash }) => st.log.hashAt(seq) === hash);
+  if (common && common.seq >= st.log.final.seq && st.cert.length > 0) {
+    sendTail(ctx, st, from, common);
+  }
+  const asksForFinal = p.anchor.length > 0 && (p.anchor.at(-1)?.seq ?? 0) < st.log.final.seq;
+  if (p.want.length > 0 || asksForFinal) {
+    ctx.ready.serves.push({
+      type: 'page',
+      channel: st.id,
+      to: from,
+      anchor: p.anchor,
+      want: p.want,
+      withGenesis: false,
+    });
+  }
+  if (p.set) onSet(ctx, st, from, p, p.set);
+  if (!p.take) return;
+  if (st.leading && p.take.epoch === st.leadership?.id) proposeTo(ctx, st, from, p.take.seq);
+  else onTake(ctx, st, from, p.take);
+}
+
+/** A leader's page of what is not final yet, from memory. */
+function sendTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
+  const { leading, leadership: lead } = st;
+  if (!leading || !lead || lead.branch) return;
+  const entries = st.log.tail.filter((e) => e.seq > base.seq);
+  const tip = entries.at(-1);
+  if (!tip) return;
+  const { statement, signed } = signProposal(ctx, st, leading, lead, base, tip);
+  sendToUser(ctx, ctx.ready.late, to, () => ({
+    name: 'CH_APPEND',
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to,
+      anchor: base,
+      headers: encodeHeaders(entries.map((e) => e.header)),
+      records: entries.map((e) => e.record.bytes),
+      proofs: entries.map((e) => e.proof),
+      propose: { s: statement, sig: signed.sig },
+      final: st.log.final.seq,
+    },
+  }));
+}
+
+/** Proposes to one member what follows its part of the running branch; it asks for the records that it lacks. */
+function proposeTo(ctx: StepContext, st: ChannelState, to: UserId, seq: number): void {
+  const { leading, leadership: lead } = st;
+  const branch = lead?.branch;
+  if (!leading || !lead || !branch || seq >= branch.tip.seq) return;
+  const from = Math.max(seq, branch.base.seq);
+  const base = { seq: from, hash: branch.hashAt(from)! };
+  const end = Math.min(branch.tip.seq, from + HEADERS_PER_PROPOSAL_MAX);
+  const tip = { seq: end, hash: branch.hashAt(end)! };
+  const { statement, signed } = signProposal(ctx, st, leading, lead, base, tip);
+  const headers = encodeHeaders(headersOf(branch, from + 1, end));
+  sendToUser(ctx, ctx.ready.early, to, () => ({
+    name: 'CH_PROPOSE',
+    payload: { id: st.id, from: ctx.self, to, s: statement, sig: signed.sig, headers },
+  }));
+}

@@ -1,0 +1,191 @@
+/**
+ * The voter's side of an election (docs/PROTOCOL.md, section "Elections"):
+ * grants and refusals of pre-votes, promises and ballots. A grant promises
+ * nothing and is not stored. A ballot is on disk before it leaves: it is sent
+ * from `late`, behind the promise. One ballot for each kind and term, over
+ * crashes.
+ */
+
+import { electorateDigest } from './chain.js';
+import type { ChannelState } from './channel-state.js';
+import type { Payload } from './commands.js';
+import type { StepContext } from './effects.js';
+import { isElectorate } from './epoch-record.js';
+import { hearsOther, postponeElection } from './hearing.js';
+import type { UserId } from './ids.js';
+import { encodeHardState, type VotePromise } from './layout.js';
+import { TERM_JUMP_MAX } from './limits.js';
+import { pullFrom } from './pulls.js';
+import { contextOf, endLeadership } from './replica.js';
+import { voters } from './roster.js';
+import { sendToUser } from './sending.js';
+import {
+  type Ballot,
+  type EpochKind,
+  encodeStatement,
+  type Grant,
+  type Lead,
+  type Prevote,
+  type Signed,
+} from './statements.js';
+
+export const hasVote = (st: ChannelState, user: UserId): boolean =>
+  st.roster.members.get(user)?.votes === true;
+
+/** Makes a promise about one kind of epoch; durable before what rests on it leaves. */
+export function promise(
+  ctx: StepContext,
+  st: ChannelState,
+  kind: EpochKind,
+  made: VotePromise,
+): void {
+  st.hard = { ...st.hard, [kind]: made };
+  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
+  ctx.ready.sync = true;
+}
+
+type Candidacy = Pick<Grant, 'kind' | 'candidate' | 'round' | 'term' | 'lastTerm' | 'lastSeq'>;
+
+export function signedGrant(ctx: StepContext, st: ChannelState, c: Candidacy): Signed {
+  return ctx.ready.signed(ctx.self, encodeStatement({ tag: 'grant', ...contextOf(st), ...c }));
+}
+
+type Refusal = NonNullable<Payload<'CH_GRANT'>['refused']>;
+
+function reasonToRefuse(ctx: StepContext, st: ChannelState, p: Prevote): Refusal | undefined {
+  if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) return 'roster';
+  if (hearsOther(ctx, st, p.kind, p.candidate)) return 'leader';
+  if (!isNewTerm(st, p.kind, p.term)) return 'term';
+  if (p.kind === 'roster' && isBehind(st, p)) return 'log';
+  return undefined;
+}
+
+/** Above the promise for that kind, by no more than a bounded jump. */
+function isNewTerm(st: ChannelState, kind: EpochKind, term: number): boolean {
+  const { roster, online } = st.hard;
+  const known = kind === 'roster' ? roster.term : Math.max(roster.term, online.term);
+  return term > st.hard[kind].term && term <= known + TERM_JUMP_MAX;
+}
+
+/** True when the candidate's log is behind this node's: by last term, then length. */
+const isBehind = (st: ChannelState, c: { lastTerm: number; lastSeq: number }): boolean =>
+  c.lastTerm < st.log.lastTerm || (c.lastTerm === st.log.lastTerm && c.lastSeq < st.log.tip.seq);
+
+/** Answers a pre-vote. */
+export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: Prevote): void {
+  if (p.candidate !== from || from === ctx.self) return;
+  if (p.kind === 'online' && st.genesis.quorum === 'roster') return;
+  // Without a leader nobody else tells this node, who may be waited for, of its own new roster.
+  if (p.roster > st.roster.number) pullFrom(ctx, st, from);
+  if (!hasVote(st, ctx.self) || st.conflict) return;
+  const refused = reasonToRefuse(ctx, st, p);
+  if (refused === undefined && !hasVote(st, from)) return;
+  const base = {
+    id: st.id,
+    from: ctx.self,
+    to: from,
+    round: p.round,
+    kind: p.kind,
+    term: st.hard[p.kind].term,
+    roster: st.roster.number,
+  };
+  if (refused !== undefined) {
+    sendToUser(ctx, ctx.ready.early, from, () => ({
+      name: 'CH_GRANT',
+      payload: { ...base, refused },
+    }));
+    return;
+  }
+  const { kind, candidate, round, term, lastTerm, lastSeq } = p;
+  const grant = signedGrant(ctx, st, { kind, candidate, round, term, lastTerm, lastSeq });
+  sendToUser(ctx, ctx.ready.early, from, () => ({
+    name: 'CH_GRANT',
+    payload: { ...base, sig: grant.sig },
+  }));
+  // A grant gives the candidate time to win before this node stands itself.
+  if (!st.election) postponeElection(ctx, st);
+}
+
+/** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */
+export function castBallot(
+  ctx: StepContext,
+  st: ChannelState,
+  { kind, candidate, term, electorate }: Pick<Lead, 'kind' | 'candidate' | 'term' | 'electorate'>,
+): void {
+  promise(ctx, st, kind, { term, votedFor: { candidate, electorate } });
+  st.votedFor = { kind, term, candidate };
+  const ballot: Ballot = {
+    tag: 'ballot',
+    ...contextOf(st),
+    kind,
+    candidate,
+    term,
+    electorate,
+  };
+  const statement = encodeStatement(ballot);
+  const signed = ctx.ready.signed(ctx.self, statement);
+  if (candidate === ctx.self) {
+    ctx.ready.self.push({ type: 'own-ballot', channel: st.id, ballot, signed });
+    return;
+  }
+  sendToUser(ctx, ctx.ready.late, candidate, () => ({
+    name: 'CH_VOTE',
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to: candidate,
+      election: term,
+      user: candidate,
+      ballot: { s: statement, sig: signed.sig },
+    },
+  }));
+}
+
+/** A request to vote. The driver verified the candidate's signature and all grants. */
+export function onLead(
+  ctx: StepContext,
+  st: ChannelState,
+  l: Lead,
+  electorate: readonly UserId[],
+  grants: readonly UserId[],
+): void {
+  if (st.conflict || !hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
+  if (l.kind === 'online' && st.genesis.quorum === 'roster') return;
+  if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;
+  if (l.electorate !== electorateDigest(ctx.crypto.sha256, electorate)) return;
+  const granted = new Set(grants);
+  const distinct = new Set(electorate);
+  for (const user of distinct) if (!granted.has(user) || !hasVote(st, user)) return;
+  if (!isElectorate(l.kind, distinct.size, voters(st.roster).length, st.genesis.minOnline)) return;
+  const { term, votedFor } = st.hard[l.kind];
+  const again =
+    l.term === term && votedFor?.candidate === l.candidate && votedFor.electorate === l.electorate;
+  if (!again && !isNewTerm(st, l.kind, l.term)) return;
+  if (l.kind === 'roster' && isBehind(st, l)) return;
+  if (hearsOther(ctx, st, l.kind, l.candidate)) return;
+  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
+  st.election = null;
+  castBallot(ctx, st, l);
+  postponeElection(ctx, st);
+}
+
+/** The grants of a CH_LEAD as their voters signed them. */
+export function grantSignatures(
+  l: Lead,
+  grants: readonly { user: UserId; sig: Uint8Array }[],
+): Signed[] {
+  const grant: Grant = {
+    tag: 'grant',
+    channel: l.channel,
+    roster: l.roster,
+    rosterHash: l.rosterHash,
+    kind: l.kind,
+    candidate: l.candidate,
+    round: l.round,
+    term: l.term,
+    lastTerm: l.lastTerm,
+    lastSeq: l.lastSeq,
+  };
+  const statement = encodeStatement(grant);
+  return grants.map(({ user, sig }) => ({ by: user, statement, sig }));
+}
