@@ -211,6 +211,16 @@ export class Chains {
     }
   }
 
+  /** True for the channel itself: `prev` of the founder's first message. */
+  isRoot(digest: Digest): boolean {
+    return digest === this.#start.digest;
+  }
+
+  /** Whether a user became a member with one of the first `roster` changes. */
+  isMemberUnder(user: UserId, roster: number): boolean {
+    return this.#joins.get(user)?.some((e) => e.changes <= roster) ?? false;
+  }
+
   /** Where a record stands in the chain that ends at `tip`. */
   #before(tip: ChainEntry, digest: Digest): ChainEntry | undefined {
     return this.#byDigest.get(digest)?.find((e) => this.at(tip, e.seq) === e);

@@ -10,37 +10,41 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts, 6 in
- * certificate-check.ts, 4, 8, 12 of batches in disk-model.ts, 16 in bounds.ts.
+ * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
+ * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
+ * what is shown in pages.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
  * final certificate have left their nodes, whether or not anyone got them.
  */
 
 import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
-import { electorateDigest } from '../core/chain.js';
 import type { Leadership } from '../core/channel-state.js';
 import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
+import { ballotSignatures } from '../core/epoch-record.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import {
   type ChannelKeys,
   channelKeys,
   decodeFinal,
   decodeHardState,
+  decodePlace,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import type { Input } from '../core/machine.js';
 import { decodeRecord } from '../core/record.js';
-import { type Ack, type Ballot, decodeAs, encodeStatement } from '../core/statements.js';
+import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import { checkBounds, checkFrame } from './bounds.js';
+import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { Pages } from './pages.js';
 import { isValid } from './sim-keys.js';
 import type { SimNode } from './sim-node.js';
 
@@ -72,7 +76,9 @@ export class Invariants {
   readonly #keys: ChannelKeys;
   readonly #hash: Hash;
   readonly chains: Chains;
+  readonly #branches: Branches;
   readonly #disks: DiskModel;
+  readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
@@ -82,6 +88,8 @@ export class Invariants {
   readonly #ballots = new Map<string, string>();
   /** The final log: what any node called final, or what could be certified so. */
   readonly final: Placed[] = [];
+  /** Where each record stands in it. */
+  readonly finalAt = new Map<Digest, number>();
   readonly #rosters = new Map<Digest, KnownRoster>();
   readonly #acks = new Map<string, Acknowledged>();
   readonly #committed = new Set<ChainEntry>();
@@ -99,7 +107,16 @@ export class Invariants {
     this.#keys = channelKeys(channel);
     this.broke = onBreak;
     this.chains = new Chains(hash, channel, founder, onBreak);
-    this.#disks = new DiskModel(hash, this.#keys, this.chains, onBreak);
+    this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
+    this.#disks = new DiskModel(
+      hash,
+      this.#keys,
+      this.chains,
+      this.#branches,
+      this.finalAt,
+      onBreak,
+    );
+    this.#pages = new Pages(this.finalAt, onBreak);
     this.#certificates = new CertificateCheck(
       hash,
       this.chains,
@@ -145,14 +162,14 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#electorates.has(lead.id)) return;
     this.#electorates.set(lead.id, lead.epoch.electorate);
-    if (lead.epoch.kind !== 'roster') return;
-    const { term } = lead.epoch;
+    this.#checkElection(node, st.genesis.minOnline, lead);
+    const { term, kind } = lead.epoch;
+    if (kind === 'online') return;
     const known = this.#leaders.get(term);
     if (known) {
       this.broke('1 one leader', `nodes ${known.node} and ${node.index} both lead term ${term}`);
       return;
     }
-    this.#checkElection(node, lead);
     const before = st.log.hashAt(st.leading.firstSeq - 1);
     const tip = before === undefined ? undefined : this.chains.get(before);
     if (!tip) return this.broke('5 leader completeness', 'a leader starts from an unknown entry');
@@ -161,30 +178,28 @@ export class Invariants {
     for (const placed of this.final) this.#checkHolds(term, leader, placed);
   }
 
-  /** Invariants 1 and 12: by more than half of the roster's voters, who voted under it. */
-  #checkElection(node: SimNode, { epoch, ballots }: Leadership): void {
-    const { term } = epoch;
-    const known = this.#rosters.get(epoch.rosterHash);
-    if (!known) return;
-    const { voters } = known;
-    const statement = encodeStatement({
-      tag: 'ballot',
-      channel: this.#channel,
-      roster: epoch.roster,
-      rosterHash: epoch.rosterHash,
-      kind: epoch.kind,
-      candidate: node.user,
-      term,
-      electorate: electorateDigest(this.#hash, epoch.electorate),
-    });
+  /**
+   * Invariants 1 and 12: by more than half of the roster's voters, in an online
+   * epoch of its electorate, who voted under it.
+   */
+  #checkElection(node: SimNode, minOnline: number, { epoch, ballots }: Leadership): void {
+    const { term, kind, electorate } = epoch;
+    const voters = this.#rosters.get(epoch.rosterHash)?.voters;
+    if (!voters) return;
     const counted = new Set(ballots.map(({ user }) => user));
-    const areGiven = ballots.every(({ user, sig }) => isValid({ by: user, statement, sig }));
-    if (!areGiven || [...counted].some((user) => !voters.includes(user))) {
-      this.broke('12 roster', `node ${node.index} leads term ${term} by ballots of another roster`);
+    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(isValid);
+    const who = `node ${node.index} leads ${kind} term ${term}`;
+    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
+      this.broke('12 roster', `${who} by ballots of another roster`);
     }
-    if (!isMore(counted.size, voters.length)) {
-      const share = `${counted.size} of ${voters.length}`;
-      this.broke('1 one leader', `node ${node.index} leads term ${term} by ${share} ballots`);
+    const among = kind === 'online' ? electorate : voters;
+    const cast = [...counted].filter((user) => among.includes(user)).length;
+    if (!isMore(cast, among.length)) {
+      this.broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
+    }
+    const { length } = electorate;
+    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
+      this.broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
     }
   }
 
@@ -205,10 +220,17 @@ export class Invariants {
     for (const { key, value } of ops) {
       if (!value) continue;
       if (key === this.#keys.final) this.#isFinalAt(node, value);
-      else if (key.startsWith(this.#keys.certs)) this.#certificates.check(node.index, value);
+      else if (
+        key.startsWith(this.#keys.certs) ||
+        key.startsWith(this.#keys.commits) ||
+        key === this.#keys.committed
+      ) {
+        this.#certificates.check(node.index, value);
+      }
     }
     this.#leads(node);
     const st = node.state(this.#channel);
+    if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
     if (!st?.leading || !st.leadership) return;
     const tip = this.#disks.at(node.index, st.log.tip.seq);
     if (tip) this.#leaderTips.set(st.leadership.id, tip);
@@ -243,7 +265,10 @@ export class Invariants {
       else news.push(at);
       at = at.previous;
     }
-    for (const e of news.reverse()) this.final.push({ entry: e, term });
+    for (const e of news.reverse()) {
+      this.final.push({ entry: e, term });
+      this.finalAt.set(e.digest, e.seq);
+    }
     for (const [leaderTerm, leader] of this.#leaders) {
       this.#checkHolds(leaderTerm, leader, { entry, term });
     }
@@ -254,8 +279,11 @@ export class Invariants {
     switch (command.name) {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
-        this.#checkDurable(node, ack);
-        this.#checkMatches(node, ack);
+        // What is sent again was durable when it was given; a later leader may have replaced it.
+        if (!command.payload.re) {
+          this.#checkDurable(node, ack);
+          this.#checkMatches(node, ack);
+        }
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
@@ -287,7 +315,7 @@ export class Invariants {
     const reached = (among: readonly UserId[]): number =>
       reachedByMore(among.map((u) => acks.get(u)?.seq ?? 0));
     const final = reached(this.#rosters.get(ack.rosterHash)?.voters ?? []);
-    if (final > known.final) {
+    if (ack.kind === 'roster' && final > known.final) {
       known.final = final;
       const entry = this.#acknowledgedAt(acks, final);
       if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
@@ -295,6 +323,10 @@ export class Invariants {
     const committed = reached(this.#electorates.get(ack.epoch) ?? []);
     if (committed > known.committed) {
       known.committed = committed;
+      if (ack.kind === 'online') {
+        const digests = this.#branches.digestsUpTo(ack.epoch, committed);
+        for (const digest of digests) this.#committedDigests.add(digest);
+      }
       const entry = this.#acknowledgedAt(acks, committed);
       if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
     }
@@ -326,19 +358,30 @@ export class Invariants {
   }
 
   #checkDurable(node: SimNode, ack: Ack): void {
-    const stored = node.disk.durable(this.#keys.log(ack.seq));
     const hard = node.disk.durable(this.#keys.hard);
     const who = `node ${node.index} acknowledges`;
-    if (!stored || decodeRawEntry(stored).hash !== ack.hash) {
+    if (!this.#holdsAcknowledged(node, ack)) {
       this.broke('7 durable first', `${who} seq ${ack.seq} before it is durable`);
     }
-    if (!hard || decodeHardState(hard).term < ack.term) {
+    if (!hard || decodeHardState(hard)[ack.kind].term < ack.term) {
       this.broke('7 durable first', `${who} in term ${ack.term} before its promise is durable`);
     }
   }
 
-  /** Invariant 3: what is acknowledged to a leader is in its log. */
-  #checkMatches(node: SimNode, { epoch, term, seq, hash }: Ack): void {
+  /** Whether the disk holds the chain up to there: in the log, or in the branch of its epoch. */
+  #holdsAcknowledged(node: SimNode, { kind, epoch, seq, hash }: Ack): boolean {
+    if (kind === 'online' && seq === 0) return true;
+    if (kind === 'online') {
+      const stored = node.disk.durable(this.#keys.place(epoch, seq));
+      return stored !== undefined && decodePlace(stored).hash === hash;
+    }
+    const stored = node.disk.durable(this.#keys.log(seq));
+    return stored !== undefined && decodeRawEntry(stored).hash === hash;
+  }
+
+  /** Invariant 3: what is acknowledged to a roster leader is in its log. */
+  #checkMatches(node: SimNode, { kind, epoch, term, seq, hash }: Ack): void {
+    if (kind === 'online') return;
     const tip = this.#leaderTips.get(epoch);
     const entry = this.chains.get(hash);
     if (tip && entry && this.chains.at(tip, seq) === entry) return;
@@ -350,7 +393,7 @@ export class Invariants {
 
   #checkPromise(node: SimNode, b: Ballot): void {
     const stored = node.disk.durable(this.#keys.hard);
-    const hard = stored && decodeHardState(stored);
+    const hard = stored && decodeHardState(stored)[b.kind];
     const isKept =
       hard &&
       (hard.term > b.term ||

@@ -36,6 +36,7 @@ export function unsettled(
     const waiting = [...st.pool.values()].filter(({ record }) => isMessageLane(record)).length;
     if (canCommit && waiting > 0) return `node ${i} has ${waiting} messages in its pool`;
     if (app.missingInvite(nodes[i]!)) return `node ${i} lacks an invitation that is done`;
+    if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
