@@ -4,24 +4,25 @@
  * nodes told it, which is what must come true.
  */
 
-import { utf8 } from '../core/bytes.js';
-import type { Hash } from '../core/crypto.js';
-import type { CoreEvent } from '../core/effects.js';
+import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, hex32, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
+import type { Input } from '../core/machine.js';
 import { between, type Draw, drawsOf } from './prng.js';
-import { signAs } from './sim-keys.js';
+import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 import type { Post } from './workload.js';
+
+type Failed = Extract<CoreEvent, { type: 'failed' }>;
 
 const RETRY_MS = 500;
 const SALT = new Uint8Array(16);
 
 export interface ApplicationOptions {
   readonly seed: number;
-  readonly hash: Hash;
+  readonly crypto: SimCrypto;
   readonly timeline: Timeline;
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
@@ -48,12 +49,19 @@ export class Application {
   readonly #promised: UserId[] = [];
   #tokens = 0;
   /** What waits for an answer, by token. */
-  readonly #asked = new Map<number, { node: number; done: () => void; failed: () => void }>();
+  readonly #asked = new Map<
+    number,
+    { node: number; done: () => void; failed: (event: Failed) => void }
+  >();
+  /** Sees what is handed to a node, and what of it the node calls stored. */
+  onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
+  onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, hash, users, relays, minOnline } = options;
+    const { seed, crypto, users, relays, minOnline } = options;
+    const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
     const name = `sim ${seed}`;
@@ -67,9 +75,9 @@ export class Application {
       quorum: 'online',
       relays,
     });
-    this.#genesis = { bytes, sig: signAs(users[0]!, bytes), name };
+    this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#invite = hex32<UserId>(hash(utf8(`invite ${seed}`)));
+    this.#invite = crypto.userOf(`invite ${seed}`);
   }
 
   set nodes(nodes: readonly SimNode[]) {
@@ -94,10 +102,49 @@ export class Application {
     else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
-  #ask(node: SimNode, done: () => void, failed: () => void): number {
+  #ask(node: SimNode, done: () => void, failed: (event: Failed) => void): number {
     this.#tokens += 1;
     this.#asked.set(this.#tokens, { node: node.index, done, failed });
     return this.#tokens;
+  }
+
+  /** Gives a node what it answers once, unless it crashes first. */
+  request(
+    node: SimNode,
+    make: (token: number) => Input,
+    done: () => void,
+    failed: (event: Failed) => void,
+  ): number {
+    let submissions: readonly Submission[] = [];
+    const answered = (): void => {
+      this.#stored(node, submissions);
+      done();
+    };
+    const token = this.#ask(node, answered, failed);
+    const input = make(token);
+    if (input.type === 'submit') submissions = input.submissions;
+    this.#submitted(node, submissions);
+    node.input(input);
+    return token;
+  }
+
+  /** Nobody waits for this answer any longer. */
+  forget(token: number): void {
+    this.#asked.delete(token);
+  }
+
+  #submitted(node: SimNode, submissions: readonly Submission[]): void {
+    for (const { id, body } of submissions) {
+      const bytes = body.length;
+      this.submitted.set(id, { node: node.index, bytes, stored: false, seen: 'nothing' });
+    }
+    if (submissions.length > 0) this.onSent(node, submissions);
+  }
+
+  #stored(node: SimNode, submissions: readonly Submission[]): void {
+    if (submissions.length === 0) return;
+    for (const { id } of submissions) this.submitted.get(id)!.stored = true;
+    this.onStored(node, submissions);
   }
 
   #found(node: SimNode): void {
@@ -165,7 +212,7 @@ export class Application {
   inviteOneMore(): void {
     const founder = this.#nodes[0]!;
     if (!founder.isUp || !this.isMember(founder)) return;
-    const key = hex32<UserId>(this.#o.hash(utf8(`one more ${this.#o.seed} ${this.#tokens}`)));
+    const key = this.#o.crypto.userOf(`one more ${this.#o.seed} ${this.#tokens}`);
     const token = this.#ask(
       founder,
       () => this.#promised.push(key),
@@ -190,18 +237,15 @@ export class Application {
     const node = this.#nodes[index]!;
     if (!node.isUp || !this.isMember(node)) return;
     const submissions = Array.from({ length: count }, () => {
-      const id = this.#ulid();
-      this.submitted.set(id, { node: index, bytes, stored: false, seen: 'nothing' });
-      return { kind: 'message', id, time: 0, body: new Uint8Array(bytes) };
+      return { kind: 'message', id: this.#ulid(), time: 0, body: new Uint8Array(bytes) };
     });
-    const token = this.#ask(
+    const { channel } = this;
+    this.request(
       node,
-      () => {
-        for (const { id } of submissions) this.submitted.get(id)!.stored = true;
-      },
+      (token) => ({ type: 'submit', channel, token, submissions }),
+      () => {},
       () => {},
     );
-    node.input({ type: 'submit', channel: this.channel, token, submissions });
   }
 
   #ulid(): Ulid {
@@ -216,7 +260,7 @@ export class Application {
       if (!asked || asked.node !== node.index) return;
       this.#asked.delete(event.token);
       if (event.type === 'done') asked.done();
-      else asked.failed();
+      else asked.failed(event);
     } else if (event.type === 'progress') {
       const submitted = this.submitted.get(event.id);
       if (submitted && event.state === 'final') submitted.seen = 'final';

@@ -17,7 +17,7 @@ import type { Digest, EpochId, UserId } from '../core/ids.js';
 import type { Roster } from '../core/roster.js';
 import type { Break, Chains } from './chains.js';
 import { isMore } from './counting.js';
-import { isValid } from './sim-keys.js';
+import type { Verifier } from './sim-crypto.js';
 
 /** A roster that some node was under, and who votes in it. */
 export interface KnownRoster {
@@ -32,6 +32,7 @@ const STRANGER = 'e'.repeat(64) as UserId;
 
 export class CertificateCheck {
   readonly #hash: Hash;
+  readonly #isValid: Verifier['isValid'];
   readonly #chains: Chains;
   readonly #rosters: ReadonlyMap<Digest, KnownRoster>;
   readonly #electorates: ReadonlyMap<EpochId, readonly UserId[]>;
@@ -40,13 +41,14 @@ export class CertificateCheck {
   readonly #seen = new Set<string>();
 
   constructor(
-    hash: Hash,
+    crypto: Verifier,
     chains: Chains,
     rosters: ReadonlyMap<Digest, KnownRoster>,
     electorates: ReadonlyMap<EpochId, readonly UserId[]>,
     onBreak: Break,
   ) {
-    this.#hash = hash;
+    this.#hash = crypto.sha256;
+    this.#isValid = crypto.isValid;
     this.#chains = chains;
     this.#rosters = rosters;
     this.#electorates = electorates;
@@ -70,7 +72,7 @@ export class CertificateCheck {
   }
 
   #checkSignatures(index: number, cert: Certificate): void {
-    if (certificateSignatures(this.#hash, cert).every(isValid)) return;
+    if (certificateSignatures(this.#hash, cert).every(this.#isValid)) return;
     this.#break(NAME, `node ${index} has a certificate at seq ${cert.seq} that does not verify`);
   }
 

@@ -13,7 +13,7 @@ import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
-import { isValid } from './sim-keys.js';
+import type { Verifier } from './sim-crypto.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */
@@ -47,6 +47,7 @@ export type Break = (invariant: string, message: string) => void;
 
 export class Chains {
   readonly #hash: Hash;
+  readonly #isValid: Verifier['isValid'];
   readonly #break: Break;
   readonly #byHash = new Map<Digest, ChainEntry>();
   readonly #byDigest = new Map<Digest, ChainEntry[]>();
@@ -60,8 +61,10 @@ export class Chains {
   readonly #proven = new Map<Digest, Pick<RawEntry, 'record' | 'proof'>>();
   readonly #start: ChainEntry;
 
-  constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
+  constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
+    const hash = crypto.sha256;
     this.#hash = hash;
+    this.#isValid = crypto.isValid;
     this.#break = onBreak;
     const digest = channel as string as Digest;
     this.#start = {
@@ -162,9 +165,17 @@ export class Chains {
     if (record.digest !== raw.header.digest) {
       this.#break('3 log matching', `entry ${raw.seq} holds another record than its header names`);
     }
-    if (isProven(this.#hash, record, raw.proof)) this.#proven.set(record.digest, raw);
+    if (this.#isSigned(record, raw.proof)) this.#proven.set(record.digest, raw);
     else this.#break('10 no invention', `nothing shows that its author signed entry ${raw.seq}`);
     return record;
+  }
+
+  #isSigned(record: ChannelRecord, proof: Uint8Array): boolean {
+    try {
+      return recordSignatures(this.#hash, record, proof).every(this.#isValid);
+    } catch {
+      return false;
+    }
   }
 
   /** Invariants 3 and 12: an epoch has one leader's entry at a seq, one term, and one roster. */
@@ -237,14 +248,6 @@ export class Chains {
       entry = entry.skip && entry.skip.seq >= seq ? entry.skip : entry.previous;
     }
     return entry?.seq === seq ? entry : undefined;
-  }
-}
-
-function isProven(hash: Hash, record: ChannelRecord, proof: Uint8Array): boolean {
-  try {
-    return recordSignatures(hash, record, proof).every(isValid);
-  } catch {
-    return false;
   }
 }
 

@@ -50,7 +50,7 @@ export class Chaos {
     this.#isOver = true;
     this.#network.heal();
     for (const node of this.#nodes) {
-      node.disk.failNext = false;
+      node.disk.failNext = null;
       node.disk.inNextWrite = null;
       node.disk.latency = this.#latencies[node.index]!;
       this.#timeline.in(0, () => node.start());
@@ -79,9 +79,9 @@ export class Chaos {
         return undefined;
       case 'disk-full': {
         const node = this.#victim(fault.node);
-        node.disk.failNext = true;
+        node.disk.failNext = 'full';
         return () => {
-          node.disk.failNext = false;
+          node.disk.failNext = null;
           return node.start();
         };
       }

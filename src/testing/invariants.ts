@@ -31,6 +31,7 @@ import {
   decodeFinal,
   decodeHardState,
   decodePlace,
+  decodePoint,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
@@ -45,7 +46,7 @@ import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { Pages } from './pages.js';
-import { isValid } from './sim-keys.js';
+import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 
 interface Leader {
@@ -75,6 +76,7 @@ export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
   readonly #hash: Hash;
+  readonly #isValid: Verifier['isValid'];
   readonly chains: Chains;
   readonly #branches: Branches;
   readonly #disks: DiskModel;
@@ -101,12 +103,14 @@ export class Invariants {
   /** Reports what is broken. */
   readonly broke: Break;
 
-  constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
+  constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
+    const hash = crypto.sha256;
     this.#hash = hash;
+    this.#isValid = crypto.isValid;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
     this.broke = onBreak;
-    this.chains = new Chains(hash, channel, founder, onBreak);
+    this.chains = new Chains(crypto, channel, founder, onBreak);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
       hash,
@@ -118,7 +122,7 @@ export class Invariants {
     );
     this.#pages = new Pages(this.finalAt, onBreak);
     this.#certificates = new CertificateCheck(
-      hash,
+      crypto,
       this.chains,
       this.#rosters,
       this.#electorates,
@@ -187,7 +191,7 @@ export class Invariants {
     const voters = this.#rosters.get(epoch.rosterHash)?.voters;
     if (!voters) return;
     const counted = new Set(ballots.map(({ user }) => user));
-    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(isValid);
+    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(this.#isValid);
     const who = `node ${node.index} leads ${kind} term ${term}`;
     if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
       this.broke('12 roster', `${who} by ballots of another roster`);
@@ -373,7 +377,10 @@ export class Invariants {
     if (kind === 'online' && seq === 0) return true;
     if (kind === 'online') {
       const stored = node.disk.durable(this.#keys.place(epoch, seq));
-      return stored !== undefined && decodePlace(stored).hash === hash;
+      if (stored) return decodePlace(stored).hash === hash;
+      // Places at the front go once their records are final; the branch says where it begins since.
+      const base = node.disk.durable(this.#keys.branch(epoch));
+      return base !== undefined && decodePoint(base).hash === hash;
     }
     const stored = node.disk.durable(this.#keys.log(seq));
     return stored !== undefined && decodeRawEntry(stored).hash === hash;

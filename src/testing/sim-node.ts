@@ -6,7 +6,6 @@
  */
 
 import type { Command, Outgoing } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, Ulid, UserId } from '../core/ids.js';
@@ -19,8 +18,8 @@ import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { Draw } from './prng.js';
+import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
-import { isValid, signAs } from './sim-keys.js';
 import type { LinkUser, SimNetwork } from './sim-network.js';
 import type { Timeline, Timer } from './timeline.js';
 
@@ -53,7 +52,7 @@ export interface NodeOptions {
   readonly timeline: Timeline;
   readonly network: SimNetwork;
   readonly disk: SimDisk;
-  readonly hash: Hash;
+  readonly crypto: SimCrypto;
   readonly draw: Draw;
   readonly watcher: NodeWatcher;
   readonly relayKeys: readonly UserId[];
@@ -94,6 +93,10 @@ export class SimNode implements LinkUser {
   get machine(): Machine | undefined {
     return this.#pump?.machine;
   }
+  /** Its clocks, as its core sees them. */
+  get clock(): Clock {
+    return this.#clock();
+  }
   get isIdle(): boolean {
     return this.#pump?.idle ?? true;
   }
@@ -101,11 +104,12 @@ export class SimNode implements LinkUser {
   /** Boots from what the disk holds. */
   async start(): Promise<void> {
     if (this.#pump) return;
-    const { hash, timeline, network, draw, watcher } = this.#o;
+    const { crypto, timeline, network, draw, watcher } = this.#o;
+    const hash = crypto.sha256;
     const life = ++this.#life;
     this.#bootedAt = timeline.now;
     const machine = new Machine({
-      crypto: { sha256: hash },
+      crypto,
       self: this.user,
       boot: this.#ulid(this.#clock().wall),
       timing: TIMING,
@@ -210,10 +214,10 @@ export class SimNode implements LinkUser {
   }
 
   #ports(life: number): PumpPorts {
-    const { timeline, network, watcher } = this.#o;
+    const { timeline, network, watcher, crypto } = this.#o;
     return {
       clock: () => this.#clock(),
-      verify: (signed, done) => this.#later(life, () => done(signed.map(isValid))),
+      verify: (signed, done) => this.#later(life, () => done(signed.map(crypto.isValid))),
       sign: (signed, done) =>
         this.#later(life, () => {
           for (const s of signed) s.sig = this.#sign(s);
@@ -251,7 +255,7 @@ export class SimNode implements LinkUser {
     if (by !== this.user && !this.inviteKeys.has(by)) {
       throw new Error(`node ${this.index} wants a signature of ${by}, whose key it has not`);
     }
-    return signAs(by, statement);
+    return this.#o.crypto.sign(by, statement);
   }
 
   /** The channel's state, as the running core has it. */

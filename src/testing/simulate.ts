@@ -11,23 +11,26 @@
 
 import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { hex32, type Millis, type UserId } from '../core/ids.js';
+import type { ChannelId, Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
+import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
+import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planInvites, planPosts } from './workload.js';
+import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -41,14 +44,42 @@ export interface SimulateOptions {
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
   readonly early?: boolean;
+  /** What the applications do; what is left out is drawn from the seed. */
+  readonly workload?: Workload;
   /** How long faults and load last. */
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
+  /** Real hashes and signatures, or fast ones that serve as well in a run. */
+  readonly crypto?: CryptoKind;
   /** Lets every node or disk break a promise, to see that the run notices. */
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+}
+
+/** What a guest is given of a run. */
+export interface GuestRun {
+  readonly nodes: readonly SimNode[];
+  readonly timeline: Timeline;
+  readonly channel: ChannelId;
+  readonly hash: Hash;
+  readonly application: Application;
+  readonly recorder: HistoryRecorder;
+  readonly onBreak: (invariant: string, message: string) => void;
+  readonly note: (text: string) => void;
+}
+
+/** What runs on the nodes in place of the load of the run itself: an application and its users. */
+export interface Guest {
+  started(node: SimNode): void;
+  stepped(node: SimNode, inputs: readonly Input[]): void;
+  event(node: SimNode, event: CoreEvent): void;
+  load(from: Millis, until: Millis): void;
+  /** Lets all go on that waited for what just happened; undefined if nothing did. */
+  flush(): Promise<void> | undefined;
+  /** Why it has not come to rest, or is wrong there. */
+  unsettled(): string | undefined;
 }
 
 export interface Violation {
@@ -74,6 +105,7 @@ export interface SimulateResult {
     readonly minOnline: number;
     readonly early: boolean;
     readonly faults: readonly Fault[];
+    readonly workload: WorkloadPlan;
   };
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
@@ -82,16 +114,11 @@ export interface SimulateResult {
   readonly terms: number;
 }
 
-const hash = nativeCrypto.sha256;
 const JOIN_MS = 60_000;
 const POLL_MS = 100;
+const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
-
-const usersOf = (seed: number, what: string, count: number): UserId[] =>
-  Array.from({ length: count }, (_, i) =>
-    hex32<UserId>(hash(new TextEncoder().encode(`${what} ${i} of ${seed}`))),
-  );
 
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
@@ -108,6 +135,7 @@ function settings(o: SimulateOptions) {
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
+    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
   };
   const count = o.nodes ?? nodes;
   return {
@@ -118,6 +146,7 @@ function settings(o: SimulateOptions) {
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
+    crypto: o.crypto ?? drawn.crypto,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -135,33 +164,54 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #recorder: HistoryRecorder;
+  readonly #guest: Guest | undefined;
   readonly #trace = createHash('sha256');
+  /** Lines that are not in `#trace` yet. */
+  #lines = '';
   #faults: readonly Fault[] = [];
+  #workload: WorkloadPlan = { posts: [], invites: [] };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
 
-  constructor(options: SimulateOptions) {
+  constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
     const { nodes, relays, minOnline, encoded } = this.#s;
     const timeline = this.#timeline;
-    const relayKeys = usersOf(seed, 'relay', relays);
-    const users = usersOf(seed, 'node', nodes);
+    const crypto = simCrypto(this.#s.crypto);
+    const usersOf = (what: string, count: number): UserId[] =>
+      Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
+    const relayKeys = usersOf('relay', relays);
+    const users = usersOf('node', nodes);
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
-    const draw = drawsOf(seed, 'network');
-    this.#network = new SimNetwork({ timeline, draw, hash, relays, encoded });
-    this.#network.onArrival = (at, name) => this.#note(`${at} ${name}`);
-    this.#app = new Application({ seed, hash, timeline, users, relays: urls, minOnline });
+    this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
+    this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
+    const { channel } = this.#app;
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
+    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(hash, this.#app.channel, users[0]!, onBreak);
-    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
+    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#guest = invite?.({
+      nodes: this.#nodes,
+      timeline,
+      channel,
+      hash: crypto.sha256,
+      application: this.#app,
+      recorder: this.#recorder,
+      onBreak,
+      note: (text) => this.#note(text),
+    });
   }
 
-  #node(user: UserId, index: number, relayKeys: readonly UserId[]): SimNode {
+  #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
     const { seed, sabotage } = this.#o;
     const { workMs, skewMs, diskMs } = this.#s;
     const timeline = this.#timeline;
@@ -176,7 +226,7 @@ class Run implements NodeWatcher {
       timeline,
       network: this.#network,
       disk,
-      hash,
+      crypto,
       draw,
       watcher: this,
       relayKeys,
@@ -192,6 +242,7 @@ class Run implements NodeWatcher {
     } catch (error) {
       this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
     }
+    this.#flush();
     const { final } = this.#invariants;
     const { nodes, relays, minOnline, early } = this.#s;
     return {
@@ -202,7 +253,7 @@ class Run implements NodeWatcher {
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults },
+      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -225,8 +276,20 @@ class Run implements NodeWatcher {
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
+    const rest = () => this.#guest?.unsettled();
+    if (!(await this.#until(() => rest() === undefined, settleMs))) {
+      this.#break('application: eventually', rest() ?? 'not in time');
+    }
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
+    this.#checkHistory();
+  }
+
+  #checkHistory(): void {
+    if (this.#violation) return;
+    const settled = this.#nodes.length >= this.#s.minOnline;
+    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
@@ -239,9 +302,13 @@ class Run implements NodeWatcher {
     chaos.onFault = (text) => this.#note(text);
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
+    this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
-    for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
-    for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
+    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    this.#workload = { posts, invites };
+    if (this.#guest) this.#guest.load(from, until);
+    else for (const post of posts) this.#timeline.at(post.at, () => this.#app.post(post));
+    for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
   }
 
@@ -260,6 +327,8 @@ class Run implements NodeWatcher {
       if (!event) break;
       const waits = event();
       if (waits) await waits;
+      const code = this.#guest?.flush();
+      if (code) await code;
     }
     return over === true || this.#violation !== undefined;
   }
@@ -270,8 +339,15 @@ class Run implements NodeWatcher {
   }
 
   #note(text: string): void {
-    this.#trace.update(`${this.#timeline.now} ${text}\n`);
+    // Times are multiples of 1/1024 ms: whole numbers are printed much faster.
+    this.#lines += `${this.#timeline.now * 1_024} ${text}\n`;
+    if (this.#lines.length > TRACE_CHUNK_CHARS) this.#flush();
     this.#o.log?.(`${this.#timeline.now.toFixed(1).padStart(9)} ${text}`);
+  }
+
+  #flush(): void {
+    this.#trace.update(this.#lines);
+    this.#lines = '';
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
@@ -280,6 +356,7 @@ class Run implements NodeWatcher {
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
+    this.#guest?.stepped(node, inputs);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
@@ -305,7 +382,9 @@ class Run implements NodeWatcher {
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
+    this.#recorder.event(node, event);
     this.#app.event(node, event);
+    this.#guest?.event(node, event);
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
@@ -322,6 +401,8 @@ class Run implements NodeWatcher {
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
     this.#invariants.started(node);
+    this.#recorder.started(node);
+    this.#guest?.started(node);
     this.#app.started(node);
   }
 }
@@ -335,6 +416,9 @@ function describe({ name, payload }: Outgoing): string {
 }
 
 /** Runs one simulation. Never throws for what goes wrong inside: see `ok` and `violation`. */
-export function simulate(options: SimulateOptions): Promise<SimulateResult> {
-  return new Run(options).run();
+export function simulate(
+  options: SimulateOptions,
+  invite?: (run: GuestRun) => Guest,
+): Promise<SimulateResult> {
+  return new Run(options, invite).run();
 }
