@@ -9,6 +9,7 @@ import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
+import type { FrameEvent, Loss } from './observer.js';
 import { between, chance, type Draw, drawsOf } from './prng.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
@@ -58,6 +59,17 @@ interface Slot {
   connection: Connection | null;
 }
 
+/** A frame that a relay is about to send down to one of its users. */
+export interface Passing {
+  readonly frame: number;
+  /** Null for what the relay says for itself. */
+  readonly from: number | null;
+  readonly to: number;
+  /** As its sender named it. */
+  readonly name: string;
+  readonly pass: () => void;
+}
+
 interface Connection {
   readonly link: LinkId;
   readonly slot: Slot;
@@ -97,7 +109,14 @@ export class SimNetwork {
   weather: Weather = CALM;
   /** Sees every frame that arrives anywhere. */
   onArrival: (relay: number, node: number, name: string) => void = () => {};
+  /** Sees each frame go its way, when somebody observes the run. */
+  onFrame: ((event: FrameEvent) => void) | undefined;
+  /** Asked of each frame on its way down; true when it was taken away, to be passed later or never. */
+  gate: ((passing: Passing) => boolean) | undefined;
   frames = 0;
+  #frame = 0;
+  /** What a relay is forwarding now. */
+  #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
 
   constructor(options: NetworkOptions) {
     this.#timeline = options.timeline;
@@ -106,7 +125,10 @@ export class SimNetwork {
     this.#encoded = options.encoded;
     this.#relays = Array.from({ length: options.relays }, (_, relay) => {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
-      return new SimRelay(options.hash, deliver);
+      const sim = new SimRelay(options.hash, deliver);
+      sim.onBlocked = (to) =>
+        this.#lost(this.#forwarded?.frame ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
+      return sim;
     });
   }
 
@@ -219,18 +241,46 @@ export class SimNetwork {
     const connection = this.#byLink.get(link);
     if (connection?.slot.node !== node) return;
     const from = this.#users[node]!.user;
-    const relay = this.#relays[connection.slot.relay]!;
-    this.#carry(connection, 'up', command.name, () => relay.receive(from, command));
+    const { relay } = connection.slot;
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node, relay, command });
+    this.#carry(connection, 'up', command.name, frame, () => {
+      this.onFrame?.({ type: 'relayed', frame, relay });
+      this.#forwarded = { frame, node, name: command.name };
+      this.#relays[relay]!.receive(from, command);
+      this.#forwarded = undefined;
+    });
   }
 
   #down(relay: number, to: UserId, command: Outgoing): void {
     const node = this.#indexOf.get(to)!;
+    const forwarded = this.#forwarded;
+    const frame = forwarded?.frame ?? this.#ofRelay(relay, command);
+    if (!this.gate) return this.#passDown(frame, relay, node, command);
+    const pass = () => this.#passDown(frame, relay, node, command);
+    const { node: from = null, name = command.name } = forwarded ?? {};
+    if (!this.gate({ frame, from, to: node, name, pass })) pass();
+  }
+
+  #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
     const { connection } = this.#slot(node, relay);
-    if (!connection) return;
-    this.#carry(connection, 'down', command.name, () => {
+    if (!connection) return this.#lost(frame, relay, node, 'closed');
+    this.#carry(connection, 'down', command.name, frame, () => {
+      this.onFrame?.({ type: 'delivered', frame, relay, to: node });
       this.onArrival(relay, node, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
     });
+  }
+
+  /** What a relay says for itself is a frame of its own. */
+  #ofRelay(relay: number, command: Outgoing): number {
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node: null, relay, command });
+    return frame;
+  }
+
+  #lost(frame: number, relay: number, to: number | null, why: Loss): void {
+    this.onFrame?.({ type: 'lost', frame, relay, to, why });
   }
 
   #received(command: Outgoing): Command {
@@ -239,25 +289,37 @@ export class SimNetwork {
     return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
   }
 
-  #carry(c: Connection, direction: Direction, name: string, arrive: () => void): void {
+  #carry(
+    c: Connection,
+    direction: Direction,
+    name: string,
+    frame: number,
+    arrive: () => void,
+  ): void {
     const { slot } = c;
     const lane = slot[direction];
     const { draw } = lane;
     const { loss, duplicate, reorder, delay } = this.weather;
     const isKept = KEPT.has(name);
+    const lost = (why: Loss) =>
+      this.#lost(frame, slot.relay, direction === 'down' ? slot.node : null, why);
     this.frames += 1;
     const copies = duplicate > 0 && chance(draw, duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (!isKept && (lane.cuts > 0 || (loss > 0 && chance(draw, loss)))) continue;
+      if (!isKept && (lane.cuts > 0 || (loss > 0 && chance(draw, loss)))) {
+        lost(lane.cuts > 0 ? 'cut' : 'loss');
+        continue;
+      }
       let at = this.#timeline.now + delayOf(delay, draw);
       if (reorder === 0 || !chance(draw, reorder)) {
         at = Math.max(at, c.last[direction]);
         c.last[direction] = at;
       }
       const land = (): void => {
-        if (slot.connection !== c) return;
+        if (slot.connection !== c) return lost('closed');
         if (lane.cuts === 0) arrive();
         else if (isKept) this.#timeline.in(RECONNECT_MS, land);
+        else lost('cut');
       };
       this.#timeline.at(at, land);
     }

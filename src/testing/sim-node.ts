@@ -17,6 +17,7 @@ import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { type ChannelView, channelView } from '../core/view.js';
 import type { Draw } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
@@ -41,6 +42,7 @@ export interface NodeWatcher {
   /** The node's code threw. */
   threw(node: SimNode, error: unknown): void;
   started(node: SimNode): void;
+  crashed(node: SimNode): void;
 }
 
 /** How a node may break its own promise: what needs the disk leaves before it. */
@@ -146,6 +148,7 @@ export class SimNode implements LinkUser {
     this.#soon = undefined;
     this.#o.network.stop(this.index);
     this.disk.crash();
+    this.#o.watcher.crashed(this);
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */
@@ -256,6 +259,12 @@ export class SimNode implements LinkUser {
       throw new Error(`node ${this.index} wants a signature of ${by}, whose key it has not`);
     }
     return this.#o.crypto.sign(by, statement);
+  }
+
+  /** What the node would show of the channel. */
+  view(channel: ChannelId): ChannelView | undefined {
+    const st = this.state(channel);
+    return st && channelView(this.machine!.context(channel, this.#clock()), st);
   }
 
   /** The channel's state, as the running core has it. */

@@ -34,6 +34,8 @@ export class SimRelay {
   readonly #sharing = new Map<UserId, ReadonlySet<UserId>>();
   /** From whom this relay forwards nothing to whom: a partition. */
   readonly #blocked = new Map<UserId, Map<UserId, number>>();
+  /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
+  onBlocked: (to: UserId) => void = () => {};
 
   constructor(hash: Hash, deliver: Deliver) {
     this.#hash = hash;
@@ -81,9 +83,9 @@ export class SimRelay {
     const forwarded = { name: as, payload: command.payload } as Outgoing;
     const blocked = this.#blocked.get(from);
     for (const to of this.#receivers(from, command)) {
-      if (to !== from && this.#users.has(to) && !blocked?.has(to)) {
-        this.#deliver(to, forwarded);
-      }
+      if (to === from || !this.#users.has(to)) continue;
+      if (blocked?.has(to)) this.onBlocked(to);
+      else this.#deliver(to, forwarded);
     }
   }
 

@@ -22,6 +22,7 @@ import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
+import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
@@ -30,7 +31,7 @@ import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
+import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -56,6 +57,8 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called with everything that can be seen of the run, as it happens; slow. */
+  readonly observe?: Observer;
 }
 
 /** What a guest is given of a run. */
@@ -95,6 +98,8 @@ export interface SimulateResult {
   readonly ok: boolean;
   readonly violation?: Violation;
   readonly traceHash: string;
+  /** Names of the marks reached (marks.ts). */
+  readonly marks: readonly string[];
   /** Steps of the core on all nodes. */
   readonly steps: number;
   readonly virtualMs: Millis;
@@ -166,6 +171,7 @@ class Run implements NodeWatcher {
   readonly #invariants: Invariants;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
+  readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
   #lines = '';
@@ -209,6 +215,12 @@ class Run implements NodeWatcher {
       onBreak,
       note: (text) => this.#note(text),
     });
+    if (options.observe) {
+      const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
+      this.#network.onFrame = (event) => reporter.tell(event);
+      this.#reporter = reporter;
+      reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
+    }
   }
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
@@ -250,6 +262,7 @@ class Run implements NodeWatcher {
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
+      marks: [],
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
@@ -262,16 +275,19 @@ class Run implements NodeWatcher {
 
   async #phases(): Promise<void> {
     const { early, loadMs, settleMs, minOnline } = this.#s;
+    this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
     });
     if (!early && !(await this.#until(() => this.#app.allJoined, JOIN_MS))) {
       return this.#break('liveness', 'not all could join without faults');
     }
+    this.#reporter?.tell({ type: 'phase', phase: 'load' });
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
+    this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
@@ -283,6 +299,7 @@ class Run implements NodeWatcher {
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
+    this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
   #checkHistory(): void {
@@ -300,6 +317,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    const reporter = this.#reporter;
+    if (reporter) {
+      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
+    }
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
@@ -307,9 +328,14 @@ class Run implements NodeWatcher {
     const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
     this.#workload = { posts, invites };
     if (this.#guest) this.#guest.load(from, until);
-    else for (const post of posts) this.#timeline.at(post.at, () => this.#app.post(post));
+    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
+  }
+
+  #post(post: Post): void {
+    const ids = this.#app.post(post);
+    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -334,7 +360,10 @@ class Run implements NodeWatcher {
   }
 
   #break(invariant: string, message: string): void {
-    this.#violation ??= { invariant, message, at: this.#timeline.now, step: this.#steps };
+    if (!this.#violation) {
+      this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
+      this.#reporter?.tell({ type: 'violation', invariant, message });
+    }
     this.#note(`BROKEN ${invariant}: ${message}`);
   }
 
@@ -357,6 +386,7 @@ class Run implements NodeWatcher {
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
     this.#guest?.stepped(node, inputs);
+    this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
@@ -375,9 +405,11 @@ class Run implements NodeWatcher {
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
   sending(node: SimNode, command: Outgoing): void {
     this.#invariants.sending(node, command);
+    this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
@@ -385,12 +417,15 @@ class Run implements NodeWatcher {
     this.#recorder.event(node, event);
     this.#app.event(node, event);
     this.#guest?.event(node, event);
+    this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
   }
   refused(node: SimNode, command: Command, error: ConclaveError): void {
     this.#note(`node ${node.index} refuses ${command.name}: ${error.code} ${error.message}`);
+    const why = `${error.code}: ${error.message}`;
+    this.#reporter?.tell({ type: 'refused', node: node.index, name: command.name, why });
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
@@ -400,10 +435,14 @@ class Run implements NodeWatcher {
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#recorder.started(node);
     this.#guest?.started(node);
     this.#app.started(node);
+  }
+  crashed(node: SimNode): void {
+    this.#reporter?.crashed(node);
   }
 }
 
