@@ -9,9 +9,11 @@ import {
   type Certificate,
   certificateSignatures,
   certifiedPoint,
+  checkCommittedCertificate,
   checkFinalCertificate,
   decodeCertificate,
 } from '../core/certificate.js';
+import type { EpochDescriptor } from '../core/chain.js';
 import type { Hash } from '../core/crypto.js';
 import type { Digest, EpochId, UserId } from '../core/ids.js';
 import type { Roster } from '../core/roster.js';
@@ -35,7 +37,7 @@ export class CertificateCheck {
   readonly #isValid: Verifier['isValid'];
   readonly #chains: Chains;
   readonly #rosters: ReadonlyMap<Digest, KnownRoster>;
-  readonly #electorates: ReadonlyMap<EpochId, readonly UserId[]>;
+  readonly #epochs: ReadonlyMap<EpochId, EpochDescriptor>;
   readonly #break: Break;
   /** Those that were checked. */
   readonly #seen = new Set<string>();
@@ -44,14 +46,14 @@ export class CertificateCheck {
     crypto: Verifier,
     chains: Chains,
     rosters: ReadonlyMap<Digest, KnownRoster>,
-    electorates: ReadonlyMap<EpochId, readonly UserId[]>,
+    epochs: ReadonlyMap<EpochId, EpochDescriptor>,
     onBreak: Break,
   ) {
     this.#hash = crypto.sha256;
     this.#isValid = crypto.isValid;
     this.#chains = chains;
     this.#rosters = rosters;
-    this.#electorates = electorates;
+    this.#epochs = epochs;
     this.#break = onBreak;
   }
 
@@ -67,7 +69,7 @@ export class CertificateCheck {
     if (cert.head.epoch !== cert.epoch || cert.head.term !== cert.term) {
       this.#break(NAME, `node ${index} certifies an older entry at seq ${cert.seq}`);
     }
-    if (cert.kind === 'final') this.#checkForgeries(cert);
+    this.#checkForgeries(cert);
     return cert;
   }
 
@@ -84,7 +86,7 @@ export class CertificateCheck {
       const who = stranger.user.slice(0, 8);
       this.#break(ROSTER, `node ${index} counts ${who}, who has no vote, at seq ${seq}`);
     }
-    const among = kind === 'final' ? voters : this.#electorates.get(cert.epoch);
+    const among = kind === 'final' ? voters : this.#epochs.get(cert.epoch)?.electorate;
     if (!among) return;
     const counted = new Set(acks.map(({ user }) => user).filter((user) => among.includes(user)));
     if (counted.size !== acks.length || !isMore(counted.size, among.length)) {
@@ -97,30 +99,41 @@ export class CertificateCheck {
 
   /** What a member without scruples could make of it must not verify. */
   #checkForgeries(cert: Certificate): void {
-    const known = this.#rosters.get(cert.rosterHash);
-    if (!known) return;
+    const verifies = this.#verifier(cert);
+    if (!verifies) return;
     for (const [invariant, what, forged] of this.#forgeriesOf(cert)) {
-      if (verifies(forged, known.roster)) {
-        this.#break(invariant, `a final certificate verifies that ${what}`);
-      }
+      if (verifies(forged)) this.#break(invariant, `a ${cert.kind} certificate verifies ${what}`);
     }
+  }
+
+  /** The product's own check of such a certificate. */
+  #verifier(cert: Certificate): ((forged: Certificate) => boolean) | undefined {
+    const roster = this.#rosters.get(cert.rosterHash)?.roster;
+    const epoch = this.#epochs.get(cert.epoch);
+    if (cert.kind === 'final') {
+      return roster && ((forged) => passes(() => checkFinalCertificate(forged, roster)));
+    }
+    return (
+      epoch && ((forged) => passes(() => checkCommittedCertificate(forged, cert.epoch, epoch)))
+    );
   }
 
   *#forgeriesOf(cert: Certificate): Iterable<readonly [string, string, Certificate]> {
     const [first, ...others] = cert.acks;
-    yield [ROSTER, 'names an older roster', { ...cert, roster: cert.roster - 1 }];
-    yield [ROSTER, 'names another roster', { ...cert, rosterHash: cert.prevHash }];
-    yield [NAME, 'is a committed one', { ...cert, kind: 'committed' }];
-    yield [NAME, 'counts nobody', { ...cert, acks: [] }];
+    const kind = cert.kind === 'final' ? 'committed' : 'final';
+    yield [ROSTER, 'under an older roster', { ...cert, roster: cert.roster - 1 }];
+    yield [ROSTER, 'under another roster', { ...cert, rosterHash: cert.prevHash }];
+    yield [NAME, `that calls itself ${kind}`, { ...cert, kind }];
+    yield [NAME, 'that counts nobody', { ...cert, acks: [] }];
     if (first) {
       const strangers = [...others, { ...first, user: STRANGER }];
-      yield [ROSTER, 'counts one who has no vote', { ...cert, acks: strangers }];
+      yield [ROSTER, 'that counts one who has no vote', { ...cert, acks: strangers }];
     }
     if (first && others[0]) {
-      yield [NAME, 'counts a member twice', { ...cert, acks: [...others, others[0]] }];
+      yield [NAME, 'that counts a member twice', { ...cert, acks: [...others, others[0]] }];
     }
     const older = this.#older(cert);
-    if (older) yield [NAME, "is over an older leadership's entry", older];
+    if (older) yield [NAME, "over an older leadership's entry", older];
   }
 
   /** The same acknowledgements over the entry before, where that is of another leadership. */
@@ -139,9 +152,9 @@ export class CertificateCheck {
   }
 }
 
-function verifies(cert: Certificate, roster: Roster): boolean {
+function passes(check: () => void): boolean {
   try {
-    checkFinalCertificate(cert, roster);
+    check();
     return true;
   } catch {
     return false;

@@ -125,7 +125,13 @@ export class Chains {
       this.#break('3 log matching', `the hash of entry ${seq} is the same behind any other`);
     }
     const record = this.#checkProof(raw);
-    const changesMembership = isMembership(record.kind);
+    const change = isMembership(record.kind) ? decodeMembership(record.kind, record.body) : null;
+    if (change && change.base !== before.changes) {
+      this.#break(
+        '12 roster',
+        `entry ${seq} is a change of roster ${change.base}, not of the last`,
+      );
+    }
     const entry: ChainEntry = {
       seq,
       hash: raw.hash,
@@ -137,10 +143,10 @@ export class Chains {
       id: record.id,
       prev: isMessageLane(record) ? record.prev : null,
       isMessage: isMessageLane(record),
-      isMembership: changesMembership,
+      isMembership: change !== null,
       body: record.body,
-      joins: joinerOf(record.kind, record.body),
-      changes: before.changes + (changesMembership ? 1 : 0),
+      joins: change?.kind === 'join' ? joinSignatures(change).request.user : null,
+      changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
@@ -249,10 +255,4 @@ export class Chains {
     }
     return entry?.seq === seq ? entry : undefined;
   }
-}
-
-function joinerOf(kind: string, body: Uint8Array): UserId | null {
-  if (!isMembership(kind)) return null;
-  const change = decodeMembership(kind, body);
-  return change.kind === 'join' ? joinSignatures(change).request.user : null;
 }

@@ -84,7 +84,7 @@ export class Invariants {
   readonly #certificates: CertificateCheck;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
-  readonly #electorates = new Map<EpochId, readonly UserId[]>();
+  readonly #epochs = new Map<EpochId, Leadership['epoch']>();
   /** How far the leader of each epoch has written its log. */
   readonly #leaderTips = new Map<EpochId, ChainEntry>();
   readonly #ballots = new Map<string, string>();
@@ -125,7 +125,7 @@ export class Invariants {
       crypto,
       this.chains,
       this.#rosters,
-      this.#electorates,
+      this.#epochs,
       onBreak,
     );
   }
@@ -164,8 +164,8 @@ export class Invariants {
   #leads(node: SimNode): void {
     const st = node.state(this.#channel);
     const lead = st?.leadership;
-    if (!st?.leading || !lead || this.#electorates.has(lead.id)) return;
-    this.#electorates.set(lead.id, lead.epoch.electorate);
+    if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
+    this.#epochs.set(lead.id, lead.epoch);
     this.#checkElection(node, st.genesis.minOnline, lead);
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
@@ -324,7 +324,7 @@ export class Invariants {
       const entry = this.#acknowledgedAt(acks, final);
       if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
     }
-    const committed = reached(this.#electorates.get(ack.epoch) ?? []);
+    const committed = reached(this.#epochs.get(ack.epoch)?.electorate ?? []);
     if (committed > known.committed) {
       known.committed = committed;
       if (ack.kind === 'online') {
@@ -367,8 +367,13 @@ export class Invariants {
     if (!this.#holdsAcknowledged(node, ack)) {
       this.broke('7 durable first', `${who} seq ${ack.seq} before it is durable`);
     }
-    if (!hard || decodeHardState(hard)[ack.kind].term < ack.term) {
+    const promised = hard ? decodeHardState(hard)[ack.kind].term : 0;
+    if (promised < ack.term) {
       this.broke('7 durable first', `${who} in term ${ack.term} before its promise is durable`);
+    }
+    // What it helps to certify could be replaced by whom it promised the later term.
+    if (promised > ack.term) {
+      this.broke('6 certificates', `${who} in term ${ack.term}, though it promised ${promised}`);
     }
   }
 

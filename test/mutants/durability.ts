@@ -24,7 +24,7 @@ export const DURABILITY: readonly Mutant[] = [
     what: 'a ballot leaves before the promise is on disk',
     edits: [
       {
-        file: 'src/core/election.ts',
+        file: 'src/core/voting.ts',
         find: '  sendToUser(ctx, ctx.ready.late, candidate, () => ({',
         replace: '  sendToUser(ctx, ctx.ready.early, candidate, () => ({',
       },
@@ -37,8 +37,8 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/follower.ts',
-        find: '  if (epoch.term > st.hard.term) {\n    // Whoever',
-        replace: '  if (epoch.term < 0) {\n    // Whoever',
+        find: '  if (epoch.term > st.hard[epoch.kind].term) {',
+        replace: '  if (epoch.term < 0) {',
       },
     ],
   },

@@ -1,8 +1,10 @@
 /** Mutants of elections: who may lead, and who follows whom. */
 
 import type { Mutant } from './mutant.js';
+import { apart } from './plans.js';
 
 const ELECTION = 'src/core/election.ts';
+const VOTING = 'src/core/voting.ts';
 
 export const ELECTIONS: readonly Mutant[] = [
   {
@@ -12,8 +14,8 @@ export const ELECTIONS: readonly Mutant[] = [
     edits: [
       {
         file: ELECTION,
-        find: 'if (!isMajority(election.ballots.size, voters(st.roster).length)) return;',
-        replace: 'if (election.ballots.size * 2 < voters(st.roster).length) return;',
+        find: '  if (!isMajority(election.ballots.size, counted.length)) return;',
+        replace: '  if (election.ballots.size * 2 < counted.length) return;',
       },
     ],
     options: { nodes: 4 },
@@ -24,9 +26,9 @@ export const ELECTIONS: readonly Mutant[] = [
     what: 'a voter gives a second ballot in a term',
     edits: [
       {
-        file: ELECTION,
-        find: 'if (!again && (l.term <= term || l.term > term + TERM_JUMP_MAX)) return;',
-        replace: 'if (!again && (l.term < term || l.term > term + TERM_JUMP_MAX)) return;',
+        file: VOTING,
+        find: '  if (!again && !isNewTerm(st, l.kind, l.term)) return;',
+        replace: '  if (!again && l.term !== term && !isNewTerm(st, l.kind, l.term)) return;',
       },
     ],
   },
@@ -48,7 +50,7 @@ export const ELECTIONS: readonly Mutant[] = [
     what: 'a voter does not ask whether a candidate has its log',
     edits: [
       {
-        file: ELECTION,
+        file: VOTING,
         find: '  c.lastTerm < st.log.lastTerm || (c.lastTerm === st.log.lastTerm && c.lastSeq < st.log.tip.seq);',
         replace: '  c.lastTerm < 0 && st.log.tip.seq < 0;',
       },
@@ -60,7 +62,7 @@ export const ELECTIONS: readonly Mutant[] = [
     what: 'logs are compared by their length alone, not first by their last term',
     edits: [
       {
-        file: ELECTION,
+        file: VOTING,
         find: '  c.lastTerm < st.log.lastTerm || (c.lastTerm === st.log.lastTerm && c.lastSeq < st.log.tip.seq);',
         replace: '  c.lastTerm < 0 || c.lastSeq < st.log.tip.seq;',
       },
@@ -72,7 +74,7 @@ export const ELECTIONS: readonly Mutant[] = [
     what: 'ballots are given and counted whatever roster their voter is under',
     edits: [
       {
-        file: ELECTION,
+        file: VOTING,
         find: '  if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;\n',
         replace: '',
       },
@@ -84,16 +86,22 @@ export const ELECTIONS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'count-all-members',
+    name: 'electorate-of-any-size',
     invariant: 12,
-    what: 'the second member is counted before it has a vote',
+    what: 'an online epoch may have more than half of the voters in its electorate',
     edits: [
       {
-        file: 'src/core/roster.ts',
-        find: '    .filter((m) => m.votes)\n',
-        replace: '',
+        file: 'src/core/epoch-record.ts',
+        find: 'size >= minOnline && !isMajority(size, voters)',
+        replace: 'size >= minOnline',
+      },
+      {
+        file: ELECTION,
+        find: "  if (election.kind === 'online' && isMajority(size, all.length)) {",
+        replace: '  if (size > all.length) {',
       },
     ],
+    options: apart,
   },
   {
     name: 'epoch-outlives-roster',
@@ -114,8 +122,8 @@ export const ELECTIONS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/leader.ts',
-        find: '  placeEpochRecord(ctx, st, lead);\n',
-        replace: '',
+        find: "    placeOwn(ctx, st, lead, 'epoch', encodeEpochBody(lead));\n",
+        replace: '    void encodeEpochBody;\n',
       },
     ],
   },

@@ -31,10 +31,9 @@ export const ENVIRONMENT: readonly Mutant[] = [
     run: 'twice',
     edits: [
       {
-        file: 'src/core/election.ts',
-        find: '  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);\n\nexport',
-        replace:
-          '  Math.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);\n\nexport',
+        file: 'src/core/hearing.ts',
+        find: '  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
+        replace: '  Math.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
       },
     ],
   },

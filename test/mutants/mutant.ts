@@ -31,7 +31,7 @@ export interface Mutant {
   readonly edits: readonly Edit[];
   readonly run?: RunKind;
   /** What makes its rare path likely; the clean core runs with the same. */
-  readonly options?: RunOptions;
+  readonly options?: RunOptions | ((seed: number) => RunOptions);
   /** Edits that the clean core gets too, such as a smaller limit. */
   readonly tuning?: readonly Edit[];
 }

@@ -14,8 +14,8 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/chain.ts',
-        find: "text('conclave/chain').id(previous).u64(seq)",
-        replace: "text('conclave/chain').u64(seq + 0 * previous.length)",
+        find: '.bytes(CHAIN_TAG).id(previous).u64(seq)',
+        replace: '.bytes(CHAIN_TAG).u64(seq + 0 * previous.length)',
       },
     ],
   },
@@ -39,12 +39,12 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: OFFERS,
-        find: '    if (placedAt(st, record.digest) !== undefined) continue;\n    const known',
+        find: '    if (isPlaced(st, record.digest)) continue;\n    const known',
         replace: '    const known',
       },
       {
         file: LEADER,
-        find: '    if (!pooled || placedAt(st, pooled.record.digest) !== undefined) continue;\n',
+        find: '    if (!pooled || isPlaced(st, pooled.record.digest)) continue;\n',
         replace: '    if (!pooled) continue;\n',
       },
     ],
@@ -56,8 +56,8 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: 'isMessageLane(pooled.record) && prevIsPlaced(st, pooled.record)) {',
-        replace: 'isMessageLane(pooled.record)) {',
+        find: '!isMessageLane(pooled.record) || !prevIsPlaced(st, pooled.record)) return;\n  if (!isInBranch',
+        replace: '!isMessageLane(pooled.record)) return;\n  if (!isInBranch',
       },
     ],
   },
@@ -92,8 +92,8 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: '  if (!leading || !lead || st.log.membershipInFlight()) return;\n',
-        replace: '  if (!leading || !lead) return;\n',
+        find: '  if (st.log.membershipInFlight()) return;\n  if (leading.placeable',
+        replace: '  if (leading.placeable',
       },
     ],
   },
@@ -104,8 +104,8 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/replica.ts',
-        find: "      if (own.state === 'sent') {",
-        replace: "      if (own.state !== 'queued') {",
+        find: "      if (own.state === 'sent' && !isInBranch(st, record.digest)) {",
+        replace: '      {',
       },
     ],
   },

@@ -99,7 +99,7 @@ export async function hunt(
   try {
     for (const [i, seed] of seeds.entries()) {
       onSeed(i + 1);
-      const task = { seed, run, options };
+      const task = { seed, run, options: typeof options === 'function' ? options(seed) : options };
       const { invariant, message = '' } = await lanes.mutant.run(task);
       if (invariant === undefined) continue;
       if (invariantOf(invariant) !== mutant.invariant) {
