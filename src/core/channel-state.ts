@@ -13,7 +13,7 @@ import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
-import type { Ack, EpochKind, JoinRequest, Signed } from './statements.js';
+import type { Ack, EpochKind, JoinRequest, Propose, Signed } from './statements.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -86,6 +86,8 @@ export interface Election {
   readonly last: { readonly term: number; readonly seq: number };
   readonly startedAt: Millis;
   readonly grants: Map<UserId, Uint8Array>;
+  /** Who answered, and refused because of the term or the log. */
+  readonly refusals: Set<UserId>;
   readonly ballots: Map<UserId, Uint8Array>;
   /** Set once the grants suffice: then late ones are waited for until here. */
   gatherUntil: Millis | null;
@@ -146,6 +148,8 @@ export interface ChannelState {
   readonly epochs: Map<EpochId, ElectionProof>;
   /** The provisional set's places, by the leadership that acknowledged them. */
   readonly branches: Map<EpochId, Branch>;
+  /** The newest proposal of a roster leader that this log has reached: proof of whose tail it holds. */
+  tailProof: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** What this node acknowledged last under each of them. */
   readonly acks: Map<EpochId, { readonly ack: Ack; readonly signed: Signed }>;
   /** Newest certificate of commitment over the log's tail. */

@@ -326,6 +326,8 @@ export const COMMANDS = {
       challenge: optional(ulid),
       /** What the sender holds of the provisional set: branches, how far, and up to where certified … */
       set: optional(list(object(branchFields()), BRANCHES_LISTED_MAX)),
+      /** A candidate that was refused for its log asks for the better one. */
+      tail: optional(boolean),
       /** … or which branch it wants, behind what it has of it. */
       take: optional(object(branchFields())),
     }),
@@ -341,8 +343,10 @@ export const COMMANDS = {
       ...entries,
       /** Certifies the last entry as final … */
       cert: optional(blob),
-      /** … or the leader's proposal for exactly these entries. */
+      /** … or the leader's proposal for exactly these entries … */
       propose: optional(object(signed)),
+      /** … which may be another than the sender: then with the proof of its election. */
+      proof: optional(bytes(PROOF_BYTES_MAX)),
       /** Where the sender's final point is, for progress. */
       final: integer(),
       genesis: optional(object({ bytes: bytes(8_192), sig })),

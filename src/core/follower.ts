@@ -14,7 +14,7 @@ import type { StepContext } from './effects.js';
 import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
 import { isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
-import { encodeStoredAck } from './leader.js';
+import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
 import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
@@ -29,6 +29,7 @@ import {
   endLeadership,
   finalise,
   isPlaced,
+  keepProposal,
   prevIsPlaced,
   rosterAfter,
   truncateTail,
@@ -41,6 +42,7 @@ import {
   type EpochKind,
   encodeStatement,
   type Propose,
+  type Signed,
 } from './statements.js';
 import { promise } from './voting.js';
 
@@ -136,6 +138,7 @@ export function onPropose(
   from: UserId,
   p: Propose,
   headers: readonly Header[],
+  signed: Omit<Signed, 'by'>,
 ): void {
   if (from === ctx.self || st.conflict) return;
   if (p.roster > st.roster.number) return pullFrom(ctx, st, from);
@@ -154,6 +157,10 @@ export function onPropose(
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
   else challenge(ctx, st, from);
   follow(ctx, st, lead, { seq: p.baseSeq, hash: p.baseHash }, headers);
+  if (!lead.branch && st.log.hashAt(p.tipSeq) === p.tipHash) {
+    const known = st.tailProof?.propose;
+    if (known?.epoch !== p.epoch || known.tipSeq < p.tipSeq) keepProposal(ctx, st, p, signed);
+  }
   if (news && headers.length === 0 && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
@@ -293,7 +300,7 @@ function mayStandInBranch(st: ChannelState, lead: Leadership, header: Header): b
 }
 
 /** Appends the record that a header names, if it is here and may stand here. */
-function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boolean {
+export function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boolean {
   if (st.log.tail.length >= TAIL_ENTRIES_MAX || st.log.tailBytes >= TAIL_BYTES_MAX) return false;
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
@@ -305,7 +312,7 @@ function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boo
 
 /** What every member checks before it appends: invariants 9 and 12. */
 function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
-  if (isPlaced(st, record.digest)) return false;
+  if (isPlaced(st, record.digest, st.log)) return false;
   if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
   if (isLeaderKind(record.kind)) return isMergeRecord(record);
@@ -313,7 +320,7 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
   if (st.log.membershipInFlight()) return false;
   return isMembership(record.kind)
     ? rosterAfter(ctx, st, record) !== undefined
-    : prevIsPlaced(st, record);
+    : prevIsPlaced(st, record, st.log);
 }
 
 /** An `epoch` record names the very leadership that its header is of. */
@@ -410,7 +417,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
     st.acks.set(lead.id, { ack, signed });
     ctx.ready.ops.push({
       key: st.keys.ack(lead.id),
-      value: () => encodeStoredAck(signed.statement, signed.sig),
+      value: () => encodeSigned(signed.statement, signed.sig),
     });
     ctx.ready.sync = true;
   }

@@ -55,7 +55,12 @@ export interface RecordItem {
 export type Inspected =
   | { type: 'beacon'; beacon: Beacon }
   | { type: 'records'; items: readonly RecordItem[] }
-  | { type: 'propose'; propose: Propose; headers: readonly Header[] }
+  | {
+      type: 'propose';
+      propose: Propose;
+      headers: readonly Header[];
+      signed: Omit<Signed, 'by'>;
+    }
   | { type: 'ack'; ack: Ack; sig: Uint8Array }
   | { type: 'commit'; cert: Certificate }
   | { type: 'prevote'; prevote: Prevote }
@@ -254,7 +259,12 @@ function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
   const end = chainOver(ctx.hash, { seq: propose.baseSeq, hash: propose.baseHash }, headers);
   if (end.seq !== propose.tipSeq || end.hash !== propose.tipHash) mismatch('chain');
   return {
-    what: { type: 'propose', propose, headers },
+    what: {
+      type: 'propose',
+      propose,
+      headers,
+      signed: { statement: p.s.slice(), sig: p.sig.slice() },
+    },
     checks: [{ by: p.from, statement: p.s, sig: p.sig }],
   };
 }
@@ -330,8 +340,11 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
   if (page.cert) ofChannel(page.cert, p.id);
   const checks: Signed[] = [];
   if (page.cert) checks.push(...certificateSignatures(ctx.hash, page.cert));
-  else if (p.propose) checks.push({ by: p.from, statement: p.propose.s, sig: p.propose.sig });
-  else mismatch('end');
+  else if (p.propose) {
+    const by = page.proof?.epoch.leader ?? p.from;
+    checks.push({ by, statement: p.propose.s, sig: p.propose.sig });
+    if (page.proof) checks.push(...ballotSignatures(ctx.hash, page.proof));
+  } else mismatch('end');
   page.records.forEach((record, i) => {
     // Whoever certified a message checked its signature; a change of membership is passed on for ever.
     if (page.cert && !isMembership(record.kind)) return;

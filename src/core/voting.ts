@@ -11,11 +11,12 @@ import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { isElectorate } from './epoch-record.js';
-import { hearsOther, postponeElection } from './hearing.js';
+import { answering, hearsOther, postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
 import { TERM_JUMP_MAX } from './limits.js';
 import { pullFrom } from './pulls.js';
+import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { sendToUser } from './sending.js';
@@ -102,8 +103,10 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
     name: 'CH_GRANT',
     payload: { ...base, sig: grant.sig },
   }));
-  // A grant gives the candidate time to win before this node stands itself.
-  if (!st.election) postponeElection(ctx, st);
+  // A grant gives the candidate time to win before this node stands itself for the same.
+  const isMine =
+    p.kind === 'roster' || !isMajority(answering(ctx, st).length, voters(st.roster).length);
+  if (!st.election && isMine) postponeElection(ctx, st);
 }
 
 /** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */

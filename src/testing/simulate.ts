@@ -289,7 +289,9 @@ class Run implements NodeWatcher {
     this.#note('faults stop');
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
-    if (!(await this.#until(() => why() === undefined, settleMs))) {
+    // What a step decided is at rest once it is on the disk.
+    const isAtRest = () => why() === undefined && this.#nodes.every((node) => node.isIdle);
+    if (!(await this.#until(isAtRest, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
     const rest = () => this.#guest?.unsettled();
