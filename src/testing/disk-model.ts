@@ -19,6 +19,7 @@ import {
   decodePlace,
   decodeRawEntry,
 } from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
 import type { StoreOp } from '../core/store.js';
 import type { Branches, BranchPlace } from './branches.js';
 import type { Break, ChainEntry, Chains } from './chains.js';
@@ -185,18 +186,23 @@ export class DiskModel {
     const { pools } = this.#keys;
     if (key.startsWith(pools)) {
       if (disk.apart.has(key)) return;
-      disk.apart.add(key);
       const digest = key.slice(pools.length) as Digest;
-      if (!this.#branches.messages.has(digest)) this.#learn(value);
+      // A change of membership may stand there too; displaced, it vanishes.
+      if (!this.#branches.messages.has(digest) && !this.#learn(value)) return;
+      disk.apart.add(key);
       return hold(disk, digest);
     }
     const digest = this.#learn(value);
+    if (!digest) return;
     disk.outs.set(key, digest);
     hold(disk, digest);
   }
 
-  #learn(value: Uint8Array): Digest {
-    const { digest, author, prev } = decodeOffer(this.#hash, value).record;
+  /** Its digest, if it is a message. */
+  #learn(value: Uint8Array): Digest | undefined {
+    const { record } = decodeOffer(this.#hash, value);
+    if (!isMessageLane(record)) return undefined;
+    const { digest, author, prev } = record;
     this.#branches.messages.set(digest, { author, prev });
     return digest;
   }

@@ -9,6 +9,7 @@
 
 import type { ChannelState } from '../core/channel-state.js';
 import type { Digest } from '../core/ids.js';
+import { isMessageLane } from '../core/log.js';
 import { provisional } from '../core/view.js';
 import type { Break } from './chains.js';
 import type { Disk } from './disk-model.js';
@@ -44,7 +45,10 @@ export class Pages {
     const size = disk.places.size + st.log.tail.length;
     if (shown.batches % EVERY_BATCHES !== 0 || size > ENTRIES_MAX) return;
     if (size === 0 && shown.committed.size === 0) return;
-    const page = provisional(st).filter((entry) => entry.state !== 'queued');
+    // What only this node has, and changes of membership, are not compared: no reader elsewhere is shown them.
+    const page = provisional(st).filter(
+      ({ record, state }) => state !== 'queued' && isMessageLane(record),
+    );
     this.#checkCommitted(
       index,
       disk,

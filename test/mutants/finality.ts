@@ -131,7 +131,11 @@ export const FINALITY: readonly Mutant[] = [
     invariant: 12,
     what: 'a final certificate counts whoever signed',
     edits: [
-      { file: CERTIFICATE, find: '    if (!votes.has(ack.user))', replace: '    if (votes.size < 0)' },
+      {
+        file: CERTIFICATE,
+        find: '    if (!votes.has(ack.user))',
+        replace: '    if (votes.size < 0)',
+      },
     ],
   },
 ];

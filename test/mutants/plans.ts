@@ -62,7 +62,7 @@ export function shifting(seed: number): RunOptions {
     faults.push({ kind: 'block', pairs, at, until });
     at = until + (chance(draw, 0.3) ? between(draw, 200, 2_000) : 0);
   }
-  return { nodes, relays: 1, early: true, loadMs: LOAD_MS, faults, workload: workload(seed) };
+  return { nodes, relays: 1, early: false, loadMs: LOAD_MS, faults, workload: workload(seed) };
 }
 
 /** Like `shifting`, while messages get lost: members hold different parts of what is proposed. */
@@ -88,7 +88,7 @@ export function apart(seed: number): RunOptions {
     at = until + between(draw, 100, 3_000);
   }
   const load = workload(seed);
-  return { nodes, relays: 1, minOnline: 3, early: true, loadMs: LOAD_MS, faults, workload: load };
+  return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
 }
 
 /** Whoever leads loses power, again and again. */
@@ -104,5 +104,5 @@ export function beheading(seed: number): RunOptions {
       faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
     }
   }
-  return { nodes, early: true, loadMs: LOAD_MS, faults, workload: workload(seed) };
+  return { nodes, early: false, loadMs: LOAD_MS, faults, workload: workload(seed) };
 }
