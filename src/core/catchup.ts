@@ -25,12 +25,13 @@ import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { isAskedFor, noteOwnAck, noteOwnRecord, remember } from './memory.js';
 import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
 import { appendEntry, finalise, keepProposal, rosterAfter, truncateTail } from './replica.js';
 import { isMembership } from './roster.js';
-import type { Propose, Signed } from './statements.js';
+import { decodeAs, type Propose, type Report, type Signed } from './statements.js';
 
 /** A page as the driver's inspection found it: its chain leads to `end`, its records match its headers. */
 export interface Page {
@@ -43,6 +44,8 @@ export interface Page {
   readonly propose: Propose | null;
   /** The proposal with its signature. */
   readonly signed: Omit<Signed, 'by'> | null;
+  /** What the sender reported to one that lost memory. */
+  readonly report: Report | null;
   /** Whose proposal it is, if not the sender's. */
   readonly proof: ElectionProof | null;
   /** Where the sender's final point is. */
@@ -87,6 +90,7 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
     propose,
     signed: p.propose ? { statement: p.propose.s.slice(), sig: p.propose.sig.slice() } : null,
     proof,
+    report: p.report ? decodeAs('report', p.report.s) : null,
     final: p.final,
   };
 }
@@ -96,6 +100,7 @@ export function onPage(ctx: StepContext, st: ChannelState, from: UserId, page: P
   if (st.conflict) return;
   if (st.pull?.to === from) st.pull = null;
   if (page.cert) takeFinalPage(ctx, st, from, page, page.cert);
+  else if (page.report) takeReportedTail(ctx, st, from, page);
   else if (page.proof) takeProvenTail(ctx, st, page, page.proof);
   else if (page.propose) takeTailPage(ctx, st, from, page);
 }
@@ -117,24 +122,37 @@ function takeProvenTail(
   if (proof.epoch.roster !== st.roster.number || hearsRoster(ctx, st)) return;
   const isBetter =
     last.term > st.log.lastTerm || (last.term === st.log.lastTerm && page.end.seq > st.log.tip.seq);
-  const { anchor } = page;
-  if (!isBetter || anchor.seq < st.log.final.seq) return;
-  if (st.log.hashAt(anchor.seq) !== anchor.hash) return;
-  holdTail(ctx, st, page);
+  if (!isBetter) return;
   rememberEpoch(ctx, st, proof);
+  if (!installTail(ctx, st, page)) return;
+  keepProposal(ctx, st, page.propose!, page.signed!);
+  st.election = null;
+  st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.random();
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+/** The best log that was reported to this node, which lost memory: then it has all that it may have helped to make final. */
+function takeReportedTail(ctx: StepContext, st: ChannelState, from: UserId, page: Page): void {
+  const { memory } = st;
+  if (!memory || !isAskedFor(st, from, page)) return;
+  if (installTail(ctx, st, page)) remember(ctx, st, memory);
+}
+
+/** Puts a tail in place of this node's own, from where they part. False when it does not fit. */
+function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {
+  const { anchor } = page;
+  if (anchor.seq < st.log.final.seq || st.log.hashAt(anchor.seq) !== anchor.hash) return false;
+  holdTail(ctx, st, page);
   let { seq, hash } = anchor;
   for (const header of page.headers) {
     hash = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
     if (st.log.hashAt(seq + 1) !== hash) {
       if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
-      if (!appendProposed(ctx, st, header)) return;
+      if (!appendProposed(ctx, st, header)) return false;
     }
     seq += 1;
   }
-  keepProposal(ctx, st, page.propose!, page.signed!);
-  st.election = null;
-  st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.random();
-  ctx.ready.events.push({ type: 'changed', channel: st.id });
+  return true;
 }
 
 const hearsRoster = (ctx: StepContext, st: ChannelState): boolean =>
@@ -147,6 +165,7 @@ function takeFinalPage(
   page: Page,
   cert: Certificate,
 ): void {
+  noteOwnAck(ctx, st, cert);
   if (cert.seq > st.log.final.seq) {
     try {
       checkFinalCertificate(cert, st.roster);
@@ -200,6 +219,7 @@ function installPage(ctx: StepContext, st: ChannelState, page: Page): boolean {
     const next = chainOver(ctx.crypto.sha256, at, [header]);
     if (st.log.hashAt(next.seq) !== next.hash) {
       if (isMembership(record.kind) && !rosterAfter(ctx, st, record)) return false;
+      noteOwnRecord(ctx, st, record);
       if (st.log.tip.seq > at.seq) truncateTail(ctx, st, at.seq);
       const proof = page.proofs[i]!;
       const { epoch, term, roster } = header;

@@ -11,6 +11,7 @@ import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
+import type { Forgotten } from './memory.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
 import type { Ack, EpochKind, JoinRequest, Propose, Signed } from './statements.js';
@@ -202,6 +203,10 @@ export interface ChannelState {
   joining: Joining | null;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
+  /** Set while this node has lost memory: it neither votes nor acknowledges. */
+  memory: Forgotten | null;
+  /** The round in which each member that lost memory asked this node last. */
+  readonly recalled: Map<UserId, Ulid>;
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }

@@ -326,6 +326,8 @@ export const COMMANDS = {
       challenge: optional(ulid),
       /** What the sender holds of the provisional set: branches, how far, and up to where certified … */
       set: optional(list(object(branchFields()), BRANCHES_LISTED_MAX)),
+      /** A node that lost memory asks for the log that was reported in this round. */
+      recall: optional(ulid),
       /** A candidate that was refused for its log asks for the better one. */
       tail: optional(boolean),
       /** … or which branch it wants, behind what it has of it. */
@@ -341,7 +343,9 @@ export const COMMANDS = {
       to: user,
       anchor: point,
       ...entries,
-      /** Certifies the last entry as final … */
+      /** What the sender reported to one that lost memory: exactly these entries end its log … */
+      report: optional(object(signed)),
+      /** … or a certificate: the last entry is final … */
       cert: optional(blob),
       /** … or the leader's proposal for exactly these entries … */
       propose: optional(object(signed)),
@@ -353,6 +357,9 @@ export const COMMANDS = {
     }),
     'CH_APPEND',
   ),
+  /** A node that lost memory asks all others; each answers it. */
+  CH_RECALL: spec('both', 'broadcast', object({ ...member, ...signed }), 'CH_RECALL'),
+  CH_REPORT: spec('both', 'broadcast', object({ ...member, to: user, ...signed }), 'CH_REPORT'),
   CH_MERGE: spec(
     'both',
     'broadcast',

@@ -35,7 +35,7 @@ import { castBallot, hasVote, signedGrant } from './voting.js';
 
 /** Drives elections by time. */
 export function tickElection(ctx: StepContext, st: ChannelState): void {
-  if (st.conflict) return;
+  if (st.conflict || st.memory) return;
   const lead = st.leadership;
   if (lead?.live && !st.leading && !isHeard(ctx, st, lead)) loseLeader(ctx, st);
   if (hearsLeader(ctx, st) && !st.leading) {

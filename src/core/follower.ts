@@ -18,6 +18,7 @@ import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
 import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
 import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
@@ -60,6 +61,7 @@ export function onElected(
   if (epoch.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (epoch.roster !== st.roster.number || !isProven(st, proof)) return;
+  noteOwnBallot(ctx, st, proof);
   const asked = st.challenge !== null && beat.echo === st.challenge.id;
   const known = st.leadership;
   if (known?.id === id) {
@@ -392,7 +394,8 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
  */
 export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
-  if (!lead || st.leading || !st.roster.members.get(ctx.self)?.votes || st.conflict) return;
+  if (!lead || st.leading || st.memory || st.conflict) return;
+  if (!st.roster.members.get(ctx.self)?.votes) return;
   if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   const chain = chainOf(st, lead);
   const matched = Math.min(lead.matched, chain.tip.seq);
@@ -468,6 +471,7 @@ export function onCommit(
   cert: Certificate,
 ): void {
   if (st.conflict) return;
+  noteOwnAck(ctx, st, cert);
   if (cert.kind === 'committed') {
     const lead = st.leadership;
     const isBehind = lead?.id === cert.epoch && chainOf(st, lead).tip.seq < cert.seq;

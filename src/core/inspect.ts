@@ -41,6 +41,8 @@ import {
   type Lead,
   type Prevote,
   type Propose,
+  type Recall,
+  type Report,
   type Signed,
   signedRecords,
 } from './statements.js';
@@ -70,6 +72,8 @@ export type Inspected =
   | { type: 'elected'; proof: ElectionProof; beat: Beat }
   | { type: 'pull'; payload: Payload<'CH_PULL'> }
   | { type: 'branch-page'; page: BranchPage }
+  | { type: 'recall'; recall: Recall }
+  | { type: 'report'; report: Report }
   | { type: 'confirm'; payload: Payload<'CH_MSG_CONFIRM'> }
   | { type: 'page'; page: Page; genesis: { bytes: Uint8Array; sig: Uint8Array } | null }
   | { type: 'join'; payload: Payload<'CH_JOIN'> }
@@ -175,6 +179,18 @@ function partsOf(ctx: InspectContext, command: Command): Parts | undefined {
       return { what: { type: 'pull', payload: command.payload }, checks: [] };
     case 'CH_APPEND':
       return pageOf(ctx, command.payload);
+    case 'CH_RECALL': {
+      const { id, from, s, sig } = command.payload;
+      const recall = decodeAs('recall', s);
+      ofChannel(recall, id);
+      return { what: { type: 'recall', recall }, checks: [{ by: from, statement: s, sig }] };
+    }
+    case 'CH_REPORT': {
+      const { id, from, s, sig } = command.payload;
+      const report = decodeAs('report', s);
+      ofChannel(report, id);
+      return { what: { type: 'report', report }, checks: [{ by: from, statement: s, sig }] };
+    }
     case 'CH_MERGE':
       return branchPageOf(ctx, command.payload);
     case 'CH_MSG_CONFIRM':
@@ -344,7 +360,8 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
     const by = page.proof?.epoch.leader ?? p.from;
     checks.push({ by, statement: p.propose.s, sig: p.propose.sig });
     if (page.proof) checks.push(...ballotSignatures(ctx.hash, page.proof));
-  } else mismatch('end');
+  } else if (p.report) checks.push({ by: p.from, statement: p.report.s, sig: p.report.sig });
+  else mismatch('end');
   page.records.forEach((record, i) => {
     // Whoever certified a message checked its signature; a change of membership is passed on for ever.
     if (page.cert && !isMembership(record.kind)) return;

@@ -14,6 +14,7 @@
  *     c/<channel>/epoch/<epoch>    the election's proof of a leadership whose entries are not all final
  *     c/<channel>/ack/<epoch>      this node's latest acknowledgement under that leadership
  *     c/<channel>/committed        newest certificate of commitment over the log's tail
+ *     c/<channel>/forgotten        there while this node has lost memory: why it thinks so
  *     c/<channel>/proposal         newest proposal of a roster leader that the log has reached: signature 64 · statement
  *     c/<channel>/commit/<epoch>/<seq>  certificate that a branch is committed up to there
  *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
@@ -64,6 +65,7 @@ export function channelKeys(channel: ChannelId) {
     acks: `${at}ack/`,
     ack: (epoch: EpochId) => `${at}ack/${epoch}`,
     committed: `${at}committed`,
+    forgotten: `${at}forgotten`,
     proposal: `${at}proposal`,
     commits: `${at}commit/`,
     commit: (epoch: EpochId, seq: number) => `${at}commit/${epoch}/${ordinal(seq)}`,

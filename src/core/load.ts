@@ -32,6 +32,7 @@ import {
   type StoredGenesis,
 } from './layout.js';
 import { Log } from './log.js';
+import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
 import { certifiedPlace, heldRecord, isInBranch } from './provisional.js';
 import { decodeRecord } from './record.js';
@@ -95,6 +96,8 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     wishes: [],
     joining: null,
     heardAcks: new Map(),
+    memory: null,
+    recalled: new Map(),
     conflict: null,
   };
 }
@@ -172,6 +175,7 @@ export async function loadChannel(
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
   await loadSet(hash, self, st, scan);
+  if (await one(keys.forgotten)) st.memory = nothingKnown();
   if (await one(`${keys.all}conflict`)) st.conflict = 'two final certificates conflict';
   return st;
 }
