@@ -4,6 +4,7 @@
  * nodes told it, which is what must come true.
  */
 
+import { utf8 } from '../core/bytes.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
 import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
@@ -27,6 +28,7 @@ export interface ApplicationOptions {
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
   readonly minOnline: number;
+  readonly quorum?: 'online' | 'roster';
 }
 
 interface Submitted {
@@ -60,7 +62,7 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, crypto, users, relays, minOnline } = options;
+    const { seed, crypto, users, relays, minOnline, quorum = 'online' } = options;
     const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
@@ -72,7 +74,7 @@ export class Application {
       salt: SALT,
       time: 0,
       minOnline,
-      quorum: 'online',
+      quorum,
       relays,
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
@@ -232,12 +234,13 @@ export class Application {
     return this.#promised.find((key) => !invites?.has(key));
   }
 
-  /** Hands messages to a node, if it can take any. */
-  post({ node: index, count, bytes }: Post): void {
+  /** Hands messages to a node, if it can take any; returns their ids. */
+  post({ node: index, count, bytes, text }: Post): Ulid[] {
     const node = this.#nodes[index]!;
-    if (!node.isUp || !this.isMember(node)) return;
+    if (!node.isUp || !this.isMember(node)) return [];
     const submissions = Array.from({ length: count }, () => {
-      return { kind: 'message', id: this.#ulid(), time: 0, body: new Uint8Array(bytes) };
+      const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
+      return { kind: 'message', id: this.#ulid(), time: 0, body };
     });
     const { channel } = this;
     this.request(
@@ -246,6 +249,7 @@ export class Application {
       () => {},
       () => {},
     );
+    return submissions.map(({ id }) => id);
   }
 
   #ulid(): Ulid {

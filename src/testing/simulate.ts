@@ -20,17 +20,20 @@ import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
-import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import { Invariants } from './invariants.js';
+import { type Observer, Reporter } from './observer.js';
+import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { CALM, SimNetwork } from './sim-network.js';
+import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
+import { CALM, drawWeather, type Weather } from './weather.js';
+import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -40,6 +43,9 @@ export interface SimulateOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
+  readonly quorum?: 'online' | 'roster';
+  /** How links treat frames where no fault says otherwise. */
+  readonly weather?: Weather;
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
@@ -56,6 +62,8 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called with everything that can be seen of the run, as it happens; slow. */
+  readonly observe?: Observer;
 }
 
 /** What a guest is given of a run. */
@@ -95,6 +103,8 @@ export interface SimulateResult {
   readonly ok: boolean;
   readonly violation?: Violation;
   readonly traceHash: string;
+  /** Names of the marks reached (marks.ts). */
+  readonly marks: readonly string[];
   /** Steps of the core on all nodes. */
   readonly steps: number;
   readonly virtualMs: Millis;
@@ -103,6 +113,8 @@ export interface SimulateResult {
     readonly nodes: number;
     readonly relays: number;
     readonly minOnline: number;
+    readonly quorum: 'online' | 'roster';
+    readonly weather: Weather;
     readonly early: boolean;
     readonly faults: readonly Fault[];
     readonly workload: WorkloadPlan;
@@ -120,33 +132,39 @@ const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
+/** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
+const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
+
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
   const draw = drawsOf(o.seed, 'settings');
-  const nodes = pick(draw, [1, 2, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7]);
+  const nodes = pick(draw, NODES);
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
-  const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
+  const kinds = drawKinds(draw);
   const drawn = {
     early: chance(draw, 0.25),
-    loadMs: Math.floor(between(draw, 4_000, 16_000)),
+    loadMs: loadMsFor(kinds, draw),
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
     crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
+    quorum: chance(draw, 0.12) ? ('roster' as const) : ('online' as const),
   };
   const count = o.nodes ?? nodes;
   return {
     ...drawn,
     nodes: count,
     relays: o.relays ?? relays,
-    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.ceil(count / 2))) : 3),
+    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
     crypto: o.crypto ?? drawn.crypto,
+    quorum: o.quorum ?? drawn.quorum,
+    weather: o.weather ?? drawn.weather,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -166,6 +184,7 @@ class Run implements NodeWatcher {
   readonly #invariants: Invariants;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
+  readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
   #lines = '';
@@ -179,7 +198,7 @@ class Run implements NodeWatcher {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, encoded } = this.#s;
+    const { nodes, relays, minOnline, quorum, encoded } = this.#s;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
@@ -189,13 +208,15 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
+    this.#app = new Application({
+      ...{ seed, crypto, timeline, users, relays: urls, minOnline, quorum },
+    });
     const { channel } = this.#app;
     this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
     this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
@@ -209,6 +230,12 @@ class Run implements NodeWatcher {
       onBreak,
       note: (text) => this.#note(text),
     });
+    if (options.observe) {
+      const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
+      this.#network.onFrame = (event) => reporter.tell(event);
+      this.#reporter = reporter;
+      reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
+    }
   }
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
@@ -244,16 +271,21 @@ class Run implements NodeWatcher {
     }
     this.#flush();
     const { final } = this.#invariants;
-    const { nodes, relays, minOnline, early } = this.#s;
+    const { nodes, relays, minOnline, quorum, weather, early } = this.#s;
     return {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
+      marks: [],
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
+      plan: {
+        ...{ nodes, relays, minOnline, quorum, weather, early },
+        faults: this.#faults,
+        workload: this.#workload,
+      },
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -262,18 +294,23 @@ class Run implements NodeWatcher {
 
   async #phases(): Promise<void> {
     const { early, loadMs, settleMs, minOnline } = this.#s;
+    this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
     });
     if (!early && !(await this.#until(() => this.#app.allJoined, JOIN_MS))) {
       return this.#break('liveness', 'not all could join without faults');
     }
+    this.#reporter?.tell({ type: 'phase', phase: 'load' });
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
+    this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
-    if (!(await this.#until(() => why() === undefined, settleMs))) {
+    // What a step decided is at rest once it is on the disk.
+    const isAtRest = () => why() === undefined && this.#nodes.every((node) => node.isIdle);
+    if (!(await this.#until(isAtRest, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
     const rest = () => this.#guest?.unsettled();
@@ -283,6 +320,7 @@ class Run implements NodeWatcher {
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
+    this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
   #checkHistory(): void {
@@ -300,6 +338,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    const reporter = this.#reporter;
+    if (reporter) {
+      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
+    }
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
@@ -307,9 +349,14 @@ class Run implements NodeWatcher {
     const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
     this.#workload = { posts, invites };
     if (this.#guest) this.#guest.load(from, until);
-    else for (const post of posts) this.#timeline.at(post.at, () => this.#app.post(post));
+    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
+  }
+
+  #post(post: Post): void {
+    const ids = this.#app.post(post);
+    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -334,7 +381,10 @@ class Run implements NodeWatcher {
   }
 
   #break(invariant: string, message: string): void {
-    this.#violation ??= { invariant, message, at: this.#timeline.now, step: this.#steps };
+    if (!this.#violation) {
+      this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
+      this.#reporter?.tell({ type: 'violation', invariant, message });
+    }
     this.#note(`BROKEN ${invariant}: ${message}`);
   }
 
@@ -357,6 +407,7 @@ class Run implements NodeWatcher {
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
     this.#guest?.stepped(node, inputs);
+    this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
@@ -375,9 +426,11 @@ class Run implements NodeWatcher {
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
   sending(node: SimNode, command: Outgoing): void {
     this.#invariants.sending(node, command);
+    this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
@@ -385,12 +438,15 @@ class Run implements NodeWatcher {
     this.#recorder.event(node, event);
     this.#app.event(node, event);
     this.#guest?.event(node, event);
+    this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
   }
   refused(node: SimNode, command: Command, error: ConclaveError): void {
     this.#note(`node ${node.index} refuses ${command.name}: ${error.code} ${error.message}`);
+    const why = `${error.code}: ${error.message}`;
+    this.#reporter?.tell({ type: 'refused', node: node.index, name: command.name, why });
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
@@ -400,10 +456,14 @@ class Run implements NodeWatcher {
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#recorder.started(node);
     this.#guest?.started(node);
     this.#app.started(node);
+  }
+  crashed(node: SimNode): void {
+    this.#reporter?.crashed(node);
   }
 }
 

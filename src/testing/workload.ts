@@ -12,6 +12,8 @@ export interface Post {
   /** Messages in one submission. */
   readonly count: number;
   readonly bytes: number;
+  /** What each says, instead of so many zero bytes. */
+  readonly text?: string;
 }
 
 /** What is left out is drawn from the seed. */
