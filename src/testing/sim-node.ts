@@ -271,6 +271,7 @@ export class SimNode implements LinkUser {
       },
       event: (event) => watcher.event(this, event),
       soon: (run) => {
+        if (life !== this.#life) return;
         const at = timeline.now + (this.slowMs === 0 ? 0 : this.slowMs * this.#o.draw());
         this.#soon ??= this.#timer(life, at, () => {
           this.#soon = undefined;
@@ -278,6 +279,7 @@ export class SimNode implements LinkUser {
         });
       },
       wake: (at, run) => {
+        if (life !== this.#life) return;
         timeline.cancel(this.#wake);
         if (Number.isFinite(at)) this.#wake = this.#timer(life, this.#bootedAt + at, run);
       },
