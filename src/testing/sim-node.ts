@@ -83,8 +83,6 @@ export class SimNode implements LinkUser {
   slowMs: Millis = 0;
   /** Its wall clock is off by this, beside its skew. */
   wallShiftMs: Millis = 0;
-  /** Its disk went back to what it held then: it may have forgotten what it said since. */
-  memoryAt: Millis | null = null;
   readonly #links = new Set<LinkId>();
 
   constructor(options: NodeOptions) {
