@@ -83,8 +83,6 @@ export class SimNode implements LinkUser {
   slowMs: Millis = 0;
   /** Its wall clock is off by this, beside its skew. */
   wallShiftMs: Millis = 0;
-  /** Its disk went back to what it held then: it may have forgotten what it said since. */
-  memoryAt: Millis | null = null;
   readonly #links = new Set<LinkId>();
 
   constructor(options: NodeOptions) {
@@ -275,6 +273,7 @@ export class SimNode implements LinkUser {
       },
       event: (event) => watcher.event(this, event),
       soon: (run) => {
+        if (life !== this.#life) return;
         const at = timeline.now + (this.slowMs === 0 ? 0 : this.slowMs * this.#o.draw());
         this.#soon ??= this.#timer(life, at, () => {
           this.#soon = undefined;
@@ -282,6 +281,7 @@ export class SimNode implements LinkUser {
         });
       },
       wake: (at, run) => {
+        if (life !== this.#life) return;
         timeline.cancel(this.#wake);
         if (Number.isFinite(at)) this.#wake = this.#timer(life, this.#bootedAt + at, run);
       },

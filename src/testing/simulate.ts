@@ -338,6 +338,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    chaos.onForget = (node, memory) => {
+      this.#recorder.forgets(node, memory);
+      this.#app.forgets(node);
+    };
     const reporter = this.#reporter;
     if (reporter) {
       chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
