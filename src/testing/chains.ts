@@ -46,6 +46,8 @@ export class Chains {
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
   readonly #start: ChainEntry;
+  /** Told of each entry, once. */
+  onEntry: ((entry: ChainEntry) => void) | undefined;
 
   constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
     this.#hash = hash;
@@ -118,6 +120,7 @@ export class Chains {
     this.#byHash.set(entry.hash, entry);
     if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
     this.#checkPlace(entry);
+    this.onEntry?.(entry);
     return entry;
   }
 

@@ -20,6 +20,7 @@ import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
+import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { invented, unsettled } from './settled.js';
@@ -142,6 +143,7 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #marks: MarkWatch;
   readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
@@ -172,6 +174,8 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
+    this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
     if (options.observe) {
       const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
       this.#network.onFrame = (event) => reporter.tell(event);
@@ -213,6 +217,7 @@ class Run implements NodeWatcher {
       this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
     }
     this.#flush();
+    this.#marks.finish(this.#invariants.final);
     const { final } = this.#invariants;
     const { nodes, relays, minOnline, early } = this.#s;
     return {
@@ -220,7 +225,7 @@ class Run implements NodeWatcher {
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
-      marks: [],
+      marks: this.#marks.names,
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
@@ -263,10 +268,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    const reporter = this.#reporter;
-    if (reporter) {
-      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
-    }
+    chaos.onChange = (type, index, fault) => {
+      this.#marks.fault(type, index, fault);
+      this.#reporter?.tell({ type, index, fault });
+    };
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     const load = { seed, nodes, from, until };
@@ -327,6 +332,7 @@ class Run implements NodeWatcher {
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
+    this.#marks.stepped(node, inputs);
     this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
@@ -343,19 +349,23 @@ class Run implements NodeWatcher {
 
   writing(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.writing(node, ops);
+    this.#marks.writing(node, ops);
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#marks.durable(node, ops);
     this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
-  sending(node: SimNode, command: Outgoing): void {
+  sending(node: SimNode, command: Outgoing, links: number): void {
     this.#invariants.sending(node, command);
+    this.#marks.sending(node, command, links);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
     this.#app.event(node, event);
+    this.#marks.event(event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
@@ -374,11 +384,13 @@ class Run implements NodeWatcher {
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#marks.started(node);
     this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#app.started(node);
   }
   crashed(node: SimNode): void {
+    this.#marks.crashed(node);
     this.#reporter?.crashed(node);
   }
 }
