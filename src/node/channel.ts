@@ -29,20 +29,30 @@ import { decodeInvite, encodeInvite } from './invite.js';
 import { messageSubmission } from './message-body.js';
 import type { NodeParts } from './node.js';
 import { readChannel } from './reader.js';
+import type { RelayConnection } from './relay-link.js';
 import { Handle } from './sending.js';
 import { Changes } from './wait.js';
+
+/** What a channel needs of the node that it is in. */
+export type ChannelHost = Pick<
+  NodeParts,
+  'user' | 'store' | 'hash' | 'machine' | 'offline' | 'clock' | 'ulid' | 'random' | 'publicKey'
+> &
+  Pick<NodeParts, 'overrideRelay' | 'request'> & {
+    linkTo(key: string | undefined): Pick<RelayConnection, 'connected' | 'problem'> | undefined;
+  };
 
 export class NodeChannel implements Channel {
   readonly id: ChannelId;
   readonly changes = new Changes();
   readonly members: Channel['members'];
   readonly relays: Channel['relays'];
-  readonly #node: NodeParts;
+  readonly #node: ChannelHost;
   readonly #handles = new Map<Ulid, Handle>();
   readonly #importing = new Set<string>();
   #final: Point;
 
-  constructor(id: ChannelId, node: NodeParts) {
+  constructor(id: ChannelId, node: ChannelHost) {
     this.id = id;
     this.#node = node;
     this.#final = this.state.log.final;

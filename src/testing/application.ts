@@ -5,15 +5,18 @@
  */
 
 import { utf8 } from '../core/bytes.js';
-import type { CoreEvent } from '../core/effects.js';
+import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
 import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
+import type { Input } from '../core/machine.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 import type { Post } from './workload.js';
+
+type Failed = Extract<CoreEvent, { type: 'failed' }>;
 
 const RETRY_MS = 500;
 const SALT = new Uint8Array(16);
@@ -48,7 +51,13 @@ export class Application {
   readonly #promised: UserId[] = [];
   #tokens = 0;
   /** What waits for an answer, by token. */
-  readonly #asked = new Map<number, { node: number; done: () => void; failed: () => void }>();
+  readonly #asked = new Map<
+    number,
+    { node: number; done: () => void; failed: (event: Failed) => void }
+  >();
+  /** Sees what is handed to a node, and what of it the node calls stored. */
+  onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
+  onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
@@ -95,10 +104,49 @@ export class Application {
     else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
-  #ask(node: SimNode, done: () => void, failed: () => void): number {
+  #ask(node: SimNode, done: () => void, failed: (event: Failed) => void): number {
     this.#tokens += 1;
     this.#asked.set(this.#tokens, { node: node.index, done, failed });
     return this.#tokens;
+  }
+
+  /** Gives a node what it answers once, unless it crashes first. */
+  request(
+    node: SimNode,
+    make: (token: number) => Input,
+    done: () => void,
+    failed: (event: Failed) => void,
+  ): number {
+    let submissions: readonly Submission[] = [];
+    const answered = (): void => {
+      this.#stored(node, submissions);
+      done();
+    };
+    const token = this.#ask(node, answered, failed);
+    const input = make(token);
+    if (input.type === 'submit') submissions = input.submissions;
+    this.#submitted(node, submissions);
+    node.input(input);
+    return token;
+  }
+
+  /** Nobody waits for this answer any longer. */
+  forget(token: number): void {
+    this.#asked.delete(token);
+  }
+
+  #submitted(node: SimNode, submissions: readonly Submission[]): void {
+    for (const { id, body } of submissions) {
+      const bytes = body.length;
+      this.submitted.set(id, { node: node.index, bytes, stored: false, seen: 'nothing' });
+    }
+    if (submissions.length > 0) this.onSent(node, submissions);
+  }
+
+  #stored(node: SimNode, submissions: readonly Submission[]): void {
+    if (submissions.length === 0) return;
+    for (const { id } of submissions) this.submitted.get(id)!.stored = true;
+    this.onStored(node, submissions);
   }
 
   #found(node: SimNode): void {
@@ -191,19 +239,16 @@ export class Application {
     const node = this.#nodes[index]!;
     if (!node.isUp || !this.isMember(node)) return [];
     const submissions = Array.from({ length: count }, () => {
-      const id = this.#ulid();
       const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
-      this.submitted.set(id, { node: index, bytes: body.length, stored: false, seen: 'nothing' });
-      return { kind: 'message', id, time: 0, body };
+      return { kind: 'message', id: this.#ulid(), time: 0, body };
     });
-    const token = this.#ask(
+    const { channel } = this;
+    this.request(
       node,
-      () => {
-        for (const { id } of submissions) this.submitted.get(id)!.stored = true;
-      },
+      (token) => ({ type: 'submit', channel, token, submissions }),
+      () => {},
       () => {},
     );
-    node.input({ type: 'submit', channel: this.channel, token, submissions });
     return submissions.map(({ id }) => id);
   }
 
@@ -219,7 +264,7 @@ export class Application {
       if (!asked || asked.node !== node.index) return;
       this.#asked.delete(event.token);
       if (event.type === 'done') asked.done();
-      else asked.failed();
+      else asked.failed(event);
     } else if (event.type === 'progress') {
       const submitted = this.submitted.get(event.id);
       if (submitted && event.state === 'final') submitted.seen = 'final';

@@ -1,16 +1,33 @@
 /**
  * `conclave/testing`: for those who test applications on conclave, and for its
  * own tests. `simulate` runs whole channels in virtual time under faults;
- * `faultStore` is a store that fails as disks do.
+ * `checkHistory` judges what was seen of a channel; `faultStore` is a store that
+ * fails as disks do.
  */
 
+export {
+  type AppChecks,
+  type AppClock,
+  type AppNode,
+  type AppOptions,
+  type AppWorkload,
+  type RunningApp,
+  simulate,
+} from './app.js';
+export { type CheckName, checkHistory } from './check-history.js';
 export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
 export type { Fault, FaultKind } from './faults.js';
 export { FAULT_KINDS } from './faults.js';
-export {
-  type Sabotage,
-  type SimulateOptions,
-  type SimulateResult,
-  simulate,
-  type Violation,
+export type {
+  History,
+  HistoryEntry,
+  HistoryEvent,
+  HistoryProblem,
+  HistoryState,
+} from './history.js';
+export type {
+  Sabotage,
+  SimulateOptions,
+  SimulateResult,
+  Violation,
 } from './simulate.js';

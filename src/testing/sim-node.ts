@@ -96,6 +96,10 @@ export class SimNode implements LinkUser {
   get machine(): Machine | undefined {
     return this.#pump?.machine;
   }
+  /** Its clocks, as its core sees them. */
+  get clock(): Clock {
+    return this.#clock();
+  }
   get isIdle(): boolean {
     return this.#pump?.idle ?? true;
   }

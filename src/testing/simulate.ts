@@ -11,18 +11,21 @@
 
 import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Millis, UserId } from '../core/ids.js';
+import type { ChannelId, Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
+import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
@@ -57,6 +60,30 @@ export interface SimulateOptions {
   readonly log?: (line: string) => void;
   /** Called with everything that can be seen of the run, as it happens; slow. */
   readonly observe?: Observer;
+}
+
+/** What a guest is given of a run. */
+export interface GuestRun {
+  readonly nodes: readonly SimNode[];
+  readonly timeline: Timeline;
+  readonly channel: ChannelId;
+  readonly hash: Hash;
+  readonly application: Application;
+  readonly recorder: HistoryRecorder;
+  readonly onBreak: (invariant: string, message: string) => void;
+  readonly note: (text: string) => void;
+}
+
+/** What runs on the nodes in place of the load of the run itself: an application and its users. */
+export interface Guest {
+  started(node: SimNode): void;
+  stepped(node: SimNode, inputs: readonly Input[]): void;
+  event(node: SimNode, event: CoreEvent): void;
+  load(from: Millis, until: Millis): void;
+  /** Lets all go on that waited for what just happened; undefined if nothing did. */
+  flush(): Promise<void> | undefined;
+  /** Why it has not come to rest, or is wrong there. */
+  unsettled(): string | undefined;
 }
 
 export interface Violation {
@@ -144,6 +171,8 @@ class Run implements NodeWatcher {
   readonly #app: Application;
   readonly #invariants: Invariants;
   readonly #marks: MarkWatch;
+  readonly #recorder: HistoryRecorder;
+  readonly #guest: Guest | undefined;
   readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
@@ -154,7 +183,7 @@ class Run implements NodeWatcher {
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
 
-  constructor(options: SimulateOptions) {
+  constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
@@ -169,6 +198,10 @@ class Run implements NodeWatcher {
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
     this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
+    const { channel } = this.#app;
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
+    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
@@ -176,11 +209,20 @@ class Run implements NodeWatcher {
     this.#app.nodes = this.#nodes;
     this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
     this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
+    this.#guest = invite?.({
+      nodes: this.#nodes,
+      timeline,
+      channel,
+      hash: crypto.sha256,
+      application: this.#app,
+      recorder: this.#recorder,
+      onBreak,
+      note: (text) => this.#note(text),
+    });
     if (options.observe) {
       const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
       this.#network.onFrame = (event) => reporter.tell(event);
       this.#reporter = reporter;
-      const { channel } = this.#app;
       reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
     }
   }
@@ -255,9 +297,21 @@ class Run implements NodeWatcher {
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
+    const rest = () => this.#guest?.unsettled();
+    if (!(await this.#until(() => rest() === undefined, settleMs))) {
+      this.#break('application: eventually', rest() ?? 'not in time');
+    }
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
+    this.#checkHistory();
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
+  }
+
+  #checkHistory(): void {
+    if (this.#violation) return;
+    const settled = this.#nodes.length >= this.#s.minOnline;
+    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
@@ -274,10 +328,12 @@ class Run implements NodeWatcher {
     };
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
+    this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
     const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
     this.#workload = { posts, invites };
-    for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    if (this.#guest) this.#guest.load(from, until);
+    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
   }
@@ -302,6 +358,8 @@ class Run implements NodeWatcher {
       if (!event) break;
       const waits = event();
       if (waits) await waits;
+      const code = this.#guest?.flush();
+      if (code) await code;
     }
     return over === true || this.#violation !== undefined;
   }
@@ -333,6 +391,7 @@ class Run implements NodeWatcher {
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
     this.#marks.stepped(node, inputs);
+    this.#guest?.stepped(node, inputs);
     this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
@@ -364,8 +423,10 @@ class Run implements NodeWatcher {
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
+    this.#recorder.event(node, event);
     this.#app.event(node, event);
     this.#marks.event(event);
+    this.#guest?.event(node, event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
@@ -387,6 +448,8 @@ class Run implements NodeWatcher {
     this.#marks.started(node);
     this.#reporter?.started(node);
     this.#invariants.started(node);
+    this.#recorder.started(node);
+    this.#guest?.started(node);
     this.#app.started(node);
   }
   crashed(node: SimNode): void {
@@ -404,6 +467,9 @@ function describe({ name, payload }: Outgoing): string {
 }
 
 /** Runs one simulation. Never throws for what goes wrong inside: see `ok` and `violation`. */
-export function simulate(options: SimulateOptions): Promise<SimulateResult> {
-  return new Run(options).run();
+export function simulate(
+  options: SimulateOptions,
+  invite?: (run: GuestRun) => Guest,
+): Promise<SimulateResult> {
+  return new Run(options, invite).run();
 }

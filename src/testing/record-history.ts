@@ -1,0 +1,230 @@
+/**
+ * Writes down the history of a simulated run (history.ts) as its users see it:
+ * what they send and are told, and the pages that nodes show at random times.
+ * It uses only what the product shows to an application.
+ */
+
+import type { Hash } from '../core/crypto.js';
+import type { CoreEvent, Submission } from '../core/effects.js';
+import type { ChannelId, Digest, Millis, Ulid } from '../core/ids.js';
+import { channelKeys, decodeFinal, decodeRawEntry } from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
+import { type ChannelRecord, decodeRecord } from '../core/record.js';
+import { provisional } from '../core/view.js';
+import type { ReadEvent } from '../node/api.js';
+import type { History, HistoryEntry, HistoryEvent } from './history.js';
+import { between, chance, type Draw, drawsOf, hashText } from './prng.js';
+import type { SimNode } from './sim-node.js';
+import type { Timeline } from './timeline.js';
+
+/** One reading in so many starts from the log's beginning. */
+const WHOLE_READINGS = 0.1;
+
+export interface RecorderOptions {
+  readonly seed: number;
+  readonly hash: Hash;
+  readonly timeline: Timeline;
+  readonly channel: ChannelId;
+}
+
+/** What is remembered of one node, as an application on it would. */
+interface Watched {
+  /** The last final entry that the node's readers may see. */
+  final: number;
+  /** Up to where its log was read. */
+  read: number;
+  /** The last message that was sent here; undefined if unknown. */
+  last: string | null | undefined;
+  /** It said that something changed since the last reading. */
+  said: boolean;
+  /** How its disk comes back at the next start. */
+  memory: 'kept' | 'old' | 'none';
+}
+
+const contentOf = (body: Uint8Array): string =>
+  `${body.length}:${hashText(String.fromCharCode(...body.subarray(0, 256)))}`;
+
+export class HistoryRecorder {
+  readonly #o: RecorderOptions;
+  readonly #draw: Draw;
+  readonly #events: HistoryEvent[] = [];
+  readonly #watched = new Map<number, Watched>();
+  /** Final entries are the same for everyone: decoded once, by chain hash. */
+  readonly #finals = new Map<Digest, HistoryEntry>();
+  readonly #decoded = new WeakMap<Uint8Array, HistoryEntry>();
+
+  constructor(options: RecorderOptions) {
+    this.#o = options;
+    this.#draw = drawsOf(options.seed, 'readings');
+  }
+
+  get #now(): Millis {
+    return this.#o.timeline.now;
+  }
+
+  #of(node: SimNode): Watched {
+    let watched = this.#watched.get(node.index);
+    if (!watched) {
+      watched = { final: 0, read: 0, last: null, said: false, memory: 'kept' };
+      this.#watched.set(node.index, watched);
+    }
+    return watched;
+  }
+
+  /** An application gives messages to its node. */
+  sent(node: SimNode, submissions: readonly Submission[]): void {
+    const watched = this.#of(node);
+    for (const { id, body } of submissions) {
+      const { last } = watched;
+      this.#events.push({
+        type: 'send',
+        at: this.#now,
+        node: node.index,
+        author: node.user,
+        id,
+        content: contentOf(body),
+        ...(last === undefined ? {} : { prev: last }),
+      });
+      watched.last = id;
+    }
+  }
+
+  /** A node said that what it was given is in its store. */
+  stored(node: SimNode, submissions: readonly Submission[]): void {
+    for (const { id } of submissions) this.#told(node, id, 'queued', null);
+  }
+
+  #told(node: SimNode, id: Ulid, state: HistoryEntry['state'], seq: number | null): void {
+    this.#events.push({ type: 'told', at: this.#now, node: node.index, id, state, seq });
+  }
+
+  event(node: SimNode, event: CoreEvent): void {
+    const watched = this.#of(node);
+    watched.final = node.state(this.#o.channel)?.log.final.seq ?? 0;
+    if (event.type === 'progress') this.#told(node, event.id, event.state, event.seq);
+    if (event.type !== 'changed' || watched.said) return;
+    watched.said = true;
+    this.#events.push({ type: 'changed', at: this.#now, node: node.index });
+  }
+
+  /** A following reader was shown something. */
+  shown(node: SimNode, reader: string, event: ReadEvent): void {
+    if (event.type === 'merged')
+      this.#events.push({ type: 'merged', at: this.#now, node: node.index });
+    if (event.type !== 'entry') return;
+    const { id, digest, from: author, seq, state, kind } = event.entry;
+    const entry =
+      kind === 'message' ? { id, author, seq, state } : { id: digest, author, seq, state, kind };
+    this.#events.push({ type: 'shown', at: this.#now, node: node.index, reader, entry });
+  }
+
+  /** From its next start on, a node has an old copy of its disk, or an empty one. */
+  forgets(node: SimNode, memory: 'old' | 'none'): void {
+    this.#of(node).memory = memory;
+  }
+
+  /** Somebody asks for a member's removal. */
+  removal(author: string): void {
+    this.#events.push({ type: 'removal', at: this.#now, author });
+  }
+
+  started(node: SimNode): void {
+    const watched = this.#of(node);
+    const { memory } = watched;
+    const bytes = node.disk.get(channelKeys(this.#o.channel).final);
+    watched.final = bytes ? decodeFinal(bytes).seq : 0;
+    if (memory !== 'kept') {
+      watched.read = 0;
+      watched.last = undefined;
+    }
+    watched.memory = 'kept';
+    this.#events.push({ type: 'start', at: this.#now, node: node.index, memory });
+  }
+
+  crashed(node: SimNode): void {
+    this.#events.push({ type: 'crash', at: this.#now, node: node.index });
+  }
+
+  /** Lets someone read at each node now and then until `until`. */
+  plan(nodes: readonly SimNode[], until: Millis): void {
+    for (const node of nodes) this.#planReading(node, between(this.#draw, 200, 3_000), until);
+  }
+
+  #planReading(node: SimNode, every: Millis, until: Millis): void {
+    this.#o.timeline.in(2 * every * this.#draw(), () => {
+      if (this.#now > until) return;
+      this.#read(node, chance(this.#draw, WHOLE_READINGS));
+      this.#planReading(node, every, until);
+    });
+  }
+
+  #read(node: SimNode, whole: boolean): void {
+    const watched = this.#of(node);
+    const from = whole ? 1 : watched.read + 1;
+    const page = this.#page(node, from);
+    if (!page) return;
+    watched.read = watched.final;
+    watched.said = false;
+    this.#events.push({ type: 'read', at: this.#now, node: node.index, from, page });
+  }
+
+  /** What a node shows from `from` on; undefined if it can't show anything just now. */
+  #page(node: SimNode, from: number): HistoryEntry[] | undefined {
+    const { channel } = this.#o;
+    const st = node.state(channel);
+    if (!st?.roster.members.has(node.user)) return undefined;
+    const { final } = this.#of(node);
+    // What became final just now is on its way to the store: neither list would show it.
+    if (st.log.final.seq !== final) return undefined;
+    const keys = channelKeys(channel);
+    const page: HistoryEntry[] = [];
+    for (const [, value] of node.disk.range(keys.log(from), keys.log(final + 1), final)) {
+      page.push(this.#final(value));
+    }
+    for (const { record, state } of provisional(st)) {
+      if (isMessageLane(record)) page.push(entryOf(record, null, state));
+    }
+    return page;
+  }
+
+  #final(value: Uint8Array): HistoryEntry {
+    const known = this.#decoded.get(value);
+    if (known) return known;
+    const { hash, seq, record } = decodeRawEntry(value);
+    let entry = this.#finals.get(hash);
+    if (!entry) {
+      entry = entryOf(decodeRecord(this.#o.hash, record), seq, 'final');
+      this.#finals.set(hash, entry);
+    }
+    this.#decoded.set(value, entry);
+    return entry;
+  }
+
+  /** The history, with what the members among `nodes` show now as its end. */
+  history(nodes: readonly SimNode[], settled: boolean): History {
+    const { genesis, roster } = nodes[0]!.state(this.#o.channel)!;
+    const ends = nodes.flatMap((node) => {
+      const log = this.#page(node, 1);
+      return log ? [{ node: node.index, log }] : [];
+    });
+    return {
+      quorum: genesis.quorum,
+      minOnline: genesis.minOnline,
+      members: roster.members.size,
+      events: this.#events,
+      ends,
+      settled,
+    };
+  }
+}
+
+function entryOf(
+  record: ChannelRecord,
+  seq: number | null,
+  state: HistoryEntry['state'],
+): HistoryEntry {
+  const { id, author, kind, body, digest } = record;
+  // Only the ids of messages are their authors' choice.
+  if (kind !== 'message') return { id: digest, author, seq, state, kind };
+  return { id, author, seq, state, content: contentOf(body) };
+}
