@@ -13,13 +13,14 @@ import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import { ConclaveError } from '../core/errors.js';
+import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
+import { errorText } from './error-text.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
@@ -29,7 +30,7 @@ import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { CALM, SimNetwork } from './sim-network.js';
+import { CALM, SimNetwork, type Weather } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
@@ -52,6 +53,8 @@ export interface SimulateOptions {
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
+  /** How disks, links and clocks behave when nothing is broken; what is left out is drawn from the seed. */
+  readonly conditions?: Partial<Conditions>;
   /** Real hashes and signatures, or fast ones that serve as well in a run. */
   readonly crypto?: CryptoKind;
   /** Lets every node or disk break a promise, to see that the run notices. */
@@ -60,6 +63,18 @@ export interface SimulateOptions {
   readonly log?: (line: string) => void;
   /** Called with everything that can be seen of the run, as it happens; slow. */
   readonly observe?: Observer;
+}
+
+export interface Conditions {
+  /** Frames are encoded and decoded as on a real wire. */
+  readonly encoded: boolean;
+  /** Longest time that signing, verifying or reading takes. */
+  readonly workMs: Millis;
+  /** Longest time that a write takes. */
+  readonly diskMs: Millis;
+  /** Most that two wall clocks differ. */
+  readonly skewMs: Millis;
+  readonly weather: Weather;
 }
 
 /** What a guest is given of a run. */
@@ -105,14 +120,17 @@ export interface SimulateResult {
   readonly steps: number;
   readonly virtualMs: Millis;
   readonly frames: number;
-  readonly plan: {
-    readonly nodes: number;
-    readonly relays: number;
-    readonly minOnline: number;
-    readonly early: boolean;
+  /** The run with nothing left to draw but its noise: these options and the seed give it again. */
+  readonly plan: Required<
+    Pick<SimulateOptions, 'nodes' | 'relays' | 'minOnline' | 'early' | 'loadMs' | 'settleMs'>
+  > & {
+    readonly crypto: CryptoKind;
+    readonly conditions: Conditions;
     readonly faults: readonly Fault[];
     readonly workload: WorkloadPlan;
   };
+  /** When faults and load began. */
+  readonly loadAt: Millis;
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
   readonly messages: number;
@@ -133,26 +151,26 @@ function settings(o: SimulateOptions) {
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
   const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
-  const drawn = {
-    early: chance(draw, 0.25),
-    loadMs: Math.floor(between(draw, 4_000, 16_000)),
+  const early = chance(draw, 0.25);
+  const loadMs = Math.floor(between(draw, 4_000, 16_000));
+  const conditions: Conditions = {
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
-    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
   };
+  const crypto = chance(draw, 0.02) ? ('real' as const) : ('fast' as const);
   const count = o.nodes ?? nodes;
   return {
-    ...drawn,
+    conditions: { ...conditions, ...o.conditions },
     nodes: count,
     relays: o.relays ?? relays,
     minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.ceil(count / 2))) : 3),
     kinds: o.faults ?? kinds,
-    early: o.early ?? drawn.early,
-    loadMs: o.loadMs ?? drawn.loadMs,
-    crypto: o.crypto ?? drawn.crypto,
+    early: o.early ?? early,
+    loadMs: o.loadMs ?? loadMs,
+    crypto: o.crypto ?? crypto,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -179,6 +197,7 @@ class Run implements NodeWatcher {
   #lines = '';
   #faults: readonly Fault[] = [];
   #workload: WorkloadPlan = { posts: [], invites: [] };
+  #loadAt: Millis = 0;
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
@@ -187,7 +206,8 @@ class Run implements NodeWatcher {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, encoded } = this.#s;
+    const { nodes, relays, minOnline } = this.#s;
+    const { encoded } = this.#s.conditions;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
@@ -229,7 +249,7 @@ class Run implements NodeWatcher {
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
     const { seed, sabotage } = this.#o;
-    const { workMs, skewMs, diskMs } = this.#s;
+    const { workMs, skewMs, diskMs } = this.#s.conditions;
     const timeline = this.#timeline;
     const draw = drawsOf(seed, `node ${index}`);
     const onDisk: Draw = drawsOf(seed, `disk ${index}`);
@@ -256,12 +276,12 @@ class Run implements NodeWatcher {
     try {
       await this.#phases();
     } catch (error) {
-      this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
+      this.#break('no crash', errorText(error));
     }
     this.#flush();
     this.#marks.finish(this.#invariants.final);
     const { final } = this.#invariants;
-    const { nodes, relays, minOnline, early } = this.#s;
+    const { kinds: _, ...settled } = this.#s;
     return {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
@@ -271,7 +291,8 @@ class Run implements NodeWatcher {
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
+      plan: { ...settled, faults: this.#faults, workload: this.#workload },
+      loadAt: this.#loadAt,
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -317,6 +338,7 @@ class Run implements NodeWatcher {
   #unleash(from: Millis, until: Millis): Chaos {
     const { seed } = this.#o;
     const { nodes, relays, kinds } = this.#s;
+    this.#loadAt = from;
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
@@ -327,7 +349,7 @@ class Run implements NodeWatcher {
       this.#reporter?.tell({ type, index, fault });
     };
     chaos.plan(this.#faults);
-    this.#network.weather = this.#s.weather;
+    this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
     const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
@@ -369,7 +391,8 @@ class Run implements NodeWatcher {
       this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
       this.#reporter?.tell({ type: 'violation', invariant, message });
     }
-    this.#note(`BROKEN ${invariant}: ${message}`);
+    // The first line alone: the trace must not depend on where files are.
+    this.#note(`BROKEN ${invariant}: ${message.split('\n')[0]}`);
   }
 
   #note(text: string): void {
@@ -439,9 +462,7 @@ class Run implements NodeWatcher {
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
-    const cause = error instanceof ConclaveError && error.cause ? error.cause : error;
-    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    this.#break('no crash', `node ${node.index} threw: ${text}`);
+    this.#break('no crash', `node ${node.index} threw: ${errorText(error)}`);
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
