@@ -37,13 +37,14 @@ export interface NodeWatcher {
   writing(node: SimNode, ops: readonly StoreOp[]): void;
   /** A batch became durable. */
   durable(node: SimNode, ops: readonly StoreOp[]): void;
-  /** A command leaves. */
-  sending(node: SimNode, command: Outgoing): void;
+  /** A command leaves over so many links. */
+  sending(node: SimNode, command: Outgoing, links: number): void;
   event(node: SimNode, event: CoreEvent): void;
   refused(node: SimNode, command: Command, error: ConclaveError): void;
   /** The node's code threw. */
   threw(node: SimNode, error: unknown): void;
   started(node: SimNode): void;
+  /** Before its disk loses what is not synced. */
   crashed(node: SimNode): void;
 }
 
@@ -173,8 +174,8 @@ export class SimNode implements LinkUser {
     this.#o.timeline.cancel(this.#wake);
     this.#soon = undefined;
     this.#o.network.stop(this.index);
-    this.disk.crash();
     this.#o.watcher.crashed(this);
+    this.disk.crash();
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */
@@ -268,7 +269,7 @@ export class SimNode implements LinkUser {
       },
       send: (links, command) => {
         if (life !== this.#life) return;
-        watcher.sending(this, command);
+        watcher.sending(this, command, links.length);
         for (const link of links) network.send(this.index, link, command);
       },
       event: (event) => watcher.event(this, event),
