@@ -200,6 +200,15 @@ export class HistoryRecorder {
     return entry;
   }
 
+  /** Which member can't show all that it knows just now: some of it is on its way to the disk. */
+  unfinished(nodes: readonly SimNode[]): string | undefined {
+    const node = nodes.find((n) => {
+      const st = n.state(this.#o.channel);
+      return st?.roster.members.has(n.user) && st.log.final.seq !== this.#of(n).final;
+    });
+    return node && `node ${node.index} has not told of all that is final`;
+  }
+
   /** The history, with what the members among `nodes` show now as its end. */
   history(nodes: readonly SimNode[], settled: boolean): History {
     const { genesis, roster } = nodes[0]!.state(this.#o.channel)!;

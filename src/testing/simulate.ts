@@ -264,11 +264,13 @@ class Run implements NodeWatcher {
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
-    const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
+    const why = () =>
+      unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
+      this.#recorder.unfinished(this.#nodes);
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
-    const rest = () => this.#guest?.unsettled();
+    const rest = () => this.#guest?.unsettled() ?? why();
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
