@@ -1,4 +1,4 @@
-/** `npm run bench [commit|relay|memory]`: the project's own figures, as ratios against something run beside them. */
+/** `npm run bench [commit|relay|memory|sim]`: the project's own figures, as ratios against something run beside them. */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -26,3 +26,4 @@ if (wanted('commit')) {
 }
 if (wanted('relay')) runAlone('./relay-fanout.ts');
 if (wanted('memory')) runAlone('./memory.ts');
+if (wanted('sim')) runAlone('./sim.ts');

@@ -1,5 +1,5 @@
 /**
- * Writes test/vectors/{records,statements,chain,genesis,ballots,certificates}.json:
+ * Writes test/vectors/{records,statements,chain,genesis,ballots,certificates,merges}.json:
  * everything that is hashed or signed. It is deterministic, and a unit test
  * compares the files with what it makes. Run `npx tsx
  * scripts/make-core-vectors.ts`, then `npx biome check --write test/vectors`.
@@ -15,6 +15,7 @@ import { ballotVectors } from './core-vectors/ballots.js';
 import { certificateVectors } from './core-vectors/certificates.js';
 import { chainVectors } from './core-vectors/chain.js';
 import { genesisVectors } from './core-vectors/genesis.js';
+import { mergeVectors } from './core-vectors/merges.js';
 import { recordVectors } from './core-vectors/records.js';
 import { statementVectors } from './core-vectors/statements.js';
 
@@ -25,6 +26,7 @@ export const coreVectors = () => ({
   genesis: genesisVectors(),
   ballots: ballotVectors(),
   certificates: certificateVectors(),
+  merges: mergeVectors(),
 });
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -15,6 +15,7 @@ import {
 } from './common.js';
 import {
   type Actor,
+  electionProof,
   electorateDigest,
   epochBody,
   epochId,
@@ -71,6 +72,7 @@ function electionCase(kind: 'roster' | 'online', voters: readonly Actor[]) {
       fields: epoch,
       id: epochId(epoch),
       record_body: epochBody({ ...epoch, ballots }),
+      proof: electionProof({ ...epoch, ballots }),
     },
   };
 }
@@ -81,7 +83,7 @@ export const ballotVectors = () => ({
     'when, for each of `elections`, it makes `statement` of pre-vote, grant, candidacy and ballot from',
     '`fields` (`electorate` is the digest `electorate_digest` of the members in `electorate`), finds',
     'every signature to be that of its `user` (of alice, the candidate, where there is none), gets',
-    '`id` and `record_body` of the epoch, and counts none of `refused_ballots`: each has a `sig` that',
+    '`id`, `record_body` and `proof` of the epoch, and counts none of `refused_ballots`: each has a `sig` that',
     '`by` made over `signed`, and is no signature of `user` over the `statement` of the ballot.',
     ENCODING,
   ].join(' '),

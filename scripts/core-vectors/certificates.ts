@@ -1,127 +1,13 @@
-/** test/vectors/certificates.json: final certificates, and those that must not hold; see growth.ts for roster steps. */
+/**
+ * test/vectors/certificates.json: final certificates, and those that must not
+ * hold; see committed.ts for those of commitment, growth.ts for roster steps.
+ */
 
-import {
-  alice,
-  bob,
-  type Context,
-  carol,
-  dave,
-  ENCODING,
-  erin,
-  frank,
-  id,
-  KEYS,
-  leadership,
-} from './common.js';
-import {
-  type Actor,
-  certificate,
-  chainNext,
-  type Fields,
-  type Hex,
-  signed,
-  statement,
-  u8,
-} from './encoding.js';
+import { type CertOptions, certOf, headerAt, ROSTERS, SEQ, SPREAD, THREE } from './certify.js';
+import { committedVectors } from './committed.js';
+import { alice, bob, carol, dave, ENCODING, erin, frank, id, KEYS } from './common.js';
+import { type Fields, type Hex, u8 } from './encoding.js';
 import { CHANNEL_ID, FOUNDED, GENESIS, growth } from './growth.js';
-
-/** A roster as far as certificates need it. */
-const rosterOf = (number: number, voting: readonly Actor[], others: readonly Actor[] = []) => ({
-  channel: id('channel'),
-  number,
-  hash: id(`roster ${number}`),
-  members: [...voting, ...others].map((a) => ({ user: a.user, votes: voting.includes(a) })),
-});
-const ROSTERS = {
-  one: rosterOf(0, [alice]),
-  two: rosterOf(3, [alice, bob]),
-  waiting: rosterOf(2, [alice], [bob]),
-  five: rosterOf(7, [alice, bob, carol, dave, erin], []),
-};
-type RosterName = keyof typeof ROSTERS;
-
-const contextOf = (name: RosterName): Context => ({
-  channel: ROSTERS[name].channel,
-  roster: ROSTERS[name].number,
-  rosterHash: ROSTERS[name].hash,
-});
-
-const SEQ = 10;
-const headerAt = (seq: number, roster: number, change: Fields = {}): Fields => ({
-  ...leadership,
-  roster,
-  digest: id(`record ${seq}`),
-  ...change,
-});
-
-interface CertOptions {
-  /** Who acknowledged, and up to where. */
-  readonly acks: readonly (readonly [Actor, number])[];
-  readonly roster?: RosterName;
-  /** What its statements say instead. */
-  readonly said?: Fields;
-  /** What it says itself, after it was signed. */
-  readonly change?: Fields;
-  readonly head?: Fields;
-  readonly links?: number;
-}
-
-/** A final certificate over the entry at seq 10, with the chain hash at each position after it. */
-function certOf({
-  acks,
-  roster = 'five',
-  said = {},
-  change = {},
-  head = {},
-  links = 0,
-}: CertOptions) {
-  const context = contextOf(roster);
-  const headers = Array.from({ length: links + 1 }, (_, i) =>
-    headerAt(SEQ + i, context.roster, i === 0 ? head : {}),
-  );
-  const hashes: Hex[] = [];
-  for (const [i, header] of headers.entries()) {
-    hashes.push(chainNext(hashes.at(-1) ?? id('chain 9'), SEQ + i, header));
-  }
-  const statementAt = (seq: number): Hex =>
-    statement('ack', {
-      ...context,
-      kind: 'roster',
-      ...leadership,
-      seq,
-      hash: hashes[seq - SEQ] ?? id('nothing'),
-      ...said,
-    });
-  const fields: Fields = {
-    kind: 'final',
-    ...context,
-    ...leadership,
-    seq: SEQ,
-    prevHash: id('chain 9'),
-    head: headers[0],
-    links: headers.slice(1),
-    acks: acks.map(([by, seq]) => ({ user: by.user, seq, sig: signed(by, statementAt(seq)) })),
-    ...change,
-  };
-  return {
-    roster,
-    fields,
-    bytes: certificate(fields),
-    point: { seq: SEQ, hash: hashes[0]! },
-    statements: acks.map(([, seq]) => statementAt(seq)),
-  };
-}
-
-const THREE = [
-  [alice, SEQ],
-  [bob, SEQ],
-  [carol, SEQ],
-] as const;
-const SPREAD = [
-  [alice, SEQ],
-  [bob, SEQ + 1],
-  [carol, SEQ + 3],
-] as const;
 
 const validCertificates = () => [
   { what: 'one of one', ...certOf({ roster: 'one', acks: [[alice, SEQ]] }) },
@@ -153,8 +39,17 @@ function refusedCertificates() {
     raw('no bytes at all', ''),
     raw('the last byte missing', bytes.slice(0, -2)),
     raw('a byte after its end', `${bytes}00`),
-    raw('a third kind', `02${bytes.slice(2)}`),
-    made('a committed one', 'kind', { acks: THREE, change: { kind: 'committed' } }),
+    raw('a fourth kind', `03${bytes.slice(2)}`),
+    made('a committed one', 'kind', { acks: THREE, kind: 'committed' }),
+    made('a committed one of an online epoch', 'kind', {
+      acks: THREE,
+      kind: 'committed',
+      epochKind: 'online',
+    }),
+    made('acknowledgements in an online epoch', 'signature', {
+      acks: THREE,
+      said: { kind: 'online' },
+    }),
     made('of another channel', 'channel', {
       acks: THREE,
       change: { channel: id('other channel') },
@@ -251,7 +146,7 @@ export function certificateVectors() {
   const { steps, refused } = growth();
   return {
     description: [
-      'Final certificates and roster steps (docs/PROTOCOL.md, sections "Certificates" and "Roster").',
+      'Certificates and roster steps (docs/PROTOCOL.md, sections "Certificates" and "Roster").',
       'An implementation passes when, for each of `valid`, it encodes `fields` as `bytes` and decodes',
       '`bytes` into them, gets the certified `point` and `statements`, which the users in `acks` signed,',
       'and accepts the certificate for the roster of `rosters` that `roster` names; and when it refuses',
@@ -259,7 +154,10 @@ export function certificateVectors() {
       'not final); `channel`; `roster` (number or hash are not those of the roster); `majority`; `twice`',
       '(a member is counted twice); `vote` (who acknowledged has none); `leadership` (the certified entry',
       'is not of the leadership that was acknowledged); `links` (an acknowledgement lies outside them);',
-      '`signature`. `channel` is a channel that starts with `genesis`; each of its `steps` leads to',
+      '`signature`. The same for `committed`, with the certificates of commitment for the election of',
+      '`elections` that `election` names; there `kind` means that it is not one of commitment, `epoch`',
+      'that it is of another epoch, term or kind of epoch than the election, and `electorate` that who',
+      'acknowledged is not of the electorate. `channel` is a channel that starts with `genesis`; each of its `steps` leads to',
       '`roster`, and each of `refused_steps` is refused after the first `after` steps, for what it',
       '`breaks`: `encoding`, `certificate` (it does not certify this record on this chain under this',
       'roster), `membership` (the record is not valid on this roster) or `signature`.',
@@ -269,6 +167,7 @@ export function certificateVectors() {
     rosters: ROSTERS,
     valid: validCertificates(),
     refused: refusedCertificates(),
+    ...committedVectors(),
     channel: { id: CHANNEL_ID, genesis: GENESIS, roster: FOUNDED, steps },
     refused_steps: refused,
   };

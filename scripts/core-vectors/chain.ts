@@ -13,6 +13,7 @@ import {
   repeat,
 } from './common.js';
 import {
+  branchStart,
   chainNext,
   chainStart,
   electorateDigest,
@@ -31,14 +32,23 @@ const header = (n: number, change: Fields = {}): Fields => ({
   ...change,
 });
 
-function chainCase(what: string, channel: Hex, headers: readonly Fields[]) {
-  const start = chainStart(channel);
+function entriesFrom(start: Hex, headers: readonly Fields[]) {
   let hash = start;
-  const entries = headers.map((h, i) => {
+  return headers.map((h, i) => {
     hash = chainNext(hash, i + 1, h);
     return { seq: i + 1, header: h, hash };
   });
-  return { what, channel, start, entries };
+}
+
+function chainCase(what: string, channel: Hex, headers: readonly Fields[]) {
+  const start = chainStart(channel);
+  return { what, channel, start, entries: entriesFrom(start, headers) };
+}
+
+/** The chain of an online epoch. */
+function branchCase(what: string, epoch: Hex, headers: readonly Fields[]) {
+  const start = branchStart(epoch);
+  return { what, epoch, start, entries: entriesFrom(start, headers) };
 }
 
 function epochCases() {
@@ -77,8 +87,9 @@ export const chainVectors = () => ({
   description: [
     'The hash chain of a log, epochs and rosters (docs/PROTOCOL.md, sections "Chain", "Epochs" and',
     '"Roster"). An implementation passes when for each of `chains` it gets `start`, the hash at seq 0,',
-    'from `channel`, and the `hash` of each entry from the one before it, `seq` and `header`; for',
-    'each of `electorates` the `digest`, whatever the order; for each of `epochs` the `id`; and for',
+    'from `channel`, and the `hash` of each entry from the one before it, `seq` and `header`; the same',
+    'for each of `branches`, the chains of online epochs, which start from `epoch`; for each of',
+    '`electorates` the `digest`, whatever the order; for each of `epochs` the `id`; and for',
     'each of `rosters` the hash of roster 0 and, one after the other, those that membership records',
     'with digest `digest` lead to.',
     ENCODING,
@@ -91,6 +102,14 @@ export const chainVectors = () => ({
       header(1, { term: 1, roster: 0, epoch: id('epoch 1') }),
       header(2, { term: 2 ** 32, roster: 1, epoch: id('epoch 2') }),
       header(3, { term: LARGEST, roster: LARGEST, epoch: repeat(0xff, 32) }),
+    ]),
+  ],
+  branches: [
+    branchCase('an online epoch that placed nothing', id('epoch'), []),
+    branchCase('two entries of an online epoch', id('epoch'), [header(1), header(2)]),
+    branchCase('the same records in another online epoch', id('another epoch'), [
+      header(1, { epoch: id('another epoch') }),
+      header(2, { epoch: id('another epoch') }),
     ]),
   ],
   electorates: [

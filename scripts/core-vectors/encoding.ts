@@ -76,7 +76,6 @@ const TYPES = {
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
-  certificate: (value: string) => ({ committed: '00', final: '01' })[value],
   texts: (value: string[]) => list(value, text),
   ids: (value: Hex[]) => list(value, (id) => id),
   heard: (value: Fields[]) => list(value, (h) => encode('user raw, boot ulid, counter u64', h)),
@@ -84,6 +83,8 @@ const TYPES = {
   headers: (value: Fields[]) => list(value, (h) => encode(HEADER, h)),
   acks: (value: Fields[]) => list(value, (a) => encode('user raw, seq u64, sig raw', a)),
   ballots: (value: Fields[]) => list(value, (b) => encode('user raw, sig raw', b)),
+  branches: (value: Fields[]) =>
+    list(value, (b) => encode('epoch raw, kind kind, term u64, leader raw, entries u16', b)),
 } as { readonly [type: string]: (value: never) => Hex };
 
 const HEADER = 'epoch raw, term u64, roster u64, digest raw';
@@ -163,6 +164,14 @@ export const epochId = (fields: Fields & { electorate: readonly Hex[] }): Hex =>
 export const epochBody = (fields: Fields): Hex =>
   encode('kind kind, term u64, leader raw, electorate ids, ballots ballots', fields);
 
+/** Hash at seq 0 of the chain of an online epoch. */
+export const branchStart = (epoch: Hex): Hex => sha256(text('conclave/branch') + epoch);
+
+export const electionProof = (fields: Fields): Hex =>
+  encode('roster u64, rosterHash raw', fields) + epochBody(fields);
+
+export const mergeBody = (fields: Fields): Hex => encode('entries u16, branches branches', fields);
+
 export const rosterStart = (channel: Hex): Hex => sha256(text('conclave/roster') + channel);
 
 export const rosterNext = (previous: Hex, number: number, digest: Hex): Hex =>
@@ -179,9 +188,17 @@ const MEMBERSHIP: { readonly [kind: string]: string } = {
 export const membershipBody = (kind: string, fields: Fields): Hex =>
   encode(MEMBERSHIP[kind]!, fields);
 
+/** By what it certifies, and the kind of the epoch that was acknowledged. */
+const CERTIFICATES: { readonly [kinds: string]: Hex } = {
+  'committed roster': '00',
+  'final roster': '01',
+  'committed online': '02',
+};
+
 export const certificate = (fields: Fields): Hex =>
+  CERTIFICATES[`${fields.kind} ${fields.epochKind}`] +
   encode(
-    `kind certificate, ${CONTEXT}, epoch raw, term u64, seq u64, prevHash raw, head header, links headers, acks acks`,
+    `${CONTEXT}, epoch raw, term u64, seq u64, prevHash raw, head header, links headers, acks acks`,
     fields,
   );
 

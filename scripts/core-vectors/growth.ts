@@ -171,6 +171,7 @@ class GrowingChannel {
     const ack = statement('ack', { ...context, kind: 'roster', epoch, term, ...end });
     const cert = certificate({
       kind: 'final',
+      epochKind: 'roster',
       ...context,
       epoch,
       term,

@@ -72,6 +72,11 @@ const STATEMENTS: readonly [string, string, Fields][] = [
   ['the last proposal before silence', 'propose', { ...proposal, quiet: true }],
   ['an acknowledgement', 'ack', { ...context, kind: 'roster', ...leadership, ...point }],
   [
+    'an acknowledgement in an online epoch',
+    'ack',
+    { ...context, kind: 'online', ...leadership, ...point },
+  ],
+  [
     'an acknowledgement with the largest numbers',
     'ack',
     {

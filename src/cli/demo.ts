@@ -1,7 +1,7 @@
 /**
- * The demonstration that `npm start` runs: two relays and five nodes as
- * processes of their own, each node with its own LevelDB, real chat, a
- * partition and crashes (demo/acts.ts); then what the five stores hold, counted
+ * The demonstration that `npm start` runs: two relays and seven nodes as
+ * processes of their own, each node with its own LevelDB, real chat, a split
+ * network and crashes (demo/acts.ts); then what the seven stores hold, counted
  * against what was put in. Progress is for people; the last line is JSON.
  */
 
@@ -15,7 +15,7 @@ import { Processes } from './demo/processes.js';
 import { createShow, type Show } from './demo/show.js';
 import { type Props, type Stage, setUp } from './demo/stage.js';
 import { Traffic } from './demo/traffic.js';
-import { verdict } from './demo/verdict.js';
+import { type Played, verdict } from './demo/verdict.js';
 import { aborted, asConclaveError, EXIT } from './errors.js';
 import type { DemoOptions } from './host.js';
 import { Writer } from './writer.js';
@@ -35,9 +35,9 @@ export async function runDemo({ json, stdout, stderr, signal }: DemoOptions): Pr
   signal.addEventListener('abort', breakOff, { once: true });
   let ok = false;
   try {
-    const { measured, failure } = await play(props, show, signal);
+    const played = await play(props, show, signal);
     if (signal.aborted) throw aborted(signal);
-    const { result, problems } = verdict(measured, failure);
+    const { result, problems } = verdict(played);
     ok = result.ok;
     for (const problem of problems) show.say(`FAILED: ${problem}`);
     if (!ok) show.say(`what the processes said, and their stores, are in ${root}`);
@@ -53,15 +53,10 @@ export async function runDemo({ json, stdout, stderr, signal }: DemoOptions): Pr
   return ok ? EXIT.done : EXIT.failed;
 }
 
-interface Played {
-  readonly measured: readonly Measured[];
-  /** Why the play broke off. */
-  readonly failure: string | undefined;
-}
-
 async function play(props: Props, show: Show, outer: AbortSignal): Promise<Played> {
   let stage: Stage | undefined;
   let failure: string | undefined;
+  let apart = 0;
   let measured: Measured[] = [];
   const attempt = async (part: () => Promise<void>): Promise<void> => {
     try {
@@ -71,21 +66,21 @@ async function play(props: Props, show: Show, outer: AbortSignal): Promise<Playe
     }
   };
   await attempt(async () => {
-    show.act('Two relays, five nodes, each a process of its own');
+    show.act('Two relays, seven nodes, each a process of its own');
     stage = await setUp(props, outer, show.say);
-    await withTraffic(stage, show, outer);
+    apart = await withTraffic(stage, show, outer);
   });
   await attempt(async () => {
     if (!stage || outer.aborted) return;
     await props.processes.killAll();
-    show.act('The five stores, read while nothing runs');
+    show.act('The seven stores, read while nothing runs');
     measured = await measure(stage, show.say);
   });
-  return { measured, failure };
+  return { measured, failure, apart };
 }
 
-/** Plays the acts, while lines are posted and every node's log is followed. */
-async function withTraffic(stage: Stage, show: Show, outer: AbortSignal): Promise<void> {
+/** Plays the acts, while lines are posted and every node's log is followed. Returns what `perform` does. */
+async function withTraffic(stage: Stage, show: Show, outer: AbortSignal): Promise<number> {
   const over = new AbortController();
   const broken = new AbortController();
   const signal = AbortSignal.any([outer, over.signal, broken.signal]);
@@ -100,7 +95,7 @@ async function withTraffic(stage: Stage, show: Show, outer: AbortSignal): Promis
     }),
   );
   try {
-    await perform({ stage, traffic, show, signal });
+    return await perform({ stage, traffic, show, signal });
   } finally {
     over.abort();
     await Promise.all(background);

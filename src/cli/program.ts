@@ -10,6 +10,7 @@ import { addInit } from './commands/init.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addRelay } from './commands/relay.js';
 import { addMembers, addStatus } from './commands/reports.js';
+import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
 import { addVerify } from './commands/verify.js';
 
@@ -31,6 +32,7 @@ const COMMANDS = [
   addVerify,
   addImport,
   addExport,
+  addSim,
   addDemo,
 ];
 

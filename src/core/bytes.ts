@@ -6,6 +6,7 @@
  * anything else, trailing bytes included, with `bad_encoding`.
  */
 
+import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhexInto } from './ids.js';
@@ -39,43 +40,77 @@ function unsigned(value: number, max: number): number {
   throw new ConclaveError('bad_encoding', `${value} is not an integer from 0 to ${max}`);
 }
 
+/** A typed array of more than 64 bytes costs a microsecond to make: small results share slabs. */
+const SLAB_BYTES = 4_096;
+const SLAB_SHARE_BYTES_MAX = 512;
+let slab = new Uint8Array(SLAB_BYTES);
+/** Where the slab is free. A writer at work there is its user until it is done. */
+let slabFree = 0;
+let slabUser: Writer | undefined;
+
 export class Writer {
   #buffer: Uint8Array;
-  #view: DataView;
-  #length = 0;
+  #start: number;
+  #end: number;
 
   constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity);
-    this.#view = new DataView(this.#buffer.buffer);
+    if (capacity > SLAB_SHARE_BYTES_MAX) {
+      this.#buffer = new Uint8Array(capacity);
+      this.#start = 0;
+    } else {
+      // A writer that is not done, or never will be, keeps the slab that it has.
+      if (slabUser !== undefined || slabFree + capacity > SLAB_BYTES) {
+        slab = new Uint8Array(SLAB_BYTES);
+        slabFree = 0;
+      }
+      slabUser = this;
+      this.#buffer = slab;
+      this.#start = slabFree;
+    }
+    this.#end = this.#start;
   }
 
   #grow(bytes: number): number {
-    const at = this.#length;
-    if (at + bytes > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(this.#buffer.length * 2, at + bytes));
-      larger.set(this.#buffer);
-      this.#buffer = larger;
-      this.#view = new DataView(larger.buffer);
-    }
-    this.#length = at + bytes;
+    const at = this.#end;
+    if (at + bytes > this.#buffer.length) return this.#move(bytes);
+    this.#end = at + bytes;
     return at;
+  }
+
+  #move(bytes: number): number {
+    const length = this.#end - this.#start;
+    const larger = new Uint8Array(Math.max(length * 2, length + bytes));
+    larger.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#leaveSlab(slabFree);
+    this.#buffer = larger;
+    this.#start = 0;
+    this.#end = length + bytes;
+    return length;
+  }
+
+  #leaveSlab(free: number): void {
+    if (slabUser !== this) return;
+    slabUser = undefined;
+    slabFree = free;
   }
 
   u8(value: number): this {
     const at = this.#grow(1);
-    this.#view.setUint8(at, unsigned(value, 0xff));
+    this.#buffer[at] = unsigned(value, 0xff);
     return this;
   }
 
   u16(value: number): this {
     const at = this.#grow(2);
-    this.#view.setUint16(at, unsigned(value, 0xffff));
+    unsigned(value, 0xffff);
+    this.#buffer[at] = value >>> 8;
+    this.#buffer[at + 1] = value;
     return this;
   }
 
   u32(value: number): this {
     const at = this.#grow(4);
-    this.#view.setUint32(at, unsigned(value, 0xffff_ffff));
+    this.#word(at, unsigned(value, 0xffff_ffff));
     return this;
   }
 
@@ -83,9 +118,17 @@ export class Writer {
   u64(value: number): this {
     unsigned(value, Number.MAX_SAFE_INTEGER);
     const at = this.#grow(8);
-    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000));
-    this.#view.setUint32(at + 4, value >>> 0);
+    this.#word(at, Math.floor(value / 0x1_0000_0000));
+    this.#word(at + 4, value >>> 0);
     return this;
+  }
+
+  #word(at: number, value: number): void {
+    const buffer = this.#buffer;
+    buffer[at] = value >>> 24;
+    buffer[at + 1] = value >>> 16;
+    buffer[at + 2] = value >>> 8;
+    buffer[at + 3] = value;
   }
 
   /** Bytes as they are, with no length in front: the reader knows how many. */
@@ -123,20 +166,31 @@ export class Writer {
     return this;
   }
 
-  /** The bytes written so far; the writer must not be used afterwards. */
+  /** The bytes written so far, which may share memory with others; the writer must not be used afterwards. */
   done(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+    this.#leaveSlab(this.#end);
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** Like `done`, in memory of their own: for what is kept for long. */
+  kept(): Uint8Array {
+    return this.hashed((bytes) => bytes.slice());
+  }
+
+  /** The hash of the bytes written so far, which are forgotten; the writer must not be used afterwards. */
+  hashed(hash: Hash): Uint8Array {
+    const digest = hash(this.#buffer.subarray(this.#start, this.#end));
+    this.#leaveSlab(this.#start);
+    return digest;
   }
 }
 
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   #take(bytes: number): number {
@@ -149,24 +203,32 @@ export class Reader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)]!;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const at = this.#take(2);
+    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!;
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    return this.#word(this.#take(4));
   }
 
   u64(): number {
     const at = this.#take(8);
-    const high = this.#view.getUint32(at);
+    const high = this.#word(at);
     if (high > 0x1f_ffff) {
       throw new ConclaveError('bad_encoding', 'an integer is larger than 2^53-1');
     }
-    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4);
+    return high * 0x1_0000_0000 + this.#word(at + 4);
+  }
+
+  #word(at: number): number {
+    const bytes = this.#bytes;
+    return (
+      ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+    );
   }
 
   /** A view of the next `length` bytes, not a copy. */
@@ -176,11 +238,11 @@ export class Reader {
   }
 
   id<T extends Id32>(): T {
-    return hex32<T>(this.raw(32));
+    return hex32<T>(this.#bytes, this.#take(32));
   }
 
   ulid(): Ulid {
-    return ulidFromBytes(this.raw(16));
+    return ulidFromBytes(this.#bytes, this.#take(16));
   }
 
   bytes(max: number): Uint8Array {

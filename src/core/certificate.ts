@@ -209,6 +209,7 @@ export function checkCommittedCertificate(
   epoch: EpochDescriptor,
 ): void {
   if (c.kind !== 'committed') bad('it is not one of commitment');
+  if (c.channel !== epoch.channel) bad('it is of another channel');
   if (c.epoch !== id || c.term !== epoch.term || c.epochKind !== epoch.kind) {
     bad('it is of another epoch');
   }

@@ -12,7 +12,7 @@
  * own, which starts at the epoch's id instead of the channel's.
  */
 
-import { Writer } from './bytes.js';
+import { utf8, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { hex32 } from './ids.js';
@@ -31,8 +31,10 @@ export interface Point {
   readonly hash: Digest;
 }
 
+const CHAIN_TAG = utf8('conclave/chain');
+
 export function chainStart(hash: Hash, channel: ChannelId): Digest {
-  return hex32(hash(new Writer(64).text('conclave/chain').id(channel).done()));
+  return hex32(new Writer(64).bytes(CHAIN_TAG).id(channel).hashed(hash));
 }
 
 /** Hash at seq 0 of an online epoch's own chain. */
@@ -62,10 +64,9 @@ export function headersOf(chain: Chain, from: number, to: number): Header[] {
 }
 
 export function chainNext(hash: Hash, previous: Digest, seq: number, header: Header): Digest {
-  const w = new Writer(160).text('conclave/chain').id(previous).u64(seq);
-  return hex32(
-    hash(w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest).done()),
-  );
+  const w = new Writer(160).bytes(CHAIN_TAG).id(previous).u64(seq);
+  w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest);
+  return hex32(w.hashed(hash));
 }
 
 /** The point reached from `base` over `headers`. */

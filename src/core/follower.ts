@@ -388,8 +388,9 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   if (!lead || st.leading || !st.roster.members.get(ctx.self)?.votes || st.conflict) return;
   if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   const chain = chainOf(st, lead);
+  const matched = Math.min(lead.matched, chain.tip.seq);
   // What is final here is in every later leader's log, so a node that is behind is still heard.
-  const seq = Math.max(Math.min(lead.matched, chain.tip.seq), chain.base.seq);
+  const seq = lead.branch ? matched : Math.max(matched, st.log.final.seq);
   const hash = chain.hashAt(seq);
   if (hash === undefined) return;
   if (lead.acked && lead.acked.seq >= seq) {

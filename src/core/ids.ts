@@ -37,16 +37,55 @@ function parse32(text: string, what: string): string {
 export const userId = (text: string): UserId => parse32(text, 'a user id') as UserId;
 export const channelId = (text: string): ChannelId => parse32(text, 'a channel id') as ChannelId;
 
-const HEX_PAIRS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 const HEX_VALUE = new Uint8Array(128);
 for (let i = 0; i < 16; i++) HEX_VALUE[i.toString(16).charCodeAt(0)] = i;
 
-/** Hex of 32 raw bytes under the brand that the caller's type asks for. */
-export function hex32<T extends UserId | ChannelId | Digest | EpochId>(bytes: Uint8Array): T {
-  let hex = '';
-  for (let i = 0; i < bytes.length; i++) hex += HEX_PAIRS[bytes[i]!];
-  return hex as T;
+const HEX_CODE = new Uint8Array(16);
+for (let i = 0; i < 16; i++) HEX_CODE[i] = i.toString(16).charCodeAt(0);
+const latin1 = new TextDecoder('latin1');
+
+/** Lowercase hex of any bytes. */
+export function hex(bytes: Uint8Array): string {
+  const codes = new Uint8Array(bytes.length * 2);
+  for (let i = 0; i < bytes.length; i++) {
+    codes[2 * i] = HEX_CODE[bytes[i]! >>> 4]!;
+    codes[2 * i + 1] = HEX_CODE[bytes[i]! & 15]!;
+  }
+  return latin1.decode(codes);
 }
+
+const SEEN_MAX = 1_024;
+
+/**
+ * Texts of identifiers seen lately: most come again and again, so a look is
+ * cheaper than making the text anew, and one string for all is cheap to compare.
+ */
+function remembering(idBytes: number, make: (bytes: Uint8Array) => string) {
+  const bytesOf = new Uint8Array(SEEN_MAX * idBytes);
+  const textOf = new Array<string | undefined>(SEEN_MAX).fill(undefined);
+  return (bytes: Uint8Array, at: number): string => {
+    const end = at + idBytes;
+    if (end > bytes.length) return make(bytes.subarray(at));
+    const place = (bytes[end - 2]! | (bytes[end - 1]! << 8)) & (SEEN_MAX - 1);
+    const seen = place * idBytes;
+    let same = 0;
+    while (same < idBytes && bytesOf[seen + same] === bytes[at + same]) same += 1;
+    const known = same === idBytes ? textOf[place] : undefined;
+    if (known !== undefined) return known;
+    const text = make(bytes.subarray(at, end));
+    for (let i = 0; i < idBytes; i++) bytesOf[seen + i] = bytes[at + i]!;
+    textOf[place] = text;
+    return text;
+  };
+}
+
+const hexRemembered = remembering(32, hex);
+
+/** Hex of 32 raw bytes from `at` on under the brand that the caller's type asks for. */
+export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(
+  bytes: Uint8Array,
+  at = 0,
+): T => hexRemembered(bytes, at) as T;
 
 /** Writes the bytes of an identifier, whose form its brand vouches for, to `out` at `at`. */
 export function unhexInto(hex: string, out: Uint8Array, at: number): void {
@@ -69,10 +108,10 @@ for (let i = 0; i < 32; i++) CROCKFORD_VALUE[CROCKFORD.charCodeAt(i)] = i;
 const ULID_CHARS = 26;
 const ULID_BYTES = 16;
 
-/** 16 raw bytes of a ULID → its 26-character text (github.com/ulid/spec). */
-export function ulidFromBytes(bytes: Uint8Array): Ulid {
+function ulidText(bytes: Uint8Array): string {
   // 26 digits of 5 bits hold 130 bits: two zero bits come first.
-  let text = '';
+  const codes = new Uint8Array(ULID_CHARS);
+  let at = 0;
   let held = 0;
   let bits = 2;
   for (let i = 0; i < ULID_BYTES; i++) {
@@ -80,12 +119,17 @@ export function ulidFromBytes(bytes: Uint8Array): Ulid {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text += CROCKFORD[(held >>> bits) & 31];
+      codes[at++] = CROCKFORD.charCodeAt((held >>> bits) & 31);
     }
     held &= (1 << bits) - 1;
   }
-  return text as Ulid;
+  return latin1.decode(codes);
 }
+
+const ulidRemembered = remembering(ULID_BYTES, ulidText);
+
+/** 16 raw bytes of a ULID, from `at` on → its 26-character text (github.com/ulid/spec). */
+export const ulidFromBytes = (bytes: Uint8Array, at = 0): Ulid => ulidRemembered(bytes, at) as Ulid;
 
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {

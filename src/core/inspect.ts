@@ -27,7 +27,7 @@ import { ballotSignatures, decodeElectionProof, type ElectionProof } from './epo
 import { ConclaveError } from './errors.js';
 import type { BranchPage } from './exchange.js';
 import { decodeGenesis } from './genesis.js';
-import { type ChannelId, type Digest, hex32, type UserId } from './ids.js';
+import { type ChannelId, type Digest, hex, type UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { committedInLog } from './provisional.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
@@ -238,7 +238,7 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
 function distinct(hash: Hash, checks: readonly Signed[]): Signed[] {
   const byContent = new Map<string, Signed>();
   for (const check of checks) {
-    byContent.set(`${check.by}${hex32(hash(check.statement))}${hex32(check.sig)}`, check);
+    byContent.set(`${check.by}${hex(hash(check.statement))}${hex(check.sig)}`, check);
   }
   return [...byContent.values()];
 }

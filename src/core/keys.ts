@@ -103,15 +103,15 @@ export function agreeAsRelay(crypto: Crypto, own: LinkSecrets, client: LinkPubli
 }
 
 function agree(crypto: Crypto, pairs: readonly (readonly [Uint8Array, Uint8Array])[]): Uint8Array {
-  const secrets = new Writer(KEY_BYTES * pairs.length);
-  for (const [secret, publicKey] of pairs) {
+  const secrets = new Uint8Array(KEY_BYTES * pairs.length);
+  for (const [i, [secret, publicKey]] of pairs.entries()) {
     const shared = crypto.x25519(secret, publicKey);
     if (shared === undefined) {
       throw new ConclaveError('bad_key', "the peer's X25519 key gives an all-zero secret");
     }
-    secrets.raw(shared);
+    secrets.set(shared, i * KEY_BYTES);
   }
-  return secrets.done();
+  return secrets;
 }
 
 export interface Transcript {

@@ -117,6 +117,15 @@ interface Slot {
 export const relayKeyOf = (url: string): string | undefined =>
   /^conclave:\/\/([0-9a-f]{64})@/.exec(url)?.[1];
 
+const knownKeys = new WeakMap<readonly string[], ReadonlySet<string | undefined>>();
+
+/** The keys of a roster's relays: a list that is never changed, only replaced. */
+function relayKeysOf(relays: readonly string[]): ReadonlySet<string | undefined> {
+  const keys = knownKeys.get(relays) ?? new Set(relays.map(relayKeyOf));
+  knownKeys.set(relays, keys);
+  return keys;
+}
+
 export class Machine {
   readonly self: UserId;
   readonly #o: MachineOptions;
@@ -171,7 +180,7 @@ export class Machine {
   #contextFor(relays: readonly string[], ready: Ready): StepContext {
     const { crypto, self, boot, timing, random } = this.#o;
     const { now, wall } = this.#clock;
-    const keys = new Set(relays.map(relayKeyOf));
+    const keys = relayKeysOf(relays);
     const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
     const reaches = (link: LinkId, user: UserId): boolean =>
       this.#presence.onlineOn(link, user, now);
@@ -196,7 +205,8 @@ export class Machine {
     if (cached && cached.relays === st.roster.relays) return cached.ctx;
     const { relays } = st.roster;
     const invited = st.joining && !st.roster.members.has(this.self) ? st.joining.relays : [];
-    const ctx = this.#contextFor([...relays, ...invited], this.#ready);
+    const all = invited.length === 0 ? relays : [...relays, ...invited];
+    const ctx = this.#contextFor(all, this.#ready);
     this.#contexts.set(st.id, { relays, ctx });
     return ctx;
   }

@@ -5,24 +5,18 @@
  * RFC 6962, section 2.1, with SHA-256).
  */
 
+import { Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 
 const LEAF = 0;
 const NODE = 1;
 
 function leafHash(hash: Hash, digest: Uint8Array): Uint8Array {
-  const input = new Uint8Array(33);
-  input[0] = LEAF;
-  input.set(digest, 1);
-  return hash(input);
+  return new Writer(33).u8(LEAF).raw(digest).hashed(hash);
 }
 
 function nodeHash(hash: Hash, left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(65);
-  input[0] = NODE;
-  input.set(left, 1);
-  input.set(right, 33);
-  return hash(input);
+  return new Writer(65).u8(NODE).raw(left).raw(right).hashed(hash);
 }
 
 /** Largest power of two smaller than `count` (count ≥ 2). */

@@ -57,10 +57,8 @@ const KIND = /^[a-z][a-z0-9-]*$/;
 const DIGEST_TAG = new TextEncoder().encode('conclave/record');
 
 export function recordDigest(hash: Hash, bytes: Uint8Array): Digest {
-  const input = new Uint8Array(DIGEST_TAG.length + bytes.length);
-  input.set(DIGEST_TAG);
-  input.set(bytes, DIGEST_TAG.length);
-  return hex32(hash(input));
+  const w = new Writer(DIGEST_TAG.length + bytes.length);
+  return hex32(w.raw(DIGEST_TAG).raw(bytes).hashed(hash));
 }
 
 /** Throws `record_too_large` or `bad_record`. */
@@ -86,7 +84,7 @@ export function encodeRecord(hash: Hash, fields: RecordFields): ChannelRecord {
     .u64(fields.time)
     .u32(fields.keyEpoch)
     .bytes(fields.body)
-    .done();
+    .kept();
   return { ...fields, bytes, digest: recordDigest(hash, bytes) };
 }
 
@@ -130,7 +128,7 @@ export function encodeProof(proof: RecordProof): Uint8Array {
   return w
     .list(proof.path, (p) => w.raw(p))
     .raw(proof.sig)
-    .done();
+    .kept();
 }
 
 function readProof(r: Reader): RecordProof {

@@ -20,7 +20,7 @@
  *     join      user 32 · name text · invite 32 · seq u64 · hash 32
  */
 
-import { decodeWhole, type Reader, Writer } from './bytes.js';
+import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
 import { BEACON_HEARD_MAX, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
@@ -136,8 +136,21 @@ export type Statement =
 
 const KINDS: readonly EpochKind[] = ['roster', 'online'];
 
-function begin(tag: string, context?: Context): Writer {
-  const w = new Writer(256).text(`conclave/${tag}`).u8(PROTOCOL_VERSION);
+const TAGS = {
+  beacon: utf8('conclave/beacon'),
+  records: utf8('conclave/records'),
+  prevote: utf8('conclave/prevote'),
+  grant: utf8('conclave/grant'),
+  lead: utf8('conclave/lead'),
+  ballot: utf8('conclave/ballot'),
+  beat: utf8('conclave/beat'),
+  propose: utf8('conclave/propose'),
+  ack: utf8('conclave/ack'),
+  join: utf8('conclave/join'),
+} as const;
+
+function begin(tag: keyof typeof TAGS, context?: Context): Writer {
+  const w = new Writer(256).bytes(TAGS[tag]).u8(PROTOCOL_VERSION);
   if (context) w.id(context.channel).u64(context.roster).id(context.rosterHash);
   return w;
 }
@@ -300,17 +313,20 @@ function readFields(tag: string, r: Reader): Statement {
   }
 }
 
-const TAG_PREFIX = 'conclave/';
+/** The kind of statement that starts with these bytes. */
+function tagOf(bytes: Uint8Array): string {
+  for (const tag in TAGS) if (bytesEqual(TAGS[tag as keyof typeof TAGS], bytes)) return tag;
+  throw new ConclaveError('bad_encoding', 'a statement of an unknown kind');
+}
 
 /** Throws `bad_encoding`. */
 export function decodeStatement(bytes: Uint8Array): Statement {
   return decodeWhole(bytes, (r) => {
-    const tag = r.text(32);
-    if (!tag.startsWith(TAG_PREFIX)) throw new ConclaveError('bad_encoding', 'not a statement');
+    const tag = tagOf(r.bytes(32));
     if (r.u8() !== PROTOCOL_VERSION) {
       throw new ConclaveError('bad_encoding', 'a statement of another protocol version');
     }
-    return readFields(tag.slice(TAG_PREFIX.length), r);
+    return readFields(tag, r);
   });
 }
 

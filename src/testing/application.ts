@@ -5,14 +5,13 @@
  */
 
 import { utf8 } from '../core/bytes.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, hex32, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import type { Input } from '../core/machine.js';
 import { between, type Draw, drawsOf } from './prng.js';
-import { signAs } from './sim-keys.js';
+import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 import type { Post } from './workload.js';
@@ -24,11 +23,12 @@ const SALT = new Uint8Array(16);
 
 export interface ApplicationOptions {
   readonly seed: number;
-  readonly hash: Hash;
+  readonly crypto: SimCrypto;
   readonly timeline: Timeline;
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
   readonly minOnline: number;
+  readonly quorum?: 'online' | 'roster';
 }
 
 interface Submitted {
@@ -62,7 +62,8 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, hash, users, relays, minOnline } = options;
+    const { seed, crypto, users, relays, minOnline, quorum = 'online' } = options;
+    const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
     const name = `sim ${seed}`;
@@ -73,12 +74,12 @@ export class Application {
       salt: SALT,
       time: 0,
       minOnline,
-      quorum: 'online',
+      quorum,
       relays,
     });
-    this.#genesis = { bytes, sig: signAs(users[0]!, bytes), name };
+    this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#invite = hex32<UserId>(hash(utf8(`invite ${seed}`)));
+    this.#invite = crypto.userOf(`invite ${seed}`);
   }
 
   set nodes(nodes: readonly SimNode[]) {
@@ -213,7 +214,7 @@ export class Application {
   inviteOneMore(): void {
     const founder = this.#nodes[0]!;
     if (!founder.isUp || !this.isMember(founder)) return;
-    const key = hex32<UserId>(this.#o.hash(utf8(`one more ${this.#o.seed} ${this.#tokens}`)));
+    const key = this.#o.crypto.userOf(`one more ${this.#o.seed} ${this.#tokens}`);
     const token = this.#ask(
       founder,
       () => this.#promised.push(key),
@@ -233,12 +234,13 @@ export class Application {
     return this.#promised.find((key) => !invites?.has(key));
   }
 
-  /** Hands messages to a node, if it can take any. */
-  post({ node: index, count, bytes }: Post): void {
+  /** Hands messages to a node, if it can take any; returns their ids. */
+  post({ node: index, count, bytes, text }: Post): Ulid[] {
     const node = this.#nodes[index]!;
-    if (!node.isUp || !this.isMember(node)) return;
+    if (!node.isUp || !this.isMember(node)) return [];
     const submissions = Array.from({ length: count }, () => {
-      return { kind: 'message', id: this.#ulid(), time: 0, body: new Uint8Array(bytes) };
+      const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
+      return { kind: 'message', id: this.#ulid(), time: 0, body };
     });
     const { channel } = this;
     this.request(
@@ -247,6 +249,7 @@ export class Application {
       () => {},
       () => {},
     );
+    return submissions.map(({ id }) => id);
   }
 
   #ulid(): Ulid {

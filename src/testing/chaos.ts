@@ -15,6 +15,8 @@ export class Chaos {
   readonly #latencies: readonly (() => Millis)[];
   #isOver = false;
   onFault: (text: string) => void = () => {};
+  /** Told of each fault, its victim resolved, when it begins and when it ends. */
+  onChange: ((type: 'fault' | 'fault-over', index: number, fault: Fault) => void) | undefined;
 
   constructor(
     timeline: Timeline,
@@ -30,19 +32,27 @@ export class Chaos {
   }
 
   plan(faults: readonly Fault[]): void {
-    for (const fault of faults) {
-      this.#timeline.at(fault.at, () => {
+    faults.forEach((planned, index) => {
+      this.#timeline.at(planned.at, () => {
         if (this.#isOver) return;
-        this.onFault(`fault ${JSON.stringify(fault)}`);
+        this.onFault(`fault ${JSON.stringify(planned)}`);
+        const fault = this.#resolved(planned);
+        this.onChange?.('fault', index, fault);
         const end = this.#begin(fault);
-        if (!end) return;
         this.#timeline.at(fault.until, () => {
           if (this.#isOver) return;
+          this.onChange?.('fault-over', index, fault);
+          if (!end) return;
           this.onFault(`end of ${fault.kind}`);
           return end();
         });
       });
-    }
+    });
+  }
+
+  /** The fault with its victim by index. */
+  #resolved(fault: Fault): Fault {
+    return 'node' in fault ? { ...fault, node: this.#victim(fault.node).index } : fault;
   }
 
   /** Ends all faults and brings everything back. */
@@ -50,7 +60,7 @@ export class Chaos {
     this.#isOver = true;
     this.#network.heal();
     for (const node of this.#nodes) {
-      node.disk.failNext = false;
+      node.disk.failNext = null;
       node.disk.inNextWrite = null;
       node.disk.latency = this.#latencies[node.index]!;
       this.#timeline.in(0, () => node.start());
@@ -79,9 +89,9 @@ export class Chaos {
         return undefined;
       case 'disk-full': {
         const node = this.#victim(fault.node);
-        node.disk.failNext = true;
+        node.disk.failNext = 'full';
         return () => {
-          node.disk.failNext = false;
+          node.disk.failNext = null;
           return node.start();
         };
       }

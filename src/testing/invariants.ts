@@ -26,6 +26,7 @@ import {
   decodeHardState,
   decodeOffer,
   decodePlace,
+  decodePoint,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
@@ -281,7 +282,10 @@ export class Invariants {
     }
     if (ack.seq === 0) return true;
     const stored = node.disk.durable(this.#keys.place(ack.epoch, ack.seq));
-    return stored !== undefined && decodePlace(stored).hash === ack.hash;
+    if (stored !== undefined) return decodePlace(stored).hash === ack.hash;
+    // Places at the front go once their records are final; the branch says where it begins since.
+    const base = node.disk.durable(this.#keys.branch(ack.epoch));
+    return base !== undefined && decodePoint(base).hash === ack.hash;
   }
 
   #checkPromise(node: SimNode, b: Ballot): void {

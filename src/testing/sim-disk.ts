@@ -1,14 +1,17 @@
 /**
  * A node's disk in virtual time. What was written is one thing, what was
  * synced another: a crash loses the rest, from a random batch on. A batch under
- * way at the crash is lost or there as a whole.
+ * way at the crash is lost or there as a whole. A value that was damaged on the
+ * disk is found out when it is read, as production stores do by their checksums.
  *
  * Sabotages, for tests of the simulator itself, break exactly these promises.
  */
 
 import type { Millis } from '../core/ids.js';
 import type { StoreOp } from '../core/store.js';
+import { storeCorrupt } from '../core/store-rules.js';
 import { below, type Draw } from './prng.js';
+import { type Pair, Pairs } from './sim-pairs.js';
 import type { Timeline } from './timeline.js';
 
 /** How a disk may betray its node. */
@@ -24,66 +27,36 @@ export type DiskSabotage =
   /** Loses own records that wait. */
   | 'lose-outbox';
 
-type Pair = readonly [string, Uint8Array];
+/** `full`: the batch is not written. `sync`: it is, but may not survive the crash that follows. */
+export type WriteFault = 'full' | 'sync';
 
-/** A map in memory whose keys are put in order when a range is asked for. */
-class Pairs {
-  readonly #values: Map<string, Uint8Array>;
-  #sorted: string[] | null = null;
+const WRITE_FAULTS = {
+  full: 'ENOSPC: no space left on device',
+  sync: 'EIO: i/o error, fsync',
+} as const;
 
-  constructor(from: Iterable<Pair> = []) {
-    this.#values = new Map(from);
-  }
-
-  get(key: string): Uint8Array | undefined {
-    return this.#values.get(key);
-  }
-
-  apply(ops: readonly StoreOp[]): void {
-    for (const { key, value } of ops) {
-      if (value === undefined ? this.#values.delete(key) : !this.#values.has(key)) {
-        this.#sorted = null;
-      }
-      if (value !== undefined) this.#values.set(key, value);
-    }
-  }
-
-  *range(gte: string, isBelow: (key: string) => boolean): IterableIterator<Pair> {
-    this.#sorted ??= [...this.#values.keys()].sort();
-    const keys = this.#sorted;
-    let low = 0;
-    let high = keys.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (keys[middle]! < gte) low = middle + 1;
-      else high = middle;
-    }
-    for (let i = low; i < keys.length && isBelow(keys[i]!); i++) {
-      yield [keys[i]!, this.#values.get(keys[i]!)!];
-    }
-  }
-
-  copy(): Pairs {
-    return new Pairs(this.#values);
-  }
+/** What a disk held at some time. */
+export interface DiskImage {
+  readonly pairs: Pairs;
 }
 
 export class SimDisk {
   readonly #timeline: Timeline;
   readonly #draw: Draw;
   readonly #sabotage: DiskSabotage | undefined;
-  #live = new Pairs();
   #durable = new Pairs();
-  /** Batches written and not synced. */
+  /** Batches written and not synced, and what they change. */
   #unsynced: (readonly StoreOp[])[] = [];
+  readonly #changes = new Map<string, Uint8Array | undefined>();
   /** Batches under way. */
-  #underWay: { ops: readonly StoreOp[]; done: () => void }[] = [];
+  #underWay: { readonly ops: readonly StoreOp[] }[] = [];
+  readonly #damaged = new Set<string>();
   #life = 0;
   /** How long a write takes now. */
   latency: () => Millis = () => 0;
   onDurable: (ops: readonly StoreOp[]) => void = () => {};
-  /** The next write fails. */
-  failNext = false;
+  /** How the next write fails. */
+  failNext: WriteFault | null = null;
   /** Called once, while the next write is under way. */
   inNextWrite: (() => void) | null = null;
 
@@ -93,48 +66,69 @@ export class SimDisk {
     this.#sabotage = sabotage;
   }
 
-  /** What a crash now would leave for certain. */
+  /** What a crash now would leave for certain. For who watches, not for the node. */
   durable(key: string): Uint8Array | undefined {
     return this.#durable.get(key);
   }
 
+  /** Throws `store_corrupt`. */
   get(key: string): Uint8Array | undefined {
-    return this.#live.get(key);
+    if (this.#damaged.size > 0) this.#checkSound(key);
+    return this.#changes.has(key) ? this.#changes.get(key) : this.#durable.get(key);
   }
 
+  /** Throws `store_corrupt`. */
   range(gte: string, lt: string, limit: number): Pair[] {
+    return this.#collect(gte, (key) => key < lt, limit);
+  }
+
+  /** All under `prefix`, from key `from` on. Throws `store_corrupt`. */
+  scan(prefix: string, from = prefix): Pair[] {
+    const gte = from > prefix ? from : prefix;
+    return this.#collect(gte, (key) => key.startsWith(prefix), Number.POSITIVE_INFINITY);
+  }
+
+  #collect(gte: string, isWanted: (key: string) => boolean, limit: number): Pair[] {
     const out: Pair[] = [];
-    for (const pair of this.#live.range(gte, (key) => key < lt)) {
+    for (const pair of this.#ordered(gte, isWanted)) {
       if (out.length >= limit) break;
+      if (this.#damaged.size > 0) this.#checkSound(pair[0]);
       out.push(pair);
     }
     return out;
   }
 
-  /** All under `prefix`, from key `from` on. */
-  scan(prefix: string, from = prefix): Pair[] {
-    return [...this.#live.range(from > prefix ? from : prefix, (key) => key.startsWith(prefix))];
+  #ordered(gte: string, isWanted: (key: string) => boolean): Iterable<Pair> {
+    if (this.#changes.size === 0) return this.#durable.range(gte, isWanted);
+    const found = new Map(this.#durable.range(gte, isWanted));
+    for (const [key, value] of this.#changes) {
+      if (key < gte || !isWanted(key)) continue;
+      if (value) found.set(key, value);
+      else found.delete(key);
+    }
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  #checkSound(key: string): void {
+    if (this.#damaged.has(key)) throw storeCorrupt(key);
   }
 
   write(given: readonly StoreOp[], sync: boolean, done: (error?: unknown) => void): void {
-    if (this.failNext) {
-      this.failNext = false;
-      return done(new Error('ENOSPC: no space left on device'));
-    }
-    const ops = this.#sabotaged(given);
+    const fault = this.failNext;
+    this.failNext = null;
+    if (fault === 'full') return done(new Error(WRITE_FAULTS.full));
+    const ops = this.#sabotage ? this.#sabotaged(given) : given;
     const life = this.#life;
-    const entry = { ops, done };
-    this.#underWay.push(entry);
+    const batch = { ops };
+    this.#underWay.push(batch);
     const early = this.#sabotage === 'early-done';
     const then = this.inNextWrite;
     this.inNextWrite = null;
     if (then) this.#timeline.in(0, then);
     this.#timeline.in(this.latency() + (early ? 20 : 0), () => {
       if (life !== this.#life) return;
-      this.#underWay = this.#underWay.filter((e) => e !== entry);
-      this.#live.apply(ops);
-      this.#unsynced.push(ops);
-      if (sync && this.#sabotage !== 'skip-sync') this.#sync(this.#unsynced.length);
+      if (fault) return done(new Error(WRITE_FAULTS[fault]));
+      this.#landed(batch, sync && this.#sabotage !== 'skip-sync');
       if (!early) done();
     });
     if (early) done();
@@ -146,11 +140,21 @@ export class SimDisk {
     return ops;
   }
 
+  #landed(batch: { readonly ops: readonly StoreOp[] }, sync: boolean): void {
+    this.#underWay.splice(this.#underWay.indexOf(batch), 1);
+    this.#unsynced.push(batch.ops);
+    if (sync) this.#sync(this.#unsynced.length);
+    else for (const { key, value } of batch.ops) this.#changes.set(key, value);
+  }
+
+  /** The first `count` of what is not synced become durable. */
   #sync(count: number): void {
     for (const ops of this.#unsynced.splice(0, count)) {
       this.#durable.apply(ops);
+      if (this.#damaged.size > 0) for (const { key } of ops) this.#damaged.delete(key);
       this.onDurable(ops);
     }
+    this.#changes.clear();
   }
 
   /** Loses power: what is not durable may be lost, from some batch on. */
@@ -164,6 +168,29 @@ export class SimDisk {
       this.#durable.apply(torn.filter(() => this.#draw() < 0.5));
     }
     this.#unsynced = [];
-    this.#live = this.#durable.copy();
+  }
+
+  /** Damages a durable value, `at` in [0, 1) of the way through them; its key, if there is any. */
+  damage(at: number): string | undefined {
+    const keys = [...this.#durable.keys];
+    const key = keys[Math.floor(at * keys.length)];
+    if (key !== undefined) this.#damaged.add(key);
+    return key;
+  }
+
+  /** What is durable now, to be gone back to. */
+  image(): DiskImage {
+    return { pairs: this.#durable.copy() };
+  }
+
+  /** The machine is off: from now on the disk is an old copy, or an empty one. */
+  restore(image: DiskImage = { pairs: new Pairs() }): void {
+    this.#durable = image.pairs.copy();
+    this.#damaged.clear();
+  }
+
+  /** Damaged values are as they were: somebody had a copy of them. */
+  repair(): void {
+    this.#damaged.clear();
   }
 }

@@ -9,7 +9,8 @@ import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
-import { between, chance, type Draw } from './prng.js';
+import type { FrameEvent, Loss } from './observer.js';
+import { between, chance, type Draw, drawsOf } from './prng.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
 
@@ -41,10 +42,37 @@ export interface LinkUser {
   receive(link: LinkId, command: Command): void;
 }
 
-interface Connection {
-  readonly link: LinkId;
+/** One direction of a link, with the draws of its own that all its frames take. */
+interface Lane {
+  readonly draw: Draw;
+  /** Faults that lose what goes this way. */
+  cuts: number;
+}
+
+/** A node's link to a relay, whether or not there is a connection. */
+interface Slot {
   readonly node: number;
   readonly relay: number;
+  readonly up: Lane;
+  readonly down: Lane;
+  isWanted: boolean;
+  connection: Connection | null;
+}
+
+/** A frame that a relay is about to send down to one of its users. */
+export interface Passing {
+  readonly frame: number;
+  /** Null for what the relay says for itself. */
+  readonly from: number | null;
+  readonly to: number;
+  /** As its sender named it. */
+  readonly name: string;
+  readonly pass: () => void;
+}
+
+interface Connection {
+  readonly link: LinkId;
+  readonly slot: Slot;
   /** When the last frame arrives in each direction, to keep order. */
   readonly last: { up: Millis; down: Millis };
 }
@@ -57,37 +85,50 @@ const RECONNECT_MS = 150;
  */
 const KEPT: ReadonlySet<string> = new Set(['CH_ROSTER', 'CH_STATUS']);
 
+export interface NetworkOptions {
+  readonly timeline: Timeline;
+  readonly seed: number;
+  readonly hash: Hash;
+  readonly relays: number;
+  /** Frames are encoded and decoded as on a real wire. */
+  readonly encoded: boolean;
+}
+
 export class SimNetwork {
   readonly #timeline: Timeline;
   readonly #draw: Draw;
-  /** Frames are encoded and decoded as on a real wire. */
+  readonly #seed: number;
   readonly #encoded: boolean;
   readonly #relays: SimRelay[];
   readonly #users: LinkUser[] = [];
   readonly #indexOf = new Map<UserId, number>();
-  /** By `node/relay`. */
-  readonly #connections = new Map<string, Connection>();
-  readonly #wanted = new Set<string>();
-  readonly #cuts = new Map<string, number>();
+  /** By node, then by relay. */
+  readonly #slots: Slot[][] = [];
+  readonly #byLink = new Map<LinkId, Connection>();
   #links = 0;
   weather: Weather = CALM;
   /** Sees every frame that arrives anywhere. */
-  onArrival: (at: string, name: string) => void = () => {};
+  onArrival: (relay: number, node: number, name: string) => void = () => {};
+  /** Sees each frame go its way, when somebody observes the run. */
+  onFrame: ((event: FrameEvent) => void) | undefined;
+  /** Asked of each frame on its way down; true when it was taken away, to be passed later or never. */
+  gate: ((passing: Passing) => boolean) | undefined;
   frames = 0;
+  #frame = 0;
+  /** What a relay is forwarding now. */
+  #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
 
-  constructor(options: {
-    timeline: Timeline;
-    draw: Draw;
-    hash: Hash;
-    relays: number;
-    encoded: boolean;
-  }) {
+  constructor(options: NetworkOptions) {
     this.#timeline = options.timeline;
-    this.#draw = options.draw;
+    this.#seed = options.seed;
+    this.#draw = drawsOf(options.seed, 'network');
     this.#encoded = options.encoded;
     this.#relays = Array.from({ length: options.relays }, (_, relay) => {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
-      return new SimRelay(options.hash, deliver);
+      const sim = new SimRelay(options.hash, deliver);
+      sim.onBlocked = (to) =>
+        this.#lost(this.#forwarded?.frame ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
+      return sim;
     });
   }
 
@@ -96,111 +137,150 @@ export class SimNetwork {
   }
 
   add(user: LinkUser): void {
-    this.#indexOf.set(user.user, this.#users.length);
+    const node = this.#users.length;
+    this.#indexOf.set(user.user, node);
     this.#users.push(user);
+    const lane = (relay: number, direction: Direction): Lane => ({
+      draw: drawsOf(this.#seed, `link ${node} ${relay} ${direction}`),
+      cuts: 0,
+    });
+    this.#slots.push(
+      this.#relays.map((_, relay) => ({
+        node,
+        relay,
+        up: lane(relay, 'up'),
+        down: lane(relay, 'down'),
+        isWanted: false,
+        connection: null,
+      })),
+    );
+  }
+
+  #slot(node: number, relay: number): Slot {
+    return this.#slots[node]![relay]!;
   }
 
   /** From now on `node` has a link to each relay whenever that can be. */
   start(node: number): void {
-    this.#relays.forEach((_, relay) => {
-      this.#wanted.add(`${node}/${relay}`);
-      this.#timeline.in(between(this.#draw, 0, 10), () => this.#connect(node, relay));
-    });
+    for (const slot of this.#slots[node]!) {
+      slot.isWanted = true;
+      this.#timeline.in(between(this.#draw, 0, 10), () => this.#connect(slot));
+    }
   }
 
   /** The node is gone. */
   stop(node: number): void {
-    this.#relays.forEach((_, relay) => {
-      this.#wanted.delete(`${node}/${relay}`);
-      this.#disconnect(node, relay, false);
-    });
+    for (const slot of this.#slots[node]!) {
+      slot.isWanted = false;
+      this.#disconnect(slot, false);
+    }
   }
 
-  #connect(node: number, relay: number): void {
-    const key = `${node}/${relay}`;
-    if (!this.#wanted.has(key) || this.#connections.has(key)) return;
-    if (this.#isCut(node, relay, 'up') || this.#isCut(node, relay, 'down')) {
-      this.#timeline.in(RECONNECT_MS, () => this.#connect(node, relay));
+  #connect(slot: Slot): void {
+    if (!slot.isWanted || slot.connection) return;
+    if (slot.up.cuts > 0 || slot.down.cuts > 0) {
+      this.#timeline.in(RECONNECT_MS, () => this.#connect(slot));
       return;
     }
     this.#links += 1;
-    const connection = { link: this.#links, node, relay, last: { up: 0, down: 0 } };
-    this.#connections.set(key, connection);
-    this.#relays[relay]!.connected(this.#users[node]!.user);
-    this.#users[node]!.linkUp(connection.link, relay);
+    const connection = { link: this.#links, slot, last: { up: 0, down: 0 } };
+    slot.connection = connection;
+    this.#byLink.set(connection.link, connection);
+    const user = this.#users[slot.node]!;
+    this.#relays[slot.relay]!.connected(user.user);
+    user.linkUp(connection.link, slot.relay);
   }
 
-  #disconnect(node: number, relay: number, tell: boolean): void {
-    const key = `${node}/${relay}`;
-    const connection = this.#connections.get(key);
+  #disconnect(slot: Slot, tell: boolean): void {
+    const { connection } = slot;
     if (!connection) return;
-    this.#connections.delete(key);
-    this.#relays[relay]!.disconnected(this.#users[node]!.user);
-    if (tell) this.#users[node]!.linkDown(connection.link);
-    this.#timeline.in(RECONNECT_MS, () => this.#connect(node, relay));
+    slot.connection = null;
+    this.#byLink.delete(connection.link);
+    const user = this.#users[slot.node]!;
+    this.#relays[slot.relay]!.disconnected(user.user);
+    if (tell) user.linkDown(connection.link);
+    this.#timeline.in(RECONNECT_MS, () => this.#connect(slot));
   }
 
   /** Ends a connection so that both ends notice; it comes back by itself. */
   reset(node: number, relay: number): void {
-    this.#disconnect(node, relay, true);
+    this.#disconnect(this.#slot(node, relay), true);
   }
 
   /** Frames in this direction are lost until `mend`. Cuts add up. */
   cut(node: number, relay: number, direction: Direction): void {
-    this.#count(this.#cuts, `${node}/${relay}/${direction}`, 1);
+    this.#slot(node, relay)[direction].cuts += 1;
   }
 
   mend(node: number, relay: number, direction: Direction): void {
-    this.#count(this.#cuts, `${node}/${relay}/${direction}`, -1);
+    const lane = this.#slot(node, relay)[direction];
+    lane.cuts = Math.max(0, lane.cuts - 1);
   }
 
-  /** No relay forwards from `a` to `b`. */
+  /** No relay forwards from `a` to `b`, until as many calls with -1. */
   block(a: number, b: number, by: 1 | -1): void {
-    const key = `${this.#users[a]!.user}>${this.#users[b]!.user}`;
-    for (const relay of this.#relays) this.#count(relay.blocked, key, by);
+    for (const relay of this.#relays) {
+      relay.block(this.#users[a]!.user, this.#users[b]!.user, by);
+    }
   }
 
   restartRelay(relay: number): void {
-    this.#users.forEach((_, node) => {
-      this.reset(node, relay);
-    });
+    for (const slots of this.#slots) this.#disconnect(slots[relay]!, true);
     this.#relays[relay]!.restart();
   }
 
   /** Mends all that is cut and lets go of all blocks. */
   heal(): void {
-    this.#cuts.clear();
-    for (const relay of this.#relays) relay.blocked.clear();
+    for (const slots of this.#slots) for (const { up, down } of slots) up.cuts = down.cuts = 0;
+    for (const relay of this.#relays) relay.unblock();
     this.weather = CALM;
-  }
-
-  #count(map: Map<string, number>, key: string, by: number): void {
-    const count = (map.get(key) ?? 0) + by;
-    if (count > 0) map.set(key, count);
-    else map.delete(key);
-  }
-
-  #isCut(node: number, relay: number, direction: Direction): boolean {
-    return this.#cuts.has(`${node}/${relay}/${direction}`);
   }
 
   /** A node sends over one of its links. */
   send(node: number, link: LinkId, command: Outgoing): void {
-    for (const [, c] of this.#connections) {
-      if (c.link !== link || c.node !== node) continue;
-      const from = this.#users[node]!.user;
-      this.#carry(c, 'up', command.name, () => this.#relays[c.relay]!.receive(from, command));
-    }
+    const connection = this.#byLink.get(link);
+    if (connection?.slot.node !== node) return;
+    const from = this.#users[node]!.user;
+    const { relay } = connection.slot;
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node, relay, command });
+    this.#carry(connection, 'up', command.name, frame, () => {
+      this.onFrame?.({ type: 'relayed', frame, relay });
+      this.#forwarded = { frame, node, name: command.name };
+      this.#relays[relay]!.receive(from, command);
+      this.#forwarded = undefined;
+    });
   }
 
   #down(relay: number, to: UserId, command: Outgoing): void {
     const node = this.#indexOf.get(to)!;
-    const connection = this.#connections.get(`${node}/${relay}`);
-    if (!connection) return;
-    this.#carry(connection, 'down', command.name, () => {
-      this.onArrival(`${relay}>${node}`, command.name);
+    const forwarded = this.#forwarded;
+    const frame = forwarded?.frame ?? this.#ofRelay(relay, command);
+    if (!this.gate) return this.#passDown(frame, relay, node, command);
+    const pass = () => this.#passDown(frame, relay, node, command);
+    const { node: from = null, name = command.name } = forwarded ?? {};
+    if (!this.gate({ frame, from, to: node, name, pass })) pass();
+  }
+
+  #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
+    const { connection } = this.#slot(node, relay);
+    if (!connection) return this.#lost(frame, relay, node, 'closed');
+    this.#carry(connection, 'down', command.name, frame, () => {
+      this.onFrame?.({ type: 'delivered', frame, relay, to: node });
+      this.onArrival(relay, node, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
     });
+  }
+
+  /** What a relay says for itself is a frame of its own. */
+  #ofRelay(relay: number, command: Outgoing): number {
+    const frame = ++this.#frame;
+    this.onFrame?.({ type: 'sent', frame, node: null, relay, command });
+    return frame;
+  }
+
+  #lost(frame: number, relay: number, to: number | null, why: Loss): void {
+    this.onFrame?.({ type: 'lost', frame, relay, to, why });
   }
 
   #received(command: Outgoing): Command {
@@ -209,38 +289,52 @@ export class SimNetwork {
     return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
   }
 
-  #carry(c: Connection, direction: Direction, name: string, arrive: () => void): void {
+  #carry(
+    c: Connection,
+    direction: Direction,
+    name: string,
+    frame: number,
+    arrive: () => void,
+  ): void {
+    const { slot } = c;
+    const lane = slot[direction];
+    const { draw } = lane;
     const { loss, duplicate, reorder, delay } = this.weather;
     const isKept = KEPT.has(name);
+    const lost = (why: Loss) =>
+      this.#lost(frame, slot.relay, direction === 'down' ? slot.node : null, why);
     this.frames += 1;
-    const copies = chance(this.#draw, duplicate) ? 2 : 1;
+    const copies = duplicate > 0 && chance(draw, duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
-      if (!isKept && (chance(this.#draw, loss) || this.#isCut(c.node, c.relay, direction)))
+      if (!isKept && (lane.cuts > 0 || (loss > 0 && chance(draw, loss)))) {
+        lost(lane.cuts > 0 ? 'cut' : 'loss');
         continue;
-      let at = this.#timeline.now + this.#delay(delay);
-      if (!chance(this.#draw, reorder)) {
+      }
+      let at = this.#timeline.now + delayOf(delay, draw);
+      if (reorder === 0 || !chance(draw, reorder)) {
         at = Math.max(at, c.last[direction]);
         c.last[direction] = at;
       }
       const land = (): void => {
-        if (this.#connections.get(`${c.node}/${c.relay}`) !== c) return;
-        if (!this.#isCut(c.node, c.relay, direction)) arrive();
+        if (slot.connection !== c) return lost('closed');
+        if (lane.cuts === 0) arrive();
         else if (isKept) this.#timeline.in(RECONNECT_MS, land);
+        else lost('cut');
       };
       this.#timeline.at(at, land);
     }
   }
+}
 
-  #delay(delay: Delay): Millis {
-    switch (delay.kind) {
-      case 'fixed':
-        return delay.ms;
-      case 'uniform':
-        return between(this.#draw, delay.min, delay.max);
-      case 'long-tail': {
-        const x = this.#draw();
-        return Math.min(delay.max, (delay.median * 0.3) / Math.max(1e-6, 1 - x) ** 1.2);
-      }
+function delayOf(delay: Delay, draw: Draw): Millis {
+  switch (delay.kind) {
+    case 'fixed':
+      return delay.ms;
+    case 'uniform':
+      return between(draw, delay.min, delay.max);
+    case 'long-tail': {
+      const x = draw();
+      return Math.min(delay.max, (delay.median * 0.3) / Math.max(1e-6, 1 - x) ** 1.2);
     }
   }
 }

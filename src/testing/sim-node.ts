@@ -6,7 +6,6 @@
  */
 
 import type { Command, Outgoing } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, Ulid, UserId } from '../core/ids.js';
@@ -18,9 +17,10 @@ import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { type ChannelView, channelView } from '../core/view.js';
 import type { Draw } from './prng.js';
+import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
-import { isValid, signAs } from './sim-keys.js';
 import type { LinkUser, SimNetwork } from './sim-network.js';
 import type { Timeline, Timer } from './timeline.js';
 
@@ -42,6 +42,7 @@ export interface NodeWatcher {
   /** The node's code threw. */
   threw(node: SimNode, error: unknown): void;
   started(node: SimNode): void;
+  crashed(node: SimNode): void;
 }
 
 /** How a node may break its own promise: what needs the disk leaves before it. */
@@ -53,7 +54,7 @@ export interface NodeOptions {
   readonly timeline: Timeline;
   readonly network: SimNetwork;
   readonly disk: SimDisk;
-  readonly hash: Hash;
+  readonly crypto: SimCrypto;
   readonly draw: Draw;
   readonly watcher: NodeWatcher;
   readonly relayKeys: readonly UserId[];
@@ -105,11 +106,12 @@ export class SimNode implements LinkUser {
   /** Boots from what the disk holds. */
   async start(): Promise<void> {
     if (this.#pump) return;
-    const { hash, timeline, network, draw, watcher } = this.#o;
+    const { crypto, timeline, network, draw, watcher } = this.#o;
+    const hash = crypto.sha256;
     const life = ++this.#life;
     this.#bootedAt = timeline.now;
     const machine = new Machine({
-      crypto: { sha256: hash },
+      crypto,
       self: this.user,
       boot: this.#ulid(this.#clock().wall),
       timing: TIMING,
@@ -146,6 +148,7 @@ export class SimNode implements LinkUser {
     this.#soon = undefined;
     this.#o.network.stop(this.index);
     this.disk.crash();
+    this.#o.watcher.crashed(this);
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */
@@ -214,10 +217,10 @@ export class SimNode implements LinkUser {
   }
 
   #ports(life: number): PumpPorts {
-    const { timeline, network, watcher } = this.#o;
+    const { timeline, network, watcher, crypto } = this.#o;
     return {
       clock: () => this.#clock(),
-      verify: (signed, done) => this.#later(life, () => done(signed.map(isValid))),
+      verify: (signed, done) => this.#later(life, () => done(signed.map(crypto.isValid))),
       sign: (signed, done) =>
         this.#later(life, () => {
           for (const s of signed) s.sig = this.#sign(s);
@@ -255,7 +258,13 @@ export class SimNode implements LinkUser {
     if (by !== this.user && !this.inviteKeys.has(by)) {
       throw new Error(`node ${this.index} wants a signature of ${by}, whose key it has not`);
     }
-    return signAs(by, statement);
+    return this.#o.crypto.sign(by, statement);
+  }
+
+  /** What the node would show of the channel. */
+  view(channel: ChannelId): ChannelView | undefined {
+    const st = this.state(channel);
+    return st && channelView(this.machine!.context(channel, this.#clock()), st);
   }
 
   /** The channel's state, as the running core has it. */

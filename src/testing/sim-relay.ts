@@ -30,8 +30,12 @@ export class SimRelay {
   readonly #deliver: Deliver;
   readonly #users = new Set<UserId>();
   readonly #channels = new Map<ChannelId, KnownChannel>();
-  /** Pairs `from>to` that this relay does not forward between: a partition. */
-  readonly blocked = new Map<string, number>();
+  /** Who shares a channel with whom, as far as it was asked for since rosters changed. */
+  readonly #sharing = new Map<UserId, ReadonlySet<UserId>>();
+  /** From whom this relay forwards nothing to whom: a partition. */
+  readonly #blocked = new Map<UserId, Map<UserId, number>>();
+  /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
+  onBlocked: (to: UserId) => void = () => {};
 
   constructor(hash: Hash, deliver: Deliver) {
     this.#hash = hash;
@@ -52,10 +56,24 @@ export class SimRelay {
     this.#users.delete(user);
   }
 
+  /** Forwards nothing from `from` to `to`, until as many calls with -1. */
+  block(from: UserId, to: UserId, by: 1 | -1): void {
+    const counts = this.#blocked.get(from) ?? new Map<UserId, number>();
+    this.#blocked.set(from, counts);
+    const count = (counts.get(to) ?? 0) + by;
+    if (count > 0) counts.set(to, count);
+    else counts.delete(to);
+  }
+
+  unblock(): void {
+    this.#blocked.clear();
+  }
+
   /** Forgets everything, as a restarted process does. */
   restart(): void {
     this.#users.clear();
     this.#channels.clear();
+    this.#sharing.clear();
   }
 
   receive(from: UserId, command: Outgoing): void {
@@ -63,15 +81,16 @@ export class SimRelay {
     if (command.name === 'CH_ROSTER') return this.#announced(from, command.payload);
     const { as = command.name }: { as?: string } = COMMANDS[command.name];
     const forwarded = { name: as, payload: command.payload } as Outgoing;
+    const blocked = this.#blocked.get(from);
     for (const to of this.#receivers(from, command)) {
-      if (to !== from && this.#users.has(to) && !this.blocked.has(`${from}>${to}`)) {
-        this.#deliver(to, forwarded);
-      }
+      if (to === from || !this.#users.has(to)) continue;
+      if (blocked?.has(to)) this.onBlocked(to);
+      else this.#deliver(to, forwarded);
     }
   }
 
   #receivers(from: UserId, command: Outgoing): Iterable<UserId> {
-    if (command.name === 'BEACON') return this.#sharing(from);
+    if (command.name === 'BEACON') return this.#sharingWith(from);
     const { id, to } = command.payload as { id?: ChannelId; to?: UserId };
     const channel = id && this.#channels.get(id);
     if (!channel) return [];
@@ -86,11 +105,14 @@ export class SimRelay {
     return isReachable ? [to] : [];
   }
 
-  #sharing(user: UserId): Set<UserId> {
+  #sharingWith(user: UserId): ReadonlySet<UserId> {
+    const known = this.#sharing.get(user);
+    if (known) return known;
     const sharing = new Set<UserId>();
     for (const { roster } of this.#channels.values()) {
       if (roster.members.has(user)) for (const member of roster.members.keys()) sharing.add(member);
     }
+    this.#sharing.set(user, sharing);
     return sharing;
   }
 
@@ -101,6 +123,7 @@ export class SimRelay {
       guests: new Set<UserId>(),
     };
     this.#channels.set(p.id, channel);
+    this.#sharing.clear();
     const before = known?.roster.members;
     for (const [i, bytes] of p.steps.entries()) {
       if (p.first + i !== channel.roster.number) continue;

@@ -14,23 +14,24 @@ import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { type ChannelId, hex32, type Millis, type UserId } from '../core/ids.js';
+import type { ChannelId, Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
-import { nativeCrypto } from '../native/crypto-native.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
 import { Invariants } from './invariants.js';
+import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
+import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { planInvites, planPosts } from './workload.js';
+import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -44,14 +45,20 @@ export interface SimulateOptions {
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
   readonly early?: boolean;
+  /** What the applications do; what is left out is drawn from the seed. */
+  readonly workload?: Workload;
   /** How long faults and load last. */
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
+  /** Real hashes and signatures, or fast ones that serve as well in a run. */
+  readonly crypto?: CryptoKind;
   /** Lets every node or disk break a promise, to see that the run notices. */
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called with everything that can be seen of the run, as it happens; slow. */
+  readonly observe?: Observer;
 }
 
 /** What a guest is given of a run. */
@@ -91,6 +98,8 @@ export interface SimulateResult {
   readonly ok: boolean;
   readonly violation?: Violation;
   readonly traceHash: string;
+  /** Names of the marks reached (marks.ts). */
+  readonly marks: readonly string[];
   /** Steps of the core on all nodes. */
   readonly steps: number;
   readonly virtualMs: Millis;
@@ -101,6 +110,7 @@ export interface SimulateResult {
     readonly minOnline: number;
     readonly early: boolean;
     readonly faults: readonly Fault[];
+    readonly workload: WorkloadPlan;
   };
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
@@ -109,16 +119,11 @@ export interface SimulateResult {
   readonly terms: number;
 }
 
-const hash = nativeCrypto.sha256;
 const JOIN_MS = 60_000;
 const POLL_MS = 100;
+const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
-
-const usersOf = (seed: number, what: string, count: number): UserId[] =>
-  Array.from({ length: count }, (_, i) =>
-    hex32<UserId>(hash(new TextEncoder().encode(`${what} ${i} of ${seed}`))),
-  );
 
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
@@ -135,6 +140,7 @@ function settings(o: SimulateOptions) {
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
+    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
   };
   const count = o.nodes ?? nodes;
   return {
@@ -145,6 +151,7 @@ function settings(o: SimulateOptions) {
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
+    crypto: o.crypto ?? drawn.crypto,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -164,8 +171,12 @@ class Run implements NodeWatcher {
   readonly #invariants: Invariants;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
+  readonly #reporter: Reporter | undefined;
   readonly #trace = createHash('sha256');
+  /** Lines that are not in `#trace` yet. */
+  #lines = '';
   #faults: readonly Fault[] = [];
+  #workload: WorkloadPlan = { posts: [], invites: [] };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
@@ -176,35 +187,43 @@ class Run implements NodeWatcher {
     const { seed } = options;
     const { nodes, relays, minOnline, encoded } = this.#s;
     const timeline = this.#timeline;
-    const relayKeys = usersOf(seed, 'relay', relays);
-    const users = usersOf(seed, 'node', nodes);
+    const crypto = simCrypto(this.#s.crypto);
+    const usersOf = (what: string, count: number): UserId[] =>
+      Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
+    const relayKeys = usersOf('relay', relays);
+    const users = usersOf('node', nodes);
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
-    const draw = drawsOf(seed, 'network');
-    this.#network = new SimNetwork({ timeline, draw, hash, relays, encoded });
-    this.#network.onArrival = (at, name) => this.#note(`${at} ${name}`);
-    this.#app = new Application({ seed, hash, timeline, users, relays: urls, minOnline });
+    this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
+    this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
     const { channel } = this.#app;
-    this.#recorder = new HistoryRecorder({ seed, hash, timeline, channel });
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
     this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(hash, this.#app.channel, users[0]!, onBreak);
-    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys));
+    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
     this.#guest = invite?.({
       nodes: this.#nodes,
       timeline,
       channel,
-      hash,
+      hash: crypto.sha256,
       application: this.#app,
       recorder: this.#recorder,
       onBreak,
       note: (text) => this.#note(text),
     });
+    if (options.observe) {
+      const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
+      this.#network.onFrame = (event) => reporter.tell(event);
+      this.#reporter = reporter;
+      reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
+    }
   }
 
-  #node(user: UserId, index: number, relayKeys: readonly UserId[]): SimNode {
+  #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
     const { seed, sabotage } = this.#o;
     const { workMs, skewMs, diskMs } = this.#s;
     const timeline = this.#timeline;
@@ -219,7 +238,7 @@ class Run implements NodeWatcher {
       timeline,
       network: this.#network,
       disk,
-      hash,
+      crypto,
       draw,
       watcher: this,
       relayKeys,
@@ -235,6 +254,7 @@ class Run implements NodeWatcher {
     } catch (error) {
       this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
     }
+    this.#flush();
     const { final } = this.#invariants;
     const { nodes, relays, minOnline, early } = this.#s;
     return {
@@ -242,10 +262,11 @@ class Run implements NodeWatcher {
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
+      marks: [],
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults },
+      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -254,16 +275,19 @@ class Run implements NodeWatcher {
 
   async #phases(): Promise<void> {
     const { early, loadMs, settleMs, minOnline } = this.#s;
+    this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
     });
     if (!early && !(await this.#until(() => this.#app.allJoined, JOIN_MS))) {
       return this.#break('liveness', 'not all could join without faults');
     }
+    this.#reporter?.tell({ type: 'phase', phase: 'load' });
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
+    this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () =>
       unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
       this.#recorder.unfinished(this.#nodes);
@@ -277,6 +301,7 @@ class Run implements NodeWatcher {
     const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
+    this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
   #checkHistory(): void {
@@ -294,14 +319,25 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    const reporter = this.#reporter;
+    if (reporter) {
+      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
+    }
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
+    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    this.#workload = { posts, invites };
     if (this.#guest) this.#guest.load(from, until);
-    else for (const post of planPosts(load)) this.#timeline.at(post.at, () => this.#app.post(post));
-    for (const at of planInvites(load)) this.#timeline.at(at, () => this.#app.inviteOneMore());
+    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
+  }
+
+  #post(post: Post): void {
+    const ids = this.#app.post(post);
+    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -326,13 +362,23 @@ class Run implements NodeWatcher {
   }
 
   #break(invariant: string, message: string): void {
-    this.#violation ??= { invariant, message, at: this.#timeline.now, step: this.#steps };
+    if (!this.#violation) {
+      this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
+      this.#reporter?.tell({ type: 'violation', invariant, message });
+    }
     this.#note(`BROKEN ${invariant}: ${message}`);
   }
 
   #note(text: string): void {
-    this.#trace.update(`${this.#timeline.now} ${text}\n`);
+    // Times are multiples of 1/1024 ms: whole numbers are printed much faster.
+    this.#lines += `${this.#timeline.now * 1_024} ${text}\n`;
+    if (this.#lines.length > TRACE_CHUNK_CHARS) this.#flush();
     this.#o.log?.(`${this.#timeline.now.toFixed(1).padStart(9)} ${text}`);
+  }
+
+  #flush(): void {
+    this.#trace.update(this.#lines);
+    this.#lines = '';
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
@@ -342,6 +388,7 @@ class Run implements NodeWatcher {
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
     this.#guest?.stepped(node, inputs);
+    this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
     if (!st) return this.#note(`node ${node.index} steps`);
     const { term, seq, leads } = {
@@ -360,9 +407,11 @@ class Run implements NodeWatcher {
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
   sending(node: SimNode, command: Outgoing): void {
     this.#invariants.sending(node, command);
+    this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
@@ -370,12 +419,15 @@ class Run implements NodeWatcher {
     this.#recorder.event(node, event);
     this.#app.event(node, event);
     this.#guest?.event(node, event);
+    this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
       this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
     }
   }
   refused(node: SimNode, command: Command, error: ConclaveError): void {
     this.#note(`node ${node.index} refuses ${command.name}: ${error.code} ${error.message}`);
+    const why = `${error.code}: ${error.message}`;
+    this.#reporter?.tell({ type: 'refused', node: node.index, name: command.name, why });
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
@@ -385,10 +437,14 @@ class Run implements NodeWatcher {
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#recorder.started(node);
     this.#guest?.started(node);
     this.#app.started(node);
+  }
+  crashed(node: SimNode): void {
+    this.#reporter?.crashed(node);
   }
 }
 

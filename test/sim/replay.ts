@@ -17,12 +17,12 @@ for (let seed = first; seed < first + count; seed++) {
   steps += r.steps;
   if (!r.ok) failed += 1;
   if (!r.ok || count === 1) {
-    const { faults, ...plan } = r.plan;
+    const { faults, workload, ...plan } = r.plan;
     const what = r.violation
       ? `BROKEN ${r.violation.invariant} at ${r.violation.at.toFixed(0)} ms: ${r.violation.message}`
       : 'ok';
     console.log(
-      `seed ${seed} ${JSON.stringify({ ...plan, faults: faults.length })} steps ${r.steps} final ${r.final} messages ${r.messages} terms ${r.terms} ${r.virtualMs.toFixed(0)} ms ${r.traceHash.slice(0, 12)} ${what}`,
+      `seed ${seed} ${JSON.stringify({ ...plan, faults: faults.length, posts: workload.posts.length })} steps ${r.steps} final ${r.final} messages ${r.messages} terms ${r.terms} ${r.virtualMs.toFixed(0)} ms ${r.traceHash.slice(0, 12)} ${what}`,
     );
   }
 }

@@ -282,3 +282,44 @@ describe('ULIDs', () => {
     expect(ulidFromBytes(ulidToBytes(good))).toBe(good);
   });
 });
+
+describe('writers share memory without mixing their bytes', () => {
+  const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
+
+  it('when one is at work inside another, one is given up, and one outgrows its capacity', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(700), fc.nat(700), fc.boolean()), { maxLength: 40 }),
+        (sizes) => {
+          const results = sizes.map(([outer, inner, abandon], i) => {
+            const w = new Writer(64).raw(filled(outer, i));
+            if (abandon) new Writer(64).raw(filled(inner, 0xff));
+            const nested = new Writer(64).raw(filled(inner, 100 + i)).done();
+            const first = new Writer(16).raw(filled(outer % 16, i)).hashed((b) => b.slice());
+            return { whole: w.bytes(nested).done(), nested, first, outer, inner };
+          });
+          results.forEach(({ whole, nested, first, outer, inner }, i) => {
+            expect(nested).toEqual(filled(inner, 100 + i));
+            expect(first).toEqual(filled(outer % 16, i));
+            expect(whole.subarray(0, outer)).toEqual(filled(outer, i));
+            expect(whole.subarray(outer + 4)).toEqual(nested);
+          });
+        },
+      ),
+    );
+  });
+});
+
+describe('hex32', () => {
+  it('is the hex of its bytes, whatever was asked for before', () => {
+    const some = fc.uint8Array({ minLength: 32, maxLength: 32 });
+    fc.assert(
+      fc.property(fc.array(some, { minLength: 1, maxLength: 8 }), fc.nat(31), (ids, at) => {
+        const others = ids.map((id) => id.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+        for (const id of [...ids, ...others, ...ids]) {
+          expect(hex32<UserId>(id)).toBe(Buffer.from(id).toString('hex'));
+        }
+      }),
+    );
+  });
+});

@@ -1,6 +1,6 @@
 /**
  * The core against test/vectors/{records,statements,chain,genesis,ballots,
- * certificates}.json, with both crypto ports. The vectors were made without
+ * certificates,merges}.json, with both crypto ports. The vectors were made without
  * the core: scripts/make-core-vectors.ts encodes everything a second time.
  */
 
@@ -12,6 +12,7 @@ import {
   type Certificate,
   certificateSignatures,
   certifiedPoint,
+  checkCommittedCertificate,
   checkFinalCertificate,
   checkStep,
   decodeCertificate,
@@ -20,6 +21,7 @@ import {
   encodeStep,
 } from '../../src/core/certificate.js';
 import {
+  branchStart,
   chainNext,
   chainStart,
   type EpochDescriptor,
@@ -27,7 +29,13 @@ import {
   epochId,
 } from '../../src/core/chain.js';
 import type { Crypto } from '../../src/core/crypto.js';
-import { decodeEpochBody, encodeEpochBody } from '../../src/core/epoch-record.js';
+import {
+  ballotSignatures,
+  decodeElectionProof,
+  decodeEpochBody,
+  encodeElectionProof,
+  encodeEpochBody,
+} from '../../src/core/epoch-record.js';
 import {
   channelIdOf,
   commitName,
@@ -35,7 +43,8 @@ import {
   encodeGenesis,
   type Genesis,
 } from '../../src/core/genesis.js';
-import type { ChannelId, Digest, UserId } from '../../src/core/ids.js';
+import type { ChannelId, Digest, EpochId, UserId } from '../../src/core/ids.js';
+import { decodeMergeBody, encodeMergeBody, type MergeBody } from '../../src/core/merge-record.js';
 import { merkleTree } from '../../src/core/merkle.js';
 import {
   batchOf,
@@ -68,6 +77,7 @@ const chain = read('chain');
 const genesis = read('genesis');
 const ballots = read('ballots');
 const certificates = read('certificates');
+const merges = read('merges');
 
 const hex = hexToBytes;
 const bytesIn = (crypto: Crypto, s: { by: string; bytes: string; sig: string }): boolean =>
@@ -183,6 +193,15 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       }
     });
 
+    it.each(chain.branches)('branch: $what', ({ epoch, start, entries }) => {
+      let at = branchStart(hash, epoch as EpochId);
+      expect(at).toBe(start);
+      for (const entry of entries) {
+        at = chainNext(hash, at, entry.seq, entry.header as never);
+        expect(at).toBe(entry.hash);
+      }
+    });
+
     it.each(chain.electorates)('electorate: $what', ({ electorate, digest }) => {
       expect(electorateDigest(hash, electorate as UserId[])).toBe(digest);
     });
@@ -265,6 +284,24 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       expect(decodeEpochBody(hex(record_body))).toStrictEqual(body);
     });
 
+    it('has a proof that shows it to who never followed it', () => {
+      const { fields, id, proof } = election.epoch;
+      const epoch = fields as unknown as EpochDescriptor;
+      const votes = election.ballot.signatures.map((b) => ({
+        user: b.user as UserId,
+        sig: hex(b.sig),
+      }));
+      const elected = { id: id as EpochId, epoch, ballots: votes };
+      expect(bytesToHex(encodeElectionProof(elected))).toBe(proof);
+      expect(decodeElectionProof(hash, epoch.channel, hex(proof))).toStrictEqual(elected);
+      const signed = ballotSignatures(hash, elected);
+      for (const { statement } of signed) {
+        expect(bytesToHex(statement)).toBe(election.ballot.statement);
+      }
+      expect(signed.map((s) => s.by)).toStrictEqual(votes.map((v) => v.user));
+      expect(holds(crypto, signed)).toBe(true);
+    });
+
     it.each(election.refused_ballots)('counts no ballot $what', ({ user, signed, by, sig }) => {
       expect(bytesIn(crypto, { by, bytes: signed, sig })).toBe(true);
       expect(bytesIn(crypto, { by: user, bytes: election.ballot.statement, sig })).toBe(false);
@@ -275,11 +312,14 @@ describe.each(PORTS)('with the $name port', (crypto) => {
     /** The rule of `breaks` that a message of the core names. */
     const RULES: readonly (readonly [RegExp, string])[] = [
       [/not a final one/, 'kind'],
+      [/not one of commitment/, 'kind'],
+      [/of another epoch/, 'epoch'],
       [/of another channel/, 'channel'],
       [/of another roster/, 'roster'],
       [/is no majority/, 'majority'],
       [/is counted twice/, 'twice'],
       [/has no vote/, 'vote'],
+      [/not of the electorate/, 'electorate'],
       [/not of the leadership/, 'leadership'],
       [/outside its links/, 'links'],
     ];
@@ -291,10 +331,10 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       return { channel, number, hash, members: new Map(all) } as unknown as Roster;
     };
 
-    const brokenRule = (bytes: Uint8Array, roster: Roster): string => {
+    const brokenRule = (bytes: Uint8Array, check: (cert: Certificate) => void): string => {
       try {
         const cert = decodeCertificate(bytes);
-        checkFinalCertificate(cert, roster);
+        check(cert);
         return holds(crypto, certificateSignatures(hash, cert)) ? 'nothing' : 'signature';
       } catch (error) {
         const { code, message } = error as { code: string; message: string };
@@ -303,7 +343,18 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       }
     };
 
-    it.each(certificates.valid)('valid: $what', ({ roster, fields, bytes, point, statements }) => {
+    const finalFor = (roster: string) => (cert: Certificate) =>
+      checkFinalCertificate(cert, rosterNamed(roster));
+
+    const committedFor = (election: string) => (cert: Certificate) => {
+      const { id, fields } =
+        certificates.elections[election as keyof typeof certificates.elections];
+      checkCommittedCertificate(cert, id as EpochId, fields as unknown as EpochDescriptor);
+    };
+
+    type Valid = (typeof certificates.valid)[number] | (typeof certificates.committed)[number];
+
+    const isWhatItSays = ({ fields, bytes, point, statements }: Valid): void => {
       const { acks, ...rest } = fields as unknown as Certificate;
       const plain = {
         ...rest,
@@ -315,12 +366,28 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       const signed = certificateSignatures(hash, plain);
       expect(signed.map((s) => bytesToHex(s.statement))).toStrictEqual(statements);
       expect(signed.map((s) => s.by)).toStrictEqual(acks.map((a) => a.user));
-      expect(brokenRule(hex(bytes), rosterNamed(roster))).toBe('nothing');
+    };
+
+    it.each(certificates.valid)('valid: $what', (valid) => {
+      isWhatItSays(valid);
+      expect(brokenRule(hex(valid.bytes), finalFor(valid.roster))).toBe('nothing');
     });
 
     it.each(certificates.refused)('refused: $what', ({ roster, breaks, bytes }) => {
-      expect(brokenRule(hex(bytes), rosterNamed(roster))).toBe(breaks);
+      expect(brokenRule(hex(bytes), finalFor(roster))).toBe(breaks);
     });
+
+    it.each(certificates.committed)('committed: $what', (valid) => {
+      isWhatItSays(valid);
+      expect(brokenRule(hex(valid.bytes), committedFor(valid.election))).toBe('nothing');
+    });
+
+    it.each(certificates.refused_committed)(
+      'not committed: $what',
+      ({ election, breaks, bytes }) => {
+        expect(brokenRule(hex(bytes), committedFor(election))).toBe(breaks);
+      },
+    );
 
     const { channel } = certificates;
     const id = channel.id as ChannelId;
@@ -360,6 +427,18 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       const check = () => checkStep(hash, roster, decodeStep(hex(step)));
       if (breaks === 'signature') expect(holds(crypto, check().signatures)).toBe(false);
       else expect(codeOf(check)).toBe(`bad_${breaks}`);
+    });
+  });
+
+  describe('merges.json', () => {
+    it.each(merges.bodies)('a body $what', ({ fields, bytes }) => {
+      const body = fields as unknown as MergeBody;
+      expect(bytesToHex(encodeMergeBody(body))).toBe(bytes);
+      expect(decodeMergeBody(hex(bytes))).toStrictEqual(body);
+    });
+
+    it.each(merges.refused)('refused: $what', ({ bytes }) => {
+      expect(codeOf(() => decodeMergeBody(hex(bytes)))).toBe('bad_encoding');
     });
   });
 });

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { account, type Line } from '../../src/cli/demo/accounting.js';
 import type { Measured } from '../../src/cli/demo/measure.js';
-import { verdict } from '../../src/cli/demo/verdict.js';
+import { type Played, verdict } from '../../src/cli/demo/verdict.js';
 
 const line = (user: string, text: string, more: Partial<Line> = {}): Line => ({
   user,
@@ -87,7 +87,9 @@ describe('verdict', () => {
     log: 'log',
     ...more,
   });
-  const judge = (more: Partial<Measured>) => verdict([store('ana'), store('ben', more)], undefined);
+  const of = (measured: readonly Measured[], more: Partial<Played> = {}) =>
+    verdict({ measured, failure: undefined, apart: 0, ...more });
+  const judge = (more: Partial<Measured>) => of([store('ana'), store('ben', more)]);
 
   it('is good when all stores hold the same, and all of it', () => {
     expect(judge({})).toEqual({
@@ -126,13 +128,24 @@ describe('verdict', () => {
   });
 
   it('is bad when the play broke off, though the stores are good', () => {
-    const { result, problems } = verdict([store('ana')], 'waited in vain');
+    const { result, problems } = of([store('ana')], { failure: 'waited in vain' });
     expect(result.ok).toBe(false);
     expect(problems).toEqual(['waited in vain']);
   });
 
+  it('is bad when a side had committed messages, and no store shows a merge', () => {
+    const { result, problems } = of([store('ana')], { apart: 3 });
+    expect(result).toMatchObject({ ok: false, merged: 0 });
+    expect(problems).toHaveLength(1);
+  });
+
+  it('is good when what a side had committed was merged', () => {
+    const { result } = of([store('ana', { merged: 4 })], { apart: 3 });
+    expect(result).toMatchObject({ ok: true, merged: 4 });
+  });
+
   it('is bad when there is nothing to look at', () => {
-    const { result } = verdict([], undefined);
+    const { result } = of([]);
     expect(result).toMatchObject({ ok: false, nodes: 0, entries: 0, final: 0 });
   });
 });

@@ -113,6 +113,26 @@ describe('traffic', () => {
     expect(indices(store)).toEqual(upTo(20));
   });
 
+  it('posts nothing more while it is held', async () => {
+    await serve('import', async (_node, _args, io) => {
+      let imported = 0;
+      for await (const _ of io.input()) imported++;
+      await io.emit({ imported, skipped: 0 });
+    });
+    const [traffic, clock] = [new Traffic(CHANNEL, [aNode(40)]), new Traffic('', [aNode(40)])];
+    traffic.release(1);
+    const run = traffic.run(over.signal);
+    await wait('the first lines', () => traffic.posted > 0);
+    traffic.hold();
+    // In the time that all of this takes, all of the other would have gone out.
+    clock.release(1);
+    await clock.run(over.signal);
+    expect(traffic.posted).toBeLessThan(40);
+    traffic.release(1);
+    await run;
+    expect(traffic.posted).toBe(40);
+  });
+
   it('posts nothing twice when a node dies after it stored a batch and before it said so', async () => {
     const store = new Store();
     let deaths = 0;
@@ -186,6 +206,16 @@ describe('readers', () => {
     expect(reader.messagesOf('ana')).toBe(2);
     expect(reader.timeOf('ana', 2)).toBeGreaterThan(0);
     expect(reader.timeOf('ana', 3)).toBeUndefined();
+  });
+
+  it('count a message that is committed once, whatever becomes of it', async () => {
+    const open = (state: string, seq: number) => entry(seq, { seq: null, state });
+    const seen = [open('sent', 1), open('committed', 1), entry(1), open('committed', 2)];
+    await serve('tail', tail(seen, forEver));
+    const reader = new Reader('ana', new Places());
+    void reader.follow(dir, CHANNEL, over.signal);
+    await wait('both messages', () => reader.committedOf('ana') === 2);
+    expect(reader.messagesOf('ana')).toBe(1);
   });
 
   it('go on where they were when the node comes back', async () => {

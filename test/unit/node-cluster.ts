@@ -14,6 +14,7 @@ import {
   type Channel,
   type ChannelEntry,
   type ChannelStatus,
+  type CreateOptions,
   levelStore,
   type Node,
   type NodeOptions,
@@ -86,10 +87,11 @@ export class Cluster {
 export async function together(
   nodes: readonly Node[],
   relays: readonly string[],
-  minOnline = Math.min(3, nodes.length),
+  policy: Pick<CreateOptions, 'minOnline' | 'quorum'> = {},
 ): Promise<Channel[]> {
   const [founder, ...others] = nodes;
-  const channel = await founder!.create({ name: 'team', relays, minOnline });
+  const minOnline = Math.min(3, nodes.length);
+  const channel = await founder!.create({ name: 'team', relays, minOnline, ...policy });
   if (others.length === 0) return [channel];
   const invite = await channel.members.invite({ uses: others.length, ...patience() });
   const joined: Channel[] = [];

@@ -170,7 +170,7 @@ describe('invitations', () => {
     const relay = await cluster.relay();
     const clock = () => ({ now: performance.now(), wall: wall() });
     const node = await cluster.node('founder', { clock });
-    const [channel] = await together([node], [relay.url], 1);
+    const [channel] = await together([node], [relay.url], { minOnline: 1 });
     return { relay, node, channel: channel! };
   }
 
@@ -256,7 +256,7 @@ describe('invitations', () => {
   test('are taken up again after the joiner lost its process half way', async () => {
     const relay = await cluster.relay();
     const founder = await cluster.node('founder');
-    const [channel] = await together([founder], [relay.url], 1);
+    const [channel] = await together([founder], [relay.url], { minOnline: 1 });
     const invite = await channel!.members.invite(patience());
     let requests = 0;
     // Deaf from its second request on, which is the one that the founder admits.

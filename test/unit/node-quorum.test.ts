@@ -92,16 +92,33 @@ test('one of three: no leader either, and it says so', async () => {
   for (const node of nodes) expect(await node.verify()).toMatchObject([{ ok: true, final: 2 }]);
 });
 
-test('a majority is needed besides: minOnline 1 of three', async () => {
+/** Three members in a channel that one of them alone may keep in use; the others leave. */
+async function oneLeft(quorum: 'online' | 'roster') {
   const relay = await cluster.relay();
   const nodes = [await cluster.node('a'), await cluster.node('b'), await cluster.node('c')];
-  const [a] = await together(nodes, [relay.url], 1);
+  const [a] = await together(nodes, [relay.url], { minOnline: 1, quorum });
   await nodes[1]!.close();
   await nodes[2]!.close();
-  const { waiting } = await statusWhen(a!, ({ state }) => state === 'waiting');
+  return { channel: a!, user: nodes[0]!.user };
+}
+
+test("a majority is needed besides: minOnline 1 of three, quorum 'roster'", async () => {
+  const { channel } = await oneLeft('roster');
+  const { waiting } = await statusWhen(channel, ({ state }) => state === 'waiting');
   expect(waiting).toMatchObject({
     need: 2,
     have: 1,
     reason: 'a leader needs 2 of 3 voting members online, have 1',
   });
+});
+
+test('one of three alone is an online epoch: committed, and never final', async () => {
+  const { channel, user } = await oneLeft('online');
+  const { epoch, leader } = await statusWhen(channel, (s) => s.epoch?.kind === 'online');
+  expect(leader).toBe(user);
+  const { final } = channel.currentStatus();
+  await channel.send('alone').until('committed', patience());
+  expect(channel.currentStatus()).toMatchObject({ state: 'healthy', epoch, committed: 1, final });
+  const [last] = (await entriesOf(channel)).slice(-1);
+  expect(last).toMatchObject({ text: 'alone', state: 'committed', seq: null });
 });

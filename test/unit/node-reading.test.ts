@@ -125,7 +125,7 @@ describe('a live reader', () => {
     const nodes = await Promise.all(
       proxies.map((proxy, i) => cluster.node(`n${i}`, { relays: [proxy.url] })),
     );
-    const channels = await together(nodes, [relay.url], 2);
+    const channels = await together(nodes, [relay.url], { minOnline: 2 });
     const EACH = 60;
     const readings = channels.map((channel) => watch(channel, 3 * EACH));
     /** The leader loses its cable, and gets it back when another leads. */

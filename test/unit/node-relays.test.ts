@@ -141,7 +141,7 @@ test('a node may reach a relay at an address of its own, for once or for good', 
   const dir = await cluster.dir();
   const founder = await cluster.node('founder');
   const node = await cluster.levelNode('far', dir, { seed: own, relays: [tunnel.url] });
-  const [channel, far] = await together([founder, node], [relay.url], 2);
+  const [channel, far] = await together([founder, node], [relay.url], { minOnline: 2 });
   await tunnel.when((now) => now === 1);
   expect(far!.relays.list()).toEqual([{ url: relay.url, connected: true }]);
   await far!.relays.override(other.url);

@@ -187,11 +187,12 @@ const EXACT_BYTES: { readonly [field: string]: number } = {
   challenge: 16,
 };
 
-/** Fields of bytes whose size may vary, and the most that they may have. */
+/** Fields of bytes whose size may vary, and the most that they may have; one `proof` shows an election. */
 const MOST_BYTES: { readonly [field: string]: number } = {
   s: 16 + limits.BEACON_HEARD_MAX * 56 + 128,
   headers: limits.FRAME_PAYLOAD_BYTES_MAX,
   cert: limits.FRAME_PAYLOAD_BYTES_MAX,
+  proof: 256 + limits.MEMBERS_PER_CHANNEL_MAX * (32 + 96),
   name: limits.CHANNEL_NAME_BYTES_MAX + 64,
   msg: limits.RECORD_BODY_BYTES_MAX,
   data: 4_096,
@@ -219,6 +220,7 @@ const LIST_MOST: { readonly [field: string]: number } = {
   online: MEMBERS_PER_CHANNEL_MAX,
   anchor: limits.LOCATORS_MAX,
   want: limits.WANT_DIGESTS_MAX,
+  set: limits.BRANCHES_LISTED_MAX,
   steps: 256,
   records: RECORDS_PER_BATCH_MAX,
   proofs: RECORDS_PER_BATCH_MAX,
@@ -238,6 +240,7 @@ const ENUMS: { readonly [command_field: string]: readonly string[] } = {
   'USR_ADD.status': ['online', 'offline'],
   'LST_CH.channels[0].status': ['healthy', 'waiting'],
   'CH_GRANT.refused': ['leader', 'log', 'term', 'roster', 'memory'],
+  'CH_GRANT.kind': ['roster', 'online'],
   'CH_ELECTED.kind': ['roster', 'online'],
 };
 

@@ -9,8 +9,8 @@ export function addDemo(program: Command, cli: () => Cli): void {
     .command('demo')
     .summary('show what conclave does')
     .description(
-      'Runs two relays and five nodes on this machine, with real chat, a partition and crashes, and ' +
-        'shows that all nodes end with the same log. The last line of its output is JSON.',
+      'Runs two relays and seven nodes on this machine, with real chat, a split network and crashes, ' +
+        'and shows that all nodes end with the same log. The last line of its output is JSON.',
     )
     .action(async () => {
       const { host, out, signal } = cli();

@@ -6,7 +6,7 @@ import type { HostAddress } from '../host.js';
 import { parseSeconds } from '../when.js';
 
 /** A parser of values for commander, which shows its errors as wrong usage. */
-function parser<T>(parse: (text: string) => T): (text: string) => T {
+export function parser<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);

@@ -1,4 +1,8 @@
-/** What a node that is cut off may show: nothing that it was given since is committed, nothing is lost. */
+/**
+ * What a node may show that is cut off together with too few others: nothing
+ * that it was given since is final, the other side knows none of it, and none
+ * of it is lost. Committed it may be, if the few elected a leader of their own.
+ */
 
 import type { Json } from '../output.js';
 
@@ -6,18 +10,20 @@ export interface CutOff {
   readonly user: string;
   /** What the node's log shows now, entry by entry. */
   readonly log: readonly Json[];
-  /** Lines it was given before the cut, and lines in its store now. */
+  /** Lines it was given before the cut, and lines that were in its store before the log was read. */
   readonly handed: number;
   readonly posted: number;
-  /** Its final messages when it noticed the cut, and now. */
+  /** The most messages that were final for any node of this side when all had noticed the cut. */
   readonly finalThen: number;
+  /** Those that are final for this node now. */
   readonly finalNow: number;
-  /** The most of its messages that any other node shows as final. */
+  /** The most of its messages that any node of the other side shows as final. */
   readonly knownElsewhere: number;
 }
 
 export interface Isolation {
-  readonly queued: number;
+  /** How many of its own messages since the cut are committed. */
+  readonly committed: number;
   /** Undefined when all is as it must be. */
   readonly problem: string | undefined;
 }
@@ -25,14 +31,17 @@ export interface Isolation {
 export function isolation(node: CutOff): Isolation {
   const { user, log, handed, posted, finalThen, finalNow, knownElsewhere } = node;
   const own = log.filter(({ from, kind }) => from === user && kind === 'message');
-  const count = (...states: string[]): number =>
-    own.filter(({ state }) => states.includes(String(state))).length;
-  const queued = count('queued');
+  const count = (wanted: string): number => own.filter(({ state }) => state === wanted).length;
+  const final = count('final');
+  const committed = count('committed');
   const problems: readonly (readonly [boolean, string])[] = [
-    [count('committed', 'final') > handed, 'shows what it was given after the cut as committed'],
-    [finalNow !== finalThen, 'made messages final on its own'],
+    [final > handed, 'shows what it was given after the cut as final'],
+    [finalNow > finalThen, 'made messages final, with too few members'],
     [knownElsewhere > handed, 'got messages out'],
-    [queued === 0 || queued < posted - handed, 'lost messages of its queue'],
+    [own.length < posted, 'lost messages'],
   ];
-  return { queued, problem: problems.find(([found]) => found)?.[1] };
+  return {
+    committed: Math.max(0, final + committed - handed),
+    problem: problems.find(([found]) => found)?.[1],
+  };
 }

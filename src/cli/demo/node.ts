@@ -41,8 +41,14 @@ export async function down(node: DemoNode, how: 'kill' | 'stop'): Promise<void> 
   node.status = undefined;
 }
 
-export function cut(node: DemoNode, how: Cut): void {
-  for (const proxy of node.proxies) proxy.cut(how);
+/** Cuts the node off from one relay. */
+export function cut(node: DemoNode, relay: number, how: Cut): void {
+  node.proxies[relay]!.cut(how);
+}
+
+/** Cuts the node off from everybody. */
+export function isolate(node: DemoNode): void {
+  for (const proxy of node.proxies) proxy.cut('reset');
 }
 
 export function heal(node: DemoNode): void {

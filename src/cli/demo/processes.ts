@@ -1,7 +1,7 @@
 /**
- * The `conclave` processes that the demo starts: their first line, their ends,
- * and their output in files. None outlives the demo, however it ends, but by a
- * kill -9 of the demo itself.
+ * The `conclave` processes that the demo, or a test, starts: their first line,
+ * their ends, and their output in files. None outlives whoever started it, but
+ * by a kill -9.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -34,6 +34,14 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** How `conclave` is called. */
+export interface Launch {
+  /** The script to run, this program's own by default. */
+  readonly conclave?: string;
+  /** A command that starts another, its arguments included, and becomes it, as `nsenter … --` does. */
+  readonly through?: readonly string[];
+}
+
 export interface Ended {
   readonly lines: readonly Json[];
   readonly code: number | null;
@@ -53,8 +61,8 @@ export class Processes {
   }
 
   /** Starts `conclave …args --json` and waits for its first line. */
-  async start(name: string, args: readonly string[]): Promise<Running> {
-    const child = this.#spawn(name, args);
+  async start(name: string, args: readonly string[], launch?: Launch): Promise<Running> {
+    const child = this.#spawn(name, args, launch);
     const exited = exitOf(child);
     const keep = createWriteStream(join(this.#logs, `${name}.out`), { flags: 'a' });
     const first = new Promise<string>((resolve, reject) => {
@@ -83,8 +91,8 @@ export class Processes {
   }
 
   /** Runs `conclave …args --json` to its end: its lines and its exit code. */
-  async run(name: string, args: readonly string[]): Promise<Ended> {
-    const child = this.#spawn(name, args);
+  async run(name: string, args: readonly string[], launch?: Launch): Promise<Ended> {
+    const child = this.#spawn(name, args, launch);
     const exited = exitOf(child);
     const work = async (): Promise<Ended> => {
       const lines: Json[] = [];
@@ -97,8 +105,8 @@ export class Processes {
   }
 
   /** As `run`, for what must succeed: its last line. Throws with the command's own error. */
-  async result(name: string, args: readonly string[]): Promise<Json> {
-    const { lines, code } = await this.run(name, args);
+  async result(name: string, args: readonly string[], launch?: Launch): Promise<Json> {
+    const { lines, code } = await this.run(name, args, launch);
     const last = lines.at(-1);
     if (code === 0 && last) return last;
     const { message } = (last?.error ?? {}) as { message?: string };
@@ -119,12 +127,15 @@ export class Processes {
     process.off('exit', this.#killNow);
   }
 
-  #spawn(name: string, args: readonly string[]): ChildProcess {
-    if (this.#closed) throw demoFailed('the demo is over');
+  #spawn(
+    name: string,
+    args: readonly string[],
+    { conclave = CONCLAVE, through = [] }: Launch = {},
+  ): ChildProcess {
+    if (this.#closed) throw demoFailed('all processes are ended, and no more are started');
     const err = openSync(join(this.#logs, `${name}.err`), 'a');
-    const child = spawn(process.execPath, [CONCLAVE, ...args, '--json'], {
-      stdio: ['ignore', 'pipe', err],
-    });
+    const [command, ...rest] = [...through, process.execPath, conclave, ...args, '--json'];
+    const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', err] });
     closeSync(err);
     this.#alive.add(child);
     exitOf(child).then(() => this.#alive.delete(child));

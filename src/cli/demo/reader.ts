@@ -28,6 +28,8 @@ export class Reader {
   /** When each message became final here, in ms of `performance.now()`; and those of each user. */
   readonly #arrivals: number[] = [];
   readonly #arrivalsOf = new Map<string, number[]>();
+  /** Messages of each user that are at least committed here, by their ids. */
+  readonly #committedOf = new Map<string, Set<string>>();
   #seq = 0;
 
   constructor(node: string, places: Places) {
@@ -38,6 +40,11 @@ export class Reader {
   /** How many of a user's messages are final here. */
   messagesOf(user: string): number {
     return this.#arrivalsOf.get(user)?.length ?? 0;
+  }
+
+  /** How many of a user's messages are committed here, or final. */
+  committedOf(user: string): number {
+    return this.#committedOf.get(user)?.size ?? 0;
   }
 
   /** When the first `n` of a user's messages were final here; undefined before that. */
@@ -72,6 +79,10 @@ export class Reader {
   }
 
   #see({ seq, id, state, kind, from }: Json): void {
+    if (kind === 'message' && (state === 'committed' || state === 'final')) {
+      const known = this.#committedOf.get(String(from)) ?? new Set();
+      this.#committedOf.set(String(from), known.add(String(id)));
+    }
     if (state !== 'final') return;
     if (seq !== this.#seq + 1) {
       throw demoFailed(`${this.#node} showed seq ${seq} after ${this.#seq}`);

@@ -1,16 +1,17 @@
 /** How the demo talks to people: a line with the time for what happens, a table now and then. */
 
 import type { DemoNode } from './node.js';
-import type { Stage } from './stage.js';
+import type { Side, Stage } from './stage.js';
 import type { Traffic } from './traffic.js';
 
-const TABLE_EVERY_MS = 2_500;
+const TABLE_EVERY_MS = 3_500;
+const INDENT = ' '.repeat(9);
 
 export interface Show {
   /** What begins now. */
   act(text: string): void;
   say(text: string): void;
-  /** How every node is; only now and then, unless `now`. */
+  /** How every node is, side by side when the network is split; only now and then, unless `now`. */
   table(stage: Stage, traffic: Traffic, now?: boolean): void;
   readonly seconds: number;
 }
@@ -29,9 +30,11 @@ export function createShow(write: (line: string) => void): Show {
     table(stage, traffic, now = false) {
       if (!now && performance.now() - lastTable < TABLE_EVERY_MS) return;
       lastTable = performance.now();
-      const leader = leaderOf(stage)?.name ?? 'nobody';
-      say(`  ${traffic.posted} of ${stage.lines} lines posted, ${leader} leads`);
-      for (const node of stage.nodes) write(`${' '.repeat(11)}${nodeLine(node)}`);
+      say(`  ${traffic.posted} of ${stage.lines} lines posted`);
+      for (const side of stage.sides) {
+        write(`${INDENT}${sideLine(stage, side)}`);
+        for (const node of side.nodes) write(`${INDENT}  ${nodeLine(node)}`);
+      }
     },
     get seconds() {
       return seconds();
@@ -39,18 +42,28 @@ export function createShow(write: (line: string) => void): Show {
   };
 }
 
-/** Who leads, by the word of more than half of the nodes. */
-export function leaderOf({ nodes }: Stage): DemoNode | undefined {
-  return nodes.find(
+/** Who leads, by the word of more than half of these nodes. */
+export function leaderOf(stage: Stage, nodes = stage.nodes): DemoNode | undefined {
+  return stage.nodes.find(
     ({ user }) => 2 * nodes.filter(({ status }) => status?.leader === user).length > nodes.length,
   );
+}
+
+function sideLine(stage: Stage, { title, nodes }: Side): string {
+  const leader = leaderOf(stage, nodes);
+  const epoch = leader && nodes.find(({ status }) => status?.leader === leader.user)?.status?.epoch;
+  const leads = epoch
+    ? `${leader.name} leads, ${epoch.kind} epoch, term ${epoch.term}`
+    : 'no leader';
+  return `${title}: ${leads}`;
 }
 
 function nodeLine({ name, status, reader }: DemoNode): string {
   const head = `${name.padEnd(5)} ${String(reader.messages).padStart(5)} final`;
   if (!status) return `${head}   not running`;
-  const { queued, sent, state, waiting } = status;
-  const pending = `${String(queued).padStart(4)} queued ${String(sent).padStart(3)} sent`;
-  const why = waiting ? `: ${waiting.reason}` : '';
-  return `${head} ${pending}   ${state}${why}`;
+  const { queued, sent, committed, state, waiting } = status;
+  const open =
+    `${String(committed).padStart(4)} committed ` +
+    `${String(sent).padStart(3)} sent ${String(queued).padStart(4)} queued`;
+  return `${head} ${open}   ${state}${waiting ? `: ${waiting.reason}` : ''}`;
 }

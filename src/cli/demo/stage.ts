@@ -1,5 +1,5 @@
 /**
- * Sets the demo up, with the commands that anyone would use: two relays, five
+ * Sets the demo up, with the commands that anyone would use: two relays, seven
  * nodes, one channel. Each node reaches each relay through a proxy of its own.
  */
 
@@ -12,7 +12,7 @@ import type { Processes, Running } from './processes.js';
 import { startProxy, type TcpProxy } from './proxy.js';
 import { Places, Reader } from './reader.js';
 
-const NODE_NAMES = ['ana', 'ben', 'cleo', 'dan', 'eva'] as const;
+const NODE_NAMES = ['ana', 'ben', 'cleo', 'dan', 'eva', 'finn', 'gus'] as const;
 const RELAY_NAMES = ['relay-1', 'relay-2'] as const;
 const CHANNEL_NAME = 'ubuntu';
 
@@ -22,12 +22,20 @@ export interface DemoRelay {
   readonly process: Running;
 }
 
+/** Nodes that reach each other. */
+export interface Side {
+  readonly title: string;
+  readonly nodes: readonly DemoNode[];
+}
+
 export interface Stage {
   readonly processes: Processes;
   readonly relays: readonly DemoRelay[];
   readonly nodes: readonly DemoNode[];
   readonly channel: string;
   readonly lines: number;
+  /** One, or two while the network is split. */
+  sides: readonly Side[];
 }
 
 /** What has to be put away again, whatever became of it. */
@@ -66,7 +74,8 @@ export async function setUp(
   await Promise.all(nodes.map((node) => startNode(processes, relays, node)));
   say(`${nodes.map(({ name }) => name).join(', ')} are up`);
   const channel = await makeChannel(processes, nodes, relays, say);
-  return { processes, relays, nodes, channel, lines: excerpt.lines.length };
+  const sides = [{ title: 'all', nodes }];
+  return { processes, relays, nodes, channel, lines: excerpt.lines.length, sides };
 }
 
 async function startRelay({ root, processes }: Props, name: string): Promise<DemoRelay> {

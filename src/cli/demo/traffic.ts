@@ -52,6 +52,11 @@ export class Traffic {
     this.#released = Math.min(this.#total, Math.max(this.#released, this.#due + AHEAD));
   }
 
+  /** Lets nothing more out until the next release. */
+  hold(): void {
+    this.#released = this.#due;
+  }
+
   feed(node: DemoNode): Feed {
     return { ...this.#feeds.get(node)! };
   }

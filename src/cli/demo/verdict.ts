@@ -19,8 +19,16 @@ export interface Verdict {
   readonly problems: readonly string[];
 }
 
-/** `failure` says why the play broke off, if it did. Counts are those of the node that is worst off. */
-export function verdict(measured: readonly Measured[], failure: string | undefined): Verdict {
+export interface Played {
+  readonly measured: readonly Measured[];
+  /** Why the play broke off, if it did. */
+  readonly failure: string | undefined;
+  /** Messages that were committed on the smaller side of the split, and nowhere else. */
+  readonly apart: number;
+}
+
+/** Counts are those of the node that is worst off. */
+export function verdict({ measured, failure, apart }: Played): Verdict {
   const problems = [...(failure === undefined ? [] : [failure]), ...measured.flatMap(problemsOf)];
   const [first] = measured;
   if (!first) problems.push('there are no stores to look at');
@@ -28,13 +36,17 @@ export function verdict(measured: readonly Measured[], failure: string | undefin
   else if (measured.some(({ log }) => log !== first.log)) problems.push('the logs differ');
   const least = (of: (one: Measured) => number): number => Math.min(...measured.map(of));
   const most = (of: (one: Measured) => number): number => Math.max(0, ...measured.map(of));
+  const merged = first ? least(({ merged }) => merged) : 0;
+  if (first && apart > 0 && merged === 0) {
+    problems.push(`${apart} messages were committed on the smaller side, and no store merged any`);
+  }
   const result = {
     ok: problems.length === 0,
     nodes: measured.length,
     entries: first ? least(({ entries }) => entries) : 0,
     final: first ? least(({ final }) => final) : 0,
     head: first?.head ?? '',
-    merged: most(({ merged }) => merged),
+    merged,
     lost: most(({ account }) => account.lost),
     duplicates: most(({ account }) => account.duplicates),
   };

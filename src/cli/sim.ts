@@ -1,0 +1,67 @@
+/** `conclave sim`: what its options ask for, and its exit code (docs/simulation.md). */
+
+import type { FaultKind } from '../testing/index.js';
+import { FAULT_KINDS } from '../testing/index.js';
+import type { CommonOptions } from '../testing/runs.js';
+import type { Cli } from './cli.js';
+import { usageError } from './errors.js';
+import { runMany } from './sim/many.js';
+import { runOne } from './sim/one.js';
+import { showScenario } from './sim/scenario.js';
+
+export interface SimCommandOptions {
+  readonly seed?: number;
+  readonly seeds?: { readonly first: number; readonly last: number };
+  readonly plan?: string;
+  readonly scenario?: string;
+  readonly update?: boolean;
+  readonly nodes?: number;
+  readonly relays?: number;
+  readonly faults?: string;
+  readonly jobs: number;
+  readonly keepGoing?: boolean;
+  readonly shrink?: boolean;
+  readonly save?: string;
+  readonly log?: boolean;
+  readonly html?: string;
+  readonly sabotage?: string;
+}
+
+const WAYS = ['seed', 'seeds', 'plan', 'scenario'] as const;
+const OF_ONE_RUN = ['log', 'html'] as const;
+
+export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void> {
+  const given = WAYS.filter((way) => options[way] !== undefined);
+  if (given.length !== 1) {
+    throw usageError('say what to run: one of --seed, --seeds, --plan and --scenario');
+  }
+  const { seed, seeds } = options;
+  if (seeds) {
+    const wrong = OF_ONE_RUN.find((option) => options[option] !== undefined);
+    if (wrong) throw usageError(`--${wrong} is for one run: give --seed`);
+    return runMany(cli, seeds, commonOptions(options), options);
+  }
+  if (options.scenario !== undefined) {
+    return showScenario(cli, options.scenario, options.update === true);
+  }
+  if (seed !== undefined) return runOne(cli, { ...commonOptions(options), seed }, options);
+}
+
+/** What the options say about every run. */
+function commonOptions({ nodes, relays, faults, sabotage }: SimCommandOptions): CommonOptions {
+  return {
+    ...(nodes !== undefined && { nodes }),
+    ...(relays !== undefined && { relays }),
+    ...(faults !== undefined && { faults: parseFaults(faults) }),
+    ...(sabotage !== undefined && { sabotage: sabotage as NonNullable<CommonOptions['sabotage']> }),
+  };
+}
+
+function parseFaults(text: string): FaultKind[] {
+  if (text === 'none') return [];
+  return text.split(',').map((kind) => {
+    const known = FAULT_KINDS.find((one) => one === kind);
+    if (!known) throw usageError(`"${kind}" is no fault: ${FAULT_KINDS.join(', ')}, or none`);
+    return known;
+  });
+}

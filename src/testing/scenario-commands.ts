@@ -1,0 +1,234 @@
+/** The commands of scenarios (scenario.ts): what each does, and what it prints. */
+
+import type { Millis } from '../core/ids.js';
+import { Cluster } from './cluster.js';
+import { conditionOf } from './scenario-conditions.js';
+import { showLog, showNode, showStatus } from './scenario-show.js';
+import {
+  applies,
+  badScenario as bad,
+  expectationFailed as failed,
+  type Rule,
+  type Stage,
+} from './scenario-stage.js';
+import type { Direction, Passing } from './sim-network.js';
+import type { Line } from './transcript.js';
+
+const SEED = 1;
+const SETUP_MS_MAX = 60_000;
+const UNTIL_MS_MAX = 60_000;
+/** `run` ends once nothing but heartbeats was seen for so long. */
+const QUIET_MS = 100;
+/** After the last join, for everyone to see everyone online. */
+const CALM_MS = 2_000;
+
+/** Lines of a transcript may still be completed until the block ends. */
+type Lines = readonly (string | Line)[];
+type Run = (stage: Stage, args: readonly string[], rest: string) => Lines | Promise<Lines>;
+
+const DONE: Lines = [];
+
+const COMMANDS: { readonly [name: string]: Run } = {
+  nodes: setUp,
+  run: runFor,
+  post(stage, [index], rest) {
+    const node = stage.node(index);
+    const text = rest.slice(rest.indexOf(' ') + 1);
+    return stage.cluster.post(node.index, text) ? DONE : [`${node.index} takes no messages`];
+  },
+  async start(stage, args) {
+    for (const arg of args) await stage.node(arg).start();
+    return stage.news();
+  },
+  crash(stage, args) {
+    const inWrite = args.slice(-2).join(' ') === 'in write';
+    for (const arg of inWrite ? args.slice(0, -2) : args) {
+      const node = stage.node(arg);
+      if (inWrite) node.disk.inNextWrite = () => node.crash();
+      else node.crash();
+    }
+    return stage.news();
+  },
+  pause(stage, [index, time]) {
+    stage.node(index).pause(stage.cluster.timeline.now + duration(time));
+    return DONE;
+  },
+  split: split,
+  cut: cut,
+  isolate(stage, args) {
+    return cut(stage, [...args, 'relay', ...stage.cluster.network.relays.map((_, i) => `${i}`)]);
+  },
+  heal(stage) {
+    for (const mend of stage.mends.splice(0)) mend();
+    return DONE;
+  },
+  restart(stage, [what, index]) {
+    if (what !== 'relay') throw bad('say "restart relay N"');
+    stage.cluster.network.restartRelay(stage.relay(index));
+    return stage.news();
+  },
+  hold: (stage, args) => addRule(stage, 'hold', args),
+  drop: (stage, args) => addRule(stage, 'drop', args),
+  deliver: deliver,
+  hide(stage, args) {
+    for (const kind of args) stage.hidden.add(kind);
+    return DONE;
+  },
+  unhide(stage, args) {
+    for (const kind of args.length > 0 ? args : [...stage.hidden]) stage.hidden.delete(kind);
+    return DONE;
+  },
+  expect(stage, args) {
+    const why = conditionOf(stage, args)();
+    if (why !== undefined) throw failed(why);
+    return ['yes'];
+  },
+  show(stage, [what, ...args]) {
+    if (what === 'log') return showLog(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'status') return showStatus(stage, stage.node(args[0]));
+    if (what === 'nodes') return stage.cluster.nodes.map((node) => showNode(stage, node));
+    if (what === 'held') return stage.held.map(describePassing);
+    throw bad('show a "log", a "status", "nodes" or what is "held"');
+  },
+};
+
+/** Runs one command and returns what it prints. Throws `bad_scenario`, `expectation`. */
+export async function runCommand(stage: Stage, line: string): Promise<Lines> {
+  const [name = '', ...args] = line.split(/\s+/);
+  const run = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!run) throw bad(`there is no such command: ${Object.keys(COMMANDS).join(', ')}`);
+  return run(stage, args, line.slice(name.length).trim());
+}
+
+/** `5 relays 2 minOnline 3 quorum roster joined 4`. */
+async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise<Lines> {
+  const given = new Map<string, string>();
+  for (let i = 0; i < rest.length; i += 2) given.set(rest[i]!, rest[i + 1] ?? '');
+  const number = (name: string, otherwise: number): number => {
+    const text = given.get(name) ?? String(otherwise);
+    given.delete(name);
+    if (!/^\d+$/.test(text)) throw bad(`"${name}" must be a number`);
+    return Number(text);
+  };
+  const nodes = /^[1-9]\d?$/.test(count ?? '') ? Number(count) : Number.NaN;
+  if (Number.isNaN(nodes)) throw bad('say how many nodes');
+  const relays = number('relays', 1);
+  const minOnline = number('minOnline', 3);
+  const joined = number('joined', nodes);
+  const quorum = given.get('quorum') === 'roster' ? 'roster' : 'online';
+  given.delete('quorum');
+  if (given.size > 0) throw bad(`"${[...given.keys()][0]}" is no property of a channel`);
+  const observe = stage.transcript.event.bind(stage.transcript);
+  stage.cluster = new Cluster({ seed: SEED, nodes, relays, minOnline, quorum, observe });
+  await joinAll(stage, joined);
+  stage.transcript.take();
+  const leader = stage.cluster.nodes.find((node) => node.state(stage.cluster.app.channel)?.leading);
+  return leader ? [showNode(stage, leader)] : ['nobody leads'];
+}
+
+/** One after the other, so that everyone's place in the log is known. */
+async function joinAll({ cluster }: Stage, count: number): Promise<void> {
+  const members = cluster.nodes.slice(0, count);
+  for (const [i, node] of members.entries()) {
+    await node.start();
+    const joined = members.slice(0, i + 1);
+    const isReady = () => cluster.unsettled(joined) === undefined;
+    if (!(await cluster.until(isReady, SETUP_MS_MAX))) {
+      throw bad(`node ${i} could not join: ${cluster.problem ?? cluster.unsettled(joined)}`);
+    }
+  }
+  await cluster.run(CALM_MS);
+}
+
+async function runFor(stage: Stage, args: readonly string[]): Promise<Lines> {
+  const { cluster, transcript } = stage;
+  const [first, ...rest] = args;
+  if (first === undefined) {
+    const from = cluster.timeline.now;
+    const isQuiet = () => cluster.timeline.now - Math.max(from, transcript.lastAt) >= QUIET_MS;
+    await cluster.until(isQuiet, UNTIL_MS_MAX);
+  } else if (first === 'until') {
+    const whyNot = conditionOf(stage, rest);
+    if (!(await cluster.until(() => whyNot() === undefined, UNTIL_MS_MAX))) {
+      throw failed(`${UNTIL_MS_MAX / 1_000} s later: ${cluster.problem ?? whyNot()}`);
+    }
+  } else {
+    await cluster.run(duration(first));
+  }
+  return stage.news();
+}
+
+function duration(text: string | undefined): Millis {
+  const [, digits, unit] = /^(\d+)(ms|s)$/.exec(text ?? '') ?? [];
+  if (digits === undefined) throw bad('a time is like 500ms or 2s');
+  return Number(digits) * (unit === 's' ? 1_000 : 1);
+}
+
+/** `0 1 2 | 3 4`: no relay forwards between these sides. */
+function split(stage: Stage, args: readonly string[]): Lines {
+  const sides = args.join(' ').split('|');
+  if (sides.length < 2) throw bad('put "|" between the sides, as 0 1 2 | 3 4');
+  const members = sides.map((side) =>
+    side
+      .trim()
+      .split(/\s+/)
+      .map((n) => stage.node(n).index),
+  );
+  const { network } = stage.cluster;
+  for (const [i, side] of members.entries()) {
+    for (const other of members.filter((_, j) => j !== i).flat()) {
+      for (const one of side) {
+        network.block(one, other, 1);
+        stage.mends.push(() => network.block(one, other, -1));
+      }
+    }
+  }
+  return DONE;
+}
+
+/** `3 4 relay 0 1 up`: these nodes' links to these relays lose what goes this way. */
+function cut(stage: Stage, args: readonly string[]): Lines {
+  const at = args.indexOf('relay');
+  if (at < 1) throw bad('say which nodes and which relays, as "3 relay 0"');
+  const direction = args.find((arg): arg is Direction => arg === 'up' || arg === 'down');
+  const nodes = args.slice(0, at).map((arg) => stage.node(arg).index);
+  const relays = args.slice(at + 1).filter((arg) => arg !== direction);
+  const { network } = stage.cluster;
+  for (const node of nodes) {
+    for (const relay of relays.map((arg) => stage.relay(arg))) {
+      for (const way of direction ? [direction] : (['up', 'down'] as const)) {
+        network.cut(node, relay, way);
+        stage.mends.push(() => network.mend(node, relay, way));
+      }
+    }
+  }
+  return DONE;
+}
+
+/** `ACK_CH_MSG from 2 to 0`, each part optional. */
+function parseRule(stage: Stage, args: readonly string[]): Omit<Rule, 'action'> {
+  const value = (word: string): number | undefined => {
+    const at = args.indexOf(word);
+    return at === -1 ? undefined : stage.node(args[at + 1]).index;
+  };
+  const name = args.find((arg) => /^[A-Z_]+$/.test(arg));
+  return { name, from: value('from'), to: value('to') };
+}
+
+function addRule(stage: Stage, action: Rule['action'], args: readonly string[]): Lines {
+  if (args[0] === 'nothing') stage.rules = stage.rules.filter((rule) => rule.action !== action);
+  else stage.rules.push({ action, ...parseRule(stage, args) });
+  return DONE;
+}
+
+/** Lets held frames go that a `deliver` names, all without one; what comes after them is held still. */
+function deliver(stage: Stage, args: readonly string[]): Lines {
+  const wanted = parseRule(stage, args);
+  const released = stage.held.filter((passing) => applies(wanted, passing));
+  stage.held = stage.held.filter((passing) => !released.includes(passing));
+  for (const passing of released) passing.pass();
+  return released.map((passing) => `delivers ${describePassing(passing)}`);
+}
+
+const describePassing = ({ from, to, name }: Passing): string =>
+  `${name} ${from === null ? 'of a relay' : `${from}`} → ${to}`;

@@ -1,0 +1,73 @@
+/** What a scenario's `show` prints of a node: its log, its status, itself in a line. */
+
+import { channelKeys, decodeEntry, decodeFinal, type Entry } from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
+import { committedInLog } from '../core/provisional.js';
+import type { Stage } from './scenario-stage.js';
+import type { SimNode } from './sim-node.js';
+
+/** How sure an entry's place in the log is, as the node itself knows. */
+export type PlaceState = 'placed' | 'committed' | 'final';
+
+export interface ShownEntry extends Pick<Entry, 'seq' | 'header' | 'record'> {
+  readonly state: PlaceState;
+}
+
+/** The log as the node's disk has it, whether or not the node is up. */
+export function logOf({ cluster }: Stage, node: SimNode): ShownEntry[] {
+  const { channel } = cluster.app;
+  const keys = channelKeys(channel);
+  const stored = node.disk.get(keys.final);
+  const final = stored ? decodeFinal(stored).seq : 0;
+  const state = node.state(channel);
+  const committed = state ? committedInLog(state) : final;
+  const stateAt = (seq: number): PlaceState =>
+    seq <= final ? 'final' : seq <= committed ? 'committed' : 'placed';
+  return node.disk.scan(keys.logs).map(([, value]) => {
+    const { seq, header, record } = decodeEntry(cluster.crypto.sha256, value);
+    return { seq, header, record, state: stateAt(seq) };
+  });
+}
+
+/** `12 "hello" of 1, term 5: final`. */
+export function showLog(stage: Stage, node: SimNode, from: number): string[] {
+  const { names } = stage.transcript;
+  return logOf(stage, node)
+    .filter(({ seq }) => seq >= from)
+    .map(({ seq, header, record, state }) => {
+      const author = isMessageLane(record) ? ` of ${names.user(record.author)}` : '';
+      return `${seq} ${names.record(record.digest)}${author}, term ${header.term}: ${state}`;
+    });
+}
+
+/** What `status` tells the node's user. */
+export function showStatus(stage: Stage, node: SimNode): string[] {
+  const view = node.view(stage.cluster.app.channel);
+  if (!view) return [`${node.index} is ${node.isUp ? 'no member' : 'down'}`];
+  const { names } = stage.transcript;
+  const { state, leader, epoch, online, waiting, queued, sent, committed } = view;
+  const kind = epoch?.kind === 'online' ? 'online ' : '';
+  const led = leader && epoch ? `, led by ${names.user(leader)} in ${kind}term ${epoch.term}` : '';
+  const counts = { queued, sent, committed };
+  const own = Object.entries(counts).flatMap(([what, n]) => (n > 0 ? [`${n} ${what}`] : []));
+  const lines = [
+    `${node.index} is ${state}${led}; online: ${names.users(online)}${own.map((text) => `; ${text}`).join('')}`,
+  ];
+  if (waiting) lines.push(`waiting: ${waiting.reason}; missing: ${names.users(waiting.missing)}`);
+  return lines;
+}
+
+/** `0 leads term 5; log 13, final 13`. */
+export function showNode(stage: Stage, node: SimNode): string {
+  const st = node.state(stage.cluster.app.channel);
+  if (!st) return `${node.index} is ${node.isUp ? 'no member' : 'down'}`;
+  const { names } = stage.transcript;
+  const lead = st.leading || st.leadership?.live ? st.leadership : null;
+  const kind = lead?.epoch.kind === 'online' ? 'online ' : '';
+  const does = !lead
+    ? 'follows nobody'
+    : st.leading
+      ? `leads ${kind}term ${lead.epoch.term}`
+      : `follows ${names.user(lead.epoch.leader)} in ${kind}term ${lead.epoch.term}`;
+  return `${node.index} ${does}; log ${st.log.tip.seq}, final ${st.log.final.seq}`;
+}

@@ -1,0 +1,81 @@
+/** What the commands of a scenario work on (scenario.ts): the cluster, and what was done to it. */
+
+import { ConclaveError } from '../core/errors.js';
+import type { Cluster } from './cluster.js';
+import type { Passing } from './sim-network.js';
+import type { SimNode } from './sim-node.js';
+import { type Line, Transcript } from './transcript.js';
+
+/** Which frames a `hold` or `drop` is about; what is absent may be anything. */
+export interface Rule {
+  readonly action: 'hold' | 'drop';
+  readonly name: string | undefined;
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+}
+
+export class Stage {
+  #cluster: Cluster | undefined;
+  readonly transcript = new Transcript();
+  readonly hidden = new Set<string>();
+  /** Ends of what was split or cut. */
+  readonly mends: (() => void)[] = [];
+  rules: Rule[] = [];
+  held: Passing[] = [];
+  #isProblemTaken = false;
+
+  get cluster(): Cluster {
+    if (!this.#cluster) throw badScenario('the first command must be "nodes"');
+    return this.#cluster;
+  }
+
+  set cluster(cluster: Cluster) {
+    if (this.#cluster) throw badScenario('"nodes" stands once, at the beginning');
+    this.#cluster = cluster;
+    cluster.network.gate = (passing) => this.#gate(passing);
+  }
+
+  #gate(passing: Passing): boolean {
+    const rule = this.rules.find((one) => applies(one, passing));
+    if (rule?.action === 'hold') this.held.push(passing);
+    return rule !== undefined;
+  }
+
+  node(text: string | undefined): SimNode {
+    const node = /^\d+$/.test(text ?? '') ? this.cluster.nodes[Number(text)] : undefined;
+    if (!node) throw badScenario(`"${text ?? ''}" is no node`);
+    return node;
+  }
+
+  relay(text: string | undefined): number {
+    const relay = Number(text);
+    if (!/^\d+$/.test(text ?? '') || relay >= this.cluster.network.relays.length) {
+      throw badScenario(`"${text ?? ''}" is no relay`);
+    }
+    return relay;
+  }
+
+  /** What the transcript has to tell since the last time. */
+  news(): Line[] {
+    return this.transcript.take().filter(({ kind }) => !this.hidden.has(kind));
+  }
+
+  /** What broke, told once. */
+  takeProblem(): { problem?: string } {
+    const problem = this.#cluster?.problem;
+    if (problem === undefined || this.#isProblemTaken) return {};
+    this.#isProblemTaken = true;
+    return { problem };
+  }
+}
+
+export const badScenario = (message: string): ConclaveError =>
+  new ConclaveError('bad_scenario', message);
+export const expectationFailed = (message: string): ConclaveError =>
+  new ConclaveError('expectation', message);
+
+const isAny = (wanted: unknown, is: unknown): boolean => wanted === undefined || wanted === is;
+export const applies = (
+  { name, from, to }: Rule | Omit<Rule, 'action'>,
+  passing: Passing,
+): boolean => isAny(name, passing.name) && isAny(from, passing.from) && isAny(to, passing.to);
