@@ -31,7 +31,7 @@ import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { CALM, SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
-import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
+import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -198,7 +198,11 @@ class Run implements NodeWatcher {
     this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
     const { channel } = this.#app;
     this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
-    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#app.onSent = (node, submissions) => {
+      this.#recorder.sent(node, submissions);
+      const ids = submissions.map(({ id }) => id);
+      this.#reporter?.tell({ type: 'posted', node: node.index, ids });
+    };
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
@@ -327,17 +331,13 @@ class Run implements NodeWatcher {
     this.#network.weather = this.#s.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
-    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    const own = this.#guest ? { posts: [] } : this.#o.workload;
+    const { posts, invites } = planWorkload({ ...own, ...load });
     this.#workload = { posts, invites };
-    if (this.#guest) this.#guest.load(from, until);
-    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    this.#guest?.load(from, until);
+    for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
-  }
-
-  #post(post: Post): void {
-    const ids = this.#app.post(post);
-    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -444,6 +444,7 @@ class Run implements NodeWatcher {
     this.#app.started(node);
   }
   crashed(node: SimNode): void {
+    this.#recorder.crashed(node);
     this.#reporter?.crashed(node);
   }
 }
