@@ -10,10 +10,13 @@ import type { ChannelId, Digest, Millis, Ulid } from '../core/ids.js';
 import { channelKeys, decodeFinal, decodeRawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
+import { voters } from '../core/roster.js';
 import { provisional } from '../core/view.js';
 import type { ReadEvent } from '../node/api.js';
+import type { Fault } from './faults.js';
 import type { History, HistoryEntry, HistoryEvent } from './history.js';
 import { between, chance, type Draw, drawsOf, hashText } from './prng.js';
+import { CutRecorder } from './record-cuts.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 
@@ -25,6 +28,7 @@ export interface RecorderOptions {
   readonly hash: Hash;
   readonly timeline: Timeline;
   readonly channel: ChannelId;
+  readonly nodes: number;
 }
 
 /** What is remembered of one node, as an application on it would. */
@@ -51,11 +55,15 @@ export class HistoryRecorder {
   readonly #watched = new Map<number, Watched>();
   /** Final entries are the same for everyone: decoded once, by chain hash. */
   readonly #finals = new Map<Digest, HistoryEntry>();
+  readonly #cuts: CutRecorder;
+  /** All were members once, though one may be down now. */
+  #allJoined = false;
   readonly #decoded = new WeakMap<Uint8Array, HistoryEntry>();
 
   constructor(options: RecorderOptions) {
     this.#o = options;
     this.#draw = drawsOf(options.seed, 'readings');
+    this.#cuts = new CutRecorder(options.nodes);
   }
 
   get #now(): Millis {
@@ -121,6 +129,20 @@ export class HistoryRecorder {
   /** From its next start on, a node has an old copy of its disk, or an empty one. */
   forgets(node: SimNode, memory: 'old' | 'none'): void {
     this.#of(node).memory = memory;
+  }
+
+  /** A fault begins, or ends. Before all are members it is not known how many make a majority. */
+  fault(fault: Fault, by: 1 | -1, allJoined: boolean): void {
+    if (fault.kind !== 'block') return;
+    this.#allJoined ||= allJoined;
+    const event = this.#cuts.change(this.#now, fault.pairs, by);
+    if (event && this.#allJoined) this.#events.push(event);
+  }
+
+  /** All faults are over. */
+  healed(): void {
+    const event = this.#cuts.over(this.#now);
+    if (event) this.#events.push(event);
   }
 
   /** Somebody asks for a member's removal. */
@@ -219,7 +241,7 @@ export class HistoryRecorder {
     return {
       quorum: genesis.quorum,
       minOnline: genesis.minOnline,
-      members: roster.members.size,
+      members: voters(roster).length,
       events: this.#events,
       ends,
       settled,

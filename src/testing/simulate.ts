@@ -21,6 +21,7 @@ import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { type Observer, Reporter } from './observer.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
@@ -57,6 +58,8 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called at the end with what was seen of the channel from outside, before it is checked. */
+  readonly onHistory?: (history: History) => void;
   /** Called with everything that can be seen of the run, as it happens; slow. */
   readonly observe?: Observer;
 }
@@ -197,7 +200,7 @@ class Run implements NodeWatcher {
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
     this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
     const { channel } = this.#app;
-    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel, nodes });
     this.#app.onSent = (node, submissions) => {
       this.#recorder.sent(node, submissions);
       const ids = submissions.map(({ id }) => id);
@@ -290,6 +293,7 @@ class Run implements NodeWatcher {
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
+    this.#recorder.healed();
     this.#note('faults stop');
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () =>
@@ -311,7 +315,9 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#violation) return;
     const settled = this.#nodes.length >= this.#s.minOnline;
-    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    const history = this.#recorder.history(this.#nodes, settled);
+    this.#o.onHistory?.(history);
+    const [problem] = checkHistory(history);
     if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
@@ -323,10 +329,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    const reporter = this.#reporter;
-    if (reporter) {
-      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
-    }
+    chaos.onChange = (type, index, fault) => {
+      this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);
+      this.#reporter?.tell({ type, index, fault });
+    };
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
