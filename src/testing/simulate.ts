@@ -42,6 +42,8 @@ export interface SimulateOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
+  /** 'online' by default. */
+  readonly quorum?: 'online' | 'roster';
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
@@ -189,6 +191,7 @@ class Run implements NodeWatcher {
     this.#s = settings(options);
     const { seed } = options;
     const { nodes, relays, minOnline, encoded } = this.#s;
+    const { quorum = 'online' } = options;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
@@ -198,7 +201,7 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
     const { channel } = this.#app;
     this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel, nodes });
     this.#app.onSent = (node, submissions) => {
