@@ -18,6 +18,7 @@ import { hearsLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { BRANCHES_LISTED_MAX, LOCATORS_MAX, UNCERTIFIED_PLACES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import { heldRecord, isProven, rememberEpoch, takeCommitted, uniteBranch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import type { ChannelRecord } from './record.js';
@@ -169,6 +170,8 @@ export function onBranchPage(
   if (asked?.to === from) st.exchange.asked.delete(page.epoch);
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!mayUnite(st, page)) return;
+  noteOwnBallot(ctx, st, page.proof);
+  if (page.cert) noteOwnAck(ctx, st, page.cert);
   holdRecords(ctx, st, page);
   rememberEpoch(ctx, st, page.proof);
   const branch = uniteBranch(ctx, st, page.epoch, page.anchor, page.headers);
@@ -204,6 +207,7 @@ function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void
     if (!record || !isMessageLane(record)) return;
     const { digest, prev, author } = record;
     if (heldRecord(st, digest) || st.facts.has(digest)) return;
+    noteOwnRecord(ctx, st, record);
     const proof = page.proofs[i]!;
     st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
     const isKnown =

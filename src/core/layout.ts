@@ -14,6 +14,8 @@
  *     c/<channel>/epoch/<epoch>    the election's proof of a leadership whose entries are not all final
  *     c/<channel>/ack/<epoch>      this node's latest acknowledgement under that leadership
  *     c/<channel>/committed        newest certificate of commitment over the log's tail
+ *     c/<channel>/forgotten        there while this node has lost memory: why it thinks so
+ *     c/<channel>/proposal         newest proposal of a roster leader that the log has reached: signature 64 · statement
  *     c/<channel>/commit/<epoch>/<seq>  certificate that a branch is committed up to there
  *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
  *     c/<channel>/place/<epoch>/<seq>   one place of a branch: header · chain hash 32
@@ -32,6 +34,7 @@ import type { EpochKind } from './statements.js';
 
 const RECORD_BYTES_MAX = RECORD_BODY_BYTES_MAX + 512;
 const SEQ_DIGITS = 14;
+const SIGNATURE_BYTES = 64;
 
 /** Fixed-width hex, so that keys sort by number. */
 export const ordinal = (n: number): string => n.toString(16).padStart(SEQ_DIGITS, '0');
@@ -62,6 +65,8 @@ export function channelKeys(channel: ChannelId) {
     acks: `${at}ack/`,
     ack: (epoch: EpochId) => `${at}ack/${epoch}`,
     committed: `${at}committed`,
+    forgotten: `${at}forgotten`,
+    proposal: `${at}proposal`,
     commits: `${at}commit/`,
     commit: (epoch: EpochId, seq: number) => `${at}commit/${epoch}/${ordinal(seq)}`,
     branches: `${at}branch/`,
@@ -189,6 +194,19 @@ export const decodePlace = (bytes: Uint8Array): { header: Header; hash: Digest }
     header: { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() },
     hash: r.id<Digest>(),
   }));
+
+/** A statement of this channel with its signature. */
+export function encodeSigned(statement: Uint8Array, sig: Uint8Array): Uint8Array {
+  const out = new Uint8Array(statement.length + SIGNATURE_BYTES);
+  out.set(sig);
+  out.set(statement, SIGNATURE_BYTES);
+  return out;
+}
+
+export const decodeSigned = (bytes: Uint8Array): { statement: Uint8Array; sig: Uint8Array } => ({
+  sig: bytes.subarray(0, SIGNATURE_BYTES),
+  statement: bytes.subarray(SIGNATURE_BYTES),
+});
 
 export const encodePoint = ({ seq, hash }: Point): Uint8Array =>
   new Writer(40).u64(seq).id(hash).done();

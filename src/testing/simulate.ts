@@ -299,9 +299,11 @@ class Run implements NodeWatcher {
     this.#recorder.healed();
     this.#note('faults stop');
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
+    // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
       unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
-      this.#recorder.unfinished(this.#nodes);
+      this.#recorder.unfinished(this.#nodes) ??
+      (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
