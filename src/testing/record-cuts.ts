@@ -1,8 +1,21 @@
 /** Which parts of a simulated network are cut off from each other, from the blocks between nodes. */
 
+import type { Fault } from './faults.js';
 import type { HistoryEvent } from './history.js';
 
 type Pair = readonly [from: number, to: number];
+
+/** Between which nodes a fault lets nothing through. */
+function blockedBy(fault: Fault): readonly Pair[] {
+  if (fault.kind === 'block') return fault.pairs;
+  if (fault.kind !== 'relay-split') return [];
+  const { sides } = fault;
+  return sides.flatMap((side) =>
+    side.flatMap((a) =>
+      sides.flatMap((other) => (other === side ? [] : other.map((b): Pair => [a, b]))),
+    ),
+  );
+}
 
 /** Groups of nodes such that no frame passes from one to another. */
 export function sidesLeft(
@@ -27,30 +40,37 @@ export function sidesLeft(
   return sides;
 }
 
-/** Follows the blocks of a run and says when that cuts the network, or heals it. */
+/**
+ * Follows the faults of a run and says when they cut the network, and when it
+ * is whole again. A relay that lies may carry anything anywhere: while one
+ * does, nothing counts as cut.
+ */
 export class CutRecorder {
   readonly #nodes: number;
   /** How many faults block each directed pair now. */
   readonly #blocks = new Map<string, number>();
+  #liars = 0;
   #sides = '';
 
   constructor(nodes: number) {
     this.#nodes = nodes;
   }
 
-  /** Pairs are blocked, or no longer; returns what that is in a history. */
-  change(at: number, pairs: readonly Pair[], by: 1 | -1): HistoryEvent | undefined {
-    for (const [a, b] of pairs) {
+  /** A fault begins, or ends; returns what that is in a history. */
+  change(at: number, fault: Fault, by: 1 | -1): HistoryEvent | undefined {
+    if (fault.kind === 'lying-relay') this.#liars += by;
+    for (const [a, b] of blockedBy(fault)) {
       const key = `${a}/${b}`;
       this.#blocks.set(key, (this.#blocks.get(key) ?? 0) + by);
     }
-    const sides = sidesLeft(this.#nodes, (a, b) => (this.#blocks.get(`${a}/${b}`) ?? 0) > 0);
-    return this.#now(at, sides);
+    const isBlocked = (a: number, b: number): boolean => (this.#blocks.get(`${a}/${b}`) ?? 0) > 0;
+    return this.#now(at, this.#liars > 0 ? [] : sidesLeft(this.#nodes, isBlocked));
   }
 
-  /** All blocks are over. */
+  /** All faults are over. */
   over(at: number): HistoryEvent | undefined {
     this.#blocks.clear();
+    this.#liars = 0;
     return this.#now(at, []);
   }
 

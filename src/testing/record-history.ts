@@ -71,10 +71,14 @@ export class HistoryRecorder {
   }
 
   #of(node: SimNode): Watched {
-    let watched = this.#watched.get(node.index);
+    return this.#at(node.index);
+  }
+
+  #at(index: number): Watched {
+    let watched = this.#watched.get(index);
     if (!watched) {
       watched = { final: 0, read: 0, last: null, said: false, memory: 'kept' };
-      this.#watched.set(node.index, watched);
+      this.#watched.set(index, watched);
     }
     return watched;
   }
@@ -126,17 +130,14 @@ export class HistoryRecorder {
     this.#events.push({ type: 'shown', at: this.#now, node: node.index, reader, entry });
   }
 
-  /** From its next start on, a node has an old copy of its disk, or an empty one. */
-  forgets(node: SimNode, memory: 'old' | 'none'): void {
-    this.#of(node).memory = memory;
-  }
-
   /** A fault begins, or ends. Before all are members it is not known how many make a majority. */
   fault(fault: Fault, by: 1 | -1, allJoined: boolean): void {
-    if (fault.kind !== 'block') return;
     this.#allJoined ||= allJoined;
-    const event = this.#cuts.change(this.#now, fault.pairs, by);
+    const event = this.#cuts.change(this.#now, fault, by);
     if (event && this.#allJoined) this.#events.push(event);
+    if (fault.kind !== 'old-disk' || by < 0) return;
+    const memory = fault.copiedAt === null ? 'none' : 'old';
+    for (const index of fault.nodes) this.#at(index).memory = memory;
   }
 
   /** All faults are over. */
@@ -175,7 +176,8 @@ export class HistoryRecorder {
   #planReading(node: SimNode, every: Millis, until: Millis): void {
     this.#o.timeline.in(2 * every * this.#draw(), () => {
       if (this.#now > until) return;
-      this.#read(node, chance(this.#draw, WHOLE_READINGS));
+      const whole = chance(this.#draw, WHOLE_READINGS);
+      node.whenDurable(() => this.#read(node, whole));
       this.#planReading(node, every, until);
     });
   }

@@ -20,18 +20,20 @@ import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
-import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { type Observer, Reporter } from './observer.js';
+import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { CALM, SimNetwork } from './sim-network.js';
+import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
+import { CALM, drawWeather, type Weather } from './weather.js';
 import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
@@ -42,8 +44,9 @@ export interface SimulateOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
-  /** 'online' by default. */
   readonly quorum?: 'online' | 'roster';
+  /** How links treat frames where no fault says otherwise. */
+  readonly weather?: Weather;
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
@@ -113,6 +116,8 @@ export interface SimulateResult {
     readonly nodes: number;
     readonly relays: number;
     readonly minOnline: number;
+    readonly quorum: 'online' | 'roster';
+    readonly weather: Weather;
     readonly early: boolean;
     readonly faults: readonly Fault[];
     readonly workload: WorkloadPlan;
@@ -130,33 +135,39 @@ const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
+/** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
+const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
+
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
   const draw = drawsOf(o.seed, 'settings');
-  const nodes = pick(draw, [1, 2, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7]);
+  const nodes = pick(draw, NODES);
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
-  const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
+  const kinds = drawKinds(draw);
   const drawn = {
     early: chance(draw, 0.25),
-    loadMs: Math.floor(between(draw, 4_000, 16_000)),
+    loadMs: loadMsFor(kinds, draw),
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
     crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
+    quorum: chance(draw, 0.12) ? ('roster' as const) : ('online' as const),
   };
   const count = o.nodes ?? nodes;
   return {
     ...drawn,
     nodes: count,
     relays: o.relays ?? relays,
-    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.ceil(count / 2))) : 3),
+    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: o.faults ?? kinds,
     early: o.early ?? drawn.early,
     loadMs: o.loadMs ?? drawn.loadMs,
     crypto: o.crypto ?? drawn.crypto,
+    quorum: o.quorum ?? drawn.quorum,
+    weather: o.weather ?? drawn.weather,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -190,8 +201,7 @@ class Run implements NodeWatcher {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, encoded } = this.#s;
-    const { quorum = 'online' } = options;
+    const { nodes, relays, minOnline, quorum, encoded } = this.#s;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
@@ -211,7 +221,7 @@ class Run implements NodeWatcher {
     };
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
@@ -266,7 +276,7 @@ class Run implements NodeWatcher {
     }
     this.#flush();
     const { final } = this.#invariants;
-    const { nodes, relays, minOnline, early } = this.#s;
+    const { nodes, relays, minOnline, quorum, weather, early } = this.#s;
     return {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
@@ -276,7 +286,11 @@ class Run implements NodeWatcher {
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { nodes, relays, minOnline, early, faults: this.#faults, workload: this.#workload },
+      plan: {
+        ...{ nodes, relays, minOnline, quorum, weather, early },
+        faults: this.#faults,
+        workload: this.#workload,
+      },
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,

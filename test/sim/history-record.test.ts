@@ -11,6 +11,7 @@ import {
   simulate,
 } from '../../src/testing/index.js';
 import { CutRecorder, sidesLeft } from '../../src/testing/record-cuts.js';
+import { CALM } from '../../src/testing/weather.js';
 
 /** Both directions of each pair. */
 const both = (...pairs: [number, number][]): [number, number][] =>
@@ -43,15 +44,32 @@ describe('sides that blocks leave', () => {
 
   it('are cut and healed as blocks come and go', () => {
     const cuts = new CutRecorder(3);
-    const away = both([0, 1], [0, 2]);
+    const time = { at: 0, until: 0 };
+    const block = (...pairs: [number, number][]): Fault => ({ ...time, kind: 'block', pairs });
+    const split: Fault = { ...time, kind: 'relay-split', sides: [[0], [1, 2]], reset: false };
+    const half = block([0, 1], [1, 0]);
+    const away = block(...both([0, 1], [0, 2]));
     const cut = { type: 'cut', sides: [{ nodes: [0] }, { nodes: [1, 2] }] };
-    expect(cuts.change(1, away.slice(0, 2), 1)).toBeUndefined();
+    expect(cuts.change(1, half, 1)).toBeUndefined();
     expect(cuts.change(2, away, 1)).toStrictEqual({ ...cut, at: 2 });
-    expect(cuts.change(3, away.slice(0, 2), -1)).toBeUndefined();
+    expect(cuts.change(3, half, -1)).toBeUndefined();
     expect(cuts.change(4, away, -1)).toStrictEqual({ type: 'heal', at: 4 });
-    expect(cuts.change(5, away, 1)).toStrictEqual({ ...cut, at: 5 });
+    expect(cuts.change(5, split, 1)).toStrictEqual({ ...cut, at: 5 });
     expect(cuts.over(6)).toStrictEqual({ type: 'heal', at: 6 });
     expect(cuts.over(7)).toBeUndefined();
+  });
+
+  it('are none while a relay lies', () => {
+    const cuts = new CutRecorder(2);
+    const time = { at: 0, until: 0 };
+    const away: Fault = { ...time, kind: 'block', pairs: both([0, 1]) };
+    const rates = { drop: 0, late: 0, lateMs: 0, replay: 0, forge: 0, rumour: 0 };
+    const lies = { ...rates, censored: [] };
+    const liar: Fault = { ...time, kind: 'lying-relay', relay: 0, lies, restarts: false };
+    expect(cuts.change(1, liar, 1)).toBeUndefined();
+    expect(cuts.change(2, away, 1)).toBeUndefined();
+    expect(cuts.change(3, liar, -1)).toMatchObject({ type: 'cut', at: 3 });
+    expect(cuts.change(4, liar, 1)).toStrictEqual({ type: 'heal', at: 4 });
   });
 });
 
@@ -66,6 +84,8 @@ async function historyOfSplit(): Promise<History> {
     seed: 11,
     nodes: 6,
     minOnline: 3,
+    quorum: 'online',
+    weather: CALM,
     early: false,
     faults: [split, crash],
     workload: { everyMs: 200 },

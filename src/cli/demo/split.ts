@@ -49,11 +49,8 @@ async function cutInTwo(play: Play): Promise<Split> {
   }) as [Side, Side];
   const handed = new Map(nodes.map((node) => [node, traffic.feed(node).handed]));
   sides.forEach((side, i) => {
-    side.nodes.forEach((node, n) => {
-      cut(node, 1 - i, n % 2 === 0 ? 'reset' : 'silence');
-    });
+    for (const node of side.nodes) cut(node, 1 - i);
   });
-  show.say('every other connection to the other side breaks, the rest fall silent');
   stage.sides = sides;
   return { play, many: sides[0], few: sides[1], handed };
 }
