@@ -150,7 +150,7 @@ function settings(o: SimulateOptions) {
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
-    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
+    crypto: chance(draw, 0.01) ? ('real' as const) : ('fast' as const),
     quorum: chance(draw, 0.12) ? ('roster' as const) : ('online' as const),
   };
   const count = o.nodes ?? nodes;
