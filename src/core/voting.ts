@@ -38,9 +38,9 @@ export function promise(
   ctx: StepContext,
   st: ChannelState,
   kind: EpochKind,
-  made: VotePromise,
+  made: Omit<VotePromise, 'seen'>,
 ): void {
-  st.hard = { ...st.hard, [kind]: made };
+  st.hard = { ...st.hard, [kind]: { ...made, seen: made.term } };
   ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
   ctx.ready.sync = true;
 }
@@ -55,6 +55,7 @@ type Refusal = NonNullable<Payload<'CH_GRANT'>['refused']>;
 
 function reasonToRefuse(ctx: StepContext, st: ChannelState, p: Prevote): Refusal | undefined {
   if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) return 'roster';
+  if (st.memory) return 'memory';
   if (hearsOther(ctx, st, p.kind, p.candidate)) return 'leader';
   if (!isNewTerm(st, p.kind, p.term)) return 'term';
   if (p.kind === 'roster' && isBehind(st, p)) return 'log';
@@ -152,7 +153,8 @@ export function onLead(
   electorate: readonly UserId[],
   grants: readonly UserId[],
 ): void {
-  if (st.conflict || !hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
+  if (st.conflict || st.memory) return;
+  if (!hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
   if (l.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;
   if (l.electorate !== electorateDigest(ctx.crypto.sha256, electorate)) return;

@@ -105,6 +105,10 @@ export class SimNode implements LinkUser {
   get clock(): Clock {
     return this.#clock();
   }
+  /** Calls `look` once all that this node's state says is on its disk. */
+  whenDurable(look: () => void): void {
+    this.#pump?.whenDurable(look);
+  }
   get isIdle(): boolean {
     return this.#pump?.idle ?? true;
   }

@@ -216,7 +216,7 @@ class Run implements NodeWatcher {
     this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
