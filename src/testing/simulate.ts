@@ -172,7 +172,7 @@ function settings(o: SimulateOptions) {
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
   };
-  const crypto = chance(draw, 0.02) ? ('real' as const) : ('fast' as const);
+  const crypto = chance(draw, 0.01) ? ('real' as const) : ('fast' as const);
   const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
   const count = o.nodes ?? nodes;
   return {
