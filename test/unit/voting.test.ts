@@ -102,8 +102,8 @@ function answerTo(state: CoreState, prevote: Prevote, from: UserId = CANDIDATE.u
 const grantOf = (fields: Omit<Prevote, 'tag'>) => encodeStatement({ tag: 'grant', ...fields });
 
 const promised = (roster: number, online: number): HardState => ({
-  roster: { term: roster, votedFor: null },
-  online: { term: online, votedFor: null },
+  roster: { term: roster, seen: roster, votedFor: null },
+  online: { term: online, seen: online, votedFor: null },
 });
 
 describe('a pre-vote', () => {
