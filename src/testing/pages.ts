@@ -1,6 +1,7 @@
 /**
  * What readers are shown of what is not final:
  *
+ *   9   each record once
  *   11  nodes with equal final logs, records and places show equal pages
  *   17  what was shown as committed is never shown as less
  *
@@ -45,10 +46,12 @@ export class Pages {
     const size = disk.places.size + st.log.tail.length;
     if (shown.batches % EVERY_BATCHES !== 0 || size > ENTRIES_MAX) return;
     if (size === 0 && shown.committed.size === 0) return;
+    const all = provisional(st);
+    if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
+      this.#break('9 order', `node ${index} shows a record twice`);
+    }
     // What only this node has, and changes of membership, are not compared: no reader elsewhere is shown them.
-    const page = provisional(st).filter(
-      ({ record, state }) => state !== 'queued' && isMessageLane(record),
-    );
+    const page = all.filter(({ record, state }) => state !== 'queued' && isMessageLane(record));
     this.#checkCommitted(
       index,
       disk,
