@@ -19,7 +19,14 @@ import type { EpochId, UserId } from './ids.js';
 import { BRANCHES_LISTED_MAX, LOCATORS_MAX, UNCERTIFIED_PLACES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
-import { heldRecord, isProven, rememberEpoch, takeCommitted, uniteBranch } from './provisional.js';
+import {
+  heldRecord,
+  isProven,
+  pruneSet,
+  rememberEpoch,
+  takeCommitted,
+  uniteBranch,
+} from './provisional.js';
 import { pullFrom } from './pulls.js';
 import type { ChannelRecord } from './record.js';
 import { sendToUser } from './sending.js';
@@ -179,6 +186,8 @@ export function onBranchPage(
   if (page.cert) takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   if (asked?.to === from && branch.tip.seq < page.tip) take(ctx, st, from, page.epoch);
+  // It may have come late: then all that it places is final already.
+  pruneSet(ctx, st, []);
 }
 
 /** What a page must be to be looked at: of a proven election, and certified but for its last part. */

@@ -13,7 +13,7 @@ import type { Outgoing } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, isPulse, receiverOf } from './describe.js';
-import type { Fault } from './faults.js';
+import type { Fault, Victim } from './faults.js';
 import { Names } from './names.js';
 import type { NodeView, SimEvent } from './observer.js';
 
@@ -207,6 +207,10 @@ export function describeState(
 const pairsOf = (pairs: readonly (readonly [number, number])[]): string =>
   pairs.length > 8 ? `${pairs.length} pairs` : pairs.map(([a, b]) => `${a}→${b}`).join(' ');
 
+const nodesOf = (nodes: readonly number[]): string => `nodes ${nodes.join(', ')}`;
+const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
+  `the link of node ${node} to relay ${relay}`;
+
 /** A fault in words. */
 export function describeFault(fault: Fault): string {
   switch (fault.kind) {
@@ -214,21 +218,51 @@ export function describeFault(fault: Fault): string {
       return `node ${fault.node} loses power${fault.inWrite ? ' in its next write' : ''}`;
     case 'pause':
       return `node ${fault.node} pauses`;
+    case 'slow':
+      return `node ${fault.node} takes up to ${fault.ms} ms for everything`;
+    case 'clock':
+      return `the clock of node ${fault.node} jumps by ${fault.ms} ms`;
     case 'disk-full':
       return `the disk of node ${fault.node} is full`;
+    case 'disk-sync':
+      return `the disk of node ${fault.node} fails to sync`;
     case 'slow-disk':
       return `the disk of node ${fault.node} takes ${fault.ms} ms`;
+    case 'damage':
+      return `a value on the disk of node ${fault.node} is damaged`;
+    case 'old-disk':
+      return `${nodesOf(fault.nodes)} lose power and come back with ${
+        fault.copiedAt === null ? 'empty disks' : `their disks of ${fault.copiedAt} ms`
+      }`;
     case 'cut':
-      return `node ${fault.node} and relay ${fault.relay} are cut (${fault.directions.join(', ')})`;
+      return `${linkOf(fault)} is cut (${fault.directions.join(', ')})`;
+    case 'clog':
+      return `${linkOf(fault)} is clogged (${fault.directions.join(', ')})`;
+    case 'narrow':
+      return `${linkOf(fault)} carries ${fault.bytesPerMs.toFixed(1)} bytes a millisecond`;
+    case 'half-open':
+      return `${linkOf(fault)} is half open: the ${fault.gone} is gone`;
+    case 'dead':
+      return `${linkOf(fault)} connects and carries nothing`;
+    case 'reset':
+      return `${linkOf(fault)} is reset`;
     case 'isolate':
       return `node ${fault.node} is cut off (${fault.directions.join(', ')})`;
     case 'block':
       return `nothing passes ${pairsOf(fault.pairs)}`;
-    case 'reset':
-      return `the link of node ${fault.node} to relay ${fault.relay} is reset`;
+    case 'relay-split':
+      return fault.sides
+        .map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`)
+        .join(', ');
     case 'relay-restart':
       return `relay ${fault.relay} restarts and knows nothing`;
+    case 'relay-forgets':
+      return `relay ${fault.relay} forgets its channels`;
+    case 'lying-relay':
+      return `relay ${fault.relay} lies`;
     case 'weather':
-      return 'the weather changes';
+      return fault.node === undefined
+        ? 'the weather changes'
+        : `the weather of node ${fault.node} changes`;
   }
 }
