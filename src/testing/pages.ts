@@ -15,15 +15,15 @@ import { provisional } from '../core/view.js';
 import type { Break } from './chains.js';
 import type { Disk } from './disk-model.js';
 
-/** Batches of a node between two looks at its page. */
-const EVERY_BATCHES = 8;
+/** Changes of a node between two looks at its page. */
+const EVERY_CHANGES = 8;
 /** Larger ones are left out: they say the same, slowly. */
 const ENTRIES_MAX = 400;
 /** Pages remembered, to compare with. */
 const REMEMBERED_MAX = 64;
 
 interface Shown {
-  batches: number;
+  changes: number;
   readonly committed: Set<Digest>;
 }
 
@@ -38,13 +38,18 @@ export class Pages {
     this.#break = onBreak;
   }
 
-  /** Node `index` wrote a batch and is in this state now. */
+  /** Node `index` lost its disk. */
+  forget(index: number): void {
+    this.#shown.delete(index);
+  }
+
+  /** Something changed at node `index`, which is on its disk and is shown now. */
   look(index: number, st: ChannelState, disk: Disk): void {
-    const shown = this.#shown.get(index) ?? { batches: 0, committed: new Set<Digest>() };
+    const shown = this.#shown.get(index) ?? { changes: 0, committed: new Set<Digest>() };
     this.#shown.set(index, shown);
-    shown.batches += 1;
+    shown.changes += 1;
     const size = disk.places.size + st.log.tail.length;
-    if (shown.batches % EVERY_BATCHES !== 0 || size > ENTRIES_MAX) return;
+    if (shown.changes % EVERY_CHANGES !== 0 || size > ENTRIES_MAX) return;
     if (size === 0 && shown.committed.size === 0) return;
     const all = provisional(st);
     if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
