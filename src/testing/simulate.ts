@@ -369,7 +369,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    chaos.onForget = (node) => this.#app.forgets(node);
+    chaos.onForget = (node) => {
+      this.#app.forgets(node);
+      this.#invariants.forgot(node);
+    };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
       this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);
