@@ -2,12 +2,14 @@
 
 import type { FaultKind } from '../testing/index.js';
 import { FAULT_KINDS } from '../testing/index.js';
+import { parsePlanFile } from '../testing/plan.js';
 import type { CommonOptions } from '../testing/runs.js';
 import type { Cli } from './cli.js';
 import { usageError } from './errors.js';
+import { replayCommand } from './sim/failure.js';
 import { runMany } from './sim/many.js';
 import { runOne } from './sim/one.js';
-import { showScenario } from './sim/scenario.js';
+import { readText, showScenario } from './sim/scenario.js';
 
 export interface SimCommandOptions {
   readonly seed?: number;
@@ -44,7 +46,18 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
   if (options.scenario !== undefined) {
     return showScenario(cli, options.scenario, options.update === true);
   }
-  if (seed !== undefined) return runOne(cli, { ...commonOptions(options), seed }, options);
+  if (seed !== undefined) {
+    const run = { ...commonOptions(options), seed };
+    return runOne(cli, run, replayCommand(run), options);
+  }
+  const path = options.plan!;
+  const { plan } = parsePlanFile(await readText(path));
+  return runOne(
+    cli,
+    { ...plan, ...commonOptions(options) },
+    `conclave sim --plan ${path}`,
+    options,
+  );
 }
 
 /** What the options say about every run. */

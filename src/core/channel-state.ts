@@ -205,8 +205,8 @@ export interface ChannelState {
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
   /** Set while this node has lost memory: it neither votes nor acknowledges. */
   memory: Forgotten | null;
-  /** The round in which each member that lost memory asked this node last. */
-  readonly recalled: Map<UserId, Ulid>;
+  /** Boot in which this node recovered last: its own records up to then are no news. */
+  recoveredIn: Ulid | null;
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }

@@ -97,7 +97,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     joining: null,
     heardAcks: new Map(),
     memory: null,
-    recalled: new Map(),
+    recoveredIn: null,
     conflict: null,
   };
 }
@@ -175,6 +175,8 @@ export async function loadChannel(
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
   await loadSet(hash, self, st, scan);
+  const recovered = await one(keys.recovered);
+  if (recovered) st.recoveredIn = decodeWhole(recovered, (r) => r.ulid());
   if (await one(keys.forgotten)) st.memory = nothingKnown();
   if (await one(`${keys.all}conflict`)) st.conflict = 'two final certificates conflict';
   return st;

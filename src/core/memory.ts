@@ -13,6 +13,7 @@
  * helped to make final.
  */
 
+import { Writer } from './bytes.js';
 import type { Page } from './catchup.js';
 import type { Certificate } from './certificate.js';
 import type { ChannelState } from './channel-state.js';
@@ -20,7 +21,7 @@ import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
-import { encodeHardState } from './layout.js';
+import { encodeHardState, type VotePromise } from './layout.js';
 import { FORGOTTEN_TERMS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { heldRecord } from './provisional.js';
@@ -61,6 +62,7 @@ export function forget(ctx: StepContext, st: ChannelState, evidence: string): vo
 export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: ChannelRecord): void {
   if (record.author !== ctx.self || !isMessageLane(record) || st.outbox.has(record.digest)) return;
   if (heldRecord(st, record.digest) || st.facts.has(record.digest)) return;
+  if (st.recoveredIn !== null && record.boot <= st.recoveredIn) return;
   if (st.outbox.size === 0) st.ownPrev = record.digest;
   forget(ctx, st, `a message of this node, ${record.id}, that its store does not hold`);
 }
@@ -78,8 +80,11 @@ export function noteOwnBallot(ctx: StepContext, st: ChannelState, proof: Electio
 export function noteOwnAck(ctx: StepContext, st: ChannelState, cert: Certificate): void {
   const own = cert.acks.find((ack) => ack.user === ctx.self);
   if (!own || (st.acks.get(cert.epoch)?.ack.seq ?? 0) >= own.seq) return;
+  // What was forgotten is what came last: nothing below the newest term that is known here.
   const isNews =
-    cert.epochKind === 'roster' ? own.seq > st.log.final.seq : cert.term > st.hard.online.term;
+    cert.epochKind === 'roster'
+      ? own.seq > st.log.final.seq && cert.term >= st.hard.roster.seen
+      : cert.term > st.hard.online.seen;
   if (isNews) forget(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
 }
 
@@ -97,8 +102,8 @@ export function tickMemory(ctx: StepContext, st: ChannelState): void {
 function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
   const { roster, online } = st.hard;
   const known = {
-    roster: Math.max(memory.known.roster, roster.term, st.log.lastTerm),
-    online: Math.max(memory.known.online, online.term),
+    roster: Math.max(memory.known.roster, roster.seen, st.log.lastTerm),
+    online: Math.max(memory.known.online, online.seen),
   };
   const isNew =
     memory.round === '' || known.roster > memory.known.roster || known.online > memory.known.online;
@@ -123,45 +128,53 @@ function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
   }));
 }
 
-/** Promises a term above what the asker may have voted in, then reports this node's log. */
+/**
+ * Promises a term above what the asker may have voted in, then reports this
+ * node's log. Who voted or followed above what the asker knows says so first:
+ * then all are asked anew.
+ */
 export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Recall): void {
   if (!isAsked(ctx, st) || st.roster.members.get(from)?.votes !== true) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   const { roster, online } = st.hard;
-  const isAgain = st.recalled.get(from) === r.round;
-  const before = isAgain ? r : { term: roster.term, onlineTerm: online.term };
-  const isOver = before.term > r.term || before.onlineTerm > r.onlineTerm;
-  if (!isAgain && !isOver) {
-    st.recalled.set(from, r.round);
-    st.hard = {
-      roster: { term: r.term + FORGOTTEN_TERMS_MAX, votedFor: null },
-      online: { term: r.onlineTerm + FORGOTTEN_TERMS_MAX, votedFor: null },
-    };
-    ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
-    ctx.ready.sync = true;
-    if (st.leading) endLeadership(ctx, st, 0);
-    st.election = null;
+  if (roster.seen <= r.term && online.seen <= r.onlineTerm) {
+    const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
+    if (made.roster !== roster || made.online !== online) {
+      st.hard = made;
+      ctx.ready.put(st.keys.hard, encodeHardState(made));
+      ctx.ready.sync = true;
+      if (st.leading) endLeadership(ctx, st, 0);
+      st.election = null;
+    }
   }
-  const { statement, signed } = signedReport(ctx, st, r.round, before);
+  const { statement, signed } = signedReport(ctx, st, r.round);
   sendToUser(ctx, ctx.ready.late, from, () => ({
     name: 'CH_REPORT',
     payload: { id: st.id, from: ctx.self, to: from, s: statement, sig: signed.sig },
   }));
 }
 
+/** The promise, at least as far above `known` as the asker may have forgotten. */
+function raised(promise: VotePromise, known: number): VotePromise {
+  const term = known + FORGOTTEN_TERMS_MAX;
+  return promise.term >= term ? promise : { ...promise, term, votedFor: null };
+}
+
 export function signedReport(
   ctx: StepContext,
   st: ChannelState,
   round: Recall['round'],
-  before: { term: number; onlineTerm: number },
 ): { statement: Uint8Array; signed: Signed } {
   const { tip, lastTerm } = st.log;
+  const { roster, online } = st.hard;
   const statement = encodeStatement({
     tag: 'report',
     ...contextOf(st),
     round,
-    term: before.term,
-    onlineTerm: before.onlineTerm,
+    term: roster.seen,
+    promised: roster.term,
+    onlineTerm: online.seen,
+    onlinePromised: online.term,
     lastTerm,
     lastSeq: tip.seq,
     lastHash: tip.hash,
@@ -175,7 +188,7 @@ export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   if (!memory || r.round !== memory.round || st.roster.members.get(from)?.votes !== true) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   if (r.term > memory.known.roster || r.onlineTerm > memory.known.online) {
-    // Somebody promised more than was known: all must promise above that.
+    // Somebody saw more than was known: all must promise above that.
     const known = {
       roster: Math.max(memory.known.roster, r.term),
       online: Math.max(memory.known.online, r.onlineTerm),
@@ -184,6 +197,10 @@ export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Re
     memory.reports.clear();
     return;
   }
+  const { roster, online } = memory.known;
+  const isPromised =
+    r.promised >= roster + FORGOTTEN_TERMS_MAX && r.onlinePromised >= online + FORGOTTEN_TERMS_MAX;
+  if (!isPromised) return;
   memory.reports.set(from, r);
   recoverFrom(ctx, st, memory);
 }
@@ -224,12 +241,18 @@ export const isAskedFor = (st: ChannelState, from: UserId, page: Page): boolean 
 
 /** This log is as good as the best that was reported: votes again, above all that may have been forgotten. */
 export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  const { known } = memory;
+  const { known, reports } = memory;
+  const highest = (least: number, of: (r: Report) => number): number =>
+    Math.max(least + FORGOTTEN_TERMS_MAX, ...[...reports.values()].map(of));
   st.memory = null;
+  const roster = highest(known.roster, (r) => r.promised);
+  const online = highest(known.online, (r) => r.onlinePromised);
   st.hard = {
-    roster: { term: known.roster + FORGOTTEN_TERMS_MAX, votedFor: null },
-    online: { term: known.online + FORGOTTEN_TERMS_MAX, votedFor: null },
+    roster: { term: roster, seen: roster, votedFor: null },
+    online: { term: online, seen: online, votedFor: null },
   };
+  st.recoveredIn = ctx.boot;
+  ctx.ready.put(st.keys.recovered, new Writer(16).ulid(ctx.boot).done());
   st.votedFor = null;
   ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
   ctx.ready.del(st.keys.forgotten);

@@ -104,11 +104,9 @@ function sendReportedTail(
   base: Point,
   round: Ulid,
 ): void {
-  if (st.memory || base.seq < st.log.final.seq || st.recalled.get(to) !== round) return;
+  if (st.memory || base.seq < st.log.final.seq) return;
   const entries = st.log.tail.filter((e) => e.seq > base.seq);
-  const { roster, online } = st.hard;
-  const before = { term: roster.term, onlineTerm: online.term };
-  const { statement, signed } = signedReport(ctx, st, round, before);
+  const { statement, signed } = signedReport(ctx, st, round);
   sendToUser(ctx, ctx.ready.late, to, () => ({
     name: 'CH_APPEND',
     payload: {

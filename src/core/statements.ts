@@ -18,7 +18,7 @@
  *     propose   kind u8 · epoch 32 · term u64 · beat u64 · baseSeq u64 · baseHash 32 · tipSeq u64 · tipHash 32 · finalSeq u64 · quiet u8
  *     ack       kind u8 · epoch 32 · term u64 · seq u64 · hash 32
  *     recall    round 16 · term u64 · onlineTerm u64
- *     report    round 16 · term u64 · onlineTerm u64 · lastTerm u64 · lastSeq u64 · lastHash 32
+ *     report    round 16 · term u64 · promised u64 · onlineTerm u64 · onlinePromised u64 · lastTerm u64 · lastSeq u64 · lastHash 32
  *     join      user 32 · name text · invite 32 · seq u64 · hash 32
  */
 
@@ -126,9 +126,11 @@ export interface Recall extends Context {
 export interface Report extends Context {
   readonly tag: 'report';
   readonly round: Ulid;
-  /** What the voter had promised before it was asked. */
+  /** The highest term in which the voter voted or followed, and what it promised, for roster and online epochs. */
   readonly term: number;
+  readonly promised: number;
   readonly onlineTerm: number;
+  readonly onlinePromised: number;
   readonly lastTerm: number;
   readonly lastSeq: number;
   readonly lastHash: Digest;
@@ -242,7 +244,9 @@ export function encodeStatement(s: Statement): Uint8Array {
       return begin(s.tag, s)
         .ulid(s.round)
         .u64(s.term)
+        .u64(s.promised)
         .u64(s.onlineTerm)
+        .u64(s.onlinePromised)
         .u64(s.lastTerm)
         .u64(s.lastSeq)
         .id(s.lastHash)
@@ -342,7 +346,9 @@ function readFields(tag: string, r: Reader): Statement {
         ...context,
         round: r.ulid(),
         term: r.u64(),
+        promised: r.u64(),
         onlineTerm: r.u64(),
+        onlinePromised: r.u64(),
         lastTerm: r.u64(),
         lastSeq: r.u64(),
         lastHash: r.id<Digest>(),

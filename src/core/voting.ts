@@ -38,9 +38,9 @@ export function promise(
   ctx: StepContext,
   st: ChannelState,
   kind: EpochKind,
-  made: VotePromise,
+  made: Omit<VotePromise, 'seen'>,
 ): void {
-  st.hard = { ...st.hard, [kind]: made };
+  st.hard = { ...st.hard, [kind]: { ...made, seen: made.term } };
   ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
   ctx.ready.sync = true;
 }

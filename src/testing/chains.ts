@@ -60,6 +60,8 @@ export class Chains {
   /** Records and proofs that were verified, as they were stored. */
   readonly #proven = new Map<Digest, Pick<RawEntry, 'record' | 'proof'>>();
   readonly #start: ChainEntry;
+  /** Told of each entry, once. */
+  onEntry: ((entry: ChainEntry) => void) | undefined;
 
   constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
     const hash = crypto.sha256;
@@ -152,6 +154,7 @@ export class Chains {
     this.#byHash.set(entry.hash, entry);
     if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
     this.#checkPlace(entry);
+    this.onEntry?.(entry);
     return entry;
   }
 

@@ -19,6 +19,8 @@ export class Chaos {
   readonly #latencies: readonly (() => Millis)[];
   #isOver = false;
   onFault: (text: string) => void = () => {};
+  /** Told of a node that comes back with an old copy of its disk, or with none. */
+  onForget: (node: SimNode, memory: 'old' | 'none') => void = () => {};
   /** Told of each fault, its victim resolved, when it begins and when it ends. */
   onChange: ((type: 'fault' | 'fault-over', index: number, fault: Fault) => void) | undefined;
 
@@ -185,7 +187,7 @@ export class Chaos {
     nodes.forEach((node, i) => {
       node.crash();
       node.disk.restore(copies[i]);
-      node.memoryAt = fault.copiedAt ?? 0;
+      this.onForget(node, fault.copiedAt === null ? 'none' : 'old');
     });
     return async () => {
       for (const node of nodes) await node.start();

@@ -14,6 +14,7 @@ import type { Millis, Ulid, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
+import { errorText } from './error-text.js';
 import { Invariants } from './invariants.js';
 import { type Observer, Reporter } from './observer.js';
 import { type Draw, drawsOf } from './prng.js';
@@ -167,9 +168,7 @@ export class Cluster implements NodeWatcher {
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
-    const cause = error instanceof ConclaveError && error.cause ? error.cause : error;
-    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    this.#break(`node ${node.index} threw: ${text}`);
+    this.#break(`node ${node.index} threw: ${errorText(error)}`);
   }
   started(node: SimNode): void {
     this.#reporter.started(node);

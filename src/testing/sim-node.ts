@@ -5,6 +5,7 @@
  * counts once the core said that it is stored.
  */
 
+import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
@@ -29,6 +30,9 @@ import type { Timeline, Timer } from './timeline.js';
 /** Where virtual time begins, ms since 1970. */
 const EPOCH_WALL_MS = 1_700_000_000_000;
 
+/** The time of the last boot. */
+const BOOT_KEY = 'node/boot';
+
 /** Who watches a node: invariants and the run itself. */
 export interface NodeWatcher {
   /** After a step, before anything of it was carried out. */
@@ -37,13 +41,14 @@ export interface NodeWatcher {
   writing(node: SimNode, ops: readonly StoreOp[]): void;
   /** A batch became durable. */
   durable(node: SimNode, ops: readonly StoreOp[]): void;
-  /** A command leaves. */
-  sending(node: SimNode, command: Outgoing): void;
+  /** A command leaves over so many links. */
+  sending(node: SimNode, command: Outgoing, links: number): void;
   event(node: SimNode, event: CoreEvent): void;
   refused(node: SimNode, command: Command, error: ConclaveError): void;
   /** The node's code threw. */
   threw(node: SimNode, error: unknown): void;
   started(node: SimNode): void;
+  /** Before its disk loses what is not synced. */
   crashed(node: SimNode): void;
 }
 
@@ -83,8 +88,6 @@ export class SimNode implements LinkUser {
   slowMs: Millis = 0;
   /** Its wall clock is off by this, beside its skew. */
   wallShiftMs: Millis = 0;
-  /** Its disk went back to what it held then: it may have forgotten what it said since. */
-  memoryAt: Millis | null = null;
   readonly #links = new Set<LinkId>();
 
   constructor(options: NodeOptions) {
@@ -125,7 +128,7 @@ export class SimNode implements LinkUser {
     const machine = new Machine({
       crypto,
       self: this.user,
-      boot: this.#ulid(this.#clock().wall),
+      boot: this.#ulid(this.#bootTime()),
       timing: TIMING,
       random: draw,
       ulid: (wall) => this.#ulid(wall),
@@ -175,8 +178,8 @@ export class SimNode implements LinkUser {
     this.#o.timeline.cancel(this.#wake);
     this.#soon = undefined;
     this.#o.network.stop(this.index);
-    this.disk.crash();
     this.#o.watcher.crashed(this);
+    this.disk.crash();
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */
@@ -207,6 +210,15 @@ export class SimNode implements LinkUser {
       now: timeline.now - this.#bootedAt,
       wall: Math.floor(EPOCH_WALL_MS + timeline.now + skewMs + this.wallShiftMs),
     };
+  }
+
+  /** Later than that of any boot before, whatever the clock says, as production has it. */
+  #bootTime(): number {
+    const stored = this.disk.get(BOOT_KEY);
+    const last = stored ? decodeWhole(stored, (r) => r.u64()) : 0;
+    const time = Math.max(this.#clock().wall, last + 1);
+    this.disk.put(BOOT_KEY, new Writer(8).u64(time).done());
+    return time;
   }
 
   #ulid(wall: number): Ulid {
@@ -270,11 +282,12 @@ export class SimNode implements LinkUser {
       },
       send: (links, command) => {
         if (life !== this.#life) return;
-        watcher.sending(this, command);
+        watcher.sending(this, command, links.length);
         for (const link of links) network.send(this.index, link, command);
       },
       event: (event) => watcher.event(this, event),
       soon: (run) => {
+        if (life !== this.#life) return;
         const at = timeline.now + (this.slowMs === 0 ? 0 : this.slowMs * this.#o.draw());
         this.#soon ??= this.#timer(life, at, () => {
           this.#soon = undefined;
@@ -282,6 +295,7 @@ export class SimNode implements LinkUser {
         });
       },
       wake: (at, run) => {
+        if (life !== this.#life) return;
         timeline.cancel(this.#wake);
         if (Number.isFinite(at)) this.#wake = this.#timer(life, this.#bootedAt + at, run);
       },

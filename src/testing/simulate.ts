@@ -13,15 +13,18 @@ import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import { ConclaveError } from '../core/errors.js';
+import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
+import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
+import type { History } from './history.js';
 import { Invariants } from './invariants.js';
+import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
 import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
@@ -33,7 +36,7 @@ import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { CALM, drawWeather, type Weather } from './weather.js';
-import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
+import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -56,14 +59,30 @@ export interface SimulateOptions {
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
+  /** How disks, links and clocks behave when nothing is broken; what is left out is drawn from the seed. */
+  readonly conditions?: Partial<Conditions>;
   /** Real hashes and signatures, or fast ones that serve as well in a run. */
   readonly crypto?: CryptoKind;
   /** Lets every node or disk break a promise, to see that the run notices. */
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called at the end with what was seen of the channel from outside, before it is checked. */
+  readonly onHistory?: (history: History) => void;
   /** Called with everything that can be seen of the run, as it happens; slow. */
   readonly observe?: Observer;
+}
+
+export interface Conditions {
+  /** Frames are encoded and decoded as on a real wire. */
+  readonly encoded: boolean;
+  /** Longest time that signing, verifying or reading takes. */
+  readonly workMs: Millis;
+  /** Longest time that a write takes. */
+  readonly diskMs: Millis;
+  /** Most that two wall clocks differ. */
+  readonly skewMs: Millis;
+  readonly weather: Weather;
 }
 
 /** What a guest is given of a run. */
@@ -109,16 +128,18 @@ export interface SimulateResult {
   readonly steps: number;
   readonly virtualMs: Millis;
   readonly frames: number;
-  readonly plan: {
-    readonly nodes: number;
-    readonly relays: number;
-    readonly minOnline: number;
+  /** The run with nothing left to draw but its noise: these options and the seed give it again. */
+  readonly plan: Required<
+    Pick<SimulateOptions, 'nodes' | 'relays' | 'minOnline' | 'early' | 'loadMs' | 'settleMs'>
+  > & {
     readonly quorum: 'online' | 'roster';
-    readonly weather: Weather;
-    readonly early: boolean;
+    readonly crypto: CryptoKind;
+    readonly conditions: Conditions;
     readonly faults: readonly Fault[];
     readonly workload: WorkloadPlan;
   };
+  /** When faults and load began. */
+  readonly loadAt: Millis;
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
   readonly messages: number;
@@ -142,29 +163,28 @@ function settings(o: SimulateOptions) {
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
   const kinds = drawKinds(draw);
-  const drawn = {
-    early: chance(draw, 0.25),
-    loadMs: loadMsFor(kinds, draw),
+  const early = chance(draw, 0.25);
+  const loadMs = loadMsFor(kinds, draw);
+  const conditions: Conditions = {
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
-    crypto: chance(draw, 0.02) ? ('real' as const) : ('fast' as const),
-    quorum: chance(draw, 0.12) ? ('roster' as const) : ('online' as const),
   };
+  const crypto = chance(draw, 0.01) ? ('real' as const) : ('fast' as const);
+  const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
   const count = o.nodes ?? nodes;
   return {
-    ...drawn,
+    conditions: { ...conditions, ...o.conditions, ...(o.weather ? { weather: o.weather } : {}) },
     nodes: count,
     relays: o.relays ?? relays,
     minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: o.faults ?? kinds,
-    early: o.early ?? drawn.early,
-    loadMs: o.loadMs ?? drawn.loadMs,
-    crypto: o.crypto ?? drawn.crypto,
-    quorum: o.quorum ?? drawn.quorum,
-    weather: o.weather ?? drawn.weather,
+    early: o.early ?? early,
+    loadMs: o.loadMs ?? loadMs,
+    crypto: o.crypto ?? crypto,
+    quorum: o.quorum ?? quorum,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -182,6 +202,7 @@ class Run implements NodeWatcher {
   readonly #nodes: SimNode[];
   readonly #app: Application;
   readonly #invariants: Invariants;
+  readonly #marks: MarkWatch;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
   readonly #reporter: Reporter | undefined;
@@ -190,6 +211,7 @@ class Run implements NodeWatcher {
   #lines = '';
   #faults: readonly Fault[] = [];
   #workload: WorkloadPlan = { posts: [], invites: [] };
+  #loadAt: Millis = 0;
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
@@ -198,7 +220,8 @@ class Run implements NodeWatcher {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, quorum, encoded } = this.#s;
+    const { nodes, relays, minOnline, quorum } = this.#s;
+    const { encoded } = this.#s.conditions;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
@@ -208,18 +231,22 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({
-      ...{ seed, crypto, timeline, users, relays: urls, minOnline, quorum },
-    });
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
     const { channel } = this.#app;
-    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
-    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel, nodes });
+    this.#app.onSent = (node, submissions) => {
+      this.#recorder.sent(node, submissions);
+      const ids = submissions.map(({ id }) => id);
+      this.#reporter?.tell({ type: 'posted', node: node.index, ids });
+    };
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
+    this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
     this.#guest = invite?.({
       nodes: this.#nodes,
       timeline,
@@ -240,7 +267,7 @@ class Run implements NodeWatcher {
 
   #node(user: UserId, index: number, relayKeys: readonly UserId[], crypto: SimCrypto): SimNode {
     const { seed, sabotage } = this.#o;
-    const { workMs, skewMs, diskMs } = this.#s;
+    const { workMs, skewMs, diskMs } = this.#s.conditions;
     const timeline = this.#timeline;
     const draw = drawsOf(seed, `node ${index}`);
     const onDisk: Draw = drawsOf(seed, `disk ${index}`);
@@ -267,25 +294,23 @@ class Run implements NodeWatcher {
     try {
       await this.#phases();
     } catch (error) {
-      this.#break('no crash', error instanceof Error ? (error.stack ?? error.message) : `${error}`);
+      this.#break('no crash', errorText(error));
     }
     this.#flush();
+    this.#marks.finish(this.#invariants.final);
     const { final } = this.#invariants;
-    const { nodes, relays, minOnline, quorum, weather, early } = this.#s;
+    const { kinds: _, ...settled } = this.#s;
     return {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
       traceHash: this.#trace.digest('hex'),
-      marks: [],
+      marks: this.#marks.names,
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: {
-        ...{ nodes, relays, minOnline, quorum, weather, early },
-        faults: this.#faults,
-        workload: this.#workload,
-      },
+      plan: { ...settled, faults: this.#faults, workload: this.#workload },
+      loadAt: this.#loadAt,
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -305,15 +330,18 @@ class Run implements NodeWatcher {
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
+    this.#recorder.healed();
     this.#note('faults stop');
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
-    const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
-    // What a step decided is at rest once it is on the disk.
-    const isAtRest = () => why() === undefined && this.#nodes.every((node) => node.isIdle);
-    if (!(await this.#until(isAtRest, settleMs))) {
+    // What a step decided is at rest once it is on the disk, and told.
+    const why = () =>
+      unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
+      this.#recorder.unfinished(this.#nodes) ??
+      (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
+    if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
-    const rest = () => this.#guest?.unsettled();
+    const rest = () => this.#guest?.unsettled() ?? why();
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
@@ -326,37 +354,38 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#violation) return;
     const settled = this.#nodes.length >= this.#s.minOnline;
-    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    const history = this.#recorder.history(this.#nodes, settled);
+    this.#o.onHistory?.(history);
+    const [problem] = checkHistory(history);
     if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
   #unleash(from: Millis, until: Millis): Chaos {
     const { seed } = this.#o;
     const { nodes, relays, kinds } = this.#s;
+    this.#loadAt = from;
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    const reporter = this.#reporter;
-    if (reporter) {
-      chaos.onChange = (type, index, fault) => reporter.tell({ type, index, fault });
-    }
+    chaos.onForget = (node) => this.#app.forgets(node);
+    chaos.onChange = (type, index, fault) => {
+      this.#marks.fault(type, index, fault);
+      this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);
+      this.#reporter?.tell({ type, index, fault });
+    };
     chaos.plan(this.#faults);
-    this.#network.weather = this.#s.weather;
+    this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
-    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    const own = this.#guest ? { posts: [] } : this.#o.workload;
+    const { posts, invites } = planWorkload({ ...own, ...load });
     this.#workload = { posts, invites };
-    if (this.#guest) this.#guest.load(from, until);
-    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    this.#guest?.load(from, until);
+    for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
-  }
-
-  #post(post: Post): void {
-    const ids = this.#app.post(post);
-    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -385,7 +414,8 @@ class Run implements NodeWatcher {
       this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
       this.#reporter?.tell({ type: 'violation', invariant, message });
     }
-    this.#note(`BROKEN ${invariant}: ${message}`);
+    // The first line alone: the trace must not depend on where files are.
+    this.#note(`BROKEN ${invariant}: ${message.split('\n')[0]}`);
   }
 
   #note(text: string): void {
@@ -406,6 +436,7 @@ class Run implements NodeWatcher {
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
     this.#invariants.stepped(node, inputs, ready);
+    this.#marks.stepped(node, inputs);
     this.#guest?.stepped(node, inputs);
     this.#reporter?.stepped(node, this.#steps);
     const st = node.state(this.#app.channel);
@@ -423,13 +454,16 @@ class Run implements NodeWatcher {
 
   writing(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.writing(node, ops);
+    this.#marks.writing(node, ops);
   }
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     this.#invariants.durable(node, ops);
+    this.#marks.durable(node, ops);
     this.#reporter?.tell({ type: 'durable', node: node.index, ops });
   }
-  sending(node: SimNode, command: Outgoing): void {
+  sending(node: SimNode, command: Outgoing, links: number): void {
     this.#invariants.sending(node, command);
+    this.#marks.sending(node, command, links);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }
@@ -437,6 +471,7 @@ class Run implements NodeWatcher {
     this.#invariants.event(node, event);
     this.#recorder.event(node, event);
     this.#app.event(node, event);
+    this.#marks.event(event);
     this.#guest?.event(node, event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
     if (event.type !== 'changed') {
@@ -450,12 +485,11 @@ class Run implements NodeWatcher {
     if (error.code === 'internal') this.threw(node, error);
   }
   threw(node: SimNode, error: unknown): void {
-    const cause = error instanceof ConclaveError && error.cause ? error.cause : error;
-    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    this.#break('no crash', `node ${node.index} threw: ${text}`);
+    this.#break('no crash', `node ${node.index} threw: ${errorText(error)}`);
   }
   started(node: SimNode): void {
     this.#note(`node ${node.index} starts`);
+    this.#marks.started(node);
     this.#reporter?.started(node);
     this.#invariants.started(node);
     this.#recorder.started(node);
@@ -463,6 +497,8 @@ class Run implements NodeWatcher {
     this.#app.started(node);
   }
   crashed(node: SimNode): void {
+    this.#marks.crashed(node);
+    this.#recorder.crashed(node);
     this.#reporter?.crashed(node);
   }
 }

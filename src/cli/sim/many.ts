@@ -6,7 +6,7 @@ import type { Cli } from '../cli.js';
 import { aborted, EXIT, exitCode, interruptionOf } from '../errors.js';
 import type { Json } from '../output.js';
 import type { SimCommandOptions } from '../sim.js';
-import { failureJson, failureText, reportFailure } from './failure.js';
+import { failureJson, failureText, replayCommand, reportFailure } from './failure.js';
 import { verdictJson, verdictText } from './report.js';
 
 interface Sum {
@@ -38,16 +38,15 @@ export async function runMany(
   const seconds = (host.now() - started) / 1_000;
   failures.sort((a, b) => a.seed - b.seed);
   for (const [i, result] of failures.entries()) {
+    const failing = { ...options, seed: result.seed };
     const failed = {
-      options: { ...options, seed: result.seed },
-      result,
+      ...{ options: failing, result, replay: replayCommand(failing), save },
       shrink: shrink && i === 0,
-      save,
     };
     const failure = await reportFailure(cli, failed);
     await out.result(
       { ...verdictJson(result), ...failureJson(failure) },
-      `${verdictText(result, out.paint)}\n${failureText(failure)}\n`,
+      `${verdictText(result, out.paint)}\n${failureText(failure, out.paint)}\n`,
     );
   }
   await out.result(sumJson(sum, seconds, signal.aborted), sumText(sum, seconds, total));

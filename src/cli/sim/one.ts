@@ -1,7 +1,6 @@
 /** One run: its verdict, on request as text or as a picture too. */
 
-import type { SimulateOptions } from '../../testing/index.js';
-import { simulate } from '../../testing/index.js';
+import { type SimulateOptions, type SimulateResult, simulate } from '../../testing/simulate.js';
 import { Transcript } from '../../testing/transcript.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../errors.js';
@@ -12,27 +11,32 @@ import { verdictJson, verdictText } from './report.js';
 export async function runOne(
   cli: Cli,
   options: SimulateOptions,
+  replay: string,
   command: SimCommandOptions,
 ): Promise<void> {
   const { out } = cli;
-  const transcript = command.log ? new Transcript({ pulses: true }) : undefined;
-  const result = await simulate({
-    ...options,
-    ...(transcript && { observe: (event) => transcript.event(event) }),
-  });
-  for (const { at, text } of transcript?.take() ?? []) {
-    await out.result({ at, text }, `${at.toFixed(1).padStart(9)} ${text}`);
-  }
+  const result = await observed(cli, options, command);
   if (result.ok) return out.result(verdictJson(result), verdictText(result, out.paint));
   cli.exitCode = EXIT.failed;
-  const failure = await reportFailure(cli, {
-    options,
-    result,
-    shrink: command.shrink === true,
-    save: command.save,
-  });
+  const { shrink = false, save } = command;
+  const failure = await reportFailure(cli, { options, result, replay, shrink, save });
   await out.result(
     { ...verdictJson(result), ...failureJson(failure) },
-    `${verdictText(result, out.paint)}\n${failureText(failure)}`,
+    `${verdictText(result, out.paint)}\n${failureText(failure, out.paint)}`,
   );
+}
+
+/** Runs it, and shows what was asked for of how it went. */
+async function observed(
+  { out }: Cli,
+  options: SimulateOptions,
+  { log }: SimCommandOptions,
+): Promise<SimulateResult> {
+  if (!log) return simulate(options);
+  const transcript = new Transcript({ pulses: true });
+  const result = await simulate({ ...options, observe: (event) => transcript.event(event) });
+  for (const { at, text } of transcript.take()) {
+    await out.result({ at, text }, `${at.toFixed(1).padStart(9)} ${text}`);
+  }
+  return result;
 }

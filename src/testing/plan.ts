@@ -1,0 +1,88 @@
+/**
+ * Plans: a run written down, with nothing left to draw but its noise
+ * (docs/simulation.md, "Plans"). The same plan gives the same run, so a failure
+ * can be kept in a file, cut down, edited by hand, and run again.
+ *
+ *     { "conclave": "0.1.0", "commit": "…", "violation": {…}, "plan": { "seed": 42, "nodes": 3, … } }
+ */
+
+import { ConclaveError } from '../core/errors.js';
+import type { Fault } from './faults.js';
+import type { Sabotage, SimulateOptions, SimulateResult, Violation } from './simulate.js';
+
+export type Plan = { readonly seed: number; readonly sabotage?: Sabotage } & SimulateResult['plan'];
+
+/** The plan that a run followed. */
+export const planOf = ({ sabotage }: SimulateOptions, { seed, plan }: SimulateResult): Plan => ({
+  seed,
+  ...plan,
+  ...(sabotage && { sabotage }),
+});
+
+export interface PlanFile {
+  /** Version of the package with which it was found, and the commit, in a clone. */
+  readonly conclave: string;
+  readonly commit?: string;
+  readonly violation?: Violation;
+  readonly plan: Plan;
+}
+
+/** Faults, posts and conditions each on a line of their own, for people who edit them. */
+export function formatPlanFile(file: PlanFile): string {
+  const { faults, workload, ...rest } = file.plan;
+  const lines = (items: readonly unknown[]): string =>
+    items.length === 0
+      ? '[]'
+      : `[\n${items.map((i) => `      ${JSON.stringify(i)}`).join(',\n')}\n    ]`;
+  const fields = Object.entries({ ...file, plan: undefined })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `  ${JSON.stringify(name)}: ${JSON.stringify(value)},\n`)
+    .join('');
+  const plan = Object.entries(rest)
+    .map(([name, value]) => `    ${JSON.stringify(name)}: ${JSON.stringify(value)},\n`)
+    .join('');
+  return `{\n${fields}  "plan": {\n${plan}    "faults": ${lines(faults)},\n    "workload": { "posts": ${lines(workload.posts)}, "invites": ${JSON.stringify(workload.invites)} }\n  }\n}\n`;
+}
+
+/** Throws `bad_plan`. What is left out of the plan is drawn from its seed. */
+export function parsePlanFile(text: string): PlanFile {
+  const file = parseJson(text) as Partial<PlanFile> | null;
+  const plan = file?.plan;
+  if (!isObject(plan)) throw bad('it has no "plan"');
+  if (!Number.isSafeInteger(plan.seed) || plan.seed < 0) throw bad('its "seed" is no whole number');
+  for (const name of ['nodes', 'relays'] as const) {
+    if (plan[name] !== undefined && !isCount(plan[name])) throw bad(`its "${name}" is no count`);
+  }
+  if (plan.faults !== undefined) checkFaults(plan.faults, plan.nodes ?? Number.POSITIVE_INFINITY);
+  for (const list of ['posts', 'invites'] as const) {
+    const items: unknown = plan.workload?.[list];
+    if (items !== undefined && !Array.isArray(items)) throw bad(`its "${list}" are no list`);
+  }
+  return file as PlanFile;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw bad(`it is no JSON: ${(error as Error).message}`);
+  }
+}
+
+function checkFaults(faults: unknown, nodes: number): void {
+  if (!Array.isArray(faults)) throw bad('its "faults" are no list');
+  faults.forEach((fault: unknown, i) => {
+    if (!isObject(fault)) throw bad(`fault ${i} is no object`);
+    const { kind, at, until, node } = fault as Partial<Fault> & { node?: unknown };
+    if (typeof kind !== 'string') throw bad(`fault ${i} has no "kind"`);
+    if (!isTime(at) || !isTime(until) || until < at) throw bad(`fault ${i} lacks "at" and "until"`);
+    if (typeof node === 'number' && !(node < nodes)) throw bad(`fault ${i} is of node ${node}`);
+  });
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+const isTime = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+
+const bad = (message: string): ConclaveError =>
+  new ConclaveError('bad_plan', `this is no plan of a run: ${message}`);

@@ -1,0 +1,143 @@
+/** Plans written down and run again, and failing runs cut down. */
+
+import { describe, expect, it } from 'vitest';
+import { formatPlanFile, type Plan, parsePlanFile, planOf } from '../../src/testing/plan.js';
+import { shrink, withoutNode } from '../../src/testing/shrink.js';
+import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
+
+const RUN_MS = 240_000;
+
+/** A disk that tears batches apart, a crash that shows it, and more of both than is needed. */
+const TORN: SimulateOptions = {
+  seed: 81,
+  nodes: 3,
+  minOnline: 3,
+  loadMs: 3_000,
+  faults: ['crash', 'link'],
+  sabotage: 'torn-batch',
+};
+
+async function failing(options: SimulateOptions) {
+  const result = await simulate(options);
+  expect(result.ok).toBe(false);
+  return { plan: planOf(options, result), result, violation: result.violation! };
+}
+
+const search = { runsMax: 400, signal: new AbortController().signal };
+
+describe('a plan', () => {
+  it.each([3, 5, 8, 11])('of seed %i gives the same run from a file', async (seed) => {
+    const result = await simulate({ seed });
+    const text = formatPlanFile({ conclave: '1.2.3', plan: planOf({ seed }, result) });
+    const { plan } = parsePlanFile(text);
+    expect(await simulate(plan)).toEqual(result);
+  });
+
+  it('keeps what it says of a failure', async () => {
+    const { plan, violation } = await failing(TORN);
+    const file = { conclave: '1.2.3', commit: 'abc+', violation, plan };
+    expect(parsePlanFile(formatPlanFile(file))).toEqual(file);
+  });
+
+  it.each([
+    ['{', 'no JSON'],
+    ['null', 'no "plan"'],
+    ['{"plan":{"seed":-1}}', '"seed"'],
+    ['{"plan":{"seed":1.5}}', '"seed"'],
+    ['{"plan":{"seed":1,"nodes":0}}', '"nodes"'],
+    ['{"plan":{"seed":1,"faults":"crash"}}', '"faults"'],
+    ['{"plan":{"seed":1,"faults":[{"kind":"crash"}]}}', 'fault 0'],
+    ['{"plan":{"seed":1,"faults":[{"kind":"crash","at":5,"until":4}]}}', 'fault 0'],
+    [
+      '{"plan":{"seed":1,"nodes":2,"faults":[{"kind":"crash","at":1,"until":2,"node":2}]}}',
+      'node 2',
+    ],
+    ['{"plan":{"seed":1,"workload":{"posts":{}}}}', '"posts"'],
+  ])('%s is refused', (text, why) => {
+    expect(() => parsePlanFile(text)).toThrow(why);
+  });
+
+  it('may leave things to its seed', async () => {
+    const { plan } = parsePlanFile('{"plan":{"seed":7,"nodes":3}}');
+    expect(await simulate(plan)).toEqual(await simulate({ seed: 7, nodes: 3 }));
+  });
+});
+
+describe('without a node', () => {
+  const plan = {
+    seed: 1,
+    nodes: 4,
+    workload: {
+      posts: [0, 1, 2, 3].map((node) => ({ at: node, node, count: 1, bytes: 0 })),
+      invites: [],
+    },
+    faults: [
+      { kind: 'pause', node: 1, at: 1, until: 2 },
+      { kind: 'pause', node: 3, at: 2, until: 3 },
+      { kind: 'pause', node: 'leader', at: 2, until: 3 },
+      {
+        kind: 'block',
+        pairs: [
+          [0, 1],
+          [1, 3],
+          [2, 3],
+        ],
+        at: 3,
+        until: 4,
+      },
+      { kind: 'block', pairs: [[1, 0]], at: 4, until: 5 },
+    ],
+  } as unknown as Plan;
+
+  it('the others keep their parts under their new index', () => {
+    const { nodes, faults, workload } = withoutNode(plan, 1);
+    expect(nodes).toBe(3);
+    expect(workload.posts.map(({ at, node }) => [at, node])).toEqual([
+      [0, 0],
+      [2, 1],
+      [3, 2],
+    ]);
+    expect(faults).toEqual([
+      { kind: 'pause', node: 2, at: 2, until: 3 },
+      { kind: 'pause', node: 'leader', at: 2, until: 3 },
+      { kind: 'block', pairs: [[1, 2]], at: 3, until: 4 },
+    ]);
+  });
+});
+
+describe('shrinking', () => {
+  it('leaves what the failure needs', { timeout: RUN_MS }, async () => {
+    const { plan, result, violation } = await failing(TORN);
+    const shrunk = await shrink({ ...search, plan, result });
+    expect(shrunk.result.violation!.invariant).toBe(violation.invariant);
+    expect(shrunk.plan.faults.map(({ kind }) => kind)).toEqual(['crash']);
+    expect(shrunk.plan.workload.posts.length).toBeLessThan(plan.workload.posts.length);
+    expect(await simulate(shrunk.plan)).toEqual(shrunk.result);
+    expect(await shrink({ ...search, plan, result })).toEqual(shrunk);
+  });
+
+  it('finds that no fault is needed', { timeout: RUN_MS }, async () => {
+    const options = { seed: 11, sabotage: 'lose-promises' } as const;
+    const { plan, result } = await failing(options);
+    expect(plan.faults.length).toBeGreaterThan(0);
+    const shrunk = await shrink({ ...search, plan, result });
+    expect(shrunk.plan).toMatchObject({ faults: [], relays: 1, workload: { posts: [] } });
+    expect(shrunk.plan.nodes).toBeLessThan(plan.nodes);
+    expect(shrunk.plan.conditions.weather).toMatchObject({ loss: 0, duplicate: 0, reorder: 0 });
+  });
+
+  it('stops after as many runs as it may make', async () => {
+    const { plan, result } = await failing(TORN);
+    const { runs } = await shrink({ ...search, plan, result, runsMax: 3 });
+    expect(runs).toBe(3);
+  });
+
+  it('stops when it is told to, with the best so far', async () => {
+    const { plan, result } = await failing(TORN);
+    const stop = new AbortController();
+    const onProgress = () => stop.abort();
+    const shrunk = await shrink({ ...search, plan, result, signal: stop.signal, onProgress });
+    expect(shrunk.runs).toBe(1);
+    expect(shrunk.plan).toEqual(plan);
+  });
+});
