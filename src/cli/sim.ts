@@ -44,7 +44,7 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
     return runMany(cli, seeds, commonOptions(options), options);
   }
   if (options.scenario !== undefined) {
-    return showScenario(cli, options.scenario, options.update === true);
+    return showScenario(cli, options.scenario, options);
   }
   if (seed !== undefined) {
     const run = { ...commonOptions(options), seed };

@@ -313,6 +313,7 @@ class Run implements NodeWatcher {
     await this.#until(() => false, loadMs);
     chaos.stop();
     this.#note('faults stop');
+    this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
     if (!(await this.#until(() => why() === undefined, settleMs))) {
