@@ -13,21 +13,25 @@ import {
   decodeCertificate,
   decodeHeaders,
 } from './certificate.js';
-import { chainOver, type Header, type Point } from './chain.js';
+import { chainNext, chainOver, type Header, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { Hash } from './crypto.js';
 import type { StepContext } from './effects.js';
+import { decodeElectionProof, type ElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
-import { follow } from './follower.js';
+import { appendProposed, follow } from './follower.js';
+import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { isAskedFor, noteOwnAck, noteOwnRecord, remember } from './memory.js';
+import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
-import { appendEntry, finalise, rosterAfter, truncateTail } from './replica.js';
+import { appendEntry, finalise, keepProposal, rosterAfter, truncateTail } from './replica.js';
 import { isMembership } from './roster.js';
-import type { Propose } from './statements.js';
+import { decodeAs, type Propose, type Report, type Signed } from './statements.js';
 
 /** A page as the driver's inspection found it: its chain leads to `end`, its records match its headers. */
 export interface Page {
@@ -38,6 +42,12 @@ export interface Page {
   readonly end: Point;
   readonly cert: Certificate | null;
   readonly propose: Propose | null;
+  /** The proposal with its signature. */
+  readonly signed: Omit<Signed, 'by'> | null;
+  /** What the sender reported to one that lost memory. */
+  readonly report: Report | null;
+  /** Whose proposal it is, if not the sender's. */
+  readonly proof: ElectionProof | null;
   /** Where the sender's final point is. */
   readonly final: number;
 }
@@ -63,6 +73,10 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
       throw new ConclaveError('bad_page', 'a page whose certificate is for another point');
     }
   }
+  const proof = p.proof ? decodeElectionProof(hash, p.id, p.proof) : null;
+  if (proof && propose?.epoch !== proof.id) {
+    throw new ConclaveError('bad_page', 'a page whose proposal is of another election');
+  }
   if (propose && (propose.tipSeq !== end.seq || propose.tipHash !== end.hash)) {
     throw new ConclaveError('bad_page', 'a page whose proposal is for another point');
   }
@@ -74,6 +88,9 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
     end,
     cert,
     propose,
+    signed: p.propose ? { statement: p.propose.s.slice(), sig: p.propose.sig.slice() } : null,
+    proof,
+    report: p.report ? decodeAs('report', p.report.s) : null,
     final: p.final,
   };
 }
@@ -83,8 +100,63 @@ export function onPage(ctx: StepContext, st: ChannelState, from: UserId, page: P
   if (st.conflict) return;
   if (st.pull?.to === from) st.pull = null;
   if (page.cert) takeFinalPage(ctx, st, from, page, page.cert);
+  else if (page.report) takeReportedTail(ctx, st, from, page);
+  else if (page.proof) takeProvenTail(ctx, st, page, page.proof);
   else if (page.propose) takeTailPage(ctx, st, from, page);
 }
+
+/**
+ * A tail that is better than this node's own, with the proof that a leader,
+ * dead by now, proposed it. Who was refused for its log takes it and stands
+ * again: a log that is not behind holds all that may be final (Raft, section
+ * 5.4.1), so nothing is lost by taking the better one whole.
+ */
+function takeProvenTail(
+  ctx: StepContext,
+  st: ChannelState,
+  page: Page,
+  proof: ElectionProof,
+): void {
+  const last = page.headers.at(-1);
+  if (!last || proof.epoch.kind !== 'roster' || !isProven(st, proof)) return;
+  if (proof.epoch.roster !== st.roster.number || hearsRoster(ctx, st)) return;
+  const isBetter =
+    last.term > st.log.lastTerm || (last.term === st.log.lastTerm && page.end.seq > st.log.tip.seq);
+  if (!isBetter) return;
+  rememberEpoch(ctx, st, proof);
+  if (!installTail(ctx, st, page)) return;
+  keepProposal(ctx, st, page.propose!, page.signed!);
+  st.election = null;
+  st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.random();
+  ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+/** The best log that was reported to this node, which lost memory: then it has all that it may have helped to make final. */
+function takeReportedTail(ctx: StepContext, st: ChannelState, from: UserId, page: Page): void {
+  const { memory } = st;
+  if (!memory || !isAskedFor(st, from, page)) return;
+  if (installTail(ctx, st, page)) remember(ctx, st, memory);
+}
+
+/** Puts a tail in place of this node's own, from where they part. False when it does not fit. */
+function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {
+  const { anchor } = page;
+  if (anchor.seq < st.log.final.seq || st.log.hashAt(anchor.seq) !== anchor.hash) return false;
+  holdTail(ctx, st, page);
+  let { seq, hash } = anchor;
+  for (const header of page.headers) {
+    hash = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
+    if (st.log.hashAt(seq + 1) !== hash) {
+      if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
+      if (!appendProposed(ctx, st, header)) return false;
+    }
+    seq += 1;
+  }
+  return true;
+}
+
+const hearsRoster = (ctx: StepContext, st: ChannelState): boolean =>
+  st.leadership?.epoch.kind === 'roster' && hearsLeader(ctx, st);
 
 function takeFinalPage(
   ctx: StepContext,
@@ -93,6 +165,7 @@ function takeFinalPage(
   page: Page,
   cert: Certificate,
 ): void {
+  noteOwnAck(ctx, st, cert);
   if (cert.seq > st.log.final.seq) {
     try {
       checkFinalCertificate(cert, st.roster);
@@ -146,6 +219,7 @@ function installPage(ctx: StepContext, st: ChannelState, page: Page): boolean {
     const next = chainOver(ctx.crypto.sha256, at, [header]);
     if (st.log.hashAt(next.seq) !== next.hash) {
       if (isMembership(record.kind) && !rosterAfter(ctx, st, record)) return false;
+      noteOwnRecord(ctx, st, record);
       if (st.log.tip.seq > at.seq) truncateTail(ctx, st, at.seq);
       const proof = page.proofs[i]!;
       const { epoch, term, roster } = header;
@@ -161,6 +235,13 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   const lead = st.leadership;
   const p = page.propose!;
   if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
+  holdTail(ctx, st, page);
+  st.limbo = null;
+  follow(ctx, st, lead, page.anchor, page.headers);
+}
+
+/** Puts a tail's records beside those that wait to be placed. */
+function holdTail(ctx: StepContext, st: ChannelState, page: Page): void {
   page.records.forEach((record, i) => {
     const isFinal = page.anchor.seq + i < st.log.final.seq;
     if (isFinal || st.log.seqOf(record.digest) !== undefined) return;
@@ -169,8 +250,6 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
       true,
     );
   });
-  st.limbo = null;
-  follow(ctx, st, lead, page.anchor, page.headers);
 }
 
 /**

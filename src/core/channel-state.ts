@@ -11,9 +11,10 @@ import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
+import type { Forgotten } from './memory.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
-import type { Ack, EpochKind, JoinRequest, Signed } from './statements.js';
+import type { Ack, EpochKind, JoinRequest, Propose, Signed } from './statements.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -86,6 +87,8 @@ export interface Election {
   readonly last: { readonly term: number; readonly seq: number };
   readonly startedAt: Millis;
   readonly grants: Map<UserId, Uint8Array>;
+  /** Who answered, and refused because of the term or the log. */
+  readonly refusals: Set<UserId>;
   readonly ballots: Map<UserId, Uint8Array>;
   /** Set once the grants suffice: then late ones are waited for until here. */
   gatherUntil: Millis | null;
@@ -146,6 +149,8 @@ export interface ChannelState {
   readonly epochs: Map<EpochId, ElectionProof>;
   /** The provisional set's places, by the leadership that acknowledged them. */
   readonly branches: Map<EpochId, Branch>;
+  /** The newest proposal of a roster leader that this log has reached: proof of whose tail it holds. */
+  tailProof: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** What this node acknowledged last under each of them. */
   readonly acks: Map<EpochId, { readonly ack: Ack; readonly signed: Signed }>;
   /** Newest certificate of commitment over the log's tail. */
@@ -198,6 +203,10 @@ export interface ChannelState {
   joining: Joining | null;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
+  /** Set while this node has lost memory: it neither votes nor acknowledges. */
+  memory: Forgotten | null;
+  /** Boot in which this node recovered last: its own records up to then are no news. */
+  recoveredIn: Ulid | null;
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }

@@ -326,6 +326,10 @@ export const COMMANDS = {
       challenge: optional(ulid),
       /** What the sender holds of the provisional set: branches, how far, and up to where certified … */
       set: optional(list(object(branchFields()), BRANCHES_LISTED_MAX)),
+      /** A node that lost memory asks for the log that was reported in this round. */
+      recall: optional(ulid),
+      /** A candidate that was refused for its log asks for the better one. */
+      tail: optional(boolean),
       /** … or which branch it wants, behind what it has of it. */
       take: optional(object(branchFields())),
     }),
@@ -339,16 +343,23 @@ export const COMMANDS = {
       to: user,
       anchor: point,
       ...entries,
-      /** Certifies the last entry as final … */
+      /** What the sender reported to one that lost memory: exactly these entries end its log … */
+      report: optional(object(signed)),
+      /** … or a certificate: the last entry is final … */
       cert: optional(blob),
-      /** … or the leader's proposal for exactly these entries. */
+      /** … or the leader's proposal for exactly these entries … */
       propose: optional(object(signed)),
+      /** … which may be another than the sender: then with the proof of its election. */
+      proof: optional(bytes(PROOF_BYTES_MAX)),
       /** Where the sender's final point is, for progress. */
       final: integer(),
       genesis: optional(object({ bytes: bytes(8_192), sig })),
     }),
     'CH_APPEND',
   ),
+  /** A node that lost memory asks all others; each answers it. */
+  CH_RECALL: spec('both', 'broadcast', object({ ...member, ...signed }), 'CH_RECALL'),
+  CH_REPORT: spec('both', 'broadcast', object({ ...member, to: user, ...signed }), 'CH_REPORT'),
   CH_MERGE: spec(
     'both',
     'broadcast',

@@ -25,8 +25,8 @@ const ASKED_AT_MOST = 5;
 export function tickConfirm(ctx: StepContext, st: ChannelState): void {
   if (!st.leading) return;
   for (const branch of st.branches.values()) {
-    if (branch === st.leadership?.branch || branch.tip.seq <= branch.certified) continue;
-    ask(ctx, st, branch);
+    const isOpen = branch.size > 0 && branch.tip.seq > branch.certified;
+    if (isOpen && branch !== st.leadership?.branch) ask(ctx, st, branch);
   }
 }
 

@@ -19,6 +19,7 @@ import { answering, electionPatience, hearsLeader, isHeard, postponeElection } f
 import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
 import { SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
+import { askForTail } from './pulls.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
@@ -34,7 +35,7 @@ import { castBallot, hasVote, signedGrant } from './voting.js';
 
 /** Drives elections by time. */
 export function tickElection(ctx: StepContext, st: ChannelState): void {
-  if (st.conflict) return;
+  if (st.conflict || st.memory) return;
   const lead = st.leadership;
   if (lead?.live && !st.leading && !isHeard(ctx, st, lead)) loseLeader(ctx, st);
   if (hearsLeader(ctx, st) && !st.leading) {
@@ -117,8 +118,11 @@ function isMissed(ctx: StepContext, st: ChannelState, lead: Leadership): boolean
 function giveUp(ctx: StepContext, st: ChannelState, round: Election): void {
   st.election = null;
   postponeElection(ctx, st);
+  // Where more than half answer, one of those who refused has the log to win with.
+  const answered = round.grants.size + round.refusals.size;
+  const isAlone = !isMajority(answered, voters(st.roster).length);
   const wasRoster = round.kind === 'roster' && round.stage === 'prevote';
-  st.standOnline = wasRoster && mayStandOnline(st, round.grants.size);
+  st.standOnline = wasRoster && isAlone && mayStandOnline(st, round.grants.size);
   if (st.standOnline && !hearsLeader(ctx, st)) st.electionAt = ctx.now;
   if (st.leading) st.leading.missingSince = null;
 }
@@ -126,7 +130,8 @@ function giveUp(ctx: StepContext, st: ChannelState, round: Election): void {
 /** One above what this node promised or saw; never a term that it used for the other kind. */
 function nextTerm(st: ChannelState, kind: EpochKind): number {
   const { roster, online } = st.hard;
-  const own = kind === 'roster' ? roster.term : Math.max(roster.term, online.term);
+  const promised = Math.max(roster.term, st.log.lastTerm);
+  const own = kind === 'roster' ? promised : Math.max(promised, online.term);
   const term = Math.max(own, Math.min(st.seenTerm[kind], own + TERM_JUMP_MAX - 1)) + 1;
   return kind === 'roster' && term === online.term ? term + 1 : term;
 }
@@ -140,6 +145,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
     last: { term: st.log.lastTerm, seq: st.log.tip.seq },
     startedAt: ctx.now,
     grants: new Map(),
+    refusals: new Set(),
     ballots: new Map(),
     gatherUntil: null,
     electorate: [],
@@ -191,6 +197,9 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
   const election = st.election;
   if (p.refused !== undefined) {
     if (p.refused === 'term') seeTerm(ctx, st, p);
+    if (p.refused === 'log' && p.round === election?.round) askForTail(ctx, st, p.from);
+    const mayWin = p.refused === 'term' || p.refused === 'log';
+    if (mayWin && p.round === election?.round && hasVote(st, p.from)) election.refusals.add(p.from);
     return;
   }
   if (election?.stage !== 'prevote' || p.round !== election.round || !p.sig) return;

@@ -18,7 +18,15 @@ import { hearsLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { BRANCHES_LISTED_MAX, LOCATORS_MAX, UNCERTIFIED_PLACES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
-import { heldRecord, isProven, rememberEpoch, takeCommitted, uniteBranch } from './provisional.js';
+import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
+import {
+  heldRecord,
+  isProven,
+  pruneSet,
+  rememberEpoch,
+  takeCommitted,
+  uniteBranch,
+} from './provisional.js';
 import { pullFrom } from './pulls.js';
 import type { ChannelRecord } from './record.js';
 import { sendToUser } from './sending.js';
@@ -169,6 +177,8 @@ export function onBranchPage(
   if (asked?.to === from) st.exchange.asked.delete(page.epoch);
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!mayUnite(st, page)) return;
+  noteOwnBallot(ctx, st, page.proof);
+  if (page.cert) noteOwnAck(ctx, st, page.cert);
   holdRecords(ctx, st, page);
   rememberEpoch(ctx, st, page.proof);
   const branch = uniteBranch(ctx, st, page.epoch, page.anchor, page.headers);
@@ -176,6 +186,8 @@ export function onBranchPage(
   if (page.cert) takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   if (asked?.to === from && branch.tip.seq < page.tip) take(ctx, st, from, page.epoch);
+  // It may have come late: then all that it places is final already.
+  pruneSet(ctx, st, []);
 }
 
 /** What a page must be to be looked at: of a proven election, and certified but for its last part. */
@@ -204,6 +216,7 @@ function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void
     if (!record || !isMessageLane(record)) return;
     const { digest, prev, author } = record;
     if (heldRecord(st, digest) || st.facts.has(digest)) return;
+    noteOwnRecord(ctx, st, record);
     const proof = page.proofs[i]!;
     st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
     const isKnown =

@@ -14,10 +14,11 @@ import type { StepContext } from './effects.js';
 import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
 import { isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
-import { encodeStoredAck } from './leader.js';
+import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
 import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
 import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
@@ -29,6 +30,7 @@ import {
   endLeadership,
   finalise,
   isPlaced,
+  keepProposal,
   prevIsPlaced,
   rosterAfter,
   truncateTail,
@@ -41,6 +43,7 @@ import {
   type EpochKind,
   encodeStatement,
   type Propose,
+  type Signed,
 } from './statements.js';
 import { promise } from './voting.js';
 
@@ -58,6 +61,7 @@ export function onElected(
   if (epoch.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (epoch.roster !== st.roster.number || !isProven(st, proof)) return;
+  noteOwnBallot(ctx, st, proof);
   const asked = st.challenge !== null && beat.echo === st.challenge.id;
   const known = st.leadership;
   if (known?.id === id) {
@@ -136,6 +140,7 @@ export function onPropose(
   from: UserId,
   p: Propose,
   headers: readonly Header[],
+  signed: Omit<Signed, 'by'>,
 ): void {
   if (from === ctx.self || st.conflict) return;
   if (p.roster > st.roster.number) return pullFrom(ctx, st, from);
@@ -154,6 +159,10 @@ export function onPropose(
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
   else challenge(ctx, st, from);
   follow(ctx, st, lead, { seq: p.baseSeq, hash: p.baseHash }, headers);
+  if (!lead.branch && st.log.hashAt(p.tipSeq) === p.tipHash) {
+    const known = st.tailProof?.propose;
+    if (known?.epoch !== p.epoch || known.tipSeq < p.tipSeq) keepProposal(ctx, st, p, signed);
+  }
   if (news && headers.length === 0 && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
@@ -293,7 +302,7 @@ function mayStandInBranch(st: ChannelState, lead: Leadership, header: Header): b
 }
 
 /** Appends the record that a header names, if it is here and may stand here. */
-function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boolean {
+export function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boolean {
   if (st.log.tail.length >= TAIL_ENTRIES_MAX || st.log.tailBytes >= TAIL_BYTES_MAX) return false;
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
@@ -305,7 +314,7 @@ function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boo
 
 /** What every member checks before it appends: invariants 9 and 12. */
 function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
-  if (isPlaced(st, record.digest)) return false;
+  if (isPlaced(st, record.digest, st.log)) return false;
   if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
   if (isLeaderKind(record.kind)) return isMergeRecord(record);
@@ -313,7 +322,7 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
   if (st.log.membershipInFlight()) return false;
   return isMembership(record.kind)
     ? rosterAfter(ctx, st, record) !== undefined
-    : prevIsPlaced(st, record);
+    : prevIsPlaced(st, record, st.log);
 }
 
 /** An `epoch` record names the very leadership that its header is of. */
@@ -385,7 +394,8 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
  */
 export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
-  if (!lead || st.leading || !st.roster.members.get(ctx.self)?.votes || st.conflict) return;
+  if (!lead || st.leading || st.memory || st.conflict) return;
+  if (!st.roster.members.get(ctx.self)?.votes) return;
   if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   const chain = chainOf(st, lead);
   const matched = Math.min(lead.matched, chain.tip.seq);
@@ -410,7 +420,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
     st.acks.set(lead.id, { ack, signed });
     ctx.ready.ops.push({
       key: st.keys.ack(lead.id),
-      value: () => encodeStoredAck(signed.statement, signed.sig),
+      value: () => encodeSigned(signed.statement, signed.sig),
     });
     ctx.ready.sync = true;
   }
@@ -461,6 +471,7 @@ export function onCommit(
   cert: Certificate,
 ): void {
   if (st.conflict) return;
+  noteOwnAck(ctx, st, cert);
   if (cert.kind === 'committed') {
     const lead = st.leadership;
     const isBehind = lead?.id === cert.epoch && chainOf(st, lead).tip.seq < cert.seq;

@@ -41,6 +41,8 @@ import {
   type Lead,
   type Prevote,
   type Propose,
+  type Recall,
+  type Report,
   type Signed,
   signedRecords,
 } from './statements.js';
@@ -55,7 +57,12 @@ export interface RecordItem {
 export type Inspected =
   | { type: 'beacon'; beacon: Beacon }
   | { type: 'records'; items: readonly RecordItem[] }
-  | { type: 'propose'; propose: Propose; headers: readonly Header[] }
+  | {
+      type: 'propose';
+      propose: Propose;
+      headers: readonly Header[];
+      signed: Omit<Signed, 'by'>;
+    }
   | { type: 'ack'; ack: Ack; sig: Uint8Array }
   | { type: 'commit'; cert: Certificate }
   | { type: 'prevote'; prevote: Prevote }
@@ -65,6 +72,8 @@ export type Inspected =
   | { type: 'elected'; proof: ElectionProof; beat: Beat }
   | { type: 'pull'; payload: Payload<'CH_PULL'> }
   | { type: 'branch-page'; page: BranchPage }
+  | { type: 'recall'; recall: Recall }
+  | { type: 'report'; report: Report }
   | { type: 'confirm'; payload: Payload<'CH_MSG_CONFIRM'> }
   | { type: 'page'; page: Page; genesis: { bytes: Uint8Array; sig: Uint8Array } | null }
   | { type: 'join'; payload: Payload<'CH_JOIN'> }
@@ -170,6 +179,18 @@ function partsOf(ctx: InspectContext, command: Command): Parts | undefined {
       return { what: { type: 'pull', payload: command.payload }, checks: [] };
     case 'CH_APPEND':
       return pageOf(ctx, command.payload);
+    case 'CH_RECALL': {
+      const { id, from, s, sig } = command.payload;
+      const recall = decodeAs('recall', s);
+      ofChannel(recall, id);
+      return { what: { type: 'recall', recall }, checks: [{ by: from, statement: s, sig }] };
+    }
+    case 'CH_REPORT': {
+      const { id, from, s, sig } = command.payload;
+      const report = decodeAs('report', s);
+      ofChannel(report, id);
+      return { what: { type: 'report', report }, checks: [{ by: from, statement: s, sig }] };
+    }
     case 'CH_MERGE':
       return branchPageOf(ctx, command.payload);
     case 'CH_MSG_CONFIRM':
@@ -254,7 +275,12 @@ function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
   const end = chainOver(ctx.hash, { seq: propose.baseSeq, hash: propose.baseHash }, headers);
   if (end.seq !== propose.tipSeq || end.hash !== propose.tipHash) mismatch('chain');
   return {
-    what: { type: 'propose', propose, headers },
+    what: {
+      type: 'propose',
+      propose,
+      headers,
+      signed: { statement: p.s.slice(), sig: p.sig.slice() },
+    },
     checks: [{ by: p.from, statement: p.s, sig: p.sig }],
   };
 }
@@ -330,7 +356,11 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
   if (page.cert) ofChannel(page.cert, p.id);
   const checks: Signed[] = [];
   if (page.cert) checks.push(...certificateSignatures(ctx.hash, page.cert));
-  else if (p.propose) checks.push({ by: p.from, statement: p.propose.s, sig: p.propose.sig });
+  else if (p.propose) {
+    const by = page.proof?.epoch.leader ?? p.from;
+    checks.push({ by, statement: p.propose.s, sig: p.propose.sig });
+    if (page.proof) checks.push(...ballotSignatures(ctx.hash, page.proof));
+  } else if (p.report) checks.push({ by: p.from, statement: p.report.s, sig: p.report.sig });
   else mismatch('end');
   page.records.forEach((record, i) => {
     // Whoever certified a message checked its signature; a change of membership is passed on for ever.

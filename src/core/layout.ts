@@ -14,6 +14,9 @@
  *     c/<channel>/epoch/<epoch>    the election's proof of a leadership whose entries are not all final
  *     c/<channel>/ack/<epoch>      this node's latest acknowledgement under that leadership
  *     c/<channel>/committed        newest certificate of commitment over the log's tail
+ *     c/<channel>/forgotten        there while this node has lost memory: why it thinks so
+ *     c/<channel>/recovered        boot in which this node recovered from lost memory last
+ *     c/<channel>/proposal         newest proposal of a roster leader that the log has reached: signature 64 · statement
  *     c/<channel>/commit/<epoch>/<seq>  certificate that a branch is committed up to there
  *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
  *     c/<channel>/place/<epoch>/<seq>   one place of a branch: header · chain hash 32
@@ -32,6 +35,7 @@ import type { EpochKind } from './statements.js';
 
 const RECORD_BYTES_MAX = RECORD_BODY_BYTES_MAX + 512;
 const SEQ_DIGITS = 14;
+const SIGNATURE_BYTES = 64;
 
 /** Fixed-width hex, so that keys sort by number. */
 export const ordinal = (n: number): string => n.toString(16).padStart(SEQ_DIGITS, '0');
@@ -62,6 +66,9 @@ export function channelKeys(channel: ChannelId) {
     acks: `${at}ack/`,
     ack: (epoch: EpochId) => `${at}ack/${epoch}`,
     committed: `${at}committed`,
+    forgotten: `${at}forgotten`,
+    recovered: `${at}recovered`,
+    proposal: `${at}proposal`,
     commits: `${at}commit/`,
     commit: (epoch: EpochId, seq: number) => `${at}commit/${epoch}/${ordinal(seq)}`,
     branches: `${at}branch/`,
@@ -138,6 +145,8 @@ export const decodeOffer = (hash: Hash, bytes: Uint8Array): Offer =>
 export interface VotePromise {
   /** No ballot and no acknowledgement below this term. */
   readonly term: number;
+  /** Highest term in which it voted or followed; `term` is above it when one that lost memory asked for that. */
+  readonly seen: number;
   /** For whom it voted in `term`, and with which electorate. */
   readonly votedFor: { readonly candidate: UserId; readonly electorate: Digest } | null;
 }
@@ -148,20 +157,23 @@ export interface VotePromise {
  */
 export type HardState = Readonly<Record<EpochKind, VotePromise>>;
 
-const NO_PROMISE: VotePromise = { term: 0, votedFor: null };
+const NO_PROMISE: VotePromise = { term: 0, seen: 0, votedFor: null };
 export const FRESH_HARD_STATE: HardState = { roster: NO_PROMISE, online: NO_PROMISE };
 
 function writePromise(w: Writer, p: VotePromise): void {
-  w.u64(p.term).u8(p.votedFor ? 1 : 0);
+  w.u64(p.term)
+    .u64(p.seen)
+    .u8(p.votedFor ? 1 : 0);
   if (p.votedFor) w.id(p.votedFor.candidate).id(p.votedFor.electorate);
 }
 
 function readPromise(r: Reader): VotePromise {
   const term = r.u64();
+  const seen = r.u64();
   const voted = r.u8();
   if (voted > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
   const votedFor = voted ? { candidate: r.id<UserId>(), electorate: r.id<Digest>() } : null;
-  return { term, votedFor };
+  return { term, seen, votedFor };
 }
 
 export function encodeHardState(h: HardState): Uint8Array {
@@ -189,6 +201,19 @@ export const decodePlace = (bytes: Uint8Array): { header: Header; hash: Digest }
     header: { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() },
     hash: r.id<Digest>(),
   }));
+
+/** A statement of this channel with its signature. */
+export function encodeSigned(statement: Uint8Array, sig: Uint8Array): Uint8Array {
+  const out = new Uint8Array(statement.length + SIGNATURE_BYTES);
+  out.set(sig);
+  out.set(statement, SIGNATURE_BYTES);
+  return out;
+}
+
+export const decodeSigned = (bytes: Uint8Array): { statement: Uint8Array; sig: Uint8Array } => ({
+  sig: bytes.subarray(0, SIGNATURE_BYTES),
+  statement: bytes.subarray(SIGNATURE_BYTES),
+});
 
 export const encodePoint = ({ seq, hash }: Point): Uint8Array =>
   new Writer(40).u64(seq).id(hash).done();

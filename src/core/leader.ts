@@ -13,6 +13,7 @@ import { type ChannelState, chainOf, type Leadership, type Leading } from './cha
 import type { StepContext } from './effects.js';
 import { encodeEpochBody } from './epoch-record.js';
 import { type Digest, type Ulid, type UserId, ZERO_DIGEST } from './ids.js';
+import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
 import { SET_BYTES_MAX, SET_RECORDS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
@@ -34,12 +35,13 @@ import {
   endLeadership,
   finalise,
   isPlaced,
+  keepProposal,
   prevIsPlaced,
   rosterAfter,
 } from './replica.js';
 import { voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
-import { type Ack, encodeStatement, signedRecords } from './statements.js';
+import { type Ack, encodeStatement, type Propose, signedRecords } from './statements.js';
 
 export const HEADERS_PER_PROPOSAL_MAX = 1_024;
 
@@ -304,7 +306,8 @@ function proposeNext(ctx: StepContext, st: ChannelState, leading: Leading, lead:
   const chain = chainOf(st, lead);
   const seq = Math.min(chain.tip.seq, base.seq + HEADERS_PER_PROPOSAL_MAX);
   const tip = { seq, hash: chain.hashAt(seq)! };
-  const { statement, signed } = signProposal(ctx, st, leading, lead, base, tip);
+  const { statement, signed, propose } = signProposal(ctx, st, leading, lead, base, tip);
+  if (!lead.branch && seq > base.seq) keepProposal(ctx, st, propose, signed);
   const headers = encodeHeaders(headersOf(chain, base.seq + 1, seq));
   leading.proposed = tip;
   leading.lastProposalAt = ctx.now;
@@ -325,7 +328,7 @@ export function signProposal(
   tip: { seq: number; hash: Digest },
 ) {
   leading.beat += 1;
-  const statement = encodeStatement({
+  const propose: Propose = {
     tag: 'propose',
     ...contextOf(st),
     kind: lead.epoch.kind,
@@ -338,8 +341,9 @@ export function signProposal(
     tipHash: tip.hash,
     finalSeq: st.log.final.seq,
     quiet: false,
-  });
-  return { statement, signed: ctx.ready.signed(ctx.self, statement) };
+  };
+  const statement = encodeStatement(propose);
+  return { propose, statement, signed: ctx.ready.signed(ctx.self, statement) };
 }
 
 /** Counts one acknowledgement of this leadership; the driver verified it. */
@@ -428,7 +432,7 @@ export function ackOwn(ctx: StepContext, st: ChannelState): void {
   st.acks.set(lead.id, { ack, signed });
   ctx.ready.ops.push({
     key: st.keys.ack(lead.id),
-    value: () => encodeStoredAck(signed.statement, signed.sig),
+    value: () => encodeSigned(signed.statement, signed.sig),
   });
   ctx.ready.sync = true;
   ctx.ready.self.push({ type: 'own-ack', channel: st.id, ack, signed });
@@ -438,13 +442,6 @@ export function ackOwn(ctx: StepContext, st: ChannelState): void {
     name: 'ACK_CH_MSG',
     payload: { id: st.id, from: ctx.self, s: signed.statement, sig: signed.sig },
   }));
-}
-
-export function encodeStoredAck(statement: Uint8Array, sig: Uint8Array): Uint8Array {
-  const out = new Uint8Array(statement.length + 64);
-  out.set(sig);
-  out.set(statement, 64);
-  return out;
 }
 
 /** Check-quorum: a leader that hears from no majority of those it counts steps down. */

@@ -79,6 +79,8 @@ export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;
 // Elections
 /** A ballot may raise a voter's promise by no more than this. */
 export const TERM_JUMP_MAX = 1_024;
+/** How far above what it knows a node that lost memory may have voted; less than voters let a term jump. */
+export const FORGOTTEN_TERMS_MAX = 512;
 /** V0: fewer online members than this, and no message is placed. */
 export const MIN_ONLINE_DEFAULT = 3;
 

@@ -24,6 +24,7 @@ import {
   decodeOffer,
   decodePlace,
   decodePoint,
+  decodeSigned,
   decodeStoredGenesis,
   FRESH_HARD_STATE,
   type HardState,
@@ -31,6 +32,7 @@ import {
   type StoredGenesis,
 } from './layout.js';
 import { Log } from './log.js';
+import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
 import { certifiedPlace, heldRecord, isInBranch } from './provisional.js';
 import { decodeRecord } from './record.js';
@@ -58,6 +60,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     epochs: new Map(),
     branches: new Map(),
     acks: new Map(),
+    tailProof: null,
     logCert: null,
     orphans: new Set(),
     version: 0,
@@ -93,6 +96,8 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     wishes: [],
     joining: null,
     heardAcks: new Map(),
+    memory: null,
+    recoveredIn: null,
     conflict: null,
   };
 }
@@ -169,7 +174,10 @@ export async function loadChannel(
   const kept = { seq: at?.keptSeq ?? 0, bytesSince: at?.bytesSince ?? 0 };
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
-  await loadSet(hash, st, scan);
+  await loadSet(hash, self, st, scan);
+  const recovered = await one(keys.recovered);
+  if (recovered) st.recoveredIn = decodeWhole(recovered, (r) => r.ulid());
+  if (await one(keys.forgotten)) st.memory = nothingKnown();
   if (await one(`${keys.all}conflict`)) st.conflict = 'two final certificates conflict';
   return st;
 }
@@ -211,19 +219,21 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
 }
 
 /** The provisional set: elections, own acknowledgements, branches with their certificates, orphans. */
-async function loadSet(hash: Hash, st: ChannelState, scan: Scan): Promise<void> {
+async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): Promise<void> {
   const { keys } = st;
   for (const [, value] of await scan(keys.epochs)) {
     const proof = decodeElectionProof(hash, st.id, value);
     st.epochs.set(proof.id, proof);
   }
   for (const [key, value] of await scan(keys.acks)) {
-    const statement = value.subarray(64);
-    const signed = { by: st.id as string as UserId, statement, sig: value.subarray(0, 64) };
-    st.acks.set(key.slice(keys.acks.length) as EpochId, {
-      ack: decodeAs('ack', statement),
-      signed,
-    });
+    const signed = { by: self, ...decodeSigned(value) };
+    const ack = decodeAs('ack', signed.statement);
+    st.acks.set(key.slice(keys.acks.length) as EpochId, { ack, signed });
+  }
+  const proposal = (await scan(keys.proposal)).find(([key]) => key === keys.proposal)?.[1];
+  if (proposal) {
+    const signed = decodeSigned(proposal);
+    st.tailProof = { propose: decodeAs('propose', signed.statement), signed };
   }
   const committed = (await scan(keys.committed)).find(([key]) => key === keys.committed)?.[1];
   if (committed) {

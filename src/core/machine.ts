@@ -36,6 +36,7 @@ import {
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
 import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.js';
+import { onRecall, onReport, tickMemory } from './memory.js';
 import { tickMerge } from './merge.js';
 import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
 import { type LinkId, Presence } from './presence.js';
@@ -512,7 +513,7 @@ export class Machine {
         onRecords(ctx, st, what.items);
         return drainLimbo(ctx, st);
       case 'propose':
-        return onPropose(ctx, st, from, what.propose, what.headers);
+        return onPropose(ctx, st, from, what.propose, what.headers, what.signed);
       case 'ack':
         if (what.ack.epoch !== st.leadership?.id) onResent(ctx, st, from, what.ack, what.sig);
         countAck(ctx, st, from, what.ack, what.sig);
@@ -536,6 +537,10 @@ export class Machine {
       case 'branch-page':
         onBranchPage(ctx, st, from, what.page);
         return drainLimbo(ctx, st);
+      case 'recall':
+        return onRecall(ctx, st, from, what.recall);
+      case 'report':
+        return onReport(ctx, st, from, what.report);
       case 'confirm':
         return onConfirm(ctx, st, from, what.payload);
     }
@@ -565,6 +570,7 @@ export class Machine {
     offerOthers(ctx, st);
     tickJoining(ctx, st);
     tickExchange(ctx, st);
+    tickMemory(ctx, st);
     if (this.channel(st.id)?.pool.size) this.#ready.wake(ctx.now + ctx.timing.offer_ms);
     slot.wakeAt = this.#ready.wakeAt;
   }

@@ -23,6 +23,7 @@ import {
   RECORDS_PER_BATCH_MAX,
 } from './limits.js';
 import { isMessageLane } from './log.js';
+import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
 import { isInBranch } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
@@ -203,6 +204,7 @@ export function onRecords(
       continue;
     }
     if (!st.roster.members.has(record.author)) continue;
+    noteOwnRecord(ctx, st, record);
     const pooled: Pooled = {
       record,
       proof: proof(),

@@ -9,9 +9,11 @@ import { headersOf, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
+import { encodeElectionProof } from './epoch-record.js';
 import { onSet, onTake } from './exchange.js';
-import type { UserId } from './ids.js';
+import type { Ulid, UserId } from './ids.js';
 import { HEADERS_PER_PROPOSAL_MAX, sendElected, signProposal } from './leader.js';
+import { signedReport } from './memory.js';
 import { sendToUser } from './sending.js';
 
 export function answerPull(
@@ -25,6 +27,8 @@ export function answerPull(
   if (common && common.seq >= st.log.final.seq && st.cert.length > 0) {
     sendTail(ctx, st, from, common);
   }
+  if (common && p.tail) sendProvenTail(ctx, st, from, common);
+  if (common && p.recall) sendReportedTail(ctx, st, from, common, p.recall);
   const asksForFinal = p.anchor.length > 0 && (p.anchor.at(-1)?.seq ?? 0) < st.log.final.seq;
   if (p.want.length > 0 || asksForFinal) {
     ctx.ready.serves.push({
@@ -61,6 +65,59 @@ function sendTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): 
       records: entries.map((e) => e.record.bytes),
       proofs: entries.map((e) => e.proof),
       propose: { s: statement, sig: signed.sig },
+      final: st.log.final.seq,
+    },
+  }));
+}
+
+/** What another leader proposed last and this log holds, with that proposal and the proof of its election. */
+function sendProvenTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
+  const { tailProof } = st;
+  const elected = tailProof && st.epochs.get(tailProof.propose.epoch);
+  if (!elected || st.leading || base.seq < st.log.final.seq) return;
+  const { propose, signed } = tailProof;
+  if (st.log.hashAt(propose.tipSeq) !== propose.tipHash) return;
+  const entries = st.log.tail.filter((e) => e.seq > base.seq && e.seq <= propose.tipSeq);
+  if (entries.length === 0) return;
+  sendToUser(ctx, ctx.ready.late, to, () => ({
+    name: 'CH_APPEND',
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to,
+      anchor: base,
+      headers: encodeHeaders(entries.map((e) => e.header)),
+      records: entries.map((e) => e.record.bytes),
+      proofs: entries.map((e) => e.proof),
+      propose: { s: signed.statement, sig: signed.sig },
+      proof: encodeElectionProof(elected),
+      final: st.log.final.seq,
+    },
+  }));
+}
+
+/** This node's log to its end, for one that lost memory, with the report that says so. */
+function sendReportedTail(
+  ctx: StepContext,
+  st: ChannelState,
+  to: UserId,
+  base: Point,
+  round: Ulid,
+): void {
+  if (st.memory || base.seq < st.log.final.seq) return;
+  const entries = st.log.tail.filter((e) => e.seq > base.seq);
+  const { statement, signed } = signedReport(ctx, st, round);
+  sendToUser(ctx, ctx.ready.late, to, () => ({
+    name: 'CH_APPEND',
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to,
+      anchor: base,
+      headers: encodeHeaders(entries.map((e) => e.header)),
+      records: entries.map((e) => e.record.bytes),
+      proofs: entries.map((e) => e.proof),
+      report: { s: statement, sig: signed.sig },
       final: st.log.final.seq,
     },
   }));

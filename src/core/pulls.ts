@@ -30,6 +30,17 @@ export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void
   }));
 }
 
+/** Asks who refused this candidate for the log that is better than its own. */
+export function askForTail(ctx: StepContext, st: ChannelState, user: UserId): void {
+  if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
+  st.pull = { to: user, at: ctx.now };
+  const anchor = st.log.locators(LOCATORS_MAX);
+  sendToUser(ctx, ctx.ready.early, user, () => ({
+    name: 'CH_PULL',
+    payload: { id: st.id, from: ctx.self, to: user, anchor, want: [], tail: true },
+  }));
+}
+
 /** Asks `user` for records by digest. */
 export function askFor(ctx: StepContext, st: ChannelState, user: UserId, digests: Digest[]): void {
   if (user === ctx.self) return;

@@ -68,6 +68,7 @@ export class Pump {
   #inputs: Input[] = [];
   /** Of all that arrived since the last step began. */
   #waitingBytes = 0;
+  readonly #looks: (() => void)[] = [];
   #verifying = false;
   #busy = false;
   #stopped = false;
@@ -88,6 +89,16 @@ export class Pump {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /**
+   * Calls `look` when all that the machine's state says is durable: at once, or
+   * after the write under way. What is shown to readers is looked at here, so
+   * that no crash takes back what somebody saw.
+   */
+  whenDurable(look: () => void): void {
+    if (this.#busy && !this.#stopped) this.#looks.push(look);
+    else look();
   }
 
   /** A command arrived over a link. */
@@ -212,6 +223,7 @@ export class Pump {
     for (const s of ready.serves) this.#serve(s);
     this.#inputs.unshift(...ready.self);
     this.#busy = false;
+    for (const look of this.#looks.splice(0)) look();
     if (this.#inputs.length + this.#arrived.length > 0) this.#ports.soon(this.#run);
     else this.#ports.wake(ready.wakeAt, this.#run);
   }

@@ -11,14 +11,14 @@ import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
-import { type Entry, encodeEntry, encodeFinal, encodeOffer } from './layout.js';
+import { type Entry, encodeEntry, encodeFinal, encodeOffer, encodeSigned } from './layout.js';
 import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
 import { isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import { applyMembership, isMembership, type Roster, voters } from './roster.js';
-import type { Context } from './statements.js';
+import type { Context, Propose, Signed } from './statements.js';
 
 /** What this node's statements in the channel start with. */
 export const contextOf = (st: ChannelState): Context => ({
@@ -28,20 +28,37 @@ export const contextOf = (st: ChannelState): Context => ({
 });
 
 /**
- * Whether a record is known to be placed: final, or in the chain that entries
- * go to now. In an online epoch that is the epoch's own chain alone; without
- * one it is the log's tail.
+ * The chain that entries go to now: an online epoch's own, in which only what
+ * it holds itself or what is final counts as placed, else the log.
  */
-export function isPlaced(st: ChannelState, digest: Digest): boolean {
-  const chain = st.leadership?.branch ?? st.log;
-  return chain.seqOf(digest) !== undefined || st.facts.has(digest);
-}
+const runningChain = (st: ChannelState): Chain => st.leadership?.branch ?? st.log;
+
+/** Whether a record is known to be placed: final, or in the chain. */
+export const isPlaced = (st: ChannelState, digest: Digest, chain = runningChain(st)): boolean =>
+  chain.seqOf(digest) !== undefined || st.facts.has(digest);
 
 /** True when the record's predecessor is placed, so that it may follow. */
-export function prevIsPlaced(st: ChannelState, record: ChannelRecord): boolean {
-  const { prev, author } = record;
-  const tip = st.leadership?.branch ? st.log.finalTipOf(author) : st.log.tipOf(author);
-  return prev === st.roster.members.get(author)?.root || prev === tip || isPlaced(st, prev);
+export function prevIsPlaced(
+  st: ChannelState,
+  { prev, author }: ChannelRecord,
+  chain = runningChain(st),
+): boolean {
+  const tip = chain === st.log ? st.log.tipOf(author) : st.log.finalTipOf(author);
+  return prev === st.roster.members.get(author)?.root || prev === tip || isPlaced(st, prev, chain);
+}
+
+/** Keeps the proposal that proves whose tail this log holds. */
+export function keepProposal(
+  ctx: StepContext,
+  st: ChannelState,
+  propose: Propose,
+  signed: Omit<Signed, 'by'>,
+): void {
+  st.tailProof = { propose, signed };
+  ctx.ready.ops.push({
+    key: st.keys.proposal,
+    value: () => encodeSigned(signed.statement, signed.sig),
+  });
 }
 
 /** The roster after a membership record, or undefined when it is not valid now. */

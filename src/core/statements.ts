@@ -17,6 +17,8 @@
  *     beat      epoch 32 · term u64 · beat u64 · echo 16
  *     propose   kind u8 · epoch 32 · term u64 · beat u64 · baseSeq u64 · baseHash 32 · tipSeq u64 · tipHash 32 · finalSeq u64 · quiet u8
  *     ack       kind u8 · epoch 32 · term u64 · seq u64 · hash 32
+ *     recall    round 16 · term u64 · onlineTerm u64
+ *     report    round 16 · term u64 · promised u64 · onlineTerm u64 · onlinePromised u64 · lastTerm u64 · lastSeq u64 · lastHash 32
  *     join      user 32 · name text · invite 32 · seq u64 · hash 32
  */
 
@@ -112,6 +114,27 @@ export interface Ack extends Context {
   readonly seq: number;
   readonly hash: Digest;
 }
+/** A node that lost memory asks what it may have forgotten. */
+export interface Recall extends Context {
+  readonly tag: 'recall';
+  /** Fresh for each attempt. */
+  readonly round: Ulid;
+  /** The highest terms of roster and online epochs that it knows of. */
+  readonly term: number;
+  readonly onlineTerm: number;
+}
+export interface Report extends Context {
+  readonly tag: 'report';
+  readonly round: Ulid;
+  /** The highest term in which the voter voted or followed, and what it promised, for roster and online epochs. */
+  readonly term: number;
+  readonly promised: number;
+  readonly onlineTerm: number;
+  readonly onlinePromised: number;
+  readonly lastTerm: number;
+  readonly lastSeq: number;
+  readonly lastHash: Digest;
+}
 export interface JoinRequest extends Context {
   readonly tag: 'join';
   readonly user: UserId;
@@ -132,6 +155,8 @@ export type Statement =
   | Beat
   | Propose
   | Ack
+  | Recall
+  | Report
   | JoinRequest;
 
 const KINDS: readonly EpochKind[] = ['roster', 'online'];
@@ -146,6 +171,8 @@ const TAGS = {
   beat: utf8('conclave/beat'),
   propose: utf8('conclave/propose'),
   ack: utf8('conclave/ack'),
+  recall: utf8('conclave/recall'),
+  report: utf8('conclave/report'),
   join: utf8('conclave/join'),
 } as const;
 
@@ -210,6 +237,19 @@ export function encodeStatement(s: Statement): Uint8Array {
         .u64(s.term)
         .u64(s.seq)
         .id(s.hash)
+        .done();
+    case 'recall':
+      return begin(s.tag, s).ulid(s.round).u64(s.term).u64(s.onlineTerm).done();
+    case 'report':
+      return begin(s.tag, s)
+        .ulid(s.round)
+        .u64(s.term)
+        .u64(s.promised)
+        .u64(s.onlineTerm)
+        .u64(s.onlinePromised)
+        .u64(s.lastTerm)
+        .u64(s.lastSeq)
+        .id(s.lastHash)
         .done();
     case 'join':
       return begin(s.tag, s).id(s.user).text(s.name).id(s.invite).u64(s.seq).id(s.hash).done();
@@ -297,6 +337,21 @@ function readFields(tag: string, r: Reader): Statement {
         term: r.u64(),
         seq: r.u64(),
         hash: r.id<Digest>(),
+      };
+    case 'recall':
+      return { tag, ...context, round: r.ulid(), term: r.u64(), onlineTerm: r.u64() };
+    case 'report':
+      return {
+        tag,
+        ...context,
+        round: r.ulid(),
+        term: r.u64(),
+        promised: r.u64(),
+        onlineTerm: r.u64(),
+        onlinePromised: r.u64(),
+        lastTerm: r.u64(),
+        lastSeq: r.u64(),
+        lastHash: r.id<Digest>(),
       };
     case 'join':
       return {

@@ -98,8 +98,18 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
   };
 }
 
+function waitingForMemory(st: ChannelState): Waiting {
+  const all = voters(st.roster);
+  const need = Math.min(majorityOf(all.length), all.length - 1);
+  const have = st.memory!.reports.size;
+  const missing = all.filter((u) => !st.memory!.reports.has(u));
+  const reason = `this node lost memory: it votes again once ${need} other voting members have reported their logs, ${have} have`;
+  return { need, have, missing, reason };
+}
+
 function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null {
   if (st.conflict) return { need: 0, have: 0, missing: [], reason: st.conflict };
+  if (st.memory) return waitingForMemory(st);
   const missing = [...st.roster.members.keys()].filter((u) => !online.includes(u)).sort();
   const all = voters(st.roster);
   const majority = majorityOf(all.length);

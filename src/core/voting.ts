@@ -11,11 +11,12 @@ import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { isElectorate } from './epoch-record.js';
-import { hearsOther, postponeElection } from './hearing.js';
+import { answering, hearsOther, postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
 import { TERM_JUMP_MAX } from './limits.js';
 import { pullFrom } from './pulls.js';
+import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { sendToUser } from './sending.js';
@@ -37,9 +38,9 @@ export function promise(
   ctx: StepContext,
   st: ChannelState,
   kind: EpochKind,
-  made: VotePromise,
+  made: Omit<VotePromise, 'seen'>,
 ): void {
-  st.hard = { ...st.hard, [kind]: made };
+  st.hard = { ...st.hard, [kind]: { ...made, seen: made.term } };
   ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
   ctx.ready.sync = true;
 }
@@ -54,6 +55,7 @@ type Refusal = NonNullable<Payload<'CH_GRANT'>['refused']>;
 
 function reasonToRefuse(ctx: StepContext, st: ChannelState, p: Prevote): Refusal | undefined {
   if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) return 'roster';
+  if (st.memory) return 'memory';
   if (hearsOther(ctx, st, p.kind, p.candidate)) return 'leader';
   if (!isNewTerm(st, p.kind, p.term)) return 'term';
   if (p.kind === 'roster' && isBehind(st, p)) return 'log';
@@ -102,8 +104,10 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
     name: 'CH_GRANT',
     payload: { ...base, sig: grant.sig },
   }));
-  // A grant gives the candidate time to win before this node stands itself.
-  if (!st.election) postponeElection(ctx, st);
+  // A grant gives the candidate time to win before this node stands itself for the same.
+  const isMine =
+    p.kind === 'roster' || !isMajority(answering(ctx, st).length, voters(st.roster).length);
+  if (!st.election && isMine) postponeElection(ctx, st);
 }
 
 /** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */
@@ -149,7 +153,8 @@ export function onLead(
   electorate: readonly UserId[],
   grants: readonly UserId[],
 ): void {
-  if (st.conflict || !hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
+  if (st.conflict || st.memory) return;
+  if (!hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
   if (l.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;
   if (l.electorate !== electorateDigest(ctx.crypto.sha256, electorate)) return;

@@ -45,6 +45,10 @@ const FOR_CORE = new Set<Command['name']>([
   'CH_ELECTED',
   'CH_PULL',
   'CH_APPEND',
+  'CH_RECALL',
+  'CH_REPORT',
+  'CH_MERGE',
+  'CH_MSG_CONFIRM',
   'CH_JOIN',
   'CH_REFUSE',
 ]);

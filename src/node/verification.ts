@@ -1,6 +1,7 @@
 /** What the parts of a verification share: the store, the rosters found so far, and the problems. */
 
 import type { Crypto } from '../core/crypto.js';
+import type { Genesis } from '../core/genesis.js';
 import { type ChannelId, unhex } from '../core/ids.js';
 import { after, type ChannelKeys, channelKeys } from '../core/layout.js';
 import type { Roster } from '../core/roster.js';
@@ -20,6 +21,8 @@ export class Verification {
   readonly id: ChannelId;
   readonly keys: ChannelKeys;
   readonly problems: Problem[] = [];
+  /** Known, with roster 0, before anything else is looked at. */
+  genesis: Genesis | undefined;
   /** By number, as far as the store proves them. */
   readonly rosters: Roster[] = [];
   readonly #seen = new Set<string>();
@@ -45,10 +48,25 @@ export class Verification {
     }
   }
 
-  /** All that is under `prefix`, as far as it can be read. */
-  async *under(prefix: string): AsyncGenerator<readonly [string, Uint8Array]> {
+  /**
+   * Looks, and looks again for the problems that were found: in a store in use,
+   * what belongs together may have been read at two moments. What is found
+   * twice counts.
+   */
+  async twice(look: () => Promise<void>): Promise<void> {
+    const before = this.problems.length;
+    await look();
+    const first = this.problems.splice(before);
+    if (first.length === 0) return;
+    await look();
+    const again = new Set(this.problems.splice(before).map((p) => JSON.stringify(p)));
+    this.problems.push(...first.filter((p) => again.has(JSON.stringify(p))));
+  }
+
+  /** All that is under `prefix`, from key `from` on, as far as it can be read. */
+  async *under(prefix: string, from = prefix): AsyncGenerator<readonly [string, Uint8Array]> {
     try {
-      yield* this.store.range({ gte: prefix, lt: after(prefix) });
+      yield* this.store.range({ gte: from, lt: after(prefix) });
     } catch (error) {
       this.problem(prefix, error);
     }

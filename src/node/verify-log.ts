@@ -7,15 +7,14 @@
 
 import { decodeWhole } from '../core/bytes.js';
 import { recordSignatures } from '../core/certificate.js';
-import { chainNext, chainStart, electorateDigest, epochId, type Point } from '../core/chain.js';
-import { decodeEpochBody } from '../core/epoch-record.js';
+import { chainNext, chainStart, epochId, type Point } from '../core/chain.js';
+import { ballotSignatures, decodeEpochBody, isElected } from '../core/epoch-record.js';
 import type { Digest, EpochId, UserId } from '../core/ids.js';
 import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
-import { isMajority } from '../core/quorum.js';
+import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { isMembership, type Roster, voters } from '../core/roster.js';
-import { encodeStatement } from '../core/statements.js';
+import { isLeaderKind, isMembership, type Roster, voters } from '../core/roster.js';
 import type { Verification } from './verification.js';
 
 /** Entries read, and looked up in the indexes, at once. */
@@ -56,7 +55,9 @@ export class LogWalk {
   /** Bytes of records that became final behind the last certificate kept. */
   bytesSinceKept = 0;
   #at: Point;
-  #epoch: { id: EpochId; term: number } | undefined;
+  #epoch: { id: EpochId; term: number; leader: UserId } | undefined;
+  /** Messages that must follow the last `merge` record. */
+  #merging = 0;
   /** Entries behind the final point, which no index knows. */
   readonly #tail = new Map<Digest, number>();
   #head: Digest;
@@ -120,6 +121,7 @@ export class LogWalk {
     const { key, raw, record } = item;
     this.#chain(item);
     this.#epochOf(item);
+    this.#merge(item);
     this.#v.signatures(key, recordSignatures(this.#v.crypto.sha256, record, raw.proof));
     await this.#order(item);
     this.#index(item, placed);
@@ -155,7 +157,7 @@ export class LogWalk {
         this.#v.problem(key, `term ${term} begins after term ${this.#epoch.term}`);
       }
       this.#election(key, raw, record, roster);
-      this.#epoch = { id: epoch, term };
+      this.#epoch = { id: epoch, term, leader: record.author };
     } else if (this.#epoch?.id !== epoch || this.#epoch.term !== term) {
       this.#v.problem(key, 'it is of another epoch than the one that runs');
     }
@@ -163,34 +165,41 @@ export class LogWalk {
 
   #election(key: string, raw: RawEntry, record: ChannelRecord, roster: Roster): void {
     const hash = this.#v.crypto.sha256;
-    const { epoch, ballots } = decodeEpochBody(record.body);
-    const { kind, term, leader: candidate } = epoch;
+    const { epoch: body, ballots } = decodeEpochBody(record.body);
     const context = { channel: this.#v.id, roster: roster.number, rosterHash: roster.hash };
+    const epoch = { ...context, ...body };
     if (
-      epochId(hash, { ...context, ...epoch }) !== raw.header.epoch ||
-      term !== raw.header.term ||
-      record.author !== candidate
+      epochId(hash, epoch) !== raw.header.epoch ||
+      epoch.term !== raw.header.term ||
+      record.author !== epoch.leader
     ) {
       this.#v.problem(key, 'the election that it proves is not that of its epoch');
     }
-    const all = new Set(voters(roster));
-    const cast = new Set(ballots.map(({ user }) => user).filter((user) => all.has(user)));
-    if (!isMajority(cast.size, all.size)) {
-      this.#v.problem(key, `${cast.size} ballots of ${all.size} voters elect nobody`);
+    if (epoch.kind !== 'roster') this.#v.problem(key, 'an online epoch has no place in the log');
+    const all = voters(roster);
+    if (!isElected(epoch, ballots, all, this.#v.genesis!.minOnline)) {
+      this.#v.problem(key, `${ballots.length} ballots of ${all.length} voters elect nobody`);
     }
-    const electorate = electorateDigest(hash, epoch.electorate);
-    const statement = encodeStatement({
-      tag: 'ballot',
-      ...context,
-      kind,
-      candidate,
-      term,
-      electorate,
-    });
-    this.#v.signatures(
-      key,
-      ballots.map(({ user, sig }) => ({ by: user, statement, sig })),
-    );
+    this.#v.signatures(key, ballotSignatures(hash, { epoch, ballots }));
+  }
+
+  /** Directly behind a `merge` record stand as many messages as it says, or all up to the next epoch. */
+  #merge({ key, record }: Item): void {
+    const starts = isLeaderKind(record.kind);
+    if (this.#merging > 0 && record.kind !== 'epoch' && !isMessageLane(record)) {
+      this.#v.problem(key, `it stands where a merge says that ${this.#merging} more messages are`);
+    }
+    this.#merging = starts ? 0 : Math.max(0, this.#merging - 1);
+    if (record.kind !== 'merge') return;
+    if (record.author !== this.#epoch?.leader) {
+      this.#v.problem(key, 'a merge by somebody else than the leader');
+    }
+    const { entries, branches } = decodeMergeBody(record.body);
+    this.#merging = entries;
+    const named = branches.reduce((sum, branch) => sum + branch.entries, 0);
+    if (named !== entries) {
+      this.#v.problem(key, `it says that it moved ${entries} records, and names ${named}`);
+    }
   }
 
   /** A message stands behind its author's previous one. */

@@ -1,9 +1,9 @@
 /**
  * Verification of a channel in a store (docs/PROTOCOL.md, section
- * "Verification"): offline, everything. Recomputes the genesis, the chain and
- * every roster, checks every signature and certificate, and compares what is
- * derived with what is stored. It goes on after a problem, and says where each
- * one is.
+ * "Verification"): offline, everything. Recomputes the genesis, the chain
+ * (verify-log.ts), every roster and what is provisional (verify-set.ts), checks
+ * every signature and certificate, and compares what is derived with what is
+ * stored. It goes on after a problem, and says where each one is.
  *
  * The store may be in use: everything is compared at one final point, which is
  * read first, and what is final never changes.
@@ -31,11 +31,11 @@ import {
   type FinalState,
 } from '../core/layout.js';
 import { genesisRoster } from '../core/roster.js';
-import { decodeAs } from '../core/statements.js';
 import type { Store } from '../core/store.js';
 import type { VerifyReport } from './api.js';
 import { Verification } from './verification.js';
 import { LogWalk } from './verify-log.js';
+import { verifySet } from './verify-set.js';
 
 export interface VerifyOptions {
   /** Whose store it is: whose acknowledgements it holds. */
@@ -75,7 +75,7 @@ export async function verifyChannel(
     }
     await outbox(v, self, walk.tips, hasMoved);
     await pool(v);
-    await acknowledgements(v, self);
+    await verifySet(v, { self, finalSeq: final.seq, hasMoved });
   }
   return { channel: id, ok: v.problems.length === 0, ...totals, problems: v.problems };
 }
@@ -128,6 +128,7 @@ async function genesis(v: Verification): Promise<boolean> {
     if (commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
       v.problem(v.keys.genesis, "the channel's name is not the one that its founder chose");
     }
+    v.genesis = decoded;
     v.rosters.push(genesisRoster(sha256, v.id, decoded));
   });
   return v.rosters.length > 0;
@@ -272,7 +273,7 @@ async function outbox(
   }
 }
 
-/** Messages that fell out of the log and wait to be placed again. */
+/** Records that branches place, or that fell out of the log. */
 async function pool(v: Verification): Promise<void> {
   const { sha256 } = v.crypto;
   for await (const [key, value] of v.under(v.keys.pools)) {
@@ -280,21 +281,6 @@ async function pool(v: Verification): Promise<void> {
       const { record, proof } = decodeOffer(sha256, value);
       if (key !== v.keys.pool(record.digest)) throw new Error('a record under the wrong digest');
       v.signatures(key, recordSignatures(sha256, record, proof));
-    });
-  }
-}
-
-const SIGNATURE_BYTES = 64;
-
-async function acknowledgements(v: Verification, self: UserId | undefined): Promise<void> {
-  for await (const [key, value] of v.under(v.keys.acks)) {
-    await v.check(key, () => {
-      const statement = value.subarray(SIGNATURE_BYTES);
-      const ack = decodeAs('ack', statement);
-      if (ack.channel !== v.id) throw new Error('an acknowledgement of another channel');
-      if (key !== v.keys.ack(ack.epoch)) throw new Error('an acknowledgement of another epoch');
-      if (self === undefined) return;
-      v.signatures(key, [{ by: self, statement, sig: value.subarray(0, SIGNATURE_BYTES) }]);
     });
   }
 }

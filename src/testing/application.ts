@@ -104,6 +104,13 @@ export class Application {
     else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
+  /** A node lost part of its memory: what only its disk held need not come true. */
+  forgets(node: SimNode): void {
+    for (const submitted of this.submitted.values()) {
+      if (submitted.node === node.index && submitted.seen === 'nothing') submitted.stored = false;
+    }
+  }
+
   #ask(node: SimNode, done: () => void, failed: (event: Failed) => void): number {
     this.#tokens += 1;
     this.#asked.set(this.#tokens, { node: node.index, done, failed });

@@ -1,18 +1,23 @@
 /**
  * All that any simulated node ever put into its log, as one tree of chain
  * hashes: the memory of the invariants. An entry enters when a node writes it,
- * and is checked once against everything before it.
+ * and is checked once against everything before it: invariants 3, 9, 10 and,
+ * as far as one entry shows it, 12.
  */
 
-import { chainNext, chainStart } from '../core/chain.js';
+import { recordSignatures } from '../core/certificate.js';
+import { chainNext, chainStart, type Header } from '../core/chain.js';
 import type { Hash } from '../core/crypto.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
-import { decodeRawEntry } from '../core/layout.js';
+import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
-import { decodeRecord } from '../core/record.js';
+import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import type { Verifier } from './sim-crypto.js';
 
 const SKIP = 64;
+/** Up to here a hash is tried behind another predecessor too. */
+const BOUND_SEQS = 8;
 
 export interface ChainEntry {
   readonly seq: number;
@@ -28,9 +33,13 @@ export interface ChainEntry {
   readonly kind: string;
   readonly id: Ulid | null;
   readonly prev: Digest | null;
+  readonly isMessage: boolean;
+  readonly isMembership: boolean;
   readonly body: Uint8Array;
   /** Who becomes a member with it. */
   readonly joins: UserId | null;
+  /** Changes of membership up to here: the number of the roster that follows. */
+  readonly changes: number;
 }
 
 /** Says what is broken, as the invariant's number and words. */
@@ -38,6 +47,7 @@ export type Break = (invariant: string, message: string) => void;
 
 export class Chains {
   readonly #hash: Hash;
+  readonly #isValid: Verifier['isValid'];
   readonly #break: Break;
   readonly #byHash = new Map<Digest, ChainEntry>();
   readonly #byDigest = new Map<Digest, ChainEntry[]>();
@@ -45,12 +55,18 @@ export class Chains {
   readonly #joins = new Map<UserId, ChainEntry[]>();
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
+  /** Term and roster of each epoch, as its first entry has them. */
+  readonly #epochs = new Map<EpochId, Pick<Header, 'term' | 'roster'>>();
+  /** Records and proofs that were verified, as they were stored. */
+  readonly #proven = new Map<Digest, Pick<RawEntry, 'record' | 'proof'>>();
   readonly #start: ChainEntry;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
-  constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
+  constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
+    const hash = crypto.sha256;
     this.#hash = hash;
+    this.#isValid = crypto.isValid;
     this.#break = onBreak;
     const digest = channel as string as Digest;
     this.#start = {
@@ -66,8 +82,11 @@ export class Chains {
       kind: 'genesis',
       id: null,
       prev: null,
+      isMessage: false,
+      isMembership: false,
       body: new Uint8Array(0),
       joins: founder,
+      changes: 0,
     };
     this.#byHash.set(this.#start.hash, this.#start);
     this.#byDigest.set(digest, [this.#start]);
@@ -87,7 +106,13 @@ export class Chains {
   add(previous: Digest, stored: Uint8Array): ChainEntry | undefined {
     const raw = decodeRawEntry(stored);
     const known = this.#byHash.get(raw.hash);
-    if (known) return known;
+    if (known) {
+      if (known.previous?.hash !== previous) {
+        this.#break('3 log matching', `entry ${raw.seq} has one hash behind two prefixes`);
+      }
+      if (!this.#isProven(raw)) this.#checkProof(raw);
+      return known;
+    }
     const before = this.#byHash.get(previous);
     if (!before) {
       this.#break('3 log matching', `entry ${raw.seq} was written behind an unknown entry`);
@@ -97,13 +122,18 @@ export class Chains {
     if (seq !== before.seq + 1 || chainNext(this.#hash, before.hash, seq, header) !== raw.hash) {
       this.#break('3 log matching', `the hash of entry ${seq} does not bind what is before it`);
     }
-    const record = decodeRecord(this.#hash, raw.record);
-    const place = `${header.epoch}/${seq}`;
-    const other = this.#placed.get(place);
-    if (other !== undefined && other !== raw.hash) {
-      this.#break('3 log matching', `one leadership placed two entries at seq ${seq}`);
+    // Some are enough: a hash that forgets its predecessor does so everywhere.
+    if (seq <= BOUND_SEQS && chainNext(this.#hash, header.digest, seq, header) === raw.hash) {
+      this.#break('3 log matching', `the hash of entry ${seq} is the same behind any other`);
     }
-    this.#placed.set(place, raw.hash);
+    const record = this.#checkProof(raw);
+    const change = isMembership(record.kind) ? decodeMembership(record.kind, record.body) : null;
+    if (change && change.base !== before.changes) {
+      this.#break(
+        '12 roster',
+        `entry ${seq} is a change of roster ${change.base}, not of the last`,
+      );
+    }
     const entry: ChainEntry = {
       seq,
       hash: raw.hash,
@@ -114,9 +144,13 @@ export class Chains {
       kind: record.kind,
       id: record.id,
       prev: isMessageLane(record) ? record.prev : null,
+      isMessage: isMessageLane(record),
+      isMembership: change !== null,
       body: record.body,
-      joins: joinerOf(record.kind, record.body),
+      joins: change?.kind === 'join' ? joinSignatures(change).request.user : null,
+      changes: before.changes + (change ? 1 : 0),
     };
+    this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
     if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
     this.#checkPlace(entry);
@@ -124,7 +158,53 @@ export class Chains {
     return entry;
   }
 
-  /** Invariant 9: once, after its `prev`, by a member. */
+  /** True when these very bytes were verified. */
+  #isProven({ header, record, proof }: RawEntry): boolean {
+    const known = this.#proven.get(header.digest);
+    return (
+      known !== undefined &&
+      Buffer.compare(known.record, record) === 0 &&
+      Buffer.compare(known.proof, proof) === 0
+    );
+  }
+
+  /** Invariant 10: the author signed it, and what is stored beside it shows that. */
+  #checkProof(raw: RawEntry): ChannelRecord {
+    const record = decodeRecord(this.#hash, raw.record);
+    if (record.digest !== raw.header.digest) {
+      this.#break('3 log matching', `entry ${raw.seq} holds another record than its header names`);
+    }
+    if (this.#isSigned(record, raw.proof)) this.#proven.set(record.digest, raw);
+    else this.#break('10 no invention', `nothing shows that its author signed entry ${raw.seq}`);
+    return record;
+  }
+
+  #isSigned(record: ChannelRecord, proof: Uint8Array): boolean {
+    try {
+      return recordSignatures(this.#hash, record, proof).every(this.#isValid);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Invariants 3 and 12: an epoch has one leader's entry at a seq, one term, and one roster. */
+  #checkEpoch(entry: ChainEntry, { epoch, term, roster }: Header): void {
+    const place = `${epoch}/${entry.seq}`;
+    const other = this.#placed.get(place);
+    if (other !== undefined && other !== entry.hash) {
+      this.#break('3 log matching', `one leadership placed two entries at seq ${entry.seq}`);
+    }
+    this.#placed.set(place, entry.hash);
+    const known = this.#epochs.get(epoch);
+    if (!known) this.#epochs.set(epoch, { term, roster });
+    else if (known.term !== term) {
+      this.#break('3 log matching', `the epoch of entry ${entry.seq} has another term`);
+    } else if (known.roster !== roster) {
+      this.#break('12 roster', `the epoch of entry ${entry.seq} outlived roster ${known.roster}`);
+    }
+  }
+
+  /** Invariants 9 and 12: once, after its `prev`, by a member, under the roster in force. */
   #checkPlace(entry: ChainEntry): void {
     const before = entry.previous!;
     const twin = this.#before(before, entry.digest);
@@ -141,6 +221,24 @@ export class Chains {
     if (entry.kind !== 'epoch' && !this.#isMember(before, entry.author!)) {
       this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
     }
+    // A change that is not final may be inherited: then the new leader's `epoch` record stands behind it.
+    const least = before.changes - (entry.kind === 'epoch' ? 1 : 0);
+    if (entry.roster > before.changes || entry.roster < least) {
+      this.#break(
+        '12 roster',
+        `entry ${entry.seq} was placed under roster ${entry.roster}, behind change ${before.changes}`,
+      );
+    }
+  }
+
+  /** True for the channel itself: `prev` of the founder's first message. */
+  isRoot(digest: Digest): boolean {
+    return digest === this.#start.digest;
+  }
+
+  /** Whether a user became a member with one of the first `roster` changes. */
+  isMemberUnder(user: UserId, roster: number): boolean {
+    return this.#joins.get(user)?.some((e) => e.changes <= roster) ?? false;
   }
 
   /** Where a record stands in the chain that ends at `tip`. */
@@ -160,10 +258,4 @@ export class Chains {
     }
     return entry?.seq === seq ? entry : undefined;
   }
-}
-
-function joinerOf(kind: string, body: Uint8Array): UserId | null {
-  if (!isMembership(kind)) return null;
-  const change = decodeMembership(kind, body);
-  return change.kind === 'join' ? joinSignatures(change).request.user : null;
 }

@@ -2,9 +2,13 @@
 
 import type { ChannelId, Millis } from '../core/ids.js';
 import type { Fault, Victim } from './faults.js';
-import type { Direction, SimNetwork } from './sim-network.js';
+import type { DiskImage } from './sim-disk.js';
+import { DIRECTIONS, type Direction, type SimNetwork } from './sim-network.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
+
+/** What ends a fault. */
+type End = () => void | Promise<void>;
 
 export class Chaos {
   readonly #timeline: Timeline;
@@ -15,6 +19,8 @@ export class Chaos {
   readonly #latencies: readonly (() => Millis)[];
   #isOver = false;
   onFault: (text: string) => void = () => {};
+  /** Told of a node that comes back with an old copy of its disk, or with none. */
+  onForget: (node: SimNode, memory: 'old' | 'none') => void = () => {};
   /** Told of each fault, its victim resolved, when it begins and when it ends. */
   onChange: ((type: 'fault' | 'fault-over', index: number, fault: Fault) => void) | undefined;
 
@@ -33,12 +39,13 @@ export class Chaos {
 
   plan(faults: readonly Fault[]): void {
     faults.forEach((planned, index) => {
+      const copies = this.#prepare(planned);
       this.#timeline.at(planned.at, () => {
         if (this.#isOver) return;
         this.onFault(`fault ${JSON.stringify(planned)}`);
         const fault = this.#resolved(planned);
         this.onChange?.('fault', index, fault);
-        const end = this.#begin(fault);
+        const end = this.#begin(fault, copies);
         this.#timeline.at(fault.until, () => {
           if (this.#isOver) return;
           this.onChange?.('fault-over', index, fault);
@@ -55,6 +62,20 @@ export class Chaos {
     return 'node' in fault ? { ...fault, node: this.#victim(fault.node).index } : fault;
   }
 
+  /** What a fault needs before it begins; returns where the disks that it puts back will be. */
+  #prepare(fault: Fault): readonly DiskImage[] {
+    const copies: DiskImage[] = [];
+    if (fault.kind === 'lying-relay') {
+      this.#network.relays[fault.relay]!.willLie(this.#nodes.map((node) => node.user));
+    }
+    if (fault.kind === 'old-disk' && fault.copiedAt !== null) {
+      this.#timeline.at(fault.copiedAt, () => {
+        copies.push(...fault.nodes.map((index) => this.#nodes[index]!.disk.image()));
+      });
+    }
+    return copies;
+  }
+
   /** Ends all faults and brings everything back. */
   stop(): void {
     this.#isOver = true;
@@ -63,6 +84,8 @@ export class Chaos {
       node.disk.failNext = null;
       node.disk.inNextWrite = null;
       node.disk.latency = this.#latencies[node.index]!;
+      node.disk.repair();
+      node.slowMs = 0;
       this.#timeline.in(0, () => node.start());
     }
   }
@@ -72,68 +95,233 @@ export class Chaos {
     return victim === 'leader' ? (leader ?? this.#nodes[0]!) : this.#nodes[victim]!;
   }
 
-  /** Begins a fault and returns what ends it. */
-  #begin(fault: Fault): (() => void | Promise<void>) | undefined {
+  #begin(fault: Fault, copies: readonly DiskImage[]): End | undefined {
     switch (fault.kind) {
-      case 'crash': {
-        const node = this.#victim(fault.node);
-        if (fault.inWrite) node.disk.inNextWrite = () => node.crash();
+      case 'crash':
+      case 'pause':
+      case 'slow':
+      case 'clock':
+      case 'disk-full':
+      case 'disk-sync':
+      case 'slow-disk':
+      case 'damage':
+        return this.#beginAtNode(fault, this.#victim(fault.node));
+      case 'old-disk':
+        return this.#loseMemory(fault, copies);
+      case 'cut':
+      case 'clog':
+      case 'narrow':
+      case 'half-open':
+      case 'dead':
+      case 'reset':
+        return this.#beginAtLink(fault, this.#victim(fault.node).index);
+      default:
+        return this.#beginInNetwork(fault);
+    }
+  }
+
+  #beginAtNode(
+    fault: Extract<
+      Fault,
+      {
+        kind:
+          | 'crash'
+          | 'pause'
+          | 'slow'
+          | 'clock'
+          | 'disk-full'
+          | 'disk-sync'
+          | 'slow-disk'
+          | 'damage';
+      }
+    >,
+    node: SimNode,
+  ): End | undefined {
+    const { disk } = node;
+    switch (fault.kind) {
+      case 'crash':
+        if (fault.inWrite) disk.inNextWrite = () => node.crash();
         else node.crash();
         return () => {
-          node.disk.inNextWrite = null;
+          disk.inNextWrite = null;
           return node.start();
         };
-      }
       case 'pause':
-        this.#victim(fault.node).pause(fault.until);
+        node.pause(fault.until);
         return undefined;
-      case 'disk-full': {
-        const node = this.#victim(fault.node);
-        node.disk.failNext = 'full';
+      case 'slow':
+        node.slowMs = fault.ms;
         return () => {
-          node.disk.failNext = null;
+          node.slowMs = 0;
+        };
+      case 'clock':
+        node.wallShiftMs += fault.ms;
+        return () => {
+          node.wallShiftMs -= fault.ms;
+        };
+      case 'disk-full':
+      case 'disk-sync':
+        disk.failNext = fault.kind;
+        return () => {
+          disk.failNext = null;
           return node.start();
         };
-      }
-      case 'slow-disk': {
-        const { disk, index } = this.#victim(fault.node);
-        const { ms } = fault;
-        disk.latency = () => ms;
+      case 'slow-disk':
+        disk.latency = () => fault.ms;
         return () => {
-          disk.latency = this.#latencies[index]!;
+          disk.latency = this.#latencies[node.index]!;
         };
-      }
-      case 'cut': {
-        const node = this.#victim(fault.node);
-        if (fault.reset) this.#network.reset(node.index, fault.relay);
-        return this.#cut(node.index, [fault.relay], fault.directions);
-      }
-      case 'isolate': {
-        const relays = this.#network.relays.map((_, i) => i);
-        return this.#cut(this.#victim(fault.node).index, relays, fault.directions);
-      }
-      case 'block':
-        for (const [a, b] of fault.pairs) this.#network.block(a, b, 1);
+      case 'damage': {
+        const key = disk.damage(fault.place);
+        if (key !== undefined) this.onFault(`node ${node.index} has a damaged ${key}`);
         return () => {
-          for (const [a, b] of fault.pairs) this.#network.block(a, b, -1);
-        };
-      case 'reset':
-        this.#network.reset(this.#victim(fault.node).index, fault.relay);
-        return undefined;
-      case 'relay-restart':
-        this.#network.restartRelay(fault.relay);
-        return undefined;
-      case 'weather': {
-        const before = this.#network.weather;
-        this.#network.weather = fault.weather;
-        return () => {
-          this.#network.weather = before;
+          disk.repair();
+          return node.start();
         };
       }
     }
   }
 
-  #cut(node: number, relays: readonly number[], directions: readonly Direction[]): () => void {
+  #loseMemory(fault: Extract<Fault, { kind: 'old-disk' }>, copies: readonly DiskImage[]): End {
+    const nodes = fault.nodes.map((index) => this.#nodes[index]!);
+    nodes.forEach((node, i) => {
+      node.crash();
+      node.disk.restore(copies[i]);
+      this.onForget(node, fault.copiedAt === null ? 'none' : 'old');
+    });
+    return async () => {
+      for (const node of nodes) await node.start();
+    };
+  }
+
+  #beginAtLink(
+    fault: Extract<Fault, { kind: 'cut' | 'clog' | 'narrow' | 'half-open' | 'dead' | 'reset' }>,
+    node: number,
+  ): End | undefined {
+    const network = this.#network;
+    const { relay } = fault;
+    switch (fault.kind) {
+      case 'cut':
+        if (fault.reset) network.reset(node, relay);
+        return this.#cut(node, [relay], fault.directions);
+      case 'clog': {
+        const lanes = fault.directions.map((d) => network.lane(node, relay, d));
+        for (const lane of lanes) lane.clog();
+        return () => {
+          for (const lane of lanes) lane.unclog();
+        };
+      }
+      case 'narrow': {
+        const lanes = DIRECTIONS.map((d) => network.lane(node, relay, d));
+        for (const lane of lanes) lane.bytesPerMs = fault.bytesPerMs;
+        return () => {
+          for (const lane of lanes) lane.bytesPerMs = Number.POSITIVE_INFINITY;
+        };
+      }
+      case 'half-open':
+        network.bar(node, relay, 'refuses', 1);
+        network.halve(node, relay, fault.gone);
+        return () => {
+          network.bar(node, relay, 'refuses', -1);
+          network.reset(node, relay);
+        };
+      case 'dead': {
+        const mend = this.#cut(node, [relay], DIRECTIONS);
+        network.bar(node, relay, 'accepts', 1);
+        network.reset(node, relay);
+        return () => {
+          network.bar(node, relay, 'accepts', -1);
+          network.reset(node, relay);
+          mend();
+        };
+      }
+      case 'reset':
+        network.reset(node, relay);
+        return undefined;
+    }
+  }
+
+  #beginInNetwork(
+    fault: Extract<
+      Fault,
+      {
+        kind:
+          | 'isolate'
+          | 'block'
+          | 'relay-split'
+          | 'relay-restart'
+          | 'relay-forgets'
+          | 'lying-relay'
+          | 'weather';
+      }
+    >,
+  ): End | undefined {
+    const network = this.#network;
+    switch (fault.kind) {
+      case 'isolate': {
+        const relays = network.relays.map((_, i) => i);
+        return this.#cut(this.#victim(fault.node).index, relays, fault.directions);
+      }
+      case 'block':
+        for (const [a, b] of fault.pairs) network.block(a, b, 1);
+        return () => {
+          for (const [a, b] of fault.pairs) network.block(a, b, -1);
+        };
+      case 'relay-split':
+        return this.#splitByRelays(fault.sides, fault.reset);
+      case 'relay-restart':
+        network.restartRelay(fault.relay);
+        return undefined;
+      case 'relay-forgets':
+        network.relays[fault.relay]!.forget();
+        return undefined;
+      case 'lying-relay': {
+        const relay = network.relays[fault.relay]!;
+        relay.lie(fault.lies);
+        return () => {
+          relay.lie(null);
+          if (fault.restarts) network.restartRelay(fault.relay);
+        };
+      }
+      case 'weather':
+        return this.#turnWeather(fault);
+    }
+  }
+
+  #turnWeather(fault: Extract<Fault, { kind: 'weather' }>): End {
+    const network = this.#network;
+    if (fault.node === undefined) {
+      const before = network.weather;
+      network.weather = fault.weather;
+      return () => {
+        network.weather = before;
+      };
+    }
+    const { index } = this.#victim(fault.node);
+    const lanes = network.relays.flatMap((_, i) =>
+      DIRECTIONS.map((d) => network.lane(index, i, d)),
+    );
+    for (const lane of lanes) lane.weather = fault.weather;
+    return () => {
+      for (const lane of lanes) lane.weather = null;
+    };
+  }
+
+  #splitByRelays(sides: readonly (readonly number[])[], reset: boolean): End {
+    const ends: End[] = [];
+    sides.forEach((side, own) => {
+      const others = this.#network.relays.map((_, i) => i).filter((relay) => relay !== own);
+      for (const node of side) {
+        if (reset) for (const relay of others) this.#network.reset(node, relay);
+        ends.push(this.#cut(node, others, DIRECTIONS));
+      }
+    });
+    return () => {
+      for (const end of ends) void end();
+    };
+  }
+
+  #cut(node: number, relays: readonly number[], directions: readonly Direction[]): End {
     for (const relay of relays) for (const d of directions) this.#network.cut(node, relay, d);
     return () => {
       for (const relay of relays) for (const d of directions) this.#network.mend(node, relay, d);

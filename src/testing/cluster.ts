@@ -70,7 +70,7 @@ export class Cluster implements NodeWatcher {
     this.network = new SimNetwork({ timeline, seed, hash, relays, encoded: true });
     this.app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
     const { channel } = this.app;
-    this.invariants = new Invariants(hash, channel, users[0]!, (invariant, message) => {
+    this.invariants = new Invariants(crypto, channel, users[0]!, (invariant, message) => {
       this.#break(`invariant ${invariant}: ${message}`);
     });
     this.nodes = users.map((user, index) => {

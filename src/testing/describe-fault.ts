@@ -1,6 +1,11 @@
 /** Faults in words, for transcripts and pictures. */
 
-import type { Fault } from './faults.js';
+import type { Fault, Victim } from './faults.js';
+
+const nodesOf = (nodes: readonly number[]): string =>
+  `${nodes.length === 1 ? 'node' : 'nodes'} ${nodes.join(' ')}`;
+const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
+  `the link of node ${node} to relay ${relay}`;
 
 /** What is broken. */
 export function describeFault(fault: Fault): string {
@@ -9,24 +14,52 @@ export function describeFault(fault: Fault): string {
       return `node ${fault.node} loses power${fault.inWrite ? ' in its next write' : ''}`;
     case 'pause':
       return `node ${fault.node} pauses`;
+    case 'slow':
+      return `node ${fault.node} takes up to ${fault.ms} ms for everything`;
+    case 'clock':
+      return `the clock of node ${fault.node} jumps by ${fault.ms} ms`;
     case 'disk-full':
       return `the disk of node ${fault.node} is full`;
+    case 'disk-sync':
+      return `the disk of node ${fault.node} fails to sync`;
     case 'slow-disk':
       return `the disk of node ${fault.node} takes ${fault.ms} ms`;
+    case 'damage':
+      return `a value on the disk of node ${fault.node} is damaged`;
+    case 'old-disk':
+      return `${nodesOf(fault.nodes)} lose power and come back with ${
+        fault.copiedAt === null ? 'empty disks' : `their disks of ${fault.copiedAt} ms`
+      }`;
     case 'cut':
-      return `the link of node ${fault.node} to relay ${fault.relay} is cut${oneWay(fault.directions)}`;
+      return `${linkOf(fault)} is cut${oneWay(fault.directions)}`;
+    case 'clog':
+      return `${linkOf(fault)} is clogged${oneWay(fault.directions)}`;
+    case 'narrow':
+      return `${linkOf(fault)} carries ${fault.bytesPerMs.toFixed(1)} bytes a millisecond`;
+    case 'half-open':
+      return `${linkOf(fault)} is half open: the ${fault.gone} is gone`;
+    case 'dead':
+      return `${linkOf(fault)} connects and carries nothing`;
+    case 'reset':
+      return `${linkOf(fault)} is reset`;
     case 'isolate':
       return `node ${fault.node} is cut off${oneWay(fault.directions)}`;
     case 'block':
       return describePairs(fault.pairs);
-    case 'reset':
-      return `the link of node ${fault.node} to relay ${fault.relay} is reset`;
+    case 'relay-split':
+      return fault.sides
+        .map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`)
+        .join(', ');
     case 'relay-restart':
       return `relay ${fault.relay} restarts and knows nothing`;
+    case 'relay-forgets':
+      return `relay ${fault.relay} forgets its channels`;
+    case 'lying-relay':
+      return `relay ${fault.relay} lies`;
     case 'weather':
-      return 'the weather changes';
-    default:
-      return describeFields(fault);
+      return fault.node === undefined
+        ? 'the weather changes'
+        : `the weather of node ${fault.node} changes`;
   }
 }
 
@@ -64,11 +97,4 @@ function sidesOf(pairs: Pairs): number[][] | undefined {
   const isSplit =
     crossing.length === isBlocked.size && crossing.every((pair) => isBlocked.has(pair));
   return isSplit ? sides : undefined;
-}
-
-/** A kind without words of its own, by its fields. */
-function describeFields(fault: object): string {
-  const { kind, at: _at, until: _until, ...fields } = fault as { [field: string]: unknown };
-  const told = Object.entries(fields).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
-  return `${kind}${told.length > 0 ? `: ${told.join(', ')}` : ''}`;
 }

@@ -2,46 +2,56 @@
  * What must hold after every step on every node, dead ones' disks included
  * (docs/PROTOCOL.md, section "Invariants", by their numbers there):
  *
- *   1  at most one roster leader a term
- *   2  one ballot per voter and term, over crashes
- *   3  the same leadership, seq and hash mean the same prefix
- *   4  of two final logs one is a prefix of the other
- *   5  a roster leader holds all that was final in a lower term
- *   7  nothing is acknowledged, voted or claimed before it is durable
- *   9  every record once, after its `prev`
+ *   1   at most one roster leader a term, by more than half of the ballots
+ *   2   one ballot per voter, term and kind, over crashes
+ *   4   of two final logs one is a prefix of the other
+ *   5   a roster leader holds all that was final in a lower term
+ *   7   nothing is acknowledged, voted or claimed before it is durable
+ *   12  only ballots given under the roster in force are counted
+ *   17  what a node says of a message never goes back
+ *
+ * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
+ * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
+ * what is shown in pages.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
  * final certificate have left their nodes, whether or not anyone got them.
  */
 
-import { certificateSignatures, decodeCertificate } from '../core/certificate.js';
+import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
+import type { Leadership } from '../core/channel-state.js';
 import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import type { ChannelId, Digest, UserId } from '../core/ids.js';
+import { ballotSignatures } from '../core/epoch-record.js';
+import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import {
   type ChannelKeys,
   channelKeys,
   decodeFinal,
   decodeHardState,
-  decodeOffer,
   decodePlace,
   decodePoint,
   decodeRawEntry,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import type { Input } from '../core/machine.js';
-import { isMajority, majorityPosition } from '../core/quorum.js';
 import { decodeRecord } from '../core/record.js';
-import { voters } from '../core/roster.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { checkBounds, checkFrame } from './bounds.js';
+import { Branches } from './branches.js';
+import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains } from './chains.js';
+import { isMore, reachedByMore, votersOf } from './counting.js';
+import { DiskModel } from './disk-model.js';
+import { Pages } from './pages.js';
+import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 
 interface Leader {
   readonly node: number;
-  readonly epoch: string;
+  readonly epoch: EpochId;
   readonly tip: ChainEntry;
 }
 
@@ -51,88 +61,157 @@ interface Placed {
   term: number;
 }
 
+/** What was acknowledged under one leadership and roster. */
+interface Acknowledged {
+  readonly acks: Map<UserId, Ack>;
+  /** Up to where it amounts to these. */
+  final: number;
+  committed: number;
+}
+
+const STATES = ['queued', 'sent', 'committed', 'final'] as const;
+type Progress = Extract<CoreEvent, { type: 'progress' }>;
+
 export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
-  readonly #break: Break;
   readonly #hash: Hash;
+  readonly #isValid: Verifier['isValid'];
   readonly chains: Chains;
+  readonly #branches: Branches;
+  readonly #disks: DiskModel;
+  readonly #pages: Pages;
+  readonly #certificates: CertificateCheck;
   readonly #leaders = new Map<number, Leader>();
+  /** Leaderships that were checked when they began. */
+  readonly #epochs = new Map<EpochId, Leadership['epoch']>();
+  /** How far the leader of each epoch has written its log. */
+  readonly #leaderTips = new Map<EpochId, ChainEntry>();
   readonly #ballots = new Map<string, string>();
   /** The final log: what any node called final, or what could be certified so. */
   readonly final: Placed[] = [];
-  /** Voters of each roster, by its hash. */
-  readonly #voters = new Map<Digest, readonly UserId[]>();
-  readonly #acks = new Map<string, Map<UserId, Ack>>();
-  /** What each node's batches made of its log, written or not. */
-  readonly #tips = new Map<number, Map<number, Digest>>();
+  /** Where each record stands in it. */
+  readonly finalAt = new Map<Digest, number>();
+  readonly #rosters = new Map<Digest, KnownRoster>();
+  readonly #acks = new Map<string, Acknowledged>();
+  readonly #committed = new Set<ChainEntry>();
+  readonly #committedDigests = new Set<Digest>();
   /** Own messages, by `node/digest`, that were durable once. */
   readonly #ownDurable = new Set<string>();
-  readonly #finalOf = new Map<number, number>();
+  /** Best that a node said of its own messages in this boot, by `node/digest`. */
+  readonly #said = new Map<number, Map<Digest, number>>();
+  /** Reports what is broken. */
+  readonly broke: Break;
 
-  constructor(hash: Hash, channel: ChannelId, founder: UserId, onBreak: Break) {
+  constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
+    const hash = crypto.sha256;
     this.#hash = hash;
+    this.#isValid = crypto.isValid;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
-    this.#break = onBreak;
-    this.chains = new Chains(hash, channel, founder, onBreak);
+    this.broke = onBreak;
+    this.chains = new Chains(crypto, channel, founder, onBreak);
+    this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
+    this.#disks = new DiskModel(
+      hash,
+      this.#keys,
+      this.chains,
+      this.#branches,
+      this.finalAt,
+      onBreak,
+    );
+    this.#pages = new Pages(this.finalAt, onBreak);
+    this.#certificates = new CertificateCheck(
+      crypto,
+      this.chains,
+      this.#rosters,
+      this.#epochs,
+      onBreak,
+    );
   }
 
-  /** Leaderships seen so far. */
+  /** Roster leaderships seen so far. */
   get terms(): number {
     return this.#leaders.size;
   }
 
-  /** A node booted: what it knows is what its disk holds. */
-  started(node: SimNode): void {
-    const log = new Map<number, Digest>();
-    for (const [, value] of node.disk.scan(this.#keys.logs)) {
-      const { seq, hash } = decodeRawEntry(value);
-      log.set(seq, hash);
-    }
-    this.#tips.set(node.index, log);
-    const final = node.disk.get(this.#keys.final);
-    this.#finalOf.set(node.index, final ? decodeFinal(final).seq : 0);
+  /** Digests of what was committed at some time. */
+  get committed(): ReadonlySet<Digest> {
+    return this.#committedDigests;
   }
 
-  stepped(node: SimNode, inputs: readonly Input[], _ready: Ready): void {
+  /** A node booted: what it knows is what its disk holds. */
+  started(node: SimNode): void {
+    this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
+    this.#said.set(node.index, new Map());
+  }
+
+  stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     const st = node.state(this.#channel);
     if (!st) return;
-    if (!this.#voters.has(st.roster.hash)) this.#voters.set(st.roster.hash, voters(st.roster));
+    const { roster } = st;
+    if (!this.#rosters.has(roster.hash)) {
+      this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });
+    }
     for (const input of inputs) {
       if (input.type === 'own-ack') this.#acknowledged(node.user, input.ack);
       if (input.type === 'own-ballot') this.#voted(node.user, input.ballot);
     }
+    checkBounds(node.index, st, this.broke);
+    if (ready.ops.length === 0) this.#leads(node);
   }
 
   #leads(node: SimNode): void {
     const st = node.state(this.#channel);
-    if (!st?.leading || !st.leadership) return;
-    const { id, epoch } = st.leadership;
-    if (epoch.kind === 'online') return;
-    const known = this.#leaders.get(epoch.term);
+    const lead = st?.leadership;
+    if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
+    this.#epochs.set(lead.id, lead.epoch);
+    this.#checkElection(node, st.genesis.minOnline, lead);
+    const { term, kind } = lead.epoch;
+    if (kind === 'online') return;
+    const known = this.#leaders.get(term);
     if (known) {
-      if (known.epoch !== id) {
-        this.#break(
-          '1 one leader',
-          `nodes ${known.node} and ${node.index} both lead term ${epoch.term}`,
-        );
-      }
+      this.broke('1 one leader', `nodes ${known.node} and ${node.index} both lead term ${term}`);
       return;
     }
     const before = st.log.hashAt(st.leading.firstSeq - 1);
     const tip = before === undefined ? undefined : this.chains.get(before);
-    if (!tip) return this.#break('5 leader completeness', 'a leader starts from an unknown entry');
-    const leader = { node: node.index, epoch: id, tip };
-    this.#leaders.set(epoch.term, leader);
-    for (const placed of this.final) this.#checkHolds(epoch.term, leader, placed);
+    if (!tip) return this.broke('5 leader completeness', 'a leader starts from an unknown entry');
+    const leader = { node: node.index, epoch: lead.id, tip };
+    this.#leaders.set(term, leader);
+    for (const placed of this.final) this.#checkHolds(term, leader, placed);
+  }
+
+  /**
+   * Invariants 1 and 12: by more than half of the roster's voters, in an online
+   * epoch of its electorate, who voted under it.
+   */
+  #checkElection(node: SimNode, minOnline: number, { epoch, ballots }: Leadership): void {
+    const { term, kind, electorate } = epoch;
+    const voters = this.#rosters.get(epoch.rosterHash)?.voters;
+    if (!voters) return;
+    const counted = new Set(ballots.map(({ user }) => user));
+    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(this.#isValid);
+    const who = `node ${node.index} leads ${kind} term ${term}`;
+    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
+      this.broke('12 roster', `${who} by ballots of another roster`);
+    }
+    const among = kind === 'online' ? electorate : voters;
+    const cast = [...counted].filter((user) => among.includes(user)).length;
+    if (!isMore(cast, among.length)) {
+      this.broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
+    }
+    const { length } = electorate;
+    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
+      this.broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
+    }
   }
 
   /** Invariant 5. */
   #checkHolds(term: number, leader: Leader, { entry, term: finalIn }: Placed): void {
     if (finalIn >= term) return;
     if (this.chains.at(leader.tip, entry.seq) !== entry) {
-      this.#break(
+      this.broke(
         '5 leader completeness',
         `node ${leader.node} leads term ${term} without entry ${entry.seq}, final in term ${finalIn}`,
       );
@@ -141,36 +220,39 @@ export class Invariants {
 
   /** A batch goes to the disk: the node's log as it is from now on. */
   writing(node: SimNode, ops: readonly StoreOp[]): void {
-    const log = this.#tips.get(node.index)!;
+    this.#disks.write(node.index, ops);
     for (const { key, value } of ops) {
-      if (!key.startsWith(this.#keys.logs)) continue;
-      const seq = Number.parseInt(key.slice(this.#keys.logs.length), 16);
-      if (!value) {
-        log.delete(seq);
-        continue;
+      if (!value) continue;
+      if (key === this.#keys.final) this.#isFinalAt(node, value);
+      else if (
+        key.startsWith(this.#keys.certs) ||
+        key.startsWith(this.#keys.commits) ||
+        key === this.#keys.committed
+      ) {
+        this.#certificates.check(node.index, value);
       }
-      const before = seq === 1 ? this.chains.start : log.get(seq - 1);
-      const entry = before === undefined ? undefined : this.chains.add(before, value);
-      if (!entry) return this.#break('3 log matching', `entry ${seq} was written behind a gap`);
-      log.set(seq, entry.hash);
-    }
-    for (const { key, value } of ops) {
-      if (key === this.#keys.final && value) this.#isFinalAt(node, value);
     }
     this.#leads(node);
+    const st = node.state(this.#channel);
+    if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
+    if (!st?.leading || !st.leadership) return;
+    const tip = this.#disks.at(node.index, st.log.tip.seq);
+    if (tip) this.#leaderTips.set(st.leadership.id, tip);
   }
 
   #isFinalAt(node: SimNode, value: Uint8Array): void {
     const { seq, hash, cert } = decodeFinal(value);
-    const before = this.#finalOf.get(node.index) ?? 0;
-    if (seq <= before) this.#break('4 final', `the final point of node ${node.index} moved back`);
-    this.#finalOf.set(node.index, seq);
-    if (this.#tips.get(node.index)!.get(seq) !== hash) {
-      this.#break('4 final', `node ${node.index} calls an entry final that its log does not hold`);
+    const { index } = node;
+    const entry = this.#disks.at(index, seq);
+    if (entry?.hash !== hash) {
+      return this.broke('4 final', `node ${index} calls final what its log does not hold`);
     }
-    const entry = this.chains.get(hash);
-    if (entry) this.#isFinal(entry, decodeCertificate(cert).term);
-    this.#checkCertificate(cert);
+    const certificate = this.#certificates.check(index, cert);
+    const { term } = certificate;
+    if (certifiedPoint(this.#hash, certificate).hash !== hash) {
+      this.broke('4 final', `node ${index} calls seq ${seq} final, which is not what is certified`);
+    }
+    this.#isFinal(entry, term);
   }
 
   /** Invariant 4: everything up to `entry` is final. */
@@ -180,40 +262,32 @@ export class Invariants {
     while (at && at.seq > 0) {
       const known: Placed | undefined = this.final[at.seq - 1];
       if (known && known.entry !== at) {
-        return this.#break('4 final', `two entries are final at seq ${at.seq}`);
+        return this.broke('4 final', `two entries are final at seq ${at.seq}`);
       }
       if (known && known.term <= term) break;
       if (known) known.term = term;
       else news.push(at);
       at = at.previous;
     }
-    for (const e of news.reverse()) this.final.push({ entry: e, term });
+    for (const e of news.reverse()) {
+      this.final.push({ entry: e, term });
+      this.finalAt.set(e.digest, e.seq);
+    }
     for (const [leaderTerm, leader] of this.#leaders) {
       this.#checkHolds(leaderTerm, leader, { entry, term });
     }
   }
 
-  /** Invariant 6, as far as rosters were seen: a majority, each counted once. */
-  #checkCertificate(bytes: Uint8Array): void {
-    const cert = decodeCertificate(bytes);
-    const all = this.#voters.get(cert.rosterHash);
-    if (!all) return;
-    const counted = new Set(cert.acks.map((a) => a.user).filter((u) => all.includes(u)));
-    if (counted.size !== cert.acks.length || !isMajority(counted.size, all.length)) {
-      this.#break('6 certificates', `a certificate at seq ${cert.seq} counts no majority`);
-    }
-    if (cert.head.epoch !== cert.epoch) {
-      this.#break('6 certificates', `a certificate at seq ${cert.seq} is over an older entry`);
-    }
-  }
-
-  /** Invariants 2 and 7: a command leaves `node`. */
+  /** Invariants 2, 7 and 16: a command leaves `node`. */
   sending(node: SimNode, command: Outgoing): void {
     switch (command.name) {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
         // What is sent again was durable when it was given; a later leader may have replaced it.
-        if (!command.payload.re) this.#checkDurable(node, ack, 'acknowledges');
+        if (!command.payload.re) {
+          this.#checkDurable(node, ack);
+          this.#checkMatches(node, ack);
+        }
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
@@ -226,26 +300,55 @@ export class Invariants {
       case 'CH_COMMIT':
         return this.#claims(node, command.payload.cert);
       case 'CH_MSG':
+        checkFrame(node.index, command, this.broke);
         if (command.payload.batch?.author === node.user)
           this.#checkOwn(node, command.payload.batch);
         return;
+      case 'CH_APPEND':
+        return checkFrame(node.index, command, this.broke);
     }
   }
 
   #acknowledged(user: UserId, ack: Ack): void {
     const id = `${ack.epoch}${ack.rosterHash}`;
-    const acks = this.#acks.get(id) ?? new Map<UserId, Ack>();
-    this.#acks.set(id, acks);
+    const known = this.#acks.get(id) ?? { acks: new Map<UserId, Ack>(), final: 0, committed: 0 };
+    this.#acks.set(id, known);
+    const { acks } = known;
     if ((acks.get(user)?.seq ?? 0) >= ack.seq) return;
     acks.set(user, ack);
-    const all = this.#voters.get(ack.rosterHash);
-    if (!all || ack.kind === 'online') return;
-    const seq = majorityPosition(all.map((u) => acks.get(u)?.seq ?? 0));
+    const reached = (among: readonly UserId[]): number =>
+      reachedByMore(among.map((u) => acks.get(u)?.seq ?? 0));
+    const final = reached(this.#rosters.get(ack.rosterHash)?.voters ?? []);
+    if (ack.kind === 'roster' && final > known.final) {
+      known.final = final;
+      const entry = this.#acknowledgedAt(acks, final);
+      if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
+    }
+    const committed = reached(this.#epochs.get(ack.epoch)?.electorate ?? []);
+    if (committed > known.committed) {
+      known.committed = committed;
+      if (ack.kind === 'online') {
+        const digests = this.#branches.digestsUpTo(ack.epoch, committed);
+        for (const digest of digests) this.#committedDigests.add(digest);
+      }
+      const entry = this.#acknowledgedAt(acks, committed);
+      if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
+    }
+  }
+
+  /** The entry at `seq` in the chain of whoever acknowledged so far. */
+  #acknowledgedAt(acks: ReadonlyMap<UserId, Ack>, seq: number): ChainEntry | undefined {
     const holder = [...acks.values()].find((a) => a.seq >= seq);
     const tip = holder && this.chains.get(holder.hash);
-    if (!tip || seq === 0) return;
-    const entry = this.chains.at(tip, seq);
-    if (entry?.epoch === ack.epoch) this.#isFinal(entry, ack.term);
+    return tip && this.chains.at(tip, seq);
+  }
+
+  /** Everything up to `entry` is. */
+  #isCommitted(entry: ChainEntry): void {
+    for (let at: ChainEntry | null = entry; at && !this.#committed.has(at); at = at.previous) {
+      this.#committed.add(at);
+      if (at.isMessage) this.#committedDigests.add(at.digest);
+    }
   }
 
   #voted(user: UserId, b: Ballot): void {
@@ -253,39 +356,51 @@ export class Invariants {
     const vote = `${b.candidate}/${b.electorate}`;
     const known = this.#ballots.get(place);
     if (known !== undefined && known !== vote) {
-      this.#break('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
+      this.broke('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
     }
     this.#ballots.set(place, vote);
   }
 
-  #checkDurable(node: SimNode, ack: Ack, what: string): void {
+  #checkDurable(node: SimNode, ack: Ack): void {
     const hard = node.disk.durable(this.#keys.hard);
+    const who = `node ${node.index} acknowledges`;
     if (!this.#holdsAcknowledged(node, ack)) {
-      this.#break(
-        '7 durable first',
-        `node ${node.index} ${what} seq ${ack.seq} before it is durable`,
-      );
+      this.broke('7 durable first', `${who} seq ${ack.seq} before it is durable`);
     }
-    if (!hard || decodeHardState(hard)[ack.kind].term < ack.term) {
-      this.#break(
-        '7 durable first',
-        `node ${node.index} ${what} in term ${ack.term} before its promise is durable`,
-      );
+    const promised = hard ? decodeHardState(hard)[ack.kind].term : 0;
+    if (promised < ack.term) {
+      this.broke('7 durable first', `${who} in term ${ack.term} before its promise is durable`);
+    }
+    // What it helps to certify could be replaced by whom it promised the later term.
+    if (promised > ack.term) {
+      this.broke('6 certificates', `${who} in term ${ack.term}, though it promised ${promised}`);
     }
   }
 
-  /** Whether the disk holds the chain up to what is acknowledged: in the log, or in the branch of its epoch. */
-  #holdsAcknowledged(node: SimNode, ack: Ack): boolean {
-    if (ack.kind === 'roster') {
-      const stored = node.disk.durable(this.#keys.log(ack.seq));
-      return stored !== undefined && decodeRawEntry(stored).hash === ack.hash;
+  /** Whether the disk holds the chain up to there: in the log, or in the branch of its epoch. */
+  #holdsAcknowledged(node: SimNode, { kind, epoch, seq, hash }: Ack): boolean {
+    if (kind === 'online' && seq === 0) return true;
+    if (kind === 'online') {
+      const stored = node.disk.durable(this.#keys.place(epoch, seq));
+      if (stored) return decodePlace(stored).hash === hash;
+      // Places at the front go once their records are final; the branch says where it begins since.
+      const base = node.disk.durable(this.#keys.branch(epoch));
+      return base !== undefined && decodePoint(base).hash === hash;
     }
-    if (ack.seq === 0) return true;
-    const stored = node.disk.durable(this.#keys.place(ack.epoch, ack.seq));
-    if (stored !== undefined) return decodePlace(stored).hash === ack.hash;
-    // Places at the front go once their records are final; the branch says where it begins since.
-    const base = node.disk.durable(this.#keys.branch(ack.epoch));
-    return base !== undefined && decodePoint(base).hash === ack.hash;
+    const stored = node.disk.durable(this.#keys.log(seq));
+    return stored !== undefined && decodeRawEntry(stored).hash === hash;
+  }
+
+  /** Invariant 3: what is acknowledged to a roster leader is in its log. */
+  #checkMatches(node: SimNode, { kind, epoch, term, seq, hash }: Ack): void {
+    if (kind === 'online') return;
+    const tip = this.#leaderTips.get(epoch);
+    const entry = this.chains.get(hash);
+    if (tip && entry && this.chains.at(tip, seq) === entry) return;
+    this.broke(
+      '3 log matching',
+      `node ${node.index} acknowledges seq ${seq} to the leader of term ${term}, which has another entry there`,
+    );
   }
 
   #checkPromise(node: SimNode, b: Ballot): void {
@@ -298,7 +413,7 @@ export class Invariants {
           hard.votedFor?.candidate === b.candidate &&
           hard.votedFor.electorate === b.electorate));
     if (!isKept) {
-      this.#break('7 durable first', `node ${node.index} votes before its promise is durable`);
+      this.broke('7 durable first', `node ${node.index} votes before its promise is durable`);
     }
   }
 
@@ -306,18 +421,19 @@ export class Invariants {
   #claims(node: SimNode, bytes: Uint8Array): void {
     const cert = decodeCertificate(bytes);
     const id = `${cert.epoch}${cert.rosterHash}`;
-    certificateSignatures(this.#hash, cert);
     for (const { user, seq } of cert.acks) {
-      if ((this.#acks.get(id)?.get(user)?.seq ?? 0) < seq) {
-        this.#break('7 durable first', `node ${node.index} counts an acknowledgement never given`);
+      if ((this.#acks.get(id)?.acks.get(user)?.seq ?? 0) < seq) {
+        this.broke('7 durable first', `node ${node.index} counts an acknowledgement never given`);
       }
     }
+    this.#certificates.check(node.index, bytes);
   }
 
   durable(node: SimNode, ops: readonly StoreOp[]): void {
     for (const { key, value } of ops) {
       if (!value || !key.startsWith(this.#keys.outs)) continue;
-      this.#ownDurable.add(`${node.index}/${decodeOffer(this.#hash, value).record.digest}`);
+      const digest = this.#disks.messageAt(node.index, key);
+      if (digest) this.#ownDurable.add(`${node.index}/${digest}`);
     }
   }
 
@@ -326,21 +442,41 @@ export class Invariants {
     for (const bytes of batch.records) {
       const record = decodeRecord(this.#hash, bytes);
       if (isMessageLane(record) && !this.#ownDurable.has(`${node.index}/${record.digest}`)) {
-        this.#break('7 durable first', `node ${node.index} offers a message before it is durable`);
+        this.broke('7 durable first', `node ${node.index} offers a message before it is durable`);
       }
     }
   }
 
   /** What the node's application is told must be so, and durable. */
   event(node: SimNode, event: CoreEvent): void {
-    if (event.type !== 'progress' || event.state !== 'final') return;
+    if (event.type !== 'progress') return;
+    this.#checkProgress(node, event);
+    const { index } = node;
+    if (event.state === 'committed' && !this.#committedDigests.has(event.digest)) {
+      this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
+    }
+    if (event.state !== 'final') return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
     if (placed?.entry.digest !== event.digest) {
-      this.#break('4 final', `node ${node.index} reports a record as final where it is not`);
+      this.broke('4 final', `node ${index} reports a record as final where it is not`);
     }
     const stored = node.disk.durable(this.#keys.final);
     if (!stored || decodeFinal(stored).seq < event.seq!) {
-      this.#break('7 durable first', `node ${node.index} reports final before it is durable`);
+      this.broke('7 durable first', `node ${index} reports final before it is durable`);
     }
+  }
+
+  /** Invariant 17: committed stays, and final is the last word. */
+  #checkProgress(node: SimNode, { digest, state }: Progress): void {
+    const said = this.#said.get(node.index)!;
+    const before = said.get(digest) ?? 0;
+    const now = STATES.indexOf(state);
+    if (now < before && before >= STATES.indexOf('committed')) {
+      this.broke(
+        '17 pages',
+        `node ${node.index} calls ${digest.slice(0, 8)} ${state} that it called ${STATES[before]}`,
+      );
+    }
+    said.set(digest, Math.max(before, now));
   }
 }

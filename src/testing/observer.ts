@@ -53,8 +53,11 @@ export interface EpochView {
   readonly leader: number;
 }
 
-/** Why a frame did not arrive: lost on the way, a link cut, no link any more, or a partition at the relay. */
-export type Loss = 'loss' | 'cut' | 'closed' | 'blocked';
+/**
+ * Why a frame did not arrive: lost on the way, a link cut, no link any more, a
+ * narrow link with too much before it, or a relay that did not forward it.
+ */
+export type Loss = 'loss' | 'cut' | 'closed' | 'full' | 'blocked';
 
 /**
  * A frame goes from a node to a relay (`sent`, `relayed`), and a copy from

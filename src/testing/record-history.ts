@@ -153,7 +153,8 @@ export class HistoryRecorder {
   #planReading(node: SimNode, every: Millis, until: Millis): void {
     this.#o.timeline.in(2 * every * this.#draw(), () => {
       if (this.#now > until) return;
-      this.#read(node, chance(this.#draw, WHOLE_READINGS));
+      const whole = chance(this.#draw, WHOLE_READINGS);
+      node.whenDurable(() => this.#read(node, whole));
       this.#planReading(node, every, until);
     });
   }

@@ -36,16 +36,24 @@ export function unsettled(
     const waiting = [...st.pool.values()].filter(({ record }) => isMessageLane(record)).length;
     if (canCommit && waiting > 0) return `node ${i} has ${waiting} messages in its pool`;
     if (app.missingInvite(nodes[i]!)) return `node ${i} lacks an invitation that is done`;
+    if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
   if (states.filter((st) => st!.leading).length !== 1) return 'there is not one leader';
-  return canCommit ? missing(app, invariants) : undefined;
+  const lost = canCommit ? missing(app, invariants) : undefined;
+  // All is at rest and nobody holds it any more.
+  if (lost) invariants.broke('8 nothing lost', lost);
+  return lost;
 }
 
-/** A message that was stored, or seen as committed, and is not final. */
+/** A message that was stored or committed and is not final. */
 function missing(app: Application, invariants: Invariants): string | undefined {
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
+  const final = new Set(invariants.final.map(({ entry }) => entry.digest));
+  for (const digest of invariants.committed) {
+    if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
+  }
   for (const [id, { node, stored, seen }] of app.submitted) {
     if ((stored || seen !== 'nothing') && !placed.has(id)) {
       return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;

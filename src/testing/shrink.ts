@@ -9,8 +9,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Fault } from './faults.js';
 import type { Plan } from './plan.js';
-import { CALM } from './sim-network.js';
 import { type Conditions, type SimulateResult, simulate, type Violation } from './simulate.js';
+import { CALM } from './weather.js';
 import type { Post } from './workload.js';
 
 export interface ShrinkOptions {
@@ -192,6 +192,10 @@ function faultWithout(
 
 function withoutRelay(plan: Plan, gone: number): Plan {
   const faults = plan.faults.flatMap((fault): Fault[] => {
+    if ('sides' in fault) {
+      const sides = fault.sides.filter((_, relay) => relay !== gone);
+      return sides.length > 0 ? [{ ...fault, sides }] : [];
+    }
     if (!('relay' in fault)) return [fault];
     if (fault.relay === gone) return [];
     return [{ ...fault, relay: fault.relay > gone ? fault.relay - 1 : fault.relay }];

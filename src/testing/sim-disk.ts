@@ -1,8 +1,8 @@
 /**
  * A node's disk in virtual time. What was written is one thing, what was
  * synced another: a crash loses the rest, from a random batch on. A batch under
- * way at the crash is lost or there as a whole. A value that was damaged on the
- * disk is found out when it is read, as production stores do by their checksums.
+ * way at the crash is lost or there as a whole. A value that was damaged is found
+ * out when its node reads it, as production stores do by their checksums.
  *
  * Sabotages, for tests of the simulator itself, break exactly these promises.
  */
@@ -27,12 +27,12 @@ export type DiskSabotage =
   /** Loses own records that wait. */
   | 'lose-outbox';
 
-/** `full`: the batch is not written. `sync`: it is, but may not survive the crash that follows. */
-export type WriteFault = 'full' | 'sync';
+/** `disk-full`: the batch is not written. `disk-sync`: it is, but may not survive the crash that follows. */
+export type WriteFault = 'disk-full' | 'disk-sync';
 
 const WRITE_FAULTS = {
-  full: 'ENOSPC: no space left on device',
-  sync: 'EIO: i/o error, fsync',
+  'disk-full': 'ENOSPC: no space left on device',
+  'disk-sync': 'EIO: i/o error, fsync',
 } as const;
 
 /** What a disk held at some time. */
@@ -66,33 +66,35 @@ export class SimDisk {
     this.#sabotage = sabotage;
   }
 
-  /** What a crash now would leave for certain. For who watches, not for the node. */
+  /** What a crash now would leave for certain. */
   durable(key: string): Uint8Array | undefined {
     return this.#durable.get(key);
   }
 
-  /** Throws `store_corrupt`. */
   get(key: string): Uint8Array | undefined {
-    if (this.#damaged.size > 0) this.#checkSound(key);
     return this.#changes.has(key) ? this.#changes.get(key) : this.#durable.get(key);
   }
 
-  /** Throws `store_corrupt`. */
   range(gte: string, lt: string, limit: number): Pair[] {
     return this.#collect(gte, (key) => key < lt, limit);
   }
 
-  /** All under `prefix`, from key `from` on. Throws `store_corrupt`. */
+  /** All under `prefix`, from key `from` on. */
   scan(prefix: string, from = prefix): Pair[] {
     const gte = from > prefix ? from : prefix;
     return this.#collect(gte, (key) => key.startsWith(prefix), Number.POSITIVE_INFINITY);
+  }
+
+  /** What a node finds when it reads these: throws `store_corrupt` where a value is damaged. */
+  checkSound(keys: Iterable<string>): void {
+    if (this.#damaged.size === 0) return;
+    for (const key of keys) if (this.#damaged.has(key)) throw storeCorrupt(key);
   }
 
   #collect(gte: string, isWanted: (key: string) => boolean, limit: number): Pair[] {
     const out: Pair[] = [];
     for (const pair of this.#ordered(gte, isWanted)) {
       if (out.length >= limit) break;
-      if (this.#damaged.size > 0) this.#checkSound(pair[0]);
       out.push(pair);
     }
     return out;
@@ -109,14 +111,10 @@ export class SimDisk {
     return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  #checkSound(key: string): void {
-    if (this.#damaged.has(key)) throw storeCorrupt(key);
-  }
-
   write(given: readonly StoreOp[], sync: boolean, done: (error?: unknown) => void): void {
     const fault = this.failNext;
     this.failNext = null;
-    if (fault === 'full') return done(new Error(WRITE_FAULTS.full));
+    if (fault === 'disk-full') return done(new Error(WRITE_FAULTS[fault]));
     const ops = this.#sabotage ? this.#sabotaged(given) : given;
     const life = this.#life;
     const batch = { ops };

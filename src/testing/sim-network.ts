@@ -1,6 +1,6 @@
 /**
- * Links from nodes to relays in virtual time: delay, loss, duplication,
- * reordering, and cuts, in both directions or in one, silent or with a reset.
+ * Links from nodes to relays in virtual time (sim-lane.ts): they connect, are
+ * cut, clogged or reset, in both directions or in one, and may be half there.
  * A node reconnects by itself once its link can be had.
  */
 
@@ -10,29 +10,14 @@ import type { Millis, UserId } from '../core/ids.js';
 import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
 import type { FrameEvent, Loss } from './observer.js';
-import { between, chance, type Draw, drawsOf } from './prng.js';
+import { between, type Draw, drawsOf } from './prng.js';
+import { Lane, weightOf } from './sim-lane.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
-
-export type Delay =
-  | { readonly kind: 'fixed'; readonly ms: Millis }
-  | { readonly kind: 'uniform'; readonly min: Millis; readonly max: Millis }
-  /** Mostly about `median`, now and then up to `max`. */
-  | { readonly kind: 'long-tail'; readonly median: Millis; readonly max: Millis };
-
-/** How all links behave for a while. */
-export interface Weather {
-  readonly delay: Delay;
-  /** Probabilities for each frame and hop. */
-  readonly loss: number;
-  readonly duplicate: number;
-  /** A frame may overtake others on its link. */
-  readonly reorder: number;
-}
-
-export const CALM: Weather = { delay: { kind: 'fixed', ms: 2 }, loss: 0, duplicate: 0, reorder: 0 };
+import { CALM, type Weather } from './weather.js';
 
 export type Direction = 'up' | 'down';
+export const DIRECTIONS: readonly Direction[] = ['up', 'down'];
 
 /** What a node is told by its links. */
 export interface LinkUser {
@@ -42,13 +27,6 @@ export interface LinkUser {
   receive(link: LinkId, command: Command): void;
 }
 
-/** One direction of a link, with the draws of its own that all its frames take. */
-interface Lane {
-  readonly draw: Draw;
-  /** Faults that lose what goes this way. */
-  cuts: number;
-}
-
 /** A node's link to a relay, whether or not there is a connection. */
 interface Slot {
   readonly node: number;
@@ -56,6 +34,10 @@ interface Slot {
   readonly up: Lane;
   readonly down: Lane;
   isWanted: boolean;
+  /** Faults under which connecting succeeds though nothing gets through. */
+  accepts: number;
+  /** Faults under which nothing connects. */
+  refuses: number;
   connection: Connection | null;
 }
 
@@ -73,17 +55,17 @@ export interface Passing {
 interface Connection {
   readonly link: LinkId;
   readonly slot: Slot;
-  /** When the last frame arrives in each direction, to keep order. */
-  readonly last: { up: Millis; down: Millis };
+  /** Which end is gone without the other's knowing. */
+  gone: 'node' | 'relay' | null;
 }
 
-const RECONNECT_MS = 150;
+const RECONNECT_MS: Millis = 150;
 /**
  * What a node and its relay say to each other about the link itself is as
  * reliable as the connection: it arrives while that lasts. What members say to
  * each other may get lost at any relay.
  */
-const KEPT: ReadonlySet<string> = new Set(['CH_ROSTER', 'CH_STATUS']);
+const KEPT: ReadonlySet<string> = new Set(['CH_ROSTER', 'CH_STATUS', 'ERR', 'RATE']);
 
 export interface NetworkOptions {
   readonly timeline: Timeline;
@@ -107,7 +89,7 @@ export class SimNetwork {
   readonly #byLink = new Map<LinkId, Connection>();
   #links = 0;
   weather: Weather = CALM;
-  /** Sees every frame that arrives anywhere. */
+  /** Sees every frame that arrives at a node. */
   onArrival: (relay: number, node: number, name: string) => void = () => {};
   /** Sees each frame go its way, when somebody observes the run. */
   onFrame: ((event: FrameEvent) => void) | undefined;
@@ -119,13 +101,21 @@ export class SimNetwork {
   #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
 
   constructor(options: NetworkOptions) {
-    this.#timeline = options.timeline;
-    this.#seed = options.seed;
-    this.#draw = drawsOf(options.seed, 'network');
+    const { timeline, seed, hash } = options;
+    this.#timeline = timeline;
+    this.#seed = seed;
+    this.#draw = drawsOf(seed, 'network');
     this.#encoded = options.encoded;
     this.#relays = Array.from({ length: options.relays }, (_, relay) => {
       const deliver = (to: UserId, command: Outgoing) => this.#down(relay, to, command);
-      const sim = new SimRelay(options.hash, deliver);
+      const say = (to: UserId, command: Outgoing): void => {
+        const forwarded = this.#forwarded;
+        this.#forwarded = undefined;
+        this.#down(relay, to, command);
+        this.#forwarded = forwarded;
+      };
+      const draw = drawsOf(seed, `relay ${relay}`);
+      const sim = new SimRelay({ hash, timeline, draw, deliver, say });
       sim.onBlocked = (to) =>
         this.#lost(this.#forwarded?.frame ?? 0, relay, this.#indexOf.get(to)!, 'blocked');
       return sim;
@@ -140,10 +130,8 @@ export class SimNetwork {
     const node = this.#users.length;
     this.#indexOf.set(user.user, node);
     this.#users.push(user);
-    const lane = (relay: number, direction: Direction): Lane => ({
-      draw: drawsOf(this.#seed, `link ${node} ${relay} ${direction}`),
-      cuts: 0,
-    });
+    const lane = (relay: number, direction: Direction): Lane =>
+      new Lane(this.#timeline, drawsOf(this.#seed, `link ${node} ${relay} ${direction}`));
     this.#slots.push(
       this.#relays.map((_, relay) => ({
         node,
@@ -151,9 +139,16 @@ export class SimNetwork {
         up: lane(relay, 'up'),
         down: lane(relay, 'down'),
         isWanted: false,
+        accepts: 0,
+        refuses: 0,
         connection: null,
       })),
     );
+  }
+
+  /** One direction of a link, for faults. */
+  lane(node: number, relay: number, direction: Direction): Lane {
+    return this.#slot(node, relay)[direction];
   }
 
   #slot(node: number, relay: number): Slot {
@@ -178,14 +173,17 @@ export class SimNetwork {
 
   #connect(slot: Slot): void {
     if (!slot.isWanted || slot.connection) return;
-    if (slot.up.cuts > 0 || slot.down.cuts > 0) {
+    const isCut = slot.accepts === 0 && (slot.up.cuts > 0 || slot.down.cuts > 0);
+    if (isCut || slot.refuses > 0) {
       this.#timeline.in(RECONNECT_MS, () => this.#connect(slot));
       return;
     }
     this.#links += 1;
-    const connection = { link: this.#links, slot, last: { up: 0, down: 0 } };
+    const connection: Connection = { link: this.#links, slot, gone: null };
     slot.connection = connection;
     this.#byLink.set(connection.link, connection);
+    slot.up.reset();
+    slot.down.reset();
     const user = this.#users[slot.node]!;
     this.#relays[slot.relay]!.connected(user.user);
     user.linkUp(connection.link, slot.relay);
@@ -197,8 +195,8 @@ export class SimNetwork {
     slot.connection = null;
     this.#byLink.delete(connection.link);
     const user = this.#users[slot.node]!;
-    this.#relays[slot.relay]!.disconnected(user.user);
-    if (tell) user.linkDown(connection.link);
+    if (connection.gone !== 'relay') this.#relays[slot.relay]!.disconnected(user.user);
+    if (tell && connection.gone !== 'node') user.linkDown(connection.link);
     this.#timeline.in(RECONNECT_MS, () => this.#connect(slot));
   }
 
@@ -207,14 +205,30 @@ export class SimNetwork {
     this.#disconnect(this.#slot(node, relay), true);
   }
 
+  /** One end of a connection is gone and the other does not know, until `reset`. */
+  halve(node: number, relay: number, gone: 'node' | 'relay'): void {
+    const slot = this.#slot(node, relay);
+    const { connection } = slot;
+    if (!connection || connection.gone) return;
+    connection.gone = gone;
+    if (gone === 'relay') this.#relays[relay]!.disconnected(this.#users[node]!.user);
+    else this.#users[node]!.linkDown(connection.link);
+  }
+
   /** Frames in this direction are lost until `mend`. Cuts add up. */
   cut(node: number, relay: number, direction: Direction): void {
-    this.#slot(node, relay)[direction].cuts += 1;
+    this.lane(node, relay, direction).cuts += 1;
   }
 
   mend(node: number, relay: number, direction: Direction): void {
-    const lane = this.#slot(node, relay)[direction];
+    const lane = this.lane(node, relay, direction);
     lane.cuts = Math.max(0, lane.cuts - 1);
+  }
+
+  /** Nothing connects, or only seemingly, until as many calls with -1. */
+  bar(node: number, relay: number, how: 'accepts' | 'refuses', by: 1 | -1): void {
+    const slot = this.#slot(node, relay);
+    slot[how] = Math.max(0, slot[how] + by);
   }
 
   /** No relay forwards from `a` to `b`, until as many calls with -1. */
@@ -229,10 +243,17 @@ export class SimNetwork {
     this.#relays[relay]!.restart();
   }
 
-  /** Mends all that is cut and lets go of all blocks. */
+  /** Mends all links, makes all relays honest. */
   heal(): void {
-    for (const slots of this.#slots) for (const { up, down } of slots) up.cuts = down.cuts = 0;
-    for (const relay of this.#relays) relay.unblock();
+    for (const slots of this.#slots) {
+      for (const slot of slots) {
+        slot.accepts = slot.refuses = 0;
+        slot.up.heal();
+        slot.down.heal();
+        if (slot.connection?.gone) this.#disconnect(slot, true);
+      }
+    }
+    for (const relay of this.#relays) relay.heal();
     this.weather = CALM;
   }
 
@@ -244,7 +265,7 @@ export class SimNetwork {
     const { relay } = connection.slot;
     const frame = ++this.#frame;
     this.onFrame?.({ type: 'sent', frame, node, relay, command });
-    this.#carry(connection, 'up', command.name, frame, () => {
+    this.#carry(connection, 'up', command, frame, () => {
       this.onFrame?.({ type: 'relayed', frame, relay });
       this.#forwarded = { frame, node, name: command.name };
       this.#relays[relay]!.receive(from, command);
@@ -265,7 +286,7 @@ export class SimNetwork {
   #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
     const { connection } = this.#slot(node, relay);
     if (!connection) return this.#lost(frame, relay, node, 'closed');
-    this.#carry(connection, 'down', command.name, frame, () => {
+    this.#carry(connection, 'down', command, frame, () => {
       this.onFrame?.({ type: 'delivered', frame, relay, to: node });
       this.onArrival(relay, node, command.name);
       this.#users[node]!.receive(connection.link, this.#received(command));
@@ -292,49 +313,22 @@ export class SimNetwork {
   #carry(
     c: Connection,
     direction: Direction,
-    name: string,
+    command: Outgoing,
     frame: number,
     arrive: () => void,
   ): void {
-    const { slot } = c;
-    const lane = slot[direction];
-    const { draw } = lane;
-    const { loss, duplicate, reorder, delay } = this.weather;
-    const isKept = KEPT.has(name);
-    const lost = (why: Loss) =>
-      this.#lost(frame, slot.relay, direction === 'down' ? slot.node : null, why);
     this.frames += 1;
-    const copies = duplicate > 0 && chance(draw, duplicate) ? 2 : 1;
-    for (let i = 0; i < copies; i++) {
-      if (!isKept && (lane.cuts > 0 || (loss > 0 && chance(draw, loss)))) {
-        lost(lane.cuts > 0 ? 'cut' : 'loss');
-        continue;
-      }
-      let at = this.#timeline.now + delayOf(delay, draw);
-      if (reorder === 0 || !chance(draw, reorder)) {
-        at = Math.max(at, c.last[direction]);
-        c.last[direction] = at;
-      }
-      const land = (): void => {
-        if (slot.connection !== c) return lost('closed');
-        if (lane.cuts === 0) arrive();
-        else if (isKept) this.#timeline.in(RECONNECT_MS, land);
-        else lost('cut');
-      };
-      this.#timeline.at(at, land);
-    }
-  }
-}
-
-function delayOf(delay: Delay, draw: Draw): Millis {
-  switch (delay.kind) {
-    case 'fixed':
-      return delay.ms;
-    case 'uniform':
-      return between(draw, delay.min, delay.max);
-    case 'long-tail': {
-      const x = draw();
-      return Math.min(delay.max, (delay.median * 0.3) / Math.max(1e-6, 1 - x) ** 1.2);
-    }
+    const { slot } = c;
+    const to = direction === 'down' ? slot.node : null;
+    slot[direction].carry(
+      {
+        isKept: KEPT.has(command.name),
+        bytes: () => weightOf(command.payload),
+        isUp: () => slot.connection === c && c.gone === null,
+        arrive,
+        lost: (why) => this.#lost(frame, slot.relay, to, why),
+      },
+      this.weather,
+    );
   }
 }

@@ -6,8 +6,9 @@
  */
 
 import type { Command, Outgoing } from '../core/commands.js';
+import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import type { ConclaveError } from '../core/errors.js';
+import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, Ulid, UserId } from '../core/ids.js';
 import { ulidFromBytes } from '../core/ids.js';
 import { TIMING } from '../core/limits.js';
@@ -22,6 +23,7 @@ import type { Draw } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
 import type { LinkUser, SimNetwork } from './sim-network.js';
+import type { Pair } from './sim-pairs.js';
 import type { Timeline, Timer } from './timeline.js';
 
 /** Where virtual time begins, ms since 1970. */
@@ -78,6 +80,10 @@ export class SimNode implements LinkUser {
   #soon: Timer | undefined;
   #wake: Timer | undefined;
   #pausedUntil: Millis = 0;
+  /** All its work takes longer by up to this. */
+  slowMs: Millis = 0;
+  /** Its wall clock is off by this, beside its skew. */
+  wallShiftMs: Millis = 0;
   readonly #links = new Set<LinkId>();
 
   constructor(options: NodeOptions) {
@@ -99,6 +105,10 @@ export class SimNode implements LinkUser {
   /** Its clocks, as its core sees them. */
   get clock(): Clock {
     return this.#clock();
+  }
+  /** Calls `look` once all that this node's state says is on its disk. */
+  whenDurable(look: () => void): void {
+    this.#pump?.whenDurable(look);
   }
   get isIdle(): boolean {
     return this.#pump?.idle ?? true;
@@ -128,13 +138,29 @@ export class SimNode implements LinkUser {
     };
     const pump = new Pump(machine, hash, this.#ports(life));
     this.#pump = pump;
-    const scan = async (prefix: string, from?: string) => this.disk.scan(prefix, from);
-    const firstFrom = async (key: string) => this.disk.range(key, 'c0', 1)[0]?.[0];
-    for (const id of await channelsIn(firstFrom)) {
-      pump.input({ type: 'open', state: await loadChannel(hash, this.user, id, scan) });
-    }
+    if (!(await this.#load(pump, hash))) return this.crash();
     network.start(this.index);
     watcher.started(this);
+  }
+
+  /** Opens the channels on the disk; false when it is damaged. */
+  async #load(pump: Pump, hash: Hash): Promise<boolean> {
+    const sound = (pairs: readonly Pair[]): readonly Pair[] => {
+      this.disk.checkSound(pairs.map(([key]) => key));
+      return pairs;
+    };
+    const scan = async (prefix: string, from?: string) => sound(this.disk.scan(prefix, from));
+    const firstFrom = async (key: string) => sound(this.disk.range(key, 'c0', 1))[0]?.[0];
+    try {
+      for (const id of await channelsIn(firstFrom)) {
+        pump.input({ type: 'open', state: await loadChannel(hash, this.user, id, scan) });
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof ConclaveError && error.code === 'store_corrupt') return false;
+      this.#o.watcher.threw(this, error);
+      return false;
+    }
   }
 
   /** Loses power. */
@@ -178,7 +204,7 @@ export class SimNode implements LinkUser {
     const { timeline, skewMs } = this.#o;
     return {
       now: timeline.now - this.#bootedAt,
-      wall: Math.floor(EPOCH_WALL_MS + timeline.now + skewMs),
+      wall: Math.floor(EPOCH_WALL_MS + timeline.now + skewMs + this.wallShiftMs),
     };
   }
 
@@ -193,7 +219,8 @@ export class SimNode implements LinkUser {
 
   /** Runs `what` after some work, unless the node died meanwhile. */
   #later(life: number, what: () => void): void {
-    const { workMs, timeline, draw } = this.#o;
+    const { timeline, draw } = this.#o;
+    const workMs = this.#o.workMs + this.slowMs;
     if (workMs === 0) return what();
     timeline.in(draw() * workMs, () => this.#guarded(life, what));
   }
@@ -227,9 +254,15 @@ export class SimNode implements LinkUser {
           for (const s of signed) s.sig = this.#sign(s);
           done();
         }),
-      getMany: (keys, done) => this.#later(life, () => done(keys.map((key) => this.disk.get(key)))),
+      getMany: (keys, done) =>
+        this.#later(life, () => {
+          if (this.#isSound(keys)) done(keys.map((key) => this.disk.get(key)));
+        }),
       range: ({ gte, lt, limit }, done) =>
-        this.#later(life, () => done(this.disk.range(gte, lt, limit))),
+        this.#later(life, () => {
+          const pairs = this.disk.range(gte, lt, limit);
+          if (this.#isSound(pairs.map(([key]) => key))) done(pairs);
+        }),
       write: (ops, sync, done) => {
         watcher.writing(this, ops);
         this.disk.write(ops, sync, (error) => this.#guarded(life, () => done(error)));
@@ -241,18 +274,32 @@ export class SimNode implements LinkUser {
       },
       event: (event) => watcher.event(this, event),
       soon: (run) => {
-        this.#soon ??= this.#timer(life, timeline.now, () => {
+        if (life !== this.#life) return;
+        const at = timeline.now + (this.slowMs === 0 ? 0 : this.slowMs * this.#o.draw());
+        this.#soon ??= this.#timer(life, at, () => {
           this.#soon = undefined;
           run();
         });
       },
       wake: (at, run) => {
+        if (life !== this.#life) return;
         timeline.cancel(this.#wake);
         if (Number.isFinite(at)) this.#wake = this.#timer(life, this.#bootedAt + at, run);
       },
       refused: (_link, command, error) => watcher.refused(this, command, error),
       failed: () => this.crash(),
     };
+  }
+
+  /** Whether these values are as they were written; a node that reads others stops. */
+  #isSound(keys: readonly string[]): boolean {
+    try {
+      this.disk.checkSound(keys);
+      return true;
+    } catch {
+      this.crash();
+      return false;
+    }
   }
 
   #sign({ by, statement }: Signed): Uint8Array {

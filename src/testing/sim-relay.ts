@@ -2,7 +2,7 @@
  * A relay as its users see it (docs/PROTOCOL.md, section "Relay"), without its
  * checks: it knows who is connected, learns each channel's roster from what
  * members announce, and forwards. It changes only a command's name. A restart
- * forgets everything.
+ * forgets everything. It may lie (sim-liar.ts).
  */
 
 import { decodeStep } from '../core/certificate.js';
@@ -12,6 +12,9 @@ import { decodeGenesis } from '../core/genesis.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import { decodeRecord } from '../core/record.js';
 import { applyMembership, genesisRoster, type Roster } from '../core/roster.js';
+import type { Draw } from './prng.js';
+import { Liar, type Lies } from './sim-liar.js';
+import type { Timeline } from './timeline.js';
 
 interface KnownChannel {
   roster: Roster;
@@ -22,12 +25,20 @@ interface KnownChannel {
 /** What members may send to one who is no member yet. */
 const FOR_GUESTS: ReadonlySet<string> = new Set(['CH_APPEND', 'CH_REFUSE']);
 
-/** Puts a command on its way to a user of this relay. */
-export type Deliver = (to: UserId, command: Outgoing) => void;
+export interface RelayOptions {
+  readonly hash: Hash;
+  readonly timeline: Timeline;
+  readonly draw: Draw;
+  /** Puts a command on its way to a user of this relay. */
+  readonly deliver: (to: UserId, command: Outgoing) => void;
+  /** The same for what is no answer to anything. */
+  readonly say: (to: UserId, command: Outgoing) => void;
+}
 
 export class SimRelay {
+  readonly #o: RelayOptions;
   readonly #hash: Hash;
-  readonly #deliver: Deliver;
+  readonly #deliver: RelayOptions['deliver'];
   readonly #users = new Set<UserId>();
   readonly #channels = new Map<ChannelId, KnownChannel>();
   /** Who shares a channel with whom, as far as it was asked for since rosters changed. */
@@ -37,9 +48,13 @@ export class SimRelay {
   /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
   onBlocked: (to: UserId) => void = () => {};
 
-  constructor(hash: Hash, deliver: Deliver) {
-    this.#hash = hash;
-    this.#deliver = deliver;
+  /** Present where this relay lies sooner or later. */
+  #liar: Liar | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#o = options;
+    this.#hash = options.hash;
+    this.#deliver = options.deliver;
   }
 
   connected(user: UserId): void {
@@ -65,15 +80,44 @@ export class SimRelay {
     else counts.delete(to);
   }
 
-  unblock(): void {
+  /** Remembers what it forwards, in order to replay it one day. */
+  willLie(users: readonly UserId[]): void {
+    const { draw, timeline, deliver, say } = this.#o;
+    const ifHere =
+      (send: RelayOptions['deliver']): RelayOptions['deliver'] =>
+      (to, command) => {
+        if (this.#users.has(to)) send(to, command);
+      };
+    this.#liar ??= new Liar({
+      draw,
+      timeline,
+      users,
+      forward: ifHere(deliver),
+      say: ifHere(say),
+      withheld: (to) => this.onBlocked(to),
+    });
+  }
+
+  lie(lies: Lies | null): void {
+    if (this.#liar) this.#liar.lies = lies;
+  }
+
+  /** Is honest, and forwards to all. */
+  heal(): void {
     this.#blocked.clear();
+    this.lie(null);
+  }
+
+  /** Forgets its channels and keeps its connections. */
+  forget(): void {
+    this.#channels.clear();
+    this.#sharing.clear();
   }
 
   /** Forgets everything, as a restarted process does. */
   restart(): void {
     this.#users.clear();
-    this.#channels.clear();
-    this.#sharing.clear();
+    this.forget();
   }
 
   receive(from: UserId, command: Outgoing): void {
@@ -85,6 +129,7 @@ export class SimRelay {
     for (const to of this.#receivers(from, command)) {
       if (to === from || !this.#users.has(to)) continue;
       if (blocked?.has(to)) this.onBlocked(to);
+      else if (this.#liar) this.#liar.forward(from, to, forwarded);
       else this.#deliver(to, forwarded);
     }
   }
@@ -93,16 +138,23 @@ export class SimRelay {
     if (command.name === 'BEACON') return this.#sharingWith(from);
     const { id, to } = command.payload as { id?: ChannelId; to?: UserId };
     const channel = id && this.#channels.get(id);
-    if (!channel) return [];
+    if (!channel) return this.#refuse(from, command, 'no_channel');
     const members = channel.roster.members;
     if (command.name === 'CH_JOIN') {
       channel.guests.add(from);
       return members.keys();
     }
-    if (!members.has(from)) return [];
+    if (!members.has(from)) return this.#refuse(from, command, 'not_member');
     if (to === undefined) return members.keys();
     const isReachable = members.has(to) || (FOR_GUESTS.has(command.name) && channel.guests.has(to));
     return isReachable ? [to] : [];
+  }
+
+  #refuse(to: UserId, { name, payload }: Outgoing, code: string): [] {
+    const { id } = payload as { id?: ChannelId };
+    const about = { code, about: name, message: 'refused' };
+    if (id) this.#deliver(to, { name: 'ERR', payload: { ...about, id } });
+    return [];
   }
 
   #sharingWith(user: UserId): ReadonlySet<UserId> {

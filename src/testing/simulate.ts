@@ -21,18 +21,20 @@ import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { errorText } from './error-text.js';
-import { drawWeather, FAULT_KINDS, type Fault, type FaultKind, planFaults } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
+import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
-import { CALM, SimNetwork, type Weather } from './sim-network.js';
+import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
+import { CALM, drawWeather, type Weather } from './weather.js';
 import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
@@ -43,6 +45,9 @@ export interface SimulateOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
+  readonly quorum?: 'online' | 'roster';
+  /** How links treat frames where no fault says otherwise. */
+  readonly weather?: Weather;
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
   /** Faults begin at once, not after all have joined. */
@@ -124,6 +129,7 @@ export interface SimulateResult {
   readonly plan: Required<
     Pick<SimulateOptions, 'nodes' | 'relays' | 'minOnline' | 'early' | 'loadMs' | 'settleMs'>
   > & {
+    readonly quorum: 'online' | 'roster';
     readonly crypto: CryptoKind;
     readonly conditions: Conditions;
     readonly faults: readonly Fault[];
@@ -144,15 +150,18 @@ const TRACE_CHUNK_CHARS = 16_384;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
+/** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
+const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
+
 /** What the seed decides about a run where the options leave it open. */
 function settings(o: SimulateOptions) {
   const draw = drawsOf(o.seed, 'settings');
-  const nodes = pick(draw, [1, 2, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7]);
+  const nodes = pick(draw, NODES);
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
-  const kinds = chance(draw, 0.1) ? [] : FAULT_KINDS.filter(() => chance(draw, 0.4));
+  const kinds = drawKinds(draw);
   const early = chance(draw, 0.25);
-  const loadMs = Math.floor(between(draw, 4_000, 16_000));
+  const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
     encoded: chance(draw, 0.15),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
@@ -161,16 +170,18 @@ function settings(o: SimulateOptions) {
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
   };
   const crypto = chance(draw, 0.02) ? ('real' as const) : ('fast' as const);
+  const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
   const count = o.nodes ?? nodes;
   return {
-    conditions: { ...conditions, ...o.conditions },
+    conditions: { ...conditions, ...o.conditions, ...(o.weather ? { weather: o.weather } : {}) },
     nodes: count,
     relays: o.relays ?? relays,
-    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.ceil(count / 2))) : 3),
+    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: o.faults ?? kinds,
     early: o.early ?? early,
     loadMs: o.loadMs ?? loadMs,
     crypto: o.crypto ?? crypto,
+    quorum: o.quorum ?? quorum,
     settleMs: o.settleMs ?? 60_000,
   };
 }
@@ -206,7 +217,7 @@ class Run implements NodeWatcher {
     this.#o = options;
     this.#s = settings(options);
     const { seed } = options;
-    const { nodes, relays, minOnline } = this.#s;
+    const { nodes, relays, minOnline, quorum } = this.#s;
     const { encoded } = this.#s.conditions;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
@@ -217,13 +228,15 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline });
+    this.#app = new Application({
+      ...{ seed, crypto, timeline, users, relays: urls, minOnline, quorum },
+    });
     const { channel } = this.#app;
     this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
     this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(crypto.sha256, this.#app.channel, users[0]!, onBreak);
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
@@ -316,7 +329,9 @@ class Run implements NodeWatcher {
     this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
-    if (!(await this.#until(() => why() === undefined, settleMs))) {
+    // What a step decided is at rest once it is on the disk.
+    const isAtRest = () => why() === undefined && this.#nodes.every((node) => node.isIdle);
+    if (!(await this.#until(isAtRest, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
     const rest = () => this.#guest?.unsettled();
@@ -345,6 +360,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
+    chaos.onForget = (node, memory) => {
+      this.#recorder.forgets(node, memory);
+      this.#app.forgets(node);
+    };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
       this.#reporter?.tell({ type, index, fault });

@@ -7,41 +7,29 @@
 import type { LabNode } from './lab.js';
 import { names, type Scenario, type Side } from './scenario.js';
 
-/**
- * Whether the core has online epochs. While it has none, the few queue what
- * they are given, and that becomes final after the heal.
- */
-export const ONLINE_EPOCHS = false;
-
-/** For the names of tests. */
-export const DO_APART = ONLINE_EPOCHS ? 'commit' : 'queue';
-
-/** Messages of its own that each of the few must commit (or queue) since the split, to show what it does. */
+/** Messages of its own that each of the few must commit since the split. */
 const ENOUGH = 15;
 
 /** A side that reaches one relay, and has too few members to make anything final. */
 export const tooFew = (nodes: readonly LabNode[], relay: number): Side => ({
   nodes,
   relays: [relay],
-  commits: ONLINE_EPOCHS,
+  commits: true,
 });
 
 /** The last final entry that anyone of these knows. */
 export const finalSeq = (nodes: readonly LabNode[]): number =>
   Math.max(...nodes.map(({ status }) => status?.final ?? 0));
 
-/** Waits until the few have done what they can. */
+/** Waits until the few commit what they are given, in an epoch of their own. */
 export async function goOnApart(
   { until, recorder }: Scenario,
   nodes: readonly LabNode[],
 ): Promise<void> {
-  await until(`${names(nodes)} to go on among themselves`, () =>
-    nodes.every((node) => {
-      const { epoch, waiting, queued = 0 } = node.status ?? {};
-      return ONLINE_EPOCHS
-        ? epoch?.kind === 'online' && recorder.committedSinceCut(node) >= ENOUGH
-        : waiting?.have === nodes.length && queued >= ENOUGH;
-    }),
+  await until(`${names(nodes)} to commit among themselves`, () =>
+    nodes.every(
+      (node) => node.status?.epoch?.kind === 'online' && recorder.committedSinceCut(node) >= ENOUGH,
+    ),
   );
 }
 
@@ -51,8 +39,7 @@ export async function expectMerged({ recorder, lab, ...s }: Scenario): Promise<v
     lab.nodes.every(({ status }) => status?.online.length === lab.nodes.length),
   );
   await s.goOn(lab.nodes);
-  if (!ONLINE_EPOCHS) return;
-  await s.until('every node to say that it merged', () =>
+  await s.until('every node to show a merge', () =>
     lab.nodes.every((node) => recorder.mergesAt(node) > 0),
   );
 }

@@ -183,7 +183,9 @@ export class Lab {
       await this.#processes.run(name, ['log', '--dir', dir, this.channel], launch),
       await this.#processes.run(name, ['verify', '--dir', dir, this.channel], launch),
     ];
-    if (log.code !== 0) throw new Error(`conclave log on ${name} ended with ${log.code}`);
+    if (log.code !== 0) {
+      throw new Error(`conclave log on ${name} failed: ${JSON.stringify(log.lines.at(-1))}`);
+    }
     return { log: log.lines, verified: verify.lines[0] ?? {} };
   }
 

@@ -54,9 +54,12 @@ export class Recorder {
     return this.#final[index]!;
   }
 
-  /** How often a node said that it merged. */
+  /** How many `merge` records a node showed since the last heal. */
   mergesAt({ index }: LabNode): number {
-    return this.#events.filter((e) => e.type === 'merged' && e.node === index).length;
+    const healed = this.#events.findLastIndex(({ type }) => type === 'heal');
+    return this.#events
+      .slice(healed)
+      .filter((e) => e.type === 'shown' && e.node === index && e.entry.kind === 'merge').length;
   }
 
   sentBy({ index }: LabNode): number {

@@ -131,13 +131,35 @@ function rest(lab: Lab): Promise<true> {
 }
 
 /** What broke a scenario off, and what is wrong with the history until then: that may be why. */
-async function withHistory(error: unknown, recorder: Recorder, lab: Lab): Promise<unknown> {
+async function withHistory(error: unknown, recorder: Recorder, lab: Lab): Promise<Error> {
+  const statuses = lab.nodes.map((node) => `${node.name} ${JSON.stringify(gist(node, lab))}`);
   await Promise.all(lab.nodes.filter(({ running }) => running).map((node) => lab.kill(node)));
-  const { history } = await recorder.end(false);
-  const problems = checkHistory(history).map(({ check, message }) => `${check}: ${message}`);
-  if (problems.length === 0) return error;
-  const { message } = error as Error;
-  return new Error([message, 'The history until then:', ...problems].join('\n'), { cause: error });
+  const problems = await recorder.end(false).then(
+    ({ history }) => checkHistory(history).map(({ check, message }) => `${check}: ${message}`),
+    (unreadable) => [String(unreadable)],
+  );
+  return new Error([String(error), ...statuses, 'History until then:', ...problems].join('\n'), {
+    cause: error,
+  });
+}
+
+function gist({ status }: LabNode, { nodes }: Lab): object | null {
+  if (!status) return null;
+  const { relays, online, leader, epoch, state, waiting, queued, sent, committed, final } = status;
+  const connected = relays.map((relay) => relay.connected);
+  const nameOf = (user: string | null): string | undefined =>
+    nodes.find((node) => node.user === user)?.name;
+  const open = { queued, sent, committed, final };
+  const reason = waiting?.reason;
+  return {
+    connected,
+    online: online.map(nameOf),
+    leader: nameOf(leader),
+    epoch,
+    state,
+    reason,
+    ...open,
+  };
 }
 
 async function judge(recorder: Recorder, { nodes, network }: Lab): Promise<void> {

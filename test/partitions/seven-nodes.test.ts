@@ -5,10 +5,10 @@
  */
 
 import { expect, test } from 'vitest';
-import { DO_APART, expectMerged, finalSeq, goOnApart, tooFew } from './apart.js';
+import { expectMerged, finalSeq, goOnApart, tooFew } from './apart.js';
 import { play } from './scenario.js';
 
-test(`seven nodes cut 3 | 4: four finalise, three ${DO_APART}, all is final after the heal`, {
+test('seven nodes cut 3 | 4: four finalise, three commit, all is final after the heal', {
   timeout: 240_000,
 }, async ({ signal }) => {
   await play({ nodes: 7, relays: 2, signal }, async (scenario) => {

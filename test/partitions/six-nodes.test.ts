@@ -4,10 +4,10 @@
  */
 
 import { expect, test } from 'vitest';
-import { DO_APART, expectMerged, finalSeq, goOnApart, tooFew } from './apart.js';
+import { expectMerged, finalSeq, goOnApart, tooFew } from './apart.js';
 import { play } from './scenario.js';
 
-test(`six nodes cut 3 | 3: both ${DO_APART}, all is final after the heal`, {
+test('six nodes cut 3 | 3: both commit, all is final after the heal', {
   timeout: 240_000,
 }, async ({ signal }) => {
   await play({ nodes: 6, relays: 2, signal }, async (scenario) => {

@@ -3,7 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { account, type Line } from '../../src/cli/demo/accounting.js';
 import type { Measured } from '../../src/cli/demo/measure.js';
+import type { Merge } from '../../src/cli/demo/merged.js';
 import { type Played, verdict } from '../../src/cli/demo/verdict.js';
+import type { UserId } from '../../src/core/ids.js';
 
 const line = (user: string, text: string, more: Partial<Line> = {}): Line => ({
   user,
@@ -81,11 +83,17 @@ describe('verdict', () => {
     problem: undefined,
     entries: 5,
     final: 5,
-    merged: 0,
+    merges: [],
     head: 'aa',
     account: NOTHING,
     log: 'log',
     ...more,
+  });
+  const merge = (messages: number): Merge => ({
+    seq: 1,
+    by: 'ana' as UserId,
+    branches: [],
+    messages,
   });
   const of = (measured: readonly Measured[], more: Partial<Played> = {}) =>
     verdict({ measured, failure: undefined, apart: 0, ...more });
@@ -140,7 +148,7 @@ describe('verdict', () => {
   });
 
   it('is good when what a side had committed was merged', () => {
-    const { result } = of([store('ana', { merged: 4 })], { apart: 3 });
+    const { result } = of([store('ana', { merges: [merge(3), merge(1)] })], { apart: 3 });
     expect(result).toMatchObject({ ok: true, merged: 4 });
   });
 

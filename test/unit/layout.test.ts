@@ -52,6 +52,7 @@ const entry: fc.Arbitrary<Entry> = any.plain({
 });
 const promise = any.plain({
   term: any.u64,
+  seen: any.u64,
   votedFor: fc.option(any.plain({ candidate: any.user, electorate: any.digest })),
 });
 const hardState: fc.Arbitrary<HardState> = any.plain({ roster: promise, online: promise });
@@ -152,7 +153,7 @@ describe('values', () => {
     refusesOtherLengths(encodeHardState(FRESH_HARD_STATE), decodeHardState);
     const voted = { candidate: person(1).user, electorate: first(any.digest) };
     refusesOtherLengths(
-      encodeHardState({ ...FRESH_HARD_STATE, roster: { term: 1, votedFor: voted } }),
+      encodeHardState({ ...FRESH_HARD_STATE, roster: { term: 1, seen: 1, votedFor: voted } }),
       decodeHardState,
     );
     refusesOtherLengths(encodeFinal(first(final)), decodeFinal);
@@ -169,16 +170,16 @@ describe('values', () => {
 
   it('say with 0 or 1 whether a vote was cast', () => {
     const bytes = encodeHardState(FRESH_HARD_STATE).slice();
-    expect(bytes[8]).toBe(0);
-    bytes[8] = 2;
+    expect(bytes[16]).toBe(0);
+    bytes[16] = 2;
     expect(codeOf(() => decodeHardState(bytes))).toBe('bad_encoding');
     const voted = { candidate: person(1).user, electorate: first(any.digest) };
     const other = encodeHardState({
       ...FRESH_HARD_STATE,
-      roster: { term: 1, votedFor: voted },
+      roster: { term: 1, seen: 1, votedFor: voted },
     }).slice();
-    expect(other[8]).toBe(1);
-    other[8] = 2;
+    expect(other[16]).toBe(1);
+    other[16] = 2;
     expect(codeOf(() => decodeHardState(other))).toBe('bad_encoding');
   });
 

@@ -1,7 +1,8 @@
 /**
  * Verification of a channel against every kind of change behind the store's
  * own checksums: each value changed by a byte, each key lost. What it can't
- * see is named here, with the reason.
+ * see is named here, with the reason. What is provisional has a file of its
+ * own, node-verify-set.test.ts.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -81,7 +82,7 @@ test('a whole store verifies, with its totals and its progress', async () => {
   expect(progress.at(-1)).toBe(final);
   const kinds = new Set(channelKeys().map(kindOf));
   expect([...kinds].sort()).toEqual(
-    ['ack', 'at', 'cert', 'final', 'genesis', 'hard', 'log', 'out', 'step', 'tip'].sort(),
+    ['ack', 'at', 'cert', 'epoch', 'final', 'genesis', 'hard', 'log', 'out', 'step', 'tip'].sort(),
   );
 });
 
@@ -211,6 +212,34 @@ test('a channel in use verifies while it grows', async () => {
   }
   await sending;
   expect(count).toBeGreaterThan(1);
+});
+
+test('so does one in an online epoch', async () => {
+  const relay = await cluster.relay();
+  const nodes = [
+    await cluster.node('a'),
+    await cluster.node('b'),
+    await cluster.node('c'),
+  ] as const;
+  const [alone] = await together(nodes, [relay.url], { minOnline: 1 });
+  await Promise.all([nodes[1].close(), nodes[2].close()]);
+  await statusWhen(alone!, ({ epoch }) => epoch?.kind === 'online');
+  let sent = 0;
+  const sending = (async () => {
+    for (; sent < 400; sent += 20) {
+      const some = Array.from({ length: 20 }, () => alone!.send('x'));
+      await Promise.all(some.map((each) => each.until('committed', patience())));
+    }
+  })();
+  let count = 0;
+  while (sent < 400) {
+    const [report] = await nodes[0].verify();
+    expect(report!.problems).toEqual([]);
+    count += 1;
+  }
+  await sending;
+  expect(count).toBeGreaterThan(1);
+  expect(alone!.currentStatus().committed).toBe(400);
 });
 
 describe('hooks', () => {

@@ -5,6 +5,7 @@
 
 import type { Json } from '../output.js';
 import { type Account, account, type Line } from './accounting.js';
+import { type Merge, mergesIn } from './merged.js';
 import type { DemoNode } from './node.js';
 import type { Ended } from './processes.js';
 import type { Stage } from './stage.js';
@@ -17,7 +18,7 @@ export interface Measured {
   /** Messages, and how many of them are final. */
   readonly entries: number;
   readonly final: number;
-  readonly merged: number;
+  readonly merges: readonly Merge[];
   readonly head: string;
   readonly account: Account;
   /** The whole log, to compare it with the others'. */
@@ -37,7 +38,16 @@ export async function measure(stage: Stage, say: (text: string) => void): Promis
     const state = problem === undefined ? 'every signature and certificate verifies' : problem;
     say(`${name.padEnd(5)} ${final} final messages, head ${head.slice(0, 16)}…, ${state}`);
   }
+  for (const merge of all[0]?.merges ?? []) say(mergeLine(merge, stage.nodes));
   return all;
+}
+
+function mergeLine({ seq, by, branches, messages }: Merge, nodes: readonly DemoNode[]): string {
+  const nameOf = (user: string): string => nodes.find((one) => one.user === user)?.name ?? user;
+  const from = branches.map(
+    ({ kind, term, leader }) => `${nameOf(leader)}'s ${kind} epoch of term ${term}`,
+  );
+  return `seq ${seq}: ${nameOf(by)} merged ${messages} messages, placed in ${from.join(' and ')}`;
 }
 
 async function measureNode(
@@ -56,7 +66,7 @@ async function measureNode(
     problem: problemOf(verify, report, final.length) ?? problemOf(log, { ok: true }),
     entries: messages.length,
     final: final.length,
-    merged: log.lines.reduce((sum, line) => sum + mergedIn(line), 0),
+    merges: await mergesIn(dir, channel),
     head: String(report?.head ?? ''),
     account: account(input, final.map(lineOf)),
     log: log.lines.map((line) => JSON.stringify(line)).join('\n'),
@@ -75,8 +85,6 @@ function problemOf(
   if (final === undefined || report.final === final) return undefined;
   return `verify counts ${report.final} final messages, the log shows ${final}`;
 }
-
-const mergedIn = ({ event, count }: Json): number => (event === 'merged' ? Number(count) : 0);
 
 const lineOf = ({ from, name, text, time }: Json): Line => ({
   user: String(from),

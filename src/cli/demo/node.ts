@@ -4,7 +4,7 @@ import type { ChannelStatus } from '../../node/api.js';
 import { callNode } from './control.js';
 import type { Share } from './excerpt.js';
 import type { Processes, Running } from './processes.js';
-import type { Cut, TcpProxy } from './proxy.js';
+import type { TcpProxy } from './proxy.js';
 import { isAway, type Reader } from './reader.js';
 import { demoFailed } from './wait.js';
 
@@ -41,9 +41,9 @@ export async function down(node: DemoNode, how: 'kill' | 'stop'): Promise<void> 
   node.status = undefined;
 }
 
-/** Cuts the node off from one relay. */
-export function cut(node: DemoNode, relay: number, how: Cut): void {
-  node.proxies[relay]!.cut(how);
+/** Cuts the node off from one relay: nothing that was under way arrives later. */
+export function cut(node: DemoNode, relay: number): void {
+  node.proxies[relay]!.cut('reset');
 }
 
 /** Cuts the node off from everybody. */

@@ -49,11 +49,8 @@ async function cutInTwo(play: Play): Promise<Split> {
   }) as [Side, Side];
   const handed = new Map(nodes.map((node) => [node, traffic.feed(node).handed]));
   sides.forEach((side, i) => {
-    side.nodes.forEach((node, n) => {
-      cut(node, 1 - i, n % 2 === 0 ? 'reset' : 'silence');
-    });
+    for (const node of side.nodes) cut(node, 1 - i);
   });
-  show.say('every other connection to the other side breaks, the rest fall silent');
   stage.sides = sides;
   return { play, many: sides[0], few: sides[1], handed };
 }
@@ -81,34 +78,26 @@ async function bothTalk(split: Split): Promise<number> {
   const [manyNames, fewNames] = [names(split.many.nodes), names(few.nodes)];
   const finalThen = Math.max(...few.nodes.map(({ reader }) => reader.messages));
   await goOn(play, split.many.nodes);
-  const doing = await talkAmongFew(split);
+  const theirs = await talkAmongFew(split);
   show.table(stage, play.traffic, true);
   const leader = leaderOf(stage, split.many.nodes);
   show.say(`${manyNames} are most of the members: ${leader?.name} leads, all becomes final`);
   let committed = 0;
   for (const node of few.nodes) committed += await checkIsolation(split, node, finalThen);
-  show.say(`${fewNames} ${doing}; ${manyNames} know nothing of it`);
+  show.say(
+    `${fewNames} elected ${theirs.name} among themselves, and committed ${committed} messages`,
+  );
+  show.say(`${manyNames} know nothing of them`);
   return committed;
 }
 
-/**
- * Waits until the few have said something, and says what becomes of it:
- * committed in an online epoch; queued, where nothing can be committed.
- */
-function talkAmongFew({ play, few: { nodes }, handed }: Split): Promise<string> {
-  const commits = (node: DemoNode): boolean =>
-    node.status?.epoch?.kind === 'online' &&
-    node.reader.committedOf(node.user) >= handed.get(node)! + ENOUGH / 3;
-  const waits = ({ status }: DemoNode): boolean =>
-    status?.waiting?.have === FEW && status.queued >= ENOUGH;
+/** Waits until the few have a leader of their own and each committed something since the split. */
+function talkAmongFew({ play, few: { nodes }, handed }: Split): Promise<DemoNode> {
+  const commits = ({ status, reader, user }: DemoNode, before: number): boolean =>
+    status?.epoch?.kind === 'online' && reader.committedOf(user) >= before + ENOUGH / 3;
   return until(play, `${names(nodes)} to talk on`, () => {
     play.traffic.keepFlowing();
-    if (nodes.every(commits)) {
-      const leader = leaderOf(play.stage, nodes);
-      return `elected ${leader?.name} among themselves, and commit what they say`;
-    }
-    if (nodes.every(waits)) return `queue what they say ("${nodes[0]?.status?.waiting?.reason}")`;
-    return false;
+    return nodes.every((node) => commits(node, handed.get(node)!)) && leaderOf(play.stage, nodes);
   });
 }
 

@@ -36,7 +36,7 @@ export function verdict({ measured, failure, apart }: Played): Verdict {
   else if (measured.some(({ log }) => log !== first.log)) problems.push('the logs differ');
   const least = (of: (one: Measured) => number): number => Math.min(...measured.map(of));
   const most = (of: (one: Measured) => number): number => Math.max(0, ...measured.map(of));
-  const merged = first ? least(({ merged }) => merged) : 0;
+  const merged = first ? least(mergedIn) : 0;
   if (first && apart > 0 && merged === 0) {
     problems.push(`${apart} messages were committed on the smaller side, and no store merged any`);
   }
@@ -52,6 +52,10 @@ export function verdict({ measured, failure, apart }: Played): Verdict {
   };
   return { result, problems };
 }
+
+/** Messages that stand in the log under a `merge` record. */
+const mergedIn = ({ merges }: Measured): number =>
+  merges.reduce((sum, { messages }) => sum + messages, 0);
 
 function problemsOf({ name, problem, entries, final, account }: Measured): string[] {
   const { lost, duplicates, foreign, disordered } = account;

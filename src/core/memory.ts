@@ -1,0 +1,264 @@
+/**
+ * Lost memory (docs/PROTOCOL.md, section "Lost memory"). A node that meets a
+ * statement of its own that its store does not hold runs on an old disk: what
+ * it promised and acknowledged since is unknown to it. It stops voting and
+ * acknowledging and asks the others:
+ *
+ *     CH_RECALL {what it knows} → CH_REPORT {promise, log} … → the best log → votes again
+ *
+ * Each voter first promises a term above all that the asker may have voted in,
+ * so that no acknowledgement given after its report can complete with one that
+ * was forgotten; then it reports its log. Reports of more than half of the
+ * voters, the asker not counted, hold everything that the asker may have
+ * helped to make final.
+ */
+
+import { Writer } from './bytes.js';
+import type { Page } from './catchup.js';
+import type { Certificate } from './certificate.js';
+import type { ChannelState } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import type { ElectionProof } from './epoch-record.js';
+import { postponeElection } from './hearing.js';
+import type { UserId } from './ids.js';
+import { encodeHardState, type VotePromise } from './layout.js';
+import { FORGOTTEN_TERMS_MAX } from './limits.js';
+import { isMessageLane } from './log.js';
+import { heldRecord } from './provisional.js';
+import { majorityOf } from './quorum.js';
+import type { ChannelRecord } from './record.js';
+import { contextOf, endLeadership } from './replica.js';
+import { voters } from './roster.js';
+import { sendToMembers, sendToUser } from './sending.js';
+import { encodeStatement, type Recall, type Report, type Signed } from './statements.js';
+
+/** What a node does to find out what it forgot. */
+export interface Forgotten {
+  round: string;
+  /** The highest terms that it knows of. */
+  known: { roster: number; online: number };
+  askAt: number;
+  readonly reports: Map<UserId, Report>;
+}
+
+export const nothingKnown = (): Forgotten => ({
+  round: '',
+  known: { roster: 0, online: 0 },
+  askAt: 0,
+  reports: new Map(),
+});
+
+/** Stops voting and acknowledging until the others told what was forgotten. */
+export function forget(ctx: StepContext, st: ChannelState, evidence: string): void {
+  if (st.memory || voters(st.roster).length < 2) return;
+  st.memory = nothingKnown();
+  ctx.ready.put(st.keys.forgotten, new TextEncoder().encode(evidence));
+  ctx.ready.sync = true;
+  endLeadership(ctx, st, ctx.timing.election_max_ms);
+  ctx.ready.events.push({ type: 'note', channel: st.id, note: 'memory lost', detail: evidence });
+}
+
+/** A message of this node came that it neither holds nor knows to be final. */
+export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: ChannelRecord): void {
+  if (record.author !== ctx.self || !isMessageLane(record) || st.outbox.has(record.digest)) return;
+  if (heldRecord(st, record.digest) || st.facts.has(record.digest)) return;
+  if (st.recoveredIn !== null && record.boot <= st.recoveredIn) return;
+  if (st.outbox.size === 0) st.ownPrev = record.digest;
+  forget(ctx, st, `a message of this node, ${record.id}, that its store does not hold`);
+}
+
+/** A ballot of this node that its promise does not cover. */
+export function noteOwnBallot(ctx: StepContext, st: ChannelState, proof: ElectionProof): void {
+  const { kind, term, leader } = proof.epoch;
+  if (!proof.ballots.some((b) => b.user === ctx.self)) return;
+  const { term: promised, votedFor } = st.hard[kind];
+  const isKnown = promised > term || (promised === term && votedFor?.candidate === leader);
+  if (!isKnown) forget(ctx, st, `a ballot of this node in ${kind} term ${term}`);
+}
+
+/** An acknowledgement of this node that its store does not hold. */
+export function noteOwnAck(ctx: StepContext, st: ChannelState, cert: Certificate): void {
+  const own = cert.acks.find((ack) => ack.user === ctx.self);
+  if (!own || (st.acks.get(cert.epoch)?.ack.seq ?? 0) >= own.seq) return;
+  // What was forgotten is what came last: nothing below the newest term that is known here.
+  const isNews =
+    cert.epochKind === 'roster'
+      ? own.seq > st.log.final.seq && cert.term >= st.hard.roster.seen
+      : cert.term > st.hard.online.seen;
+  if (isNews) forget(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
+}
+
+const isAsked = (ctx: StepContext, st: ChannelState): boolean =>
+  st.roster.members.get(ctx.self)?.votes === true && !st.memory && st.conflict === null;
+
+/** Asks again and again until enough have reported. */
+export function tickMemory(ctx: StepContext, st: ChannelState): void {
+  const { memory } = st;
+  if (!memory || st.conflict) return;
+  if (ctx.now >= memory.askAt) ask(ctx, st, memory);
+  ctx.ready.wake(memory.askAt);
+}
+
+function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
+  const { roster, online } = st.hard;
+  const known = {
+    roster: Math.max(memory.known.roster, roster.seen, st.log.lastTerm),
+    online: Math.max(memory.known.online, online.seen),
+  };
+  const isNew =
+    memory.round === '' || known.roster > memory.known.roster || known.online > memory.known.online;
+  if (isNew) {
+    memory.round = ctx.ulid();
+    memory.known = known;
+    memory.reports.clear();
+  }
+  memory.askAt = ctx.now + ctx.timing.pull_ms;
+  const recall: Recall = {
+    tag: 'recall',
+    ...contextOf(st),
+    round: memory.round as Recall['round'],
+    term: memory.known.roster,
+    onlineTerm: memory.known.online,
+  };
+  const statement = encodeStatement(recall);
+  const signed = ctx.ready.signed(ctx.self, statement);
+  sendToMembers(ctx, st, ctx.ready.early, () => ({
+    name: 'CH_RECALL',
+    payload: { id: st.id, from: ctx.self, s: statement, sig: signed.sig },
+  }));
+}
+
+/**
+ * Promises a term above what the asker may have voted in, then reports this
+ * node's log. Who voted or followed above what the asker knows says so first:
+ * then all are asked anew.
+ */
+export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Recall): void {
+  if (!isAsked(ctx, st) || st.roster.members.get(from)?.votes !== true) return;
+  if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
+  const { roster, online } = st.hard;
+  if (roster.seen <= r.term && online.seen <= r.onlineTerm) {
+    const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
+    if (made.roster !== roster || made.online !== online) {
+      st.hard = made;
+      ctx.ready.put(st.keys.hard, encodeHardState(made));
+      ctx.ready.sync = true;
+      if (st.leading) endLeadership(ctx, st, 0);
+      st.election = null;
+    }
+  }
+  const { statement, signed } = signedReport(ctx, st, r.round);
+  sendToUser(ctx, ctx.ready.late, from, () => ({
+    name: 'CH_REPORT',
+    payload: { id: st.id, from: ctx.self, to: from, s: statement, sig: signed.sig },
+  }));
+}
+
+/** The promise, at least as far above `known` as the asker may have forgotten. */
+function raised(promise: VotePromise, known: number): VotePromise {
+  const term = known + FORGOTTEN_TERMS_MAX;
+  return promise.term >= term ? promise : { ...promise, term, votedFor: null };
+}
+
+export function signedReport(
+  ctx: StepContext,
+  st: ChannelState,
+  round: Recall['round'],
+): { statement: Uint8Array; signed: Signed } {
+  const { tip, lastTerm } = st.log;
+  const { roster, online } = st.hard;
+  const statement = encodeStatement({
+    tag: 'report',
+    ...contextOf(st),
+    round,
+    term: roster.seen,
+    promised: roster.term,
+    onlineTerm: online.seen,
+    onlinePromised: online.term,
+    lastTerm,
+    lastSeq: tip.seq,
+    lastHash: tip.hash,
+  });
+  return { statement, signed: ctx.ready.signed(ctx.self, statement) };
+}
+
+/** A voter's report; the driver verified it. */
+export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Report): void {
+  const { memory } = st;
+  if (!memory || r.round !== memory.round || st.roster.members.get(from)?.votes !== true) return;
+  if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
+  if (r.term > memory.known.roster || r.onlineTerm > memory.known.online) {
+    // Somebody saw more than was known: all must promise above that.
+    const known = {
+      roster: Math.max(memory.known.roster, r.term),
+      online: Math.max(memory.known.online, r.onlineTerm),
+    };
+    Object.assign(memory, { known, round: '', askAt: ctx.now });
+    memory.reports.clear();
+    return;
+  }
+  const { roster, online } = memory.known;
+  const isPromised =
+    r.promised >= roster + FORGOTTEN_TERMS_MAX && r.onlinePromised >= online + FORGOTTEN_TERMS_MAX;
+  if (!isPromised) return;
+  memory.reports.set(from, r);
+  recoverFrom(ctx, st, memory);
+}
+
+/** Takes the best log that was reported, once enough have. */
+function recoverFrom(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
+  const all = voters(st.roster).length;
+  if (memory.reports.size < Math.min(majorityOf(all), all - 1)) return;
+  const best = [...memory.reports].reduce((a, b) => (isBetter(b[1], a[1]) ? b : a));
+  const own = { lastTerm: st.log.lastTerm, lastSeq: st.log.tip.seq };
+  if (!isBetter(best[1], own)) return remember(ctx, st, memory);
+  const anchor = st.log.locators(64);
+  sendToUser(ctx, ctx.ready.early, best[0], () => ({
+    name: 'CH_PULL',
+    payload: {
+      id: st.id,
+      from: ctx.self,
+      to: best[0],
+      anchor,
+      want: [],
+      recall: memory.round as Recall['round'],
+    },
+  }));
+}
+
+const isBetter = (
+  a: { lastTerm: number; lastSeq: number },
+  b: { lastTerm: number; lastSeq: number },
+): boolean => a.lastTerm > b.lastTerm || (a.lastTerm === b.lastTerm && a.lastSeq > b.lastSeq);
+
+/** Whether a page with a report of its sender is what this node asked for. */
+export const isAskedFor = (st: ChannelState, from: UserId, page: Page): boolean =>
+  page.report !== null &&
+  page.report.round === st.memory?.round &&
+  st.memory.reports.has(from) &&
+  page.report.lastSeq === page.end.seq &&
+  page.report.lastHash === page.end.hash;
+
+/** This log is as good as the best that was reported: votes again, above all that may have been forgotten. */
+export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
+  const { known, reports } = memory;
+  const highest = (least: number, of: (r: Report) => number): number =>
+    Math.max(least + FORGOTTEN_TERMS_MAX, ...[...reports.values()].map(of));
+  st.memory = null;
+  const roster = highest(known.roster, (r) => r.promised);
+  const online = highest(known.online, (r) => r.onlinePromised);
+  st.hard = {
+    roster: { term: roster, seen: roster, votedFor: null },
+    online: { term: online, seen: online, votedFor: null },
+  };
+  st.recoveredIn = ctx.boot;
+  ctx.ready.put(st.keys.recovered, new Writer(16).ulid(ctx.boot).done());
+  st.votedFor = null;
+  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
+  ctx.ready.del(st.keys.forgotten);
+  ctx.ready.sync = true;
+  endLeadership(ctx, st, ctx.timing.election_min_ms);
+  postponeElection(ctx, st);
+  const detail = `reports of ${memory.reports.size} members`;
+  ctx.ready.events.push({ type: 'note', channel: st.id, note: 'memory regained', detail });
+}

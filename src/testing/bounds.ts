@@ -1,0 +1,75 @@
+/**
+ * Invariant 16: what a node holds in memory and what it sends is bounded,
+ * whatever others do. The bounds are those of core/limits.ts; where one rests
+ * on a page or proposal that may be taken whole, that is added.
+ */
+
+import type { ChannelState } from '../core/channel-state.js';
+import type { Outgoing } from '../core/commands.js';
+import type { UserId } from '../core/ids.js';
+import {
+  FRAME_PAYLOAD_BYTES_MAX,
+  JOIN_ATTEMPTS_MAX,
+  MEMBERS_PER_CHANNEL_MAX,
+  OUTBOX_RECORDS_MAX,
+  PAGE_ENTRIES_MAX,
+  POOL_BYTES_PER_AUTHOR_MAX,
+  POOL_RECORDS_PER_AUTHOR_MAX,
+  RECORDS_PER_BATCH_MAX,
+  TAIL_ENTRIES_MAX,
+} from '../core/limits.js';
+import type { Break } from './chains.js';
+
+const NAME = '16 bounds';
+/** A record and its proof are at most so much longer than what counts against a limit. */
+const PER_RECORD_BYTES = 1_536;
+
+/** Looks at one channel of one node, after a step. */
+export function checkBounds(index: number, st: ChannelState, onBreak: Break): void {
+  const over = (what: string, count: number, most: number): void => {
+    if (count > most) onBreak(NAME, `node ${index} holds ${count} ${what}, more than ${most}`);
+  };
+  over('entries in its tail', st.log.tail.length, TAIL_ENTRIES_MAX + PAGE_ENTRIES_MAX);
+  over('headers that wait for records', st.limbo?.headers.length ?? 0, TAIL_ENTRIES_MAX);
+  over('own messages', st.outbox.size, OUTBOX_RECORDS_MAX);
+  over('requests to join', st.joins.size, JOIN_ATTEMPTS_MAX);
+  over('acknowledgements', st.heardAcks.size, MEMBERS_PER_CHANNEL_MAX);
+  if (st.pool.size > POOL_RECORDS_PER_AUTHOR_MAX) checkPool(index, st, onBreak);
+}
+
+/** What others offered counts by author; own messages and those that fell out of the log do not. */
+function checkPool(index: number, st: ChannelState, onBreak: Break): void {
+  const use = new Map<UserId, { count: number; bytes: number }>();
+  for (const { record, kept } of st.pool.values()) {
+    if (kept || st.outbox.has(record.digest)) continue;
+    const { count, bytes } = use.get(record.author) ?? { count: 0, bytes: 0 };
+    use.set(record.author, { count: count + 1, bytes: bytes + record.bytes.length });
+  }
+  for (const [author, { count, bytes }] of use) {
+    if (count <= POOL_RECORDS_PER_AUTHOR_MAX && bytes <= POOL_BYTES_PER_AUTHOR_MAX) continue;
+    const name = author.slice(0, 8);
+    onBreak(NAME, `node ${index} keeps ${count} unplaced records of ${name}, ${bytes} bytes`);
+  }
+}
+
+/** A frame must fit what a relay takes. */
+export function checkFrame(index: number, command: Outgoing, onBreak: Break): void {
+  const records = recordsOf(command);
+  if (!records) return;
+  const sum = records.reduce((n, r) => n + r.length, 0) + records.length * 128;
+  const most = FRAME_PAYLOAD_BYTES_MAX - PER_RECORD_BYTES;
+  if (
+    sum > most ||
+    records.length > Math.max(RECORDS_PER_BATCH_MAX, TAIL_ENTRIES_MAX + PAGE_ENTRIES_MAX)
+  ) {
+    onBreak(
+      NAME,
+      `node ${index} sends ${records.length} records, ${sum} bytes, in one ${command.name}`,
+    );
+  }
+}
+
+function recordsOf({ name, payload }: Outgoing): readonly Uint8Array[] | undefined {
+  if (name === 'CH_MSG') return payload.batch?.records ?? payload.each?.records ?? [];
+  return name === 'CH_APPEND' ? [...payload.records, ...payload.proofs] : undefined;
+}

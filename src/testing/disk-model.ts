@@ -1,0 +1,286 @@
+/**
+ * What each node has made of its disk, batch by batch, whether written yet or
+ * not; and what a batch must not do:
+ *
+ *   3   write an entry or a place that does not follow from the one before
+ *   4   change or drop what is final, or move the final point back
+ *   8   drop a message that is not final and that the node holds nowhere else,
+ *       or a place of one
+ *   12  put a second change of membership, or anything but a leader's own
+ *       record, behind a change that is not final
+ */
+
+import type { Hash } from '../core/crypto.js';
+import type { Digest, EpochId } from '../core/ids.js';
+import {
+  type ChannelKeys,
+  decodeFinal,
+  decodeOffer,
+  decodePlace,
+  decodeRawEntry,
+} from '../core/layout.js';
+import { isMessageLane } from '../core/log.js';
+import type { StoreOp } from '../core/store.js';
+import type { Branches, BranchPlace } from './branches.js';
+import type { Break, ChainEntry, Chains } from './chains.js';
+
+export interface Disk {
+  readonly log: Map<number, ChainEntry>;
+  final: number;
+  /** How often each message is held: in the log, the outbox, or apart. */
+  readonly held: Map<Digest, number>;
+  /** Messages of the outbox, by key. */
+  readonly outs: Map<string, Digest>;
+  /** Messages that stand apart: a branch or a former tail has them. */
+  readonly apart: Set<string>;
+  /** Seqs of changes of membership behind the final point. */
+  readonly changes: Set<number>;
+  /** Places of branches, by key behind their prefix: epoch and seq. */
+  readonly places: Map<string, BranchPlace>;
+  /** Certificates of commitment: keys behind their prefix, and the seq of the log's. */
+  readonly commits: Set<string>;
+  committed: Uint8Array | null;
+}
+
+const emptyDisk = (): Disk => ({
+  log: new Map(),
+  final: 0,
+  held: new Map(),
+  outs: new Map(),
+  apart: new Set(),
+  changes: new Set(),
+  places: new Map(),
+  commits: new Set(),
+  committed: null,
+});
+
+type Scan = (prefix: string) => readonly (readonly [string, Uint8Array])[];
+
+/** What a batch took away, to be judged once all of it is taken in. */
+interface Dropped {
+  readonly messages: Digest[];
+  readonly places: Digest[];
+}
+
+export class DiskModel {
+  readonly #hash: Hash;
+  readonly #keys: ChannelKeys;
+  readonly #chains: Chains;
+  readonly #branches: Branches;
+  readonly #finalAt: ReadonlyMap<Digest, number>;
+  readonly #break: Break;
+  readonly #disks = new Map<number, Disk>();
+
+  constructor(
+    hash: Hash,
+    keys: ChannelKeys,
+    chains: Chains,
+    branches: Branches,
+    finalAt: ReadonlyMap<Digest, number>,
+    onBreak: Break,
+  ) {
+    this.#hash = hash;
+    this.#keys = keys;
+    this.#chains = chains;
+    this.#branches = branches;
+    this.#finalAt = finalAt;
+    this.#break = onBreak;
+  }
+
+  /** Node `index` booted: it has what its disk holds. */
+  started(index: number, scan: Scan): void {
+    const disk = emptyDisk();
+    this.#disks.set(index, disk);
+    const { logs, final, outs, pools, places, commits, committed } = this.#keys;
+    for (const [key, value] of scan(final)) {
+      if (key === final) disk.final = decodeFinal(value).seq;
+    }
+    for (const [, value] of scan(logs)) {
+      const entry = this.#chains.get(decodeRawEntry(value).hash);
+      if (entry) this.#putEntry(disk, entry);
+    }
+    for (const prefix of [outs, pools]) {
+      for (const [key, value] of scan(prefix)) this.#putMessage(disk, key, value);
+    }
+    for (const [key, value] of scan(places)) {
+      disk.places.set(key.slice(places.length), decodePlace(value));
+    }
+    for (const [key] of scan(commits)) disk.commits.add(key.slice(commits.length));
+    for (const [key, value] of scan(committed)) if (key === committed) disk.committed = value;
+  }
+
+  of(index: number): Disk {
+    return this.#disks.get(index)!;
+  }
+
+  /** The entry that node `index` has at `seq`. */
+  at(index: number, seq: number): ChainEntry | undefined {
+    return this.#disks.get(index)?.log.get(seq);
+  }
+
+  /** The message under a key of the outbox. */
+  messageAt(index: number, key: string): Digest | undefined {
+    return this.#disks.get(index)?.outs.get(key);
+  }
+
+  /** A batch goes to the disk. */
+  write(index: number, ops: readonly StoreOp[]): void {
+    const disk = this.of(index);
+    const { logs, outs, pools, places, commits, committed, final } = this.#keys;
+    const dropped: Dropped = { messages: [], places: [] };
+    // Messages first: places are checked against them.
+    for (const { key, value } of ops) {
+      if (!key.startsWith(outs) && !key.startsWith(pools)) continue;
+      if (value) this.#putMessage(disk, key, value);
+      else dropped.messages.push(...this.#dropMessage(disk, key));
+    }
+    for (const { key, value } of ops) {
+      if (key.startsWith(logs)) this.#writeEntry(index, disk, key, value, dropped);
+      else if (key.startsWith(places)) this.#writePlace(disk, key, value, dropped);
+      else if (key.startsWith(commits)) {
+        if (value) disk.commits.add(key.slice(commits.length));
+        else disk.commits.delete(key.slice(commits.length));
+      } else if (key === committed) disk.committed = value ?? null;
+      else if (key === final && value) this.#moveFinal(index, disk, decodeFinal(value).seq);
+    }
+    this.#checkChanges(index, disk, ops);
+    this.#checkDropped(index, disk, dropped);
+  }
+
+  #writeEntry(
+    index: number,
+    disk: Disk,
+    key: string,
+    value: Uint8Array | undefined,
+    dropped: Dropped,
+  ): void {
+    const seq = Number.parseInt(key.slice(this.#keys.logs.length), 16);
+    const old = disk.log.get(seq);
+    const before = seq === 1 ? this.#chains.start : disk.log.get(seq - 1)?.hash;
+    if (value && before === undefined) {
+      return this.#break('3 log matching', `node ${index} writes entry ${seq} behind a gap`);
+    }
+    const entry = value && before !== undefined ? this.#chains.add(before, value) : undefined;
+    if (old === entry) return;
+    if (old && seq <= disk.final) {
+      this.#break('4 final', `node ${index} changes entry ${seq}, which it called final`);
+    }
+    if (old) {
+      disk.log.delete(seq);
+      disk.changes.delete(seq);
+      if (old.isMessage && release(disk, old.digest)) dropped.messages.push(old.digest);
+    }
+    if (entry) this.#putEntry(disk, entry);
+  }
+
+  #putEntry(disk: Disk, entry: ChainEntry): void {
+    disk.log.set(entry.seq, entry);
+    if (entry.isMessage) hold(disk, entry.digest);
+    if (entry.isMembership && entry.seq > disk.final) disk.changes.add(entry.seq);
+    if (entry.isMessage && !this.#branches.messages.has(entry.digest)) {
+      this.#branches.messages.set(entry.digest, { author: entry.author!, prev: entry.prev! });
+    }
+  }
+
+  #putMessage(disk: Disk, key: string, value: Uint8Array): void {
+    const { pools } = this.#keys;
+    if (key.startsWith(pools)) {
+      if (disk.apart.has(key)) return;
+      const digest = key.slice(pools.length) as Digest;
+      // A change of membership may stand there too; displaced, it vanishes.
+      if (!this.#branches.messages.has(digest) && !this.#learn(value)) return;
+      disk.apart.add(key);
+      return hold(disk, digest);
+    }
+    const digest = this.#learn(value);
+    if (!digest) return;
+    disk.outs.set(key, digest);
+    hold(disk, digest);
+  }
+
+  /** Its digest, if it is a message. */
+  #learn(value: Uint8Array): Digest | undefined {
+    const { record } = decodeOffer(this.#hash, value);
+    if (!isMessageLane(record)) return undefined;
+    const { digest, author, prev } = record;
+    this.#branches.messages.set(digest, { author, prev });
+    return digest;
+  }
+
+  /** The message, if it was there and is held nowhere else now. */
+  #dropMessage(disk: Disk, key: string): Digest[] {
+    const digest = key.startsWith(this.#keys.pools)
+      ? disk.apart.delete(key) && (key.slice(this.#keys.pools.length) as Digest)
+      : disk.outs.get(key);
+    disk.outs.delete(key);
+    return digest && release(disk, digest) ? [digest] : [];
+  }
+
+  #writePlace(disk: Disk, key: string, value: Uint8Array | undefined, dropped: Dropped): void {
+    const name = key.slice(this.#keys.places.length);
+    const [epoch, seq] = name.split('/') as [EpochId, string];
+    if (value) {
+      disk.places.set(name, this.#branches.add(epoch, Number.parseInt(seq, 16), value));
+      return;
+    }
+    const old = disk.places.get(name);
+    disk.places.delete(name);
+    if (old) dropped.places.push(old.header.digest);
+  }
+
+  #moveFinal(index: number, disk: Disk, seq: number): void {
+    if (seq <= disk.final) {
+      this.#break('4 final', `the final point of node ${index} moves from ${disk.final} to ${seq}`);
+    }
+    disk.final = seq;
+    for (const change of disk.changes) if (change <= seq) disk.changes.delete(change);
+  }
+
+  /** Invariant 8: others may die, so each that holds it must keep it. */
+  #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
+    for (const digest of messages) {
+      if (disk.held.has(digest)) continue;
+      const name = digest.slice(0, 8);
+      this.#break('8 nothing lost', `node ${index} drops message ${name}, which is not final`);
+    }
+    for (const digest of places) {
+      if (!this.#branches.messages.has(digest) || this.#isFinalOn(disk, digest)) continue;
+      const name = digest.slice(0, 8);
+      this.#break('8 nothing lost', `node ${index} drops a place of ${name}, which is not final`);
+    }
+  }
+
+  /** Whether the node's own log has the record as final. */
+  #isFinalOn(disk: Disk, digest: Digest): boolean {
+    const seq = this.#finalAt.get(digest);
+    return seq !== undefined && seq <= disk.final;
+  }
+
+  #checkChanges(index: number, disk: Disk, ops: readonly StoreOp[]): void {
+    if (disk.changes.size === 0) return;
+    if (disk.changes.size > 1) {
+      const seqs = [...disk.changes].join(' and ');
+      this.#break('12 roster', `node ${index} has changes of membership in flight at ${seqs}`);
+    }
+    const first = Math.min(...disk.changes);
+    for (const { key } of ops) {
+      if (!key.startsWith(this.#keys.logs)) continue;
+      const entry = disk.log.get(Number.parseInt(key.slice(this.#keys.logs.length), 16));
+      if (entry?.isMessage && entry.seq > first) {
+        this.#break('12 roster', `node ${index} puts entry ${entry.seq} behind a change in flight`);
+      }
+    }
+  }
+}
+
+function hold(disk: Disk, digest: Digest): void {
+  disk.held.set(digest, (disk.held.get(digest) ?? 0) + 1);
+}
+
+/** True when it was the last hold. */
+function release(disk: Disk, digest: Digest): boolean {
+  const count = (disk.held.get(digest) ?? 0) - 1;
+  if (count > 0) disk.held.set(digest, count);
+  else disk.held.delete(digest);
+  return count <= 0;
+}

@@ -1,0 +1,104 @@
+/**
+ * What readers are shown of what is not final:
+ *
+ *   11  nodes with equal final logs, records and places show equal pages
+ *   17  what was shown as committed is never shown as less
+ *
+ * Looked at now and then, since a page is made anew each time.
+ */
+
+import type { ChannelState } from '../core/channel-state.js';
+import type { Digest } from '../core/ids.js';
+import { isMessageLane } from '../core/log.js';
+import { provisional } from '../core/view.js';
+import type { Break } from './chains.js';
+import type { Disk } from './disk-model.js';
+
+/** Batches of a node between two looks at its page. */
+const EVERY_BATCHES = 8;
+/** Larger ones are left out: they say the same, slowly. */
+const ENTRIES_MAX = 400;
+/** Pages remembered, to compare with. */
+const REMEMBERED_MAX = 64;
+
+interface Shown {
+  batches: number;
+  readonly committed: Set<Digest>;
+}
+
+export class Pages {
+  readonly #finalAt: ReadonlyMap<Digest, number>;
+  readonly #break: Break;
+  readonly #byContent = new Map<string, { readonly node: number; readonly page: string }>();
+  readonly #shown = new Map<number, Shown>();
+
+  constructor(finalAt: ReadonlyMap<Digest, number>, onBreak: Break) {
+    this.#finalAt = finalAt;
+    this.#break = onBreak;
+  }
+
+  /** Node `index` wrote a batch and is in this state now. */
+  look(index: number, st: ChannelState, disk: Disk): void {
+    const shown = this.#shown.get(index) ?? { batches: 0, committed: new Set<Digest>() };
+    this.#shown.set(index, shown);
+    shown.batches += 1;
+    const size = disk.places.size + st.log.tail.length;
+    if (shown.batches % EVERY_BATCHES !== 0 || size > ENTRIES_MAX) return;
+    if (size === 0 && shown.committed.size === 0) return;
+    // What only this node has, and changes of membership, are not compared: no reader elsewhere is shown them.
+    const page = provisional(st).filter(
+      ({ record, state }) => state !== 'queued' && isMessageLane(record),
+    );
+    this.#checkCommitted(
+      index,
+      disk,
+      shown,
+      page.filter((e) => e.state === 'committed').map((e) => e.record.digest),
+    );
+    const text = page.map(({ record, state }) => `${record.digest.slice(0, 12)} ${state}`).join();
+    this.#checkEqual(index, contentOf(st, disk), text);
+  }
+
+  #checkCommitted(index: number, disk: Disk, shown: Shown, now: readonly Digest[]): void {
+    const committed = new Set(now);
+    for (const digest of shown.committed) {
+      if (committed.has(digest)) continue;
+      const seq = this.#finalAt.get(digest);
+      if (seq === undefined || seq > disk.final) {
+        const name = digest.slice(0, 8);
+        this.#break('17 pages', `node ${index} showed ${name} as committed and does so no more`);
+      }
+      shown.committed.delete(digest);
+    }
+    for (const digest of committed) shown.committed.add(digest);
+  }
+
+  #checkEqual(index: number, content: string, page: string): void {
+    const known = this.#byContent.get(content);
+    if (known && known.page !== page) {
+      const { node } = known;
+      this.#break(
+        '11 equal pages',
+        `nodes ${node} and ${index} hold the same and show it otherwise`,
+      );
+    }
+    if (known) return;
+    this.#byContent.set(content, { node: index, page });
+    if (this.#byContent.size > REMEMBERED_MAX) {
+      this.#byContent.delete(this.#byContent.keys().next().value!);
+    }
+  }
+}
+
+/** All that a page may depend on, in an order of its own. */
+function contentOf(st: ChannelState, disk: Disk): string {
+  const parts = [...disk.places].map(([name, { hash, header }]) => {
+    const held = disk.held.has(header.digest) ? '+' : '-';
+    return `${name} ${hash.slice(0, 12)}${held}`;
+  });
+  parts.push(...disk.commits);
+  parts.sort();
+  const tail = st.log.tail.map((entry) => entry.hash.slice(0, 12));
+  const committed = disk.committed ? (st.logCert?.seq ?? 0) : 0;
+  return `${st.log.final.hash} ${tail.join()} ${committed} ${parts.join()}`;
+}

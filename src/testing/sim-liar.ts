@@ -1,0 +1,127 @@
+/**
+ * What a relay does that lies (docs/PROTOCOL.md, section "What relays can do"):
+ * it drops, delays and reorders what it forwards, shows some members what it
+ * keeps from others, replays what it heard before, also on connections that
+ * are gone, puts words of its own into what nobody signed, and speaks untruth
+ * of who is there.
+ */
+
+import type { Outgoing } from '../core/commands.js';
+import type { ChannelId, Millis, UserId } from '../core/ids.js';
+import { below, chance, type Draw, pick } from './prng.js';
+import type { Timeline } from './timeline.js';
+
+/** What is never forwarded: all that fits every field which is there. Nodes by index. */
+export interface Censored {
+  readonly from?: number;
+  readonly to?: number;
+  readonly name?: string;
+}
+
+/** Probabilities are for each command and receiver. Plain data. */
+export interface Lies {
+  readonly drop: number;
+  /** How probably a command is late, and by how much at most. */
+  readonly late: number;
+  readonly lateMs: Millis;
+  /** An old command is delivered to anyone beside what is forwarded. */
+  readonly replay: number;
+  /** So is one with another sender, receiver or channel number written on it. */
+  readonly forge: number;
+  /** So are false presence, statuses, errors and limits. */
+  readonly rumour: number;
+  readonly censored: readonly Censored[];
+}
+
+/** Commands that a relay keeps to replay them. */
+const REMEMBERED_MAX = 512;
+const ERRORS = ['no_channel', 'not_member', 'not_connected', 'invite_refused', 'internal'];
+
+export interface LiarPorts {
+  readonly draw: Draw;
+  readonly timeline: Timeline;
+  readonly users: readonly UserId[];
+  /** Forwards what came in. */
+  readonly forward: (to: UserId, command: Outgoing) => void;
+  /** Says something of its own. */
+  readonly say: (to: UserId, command: Outgoing) => void;
+  readonly withheld: (to: UserId) => void;
+}
+
+export class Liar {
+  readonly #o: LiarPorts;
+  readonly #remembered: Outgoing[] = [];
+  #next = 0;
+  #channel: ChannelId | undefined;
+  /** How it lies now; it remembers either way. */
+  lies: Lies | null = null;
+
+  constructor(options: LiarPorts) {
+    this.#o = options;
+  }
+
+  forward(from: UserId, to: UserId, command: Outgoing): void {
+    this.#remember(command);
+    const { lies } = this;
+    const { draw, timeline, forward, say, withheld } = this.#o;
+    if (!lies) return forward(to, command);
+    if (chance(draw, lies.replay)) say(this.#anyone(), pick(draw, this.#remembered));
+    if (chance(draw, lies.forge)) this.#forge();
+    if (chance(draw, lies.rumour)) this.#rumour();
+    if (this.#isCensored(lies, from, to, command) || chance(draw, lies.drop)) return withheld(to);
+    if (!chance(draw, lies.late)) return forward(to, command);
+    timeline.in(draw() * lies.lateMs, () => say(to, command));
+  }
+
+  #remember(command: Outgoing): void {
+    const { id } = command.payload as { id?: ChannelId };
+    if (command.name !== 'BEACON' && id) this.#channel = id;
+    this.#remembered[this.#next] = command;
+    this.#next = (this.#next + 1) % REMEMBERED_MAX;
+  }
+
+  #anyone(): UserId {
+    return pick(this.#o.draw, this.#o.users);
+  }
+
+  #isCensored(lies: Lies, from: UserId, to: UserId, { name }: Outgoing): boolean {
+    const { users } = this.#o;
+    return lies.censored.some(
+      (c) =>
+        (c.from === undefined || users[c.from] === from) &&
+        (c.to === undefined || users[c.to] === to) &&
+        (c.name === undefined || c.name === name),
+    );
+  }
+
+  /** An old command as if it were from another, or for another. */
+  #forge(): void {
+    const { draw, say } = this.#o;
+    const { name, payload } = pick(draw, this.#remembered);
+    const to = this.#anyone();
+    const from = chance(draw, 0.5) ? { from: this.#anyone() } : {};
+    const changed = 'to' in payload ? { ...payload, ...from, to } : { ...payload, ...from };
+    say(to, { name, payload: changed } as Outgoing);
+  }
+
+  #rumour(): void {
+    const { draw, users, say } = this.#o;
+    const id = this.#channel;
+    const to = this.#anyone();
+    const kind = pick(draw, ['here', 'status', 'error', 'busy'] as const);
+    if (kind === 'here')
+      return say(to, { name: 'UCNN', payload: { id: this.#anyone(), name: '' } });
+    if (kind === 'busy') {
+      const payload = { about: 'CH_ROSTER', retry_ms: below(draw, 3_000) };
+      return say(to, { name: 'RATE', payload });
+    }
+    if (!id) return;
+    if (kind === 'error') {
+      const payload = { code: pick(draw, ERRORS), about: 'CH_MSG', message: 'so it says', id };
+      return say(to, { name: 'ERR', payload });
+    }
+    const online = users.filter(() => chance(draw, 0.5));
+    const roster = pick(draw, [0, 1, below(draw, 20), Number.MAX_SAFE_INTEGER]);
+    say(to, { name: 'CH_STATUS', payload: { id, name: new Uint8Array(0), roster, online } });
+  }
+}

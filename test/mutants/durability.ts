@@ -1,0 +1,118 @@
+/** Mutants of what must be on disk first, and of what must stay there. */
+
+import type { Mutant } from './mutant.js';
+
+const REPLICA = 'src/core/replica.ts';
+
+export const DURABILITY: readonly Mutant[] = [
+  {
+    name: 'ack-before-durable',
+    invariant: 7,
+    what: 'an acknowledgement leaves before the entry is on disk',
+    edits: [
+      {
+        file: 'src/core/follower.ts',
+        find: 'else sendToUser(ctx, ctx.ready.late, lead.epoch.leader, command(lead.epoch.leader));',
+        replace:
+          'else sendToUser(ctx, ctx.ready.early, lead.epoch.leader, command(lead.epoch.leader));',
+      },
+    ],
+  },
+  {
+    name: 'vote-before-durable',
+    invariant: 7,
+    what: 'a ballot leaves before the promise is on disk',
+    edits: [
+      {
+        file: 'src/core/voting.ts',
+        find: '  sendToUser(ctx, ctx.ready.late, candidate, () => ({',
+        replace: '  sendToUser(ctx, ctx.ready.early, candidate, () => ({',
+      },
+    ],
+  },
+  {
+    name: 'follow-without-promise',
+    invariant: 7,
+    what: 'who follows a leader of a later term does not promise that term',
+    edits: [
+      {
+        file: 'src/core/follower.ts',
+        find: '  if (epoch.term > st.hard[epoch.kind].term) {',
+        replace: '  if (epoch.term < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'never-sync',
+    invariant: 7,
+    what: 'batches are written and not synced',
+    edits: [
+      {
+        file: 'src/core/pump.ts',
+        find: 'this.#ports.write(ready.batch(), ready.sync, (error) => {',
+        replace: 'this.#ports.write(ready.batch(), false, (error) => {',
+      },
+    ],
+  },
+  {
+    name: 'offer-before-durable',
+    invariant: 7,
+    what: 'own messages leave before the outbox is on disk',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '  sendOffers(ctx, st, ctx.ready.late, batch, null);',
+        replace: '  sendOffers(ctx, st, ctx.ready.early, batch, null);',
+      },
+    ],
+  },
+  {
+    name: 'outbox-in-memory',
+    invariant: 7,
+    what: 'own messages are not written to the outbox',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '    ctx.ready.ops.push({ key: st.keys.out(count), value: () => encodeOffer(pooled) });\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'report-before-durable',
+    invariant: 7,
+    what: 'an application hears of what the disk has not taken yet',
+    edits: [
+      {
+        file: 'src/core/pump.ts',
+        find: '    this.#sendAll(ready.early);\n',
+        replace:
+          '    this.#sendAll(ready.early);\n    for (const event of ready.events.splice(0)) this.#ports.event(event);\n',
+      },
+    ],
+  },
+  {
+    name: 'drop-displaced',
+    invariant: 8,
+    what: 'messages that fall out of the log are forgotten',
+    edits: [
+      {
+        file: REPLICA,
+        find: '    st.pool.add(pooled, true);\n    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));\n',
+        replace: '    void pooled;\n',
+      },
+    ],
+  },
+  {
+    name: 'displaced-in-memory',
+    invariant: 8,
+    what: 'messages that fall out of the log are kept in memory alone',
+    edits: [
+      {
+        file: REPLICA,
+        find: '    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));\n',
+        replace: '',
+      },
+    ],
+  },
+];

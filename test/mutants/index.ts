@@ -1,0 +1,28 @@
+/** All mutants, in the order of the table. */
+
+import { readFileSync } from 'node:fs';
+import { DURABILITY } from './durability.js';
+import { ELECTIONS } from './elections.js';
+import { ENVIRONMENT } from './environment.js';
+import { FINALITY } from './finality.js';
+import type { Mutant } from './mutant.js';
+import { PLACING } from './placing.js';
+
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTIONS,
+  ...PLACING,
+  ...FINALITY,
+  ...DURABILITY,
+  ...ENVIRONMENT,
+];
+
+/** The seed that caught a mutant when the table was written, and how many it took then. */
+export interface Recorded {
+  readonly seed: number;
+  readonly seeds: number;
+}
+
+export const RECORDED_FILE = new URL('./recorded.json', import.meta.url);
+
+export const readRecorded = (): { [mutant: string]: Recorded } =>
+  JSON.parse(readFileSync(RECORDED_FILE, 'utf8'));

@@ -1,0 +1,112 @@
+/** Mutants of where records are placed, and whose log is followed. */
+
+import type { Mutant } from './mutant.js';
+
+const LEADER = 'src/core/leader.ts';
+const FOLLOWER = 'src/core/follower.ts';
+const OFFERS = 'src/core/offers.ts';
+
+export const PLACING: readonly Mutant[] = [
+  {
+    name: 'chain-forgets-prefix',
+    invariant: 3,
+    what: 'a chain hash does not bind the one before it',
+    edits: [
+      {
+        file: 'src/core/chain.ts',
+        find: '.bytes(CHAIN_TAG).id(previous).u64(seq)',
+        replace: '.bytes(CHAIN_TAG).u64(seq + 0 * previous.length)',
+      },
+    ],
+  },
+  {
+    name: 'append-behind-anything',
+    invariant: 3,
+    what: 'a member appends what its leader proposes behind whatever its own log ends with',
+    edits: [
+      {
+        file: FOLLOWER,
+        find: '  if (st.log.hashAt(from.seq) !== from.hash) {\n    if (from.seq > st.log.final.seq)',
+        replace:
+          '  if (st.log.hashAt(from.seq) === undefined) {\n    if (from.seq > st.log.final.seq)',
+      },
+    ],
+  },
+  {
+    name: 'place-again',
+    invariant: 9,
+    what: 'a leader places what is in the log already',
+    edits: [
+      {
+        file: OFFERS,
+        find: '    if (isPlaced(st, record.digest)) continue;\n    const known',
+        replace: '    const known',
+      },
+      {
+        file: LEADER,
+        find: '    if (!pooled || isPlaced(st, pooled.record.digest)) continue;\n',
+        replace: '    if (!pooled) continue;\n',
+      },
+    ],
+  },
+  {
+    name: 'place-before-prev',
+    invariant: 9,
+    what: 'a leader places a record whose predecessor is not there',
+    edits: [
+      {
+        file: LEADER,
+        find: '!isMessageLane(pooled.record) || !prevIsPlaced(st, pooled.record)) return;\n  if (!isInBranch',
+        replace: '!isMessageLane(pooled.record)) return;\n  if (!isInBranch',
+      },
+    ],
+  },
+  {
+    name: 'no-look-ups',
+    invariant: 9,
+    what: 'nobody looks in the store whether a record is final already',
+    edits: [
+      {
+        file: 'src/core/catchup.ts',
+        find: '  return [...unknown];',
+        replace: '  return [...unknown].slice(0, 0);',
+      },
+    ],
+  },
+  {
+    name: 'wrong-proof',
+    invariant: 10,
+    what: 'each record of a batch is kept with the proof of the first',
+    edits: [
+      {
+        file: 'src/core/inspect.ts',
+        find: '    return encoded[i]!;',
+        replace: '    return encoded[0 * i]!;',
+      },
+    ],
+  },
+  {
+    name: 'place-behind-change',
+    invariant: 12,
+    what: 'a leader goes on placing while a change of membership is in flight',
+    edits: [
+      {
+        file: LEADER,
+        find: '  if (st.log.membershipInFlight()) return;\n  if (leading.placeable',
+        replace: '  if (leading.placeable',
+      },
+    ],
+  },
+  {
+    name: 'take-back-committed',
+    invariant: 17,
+    what: 'a message that falls out of the log is called queued again, though it was called committed',
+    edits: [
+      {
+        file: 'src/core/replica.ts',
+        find: "      if (own.state === 'sent' && !isInBranch(st, record.digest)) {",
+        replace: '      {',
+      },
+    ],
+  },
+];

@@ -1,0 +1,41 @@
+/** Runs seeds in a worker thread; bundled with a mutant's edits, or without. */
+
+import { parentPort } from 'node:worker_threads';
+import { simulate } from '../../src/testing/simulate.js';
+import type { RunKind, RunOptions } from './mutant.js';
+
+export interface Task {
+  readonly seed: number;
+  readonly run: RunKind;
+  readonly options: RunOptions;
+}
+
+/** What a run reported first, if it reported anything. */
+export interface Outcome {
+  readonly invariant?: string;
+  readonly message?: string;
+}
+
+async function runChannel(seed: number, options: RunOptions): Promise<Outcome> {
+  const { violation } = await simulate({ ...options, seed });
+  return violation ? { invariant: violation.invariant, message: violation.message } : {};
+}
+
+/** Invariant 18: the same seed, the same trace. */
+async function runTwice(seed: number, options: RunOptions): Promise<Outcome> {
+  const first = await simulate({ ...options, seed });
+  const second = await simulate({ ...options, seed });
+  if (first.traceHash === second.traceHash) return {};
+  const message = `seed ${seed} gave the traces ${first.traceHash} and ${second.traceHash}`;
+  return { invariant: '18 same trace', message };
+}
+
+const RUNS: Record<RunKind, (seed: number, options: RunOptions) => Promise<Outcome>> = {
+  channel: runChannel,
+  twice: runTwice,
+  private: runChannel,
+};
+
+parentPort!.on('message', ({ seed, run, options }: Task) => {
+  RUNS[run](seed, options).then((outcome) => parentPort!.postMessage(outcome));
+});

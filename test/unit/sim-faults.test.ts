@@ -1,0 +1,109 @@
+/** Plans of faults: what is drawn, and that each fault is independent of all others. */
+
+import { describe, expect, it } from 'vitest';
+import { FAULT_KINDS, type Fault, type FaultKind, LOSSY_KINDS } from '../../src/testing/faults.js';
+import { apart, drawHalves } from '../../src/testing/partitions.js';
+import { drawKinds, planFaults } from '../../src/testing/plan-faults.js';
+import { drawsOf } from '../../src/testing/prng.js';
+
+const plan = (seed: number, kinds: readonly FaultKind[], nodes = 7, relays = 2): Fault[] =>
+  planFaults({ seed, nodes, relays, kinds, from: 1_000, until: 31_000 });
+
+const seeds = Array.from({ length: 200 }, (_, i) => i + 1);
+
+describe('a plan of faults', () => {
+  it('is plain data within the time that it is for', () => {
+    for (const seed of seeds) {
+      const faults = plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS]);
+      expect(JSON.parse(JSON.stringify(faults))).toEqual(faults);
+      for (const { at, until } of faults) {
+        expect(at).toBeGreaterThanOrEqual(1_000);
+        expect(until).toBeGreaterThanOrEqual(at);
+        expect(until).toBeLessThanOrEqual(31_000);
+      }
+    }
+  });
+
+  it('comes to every fault that there is', () => {
+    const drawn = new Set(
+      seeds.flatMap((seed) => plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS])).map((f) => f.kind),
+    );
+    expect([...drawn].sort()).toEqual(
+      [
+        'block',
+        'clock',
+        'clog',
+        'crash',
+        'cut',
+        'damage',
+        'dead',
+        'disk-full',
+        'disk-sync',
+        'half-open',
+        'isolate',
+        'lying-relay',
+        'narrow',
+        'old-disk',
+        'pause',
+        'relay-forgets',
+        'relay-restart',
+        'relay-split',
+        'reset',
+        'slow',
+        'slow-disk',
+        'weather',
+      ].sort(),
+    );
+  });
+
+  it('loses no disk unless it was asked for', () => {
+    const drawn = new Set(
+      seeds.flatMap((seed) => plan(seed, drawKinds(drawsOf(seed, 'kinds')))).map((f) => f.kind),
+    );
+    expect(drawn).not.toContain('old-disk');
+  });
+
+  it('names nodes and relays that there are, in channels and networks of every size', () => {
+    for (const nodes of [1, 2, 3, 9]) {
+      for (const relays of [1, 3]) {
+        for (const fault of seeds
+          .slice(0, 50)
+          .flatMap((s) => plan(s, [...FAULT_KINDS, ...LOSSY_KINDS], nodes, relays))) {
+          if ('node' in fault && typeof fault.node === 'number')
+            expect(fault.node).toBeLessThan(nodes);
+          if ('relay' in fault) expect(fault.relay).toBeLessThan(relays);
+        }
+      }
+    }
+  });
+
+  it('keeps partitions of both sides long enough for both to go on', () => {
+    for (const seed of seeds) {
+      for (const { at, until } of plan(seed, ['halves'])) {
+        expect(until - at).toBeGreaterThanOrEqual(5_000 - 1);
+      }
+    }
+  });
+});
+
+describe('partitions', () => {
+  it('in halves are 3 against 3, and 3 against 4', () => {
+    for (const seed of seeds) {
+      for (const [nodes, pairs] of [
+        [6, 2 * 9],
+        [7, 2 * 12],
+      ] as const) {
+        expect(drawHalves(drawsOf(seed, 'halves'), nodes)).toHaveLength(pairs);
+      }
+    }
+  });
+
+  it('keep apart who is on different sides, both ways', () => {
+    expect(apart(3, [1])).toEqual([
+      [0, 1],
+      [1, 0],
+      [1, 2],
+      [2, 1],
+    ]);
+  });
+});
