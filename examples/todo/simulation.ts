@@ -42,17 +42,23 @@ export function simulateList(
     app: ({ channel }) => makeList(channel),
     workload: {
       everyMs: 200,
-      async act(list, { random }) {
+      async act(list, { random, log: say }) {
         const item = list.items[Math.floor(random() * list.items.length)];
         const dice = random();
         if (!item || dice < 0.4) {
-          const adding = list.add(`task ${Math.floor(random() * 1_000)}`);
+          const title = `task ${Math.floor(random() * 1_000)}`;
+          say(`adds ${title}`);
+          const adding = list.add(title);
           await adding.stored;
           stored.add(adding.id);
         } else if (dice < 0.7) {
-          list.rename(item.id, `${item.title}, ${Math.floor(random() * 10)}`);
+          const title = `${item.title}, ${Math.floor(random() * 10)}`;
+          say(`renames ${item.title} to ${title}`);
+          list.rename(item.id, title);
         } else {
-          list.check(item.id, random() < 0.8);
+          const done = random() < 0.8;
+          say(`${done ? 'checks' : 'unchecks'} ${item.title}`);
+          list.check(item.id, done);
         }
       },
     },

@@ -56,6 +56,8 @@ export class TodoList {
   readonly #agreed: Items = new Map();
   /** What is not, by digest, in the order in which it was shown. */
   readonly #preview = new Map<string, ChannelEntry>();
+  /** Called whenever there is something else to show. */
+  onChange: () => void = () => {};
 
   constructor(channel: TodoChannel) {
     this.#channel = channel;
@@ -70,12 +72,13 @@ export class TodoList {
   }
 
   #take(entry: ChannelEntry): void {
-    if (entry.state !== 'final') {
+    if (entry.state === 'final') {
+      this.#preview.delete(entry.digest);
+      fold(this.#agreed, entry);
+    } else {
       this.#preview.set(entry.digest, entry);
-      return;
     }
-    this.#preview.delete(entry.digest);
-    fold(this.#agreed, entry);
+    this.onChange();
   }
 
   /** Adds an item; the message's id is the item's. */

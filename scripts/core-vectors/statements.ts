@@ -90,6 +90,24 @@ const STATEMENTS: readonly [string, string, Fields][] = [
     },
   ],
   [
+    'a question of who lost memory',
+    'recall',
+    { ...context, round: ROUND, term: 9, onlineTerm: 12 },
+  ],
+  [
+    'a report to who lost memory',
+    'report',
+    {
+      ...context,
+      round: ROUND,
+      term: 9,
+      onlineTerm: 0,
+      lastTerm: 8,
+      lastSeq: 4_321,
+      lastHash: id('chain 4321'),
+    },
+  ],
+  [
     'a request to join',
     'join',
     { ...context, user: alice.user, name: 'Ünïcödé 😀', invite: carol.user, ...point },

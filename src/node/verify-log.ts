@@ -71,6 +71,11 @@ export class LogWalk {
     this.#head = this.#at.hash;
   }
 
+  /** The last epoch of the log, and who leads it. */
+  get epoch(): { readonly id: EpochId; readonly leader: UserId } | undefined {
+    return this.#epoch;
+  }
+
   async run(): Promise<LogTotals> {
     const { keys } = this.#v;
     let page: Item[] = [];

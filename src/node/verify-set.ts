@@ -25,7 +25,13 @@ import {
   isElected,
 } from '../core/epoch-record.js';
 import type { Digest, EpochId, UserId } from '../core/ids.js';
-import { decodeOffer, decodePlace, decodePoint, decodeRawEntry } from '../core/layout.js';
+import {
+  decodeOffer,
+  decodePlace,
+  decodePoint,
+  decodeRawEntry,
+  decodeSigned,
+} from '../core/layout.js';
 import { voters } from '../core/roster.js';
 import { type Ack, decodeAs } from '../core/statements.js';
 import type { Verification } from './verification.js';
@@ -34,6 +40,8 @@ export interface SetOptions {
   /** Whose store it is: whose acknowledgements it holds. */
   readonly self: UserId | undefined;
   readonly finalSeq: number;
+  /** The last epoch of the log, and who leads it. */
+  readonly lastEpoch: { readonly id: EpochId; readonly leader: UserId } | undefined;
   /** Whether the final point moved on since it was read: then the store is in use. */
   readonly hasMoved: () => Promise<boolean>;
 }
@@ -52,13 +60,12 @@ export const verifySet = (v: Verification, o: SetOptions): Promise<void> =>
     }
     for (const [key, ack] of acks) checkAck(v, key, ack, epochs, branches.get(ack.epoch));
     await checkTail(v, o, epochs);
+    await checkProposal(v, o, epochs);
     const online = [...branches.values()].filter(
       ({ id }) => epochs.get(id)?.epoch.kind === 'online',
     );
     await v.check(v.keys.pools, () => checkRecords(v, o, online));
   });
-
-const SIGNATURE_BYTES = 64;
 
 /** What this node acknowledged last under each election, by key. */
 async function acknowledgements(
@@ -68,13 +75,13 @@ async function acknowledgements(
   const acks = new Map<string, Ack>();
   for await (const [key, value] of v.under(v.keys.acks)) {
     await v.check(key, () => {
-      const statement = value.subarray(SIGNATURE_BYTES);
+      const { statement, sig } = decodeSigned(value);
       const ack = decodeAs('ack', statement);
       if (ack.channel !== v.id) throw new Error('an acknowledgement of another channel');
       if (key !== v.keys.ack(ack.epoch)) throw new Error('an acknowledgement of another epoch');
       acks.set(key, ack);
       if (self === undefined) return;
-      v.signatures(key, [{ by: self, statement, sig: value.subarray(0, SIGNATURE_BYTES) }]);
+      v.signatures(key, [{ by: self, statement, sig }]);
     });
   }
   return acks;
@@ -280,6 +287,30 @@ async function checkTail(
     const { hash } = certifiedPoint(v.crypto.sha256, cert);
     if (!entry || decodeRawEntry(entry).hash !== hash) {
       throw new Error(`it certifies another entry than the one at seq ${cert.seq}`);
+    }
+  });
+}
+
+/** The newest proposal that the log reached: by the leader of its epoch, while that is known here. */
+async function checkProposal(
+  v: Verification,
+  { lastEpoch }: SetOptions,
+  epochs: ReadonlyMap<EpochId, ElectionProof>,
+): Promise<void> {
+  const key = v.keys.proposal;
+  await v.check(key, async () => {
+    const value = await v.store.get(key);
+    if (!value) return;
+    const { statement, sig } = decodeSigned(value);
+    const { channel, kind, epoch, tipSeq, tipHash } = decodeAs('propose', statement);
+    if (channel !== v.id || kind !== 'roster') throw new Error('a proposal for another chain');
+    const known = epochs.get(epoch)?.epoch ?? (lastEpoch?.id === epoch ? lastEpoch : undefined);
+    if (known) return v.signatures(key, [{ by: known.leader, statement, sig }]);
+    // A leader proposes from its first entry on; what was displaced is not in the log.
+    const stored = await v.store.get(v.keys.log(tipSeq));
+    const entry = stored && decodeRawEntry(stored);
+    if (entry?.hash === tipHash && entry.header.epoch !== epoch) {
+      throw new Error(`a proposal of another epoch than the entry at seq ${tipSeq}`);
     }
   });
 }

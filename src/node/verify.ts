@@ -75,7 +75,7 @@ export async function verifyChannel(
     }
     await outbox(v, self, walk.tips, hasMoved);
     await pool(v);
-    await verifySet(v, { self, finalSeq: final.seq, hasMoved });
+    await verifySet(v, { self, finalSeq: final.seq, lastEpoch: walk.epoch, hasMoved });
   }
   return { channel: id, ok: v.problems.length === 0, ...totals, problems: v.problems };
 }

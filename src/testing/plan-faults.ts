@@ -39,8 +39,8 @@ export function drawKinds(draw: Draw): FaultKind[] {
 export const loadMsFor = (kinds: readonly FaultKind[], draw: Draw): Millis =>
   Math.floor(
     kinds.some((kind) => LONG_KINDS.has(kind))
-      ? between(draw, 10_000, 30_000)
-      : between(draw, 4_000, 16_000),
+      ? between(draw, 10_000, 25_000)
+      : between(draw, 3_000, 12_000),
   );
 
 const LONG_KINDS: ReadonlySet<FaultKind> = new Set(['halves', 'relay-split']);

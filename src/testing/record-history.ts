@@ -10,10 +10,13 @@ import type { ChannelId, Digest, Millis, Ulid } from '../core/ids.js';
 import { channelKeys, decodeFinal, decodeRawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
+import { voters } from '../core/roster.js';
 import { provisional } from '../core/view.js';
 import type { ReadEvent } from '../node/api.js';
+import type { Fault } from './faults.js';
 import type { History, HistoryEntry, HistoryEvent } from './history.js';
 import { between, chance, type Draw, drawsOf, hashText } from './prng.js';
+import { CutRecorder } from './record-cuts.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
 
@@ -25,6 +28,7 @@ export interface RecorderOptions {
   readonly hash: Hash;
   readonly timeline: Timeline;
   readonly channel: ChannelId;
+  readonly nodes: number;
 }
 
 /** What is remembered of one node, as an application on it would. */
@@ -51,11 +55,15 @@ export class HistoryRecorder {
   readonly #watched = new Map<number, Watched>();
   /** Final entries are the same for everyone: decoded once, by chain hash. */
   readonly #finals = new Map<Digest, HistoryEntry>();
+  readonly #cuts: CutRecorder;
+  /** All were members once, though one may be down now. */
+  #allJoined = false;
   readonly #decoded = new WeakMap<Uint8Array, HistoryEntry>();
 
   constructor(options: RecorderOptions) {
     this.#o = options;
     this.#draw = drawsOf(options.seed, 'readings');
+    this.#cuts = new CutRecorder(options.nodes);
   }
 
   get #now(): Millis {
@@ -63,10 +71,14 @@ export class HistoryRecorder {
   }
 
   #of(node: SimNode): Watched {
-    let watched = this.#watched.get(node.index);
+    return this.#at(node.index);
+  }
+
+  #at(index: number): Watched {
+    let watched = this.#watched.get(index);
     if (!watched) {
       watched = { final: 0, read: 0, last: null, said: false, memory: 'kept' };
-      this.#watched.set(node.index, watched);
+      this.#watched.set(index, watched);
     }
     return watched;
   }
@@ -118,9 +130,20 @@ export class HistoryRecorder {
     this.#events.push({ type: 'shown', at: this.#now, node: node.index, reader, entry });
   }
 
-  /** From its next start on, a node has an old copy of its disk, or an empty one. */
-  forgets(node: SimNode, memory: 'old' | 'none'): void {
-    this.#of(node).memory = memory;
+  /** A fault begins, or ends. Before all are members it is not known how many make a majority. */
+  fault(fault: Fault, by: 1 | -1, allJoined: boolean): void {
+    this.#allJoined ||= allJoined;
+    const event = this.#cuts.change(this.#now, fault, by);
+    if (event && this.#allJoined) this.#events.push(event);
+    if (fault.kind !== 'old-disk' || by < 0) return;
+    const memory = fault.copiedAt === null ? 'none' : 'old';
+    for (const index of fault.nodes) this.#at(index).memory = memory;
+  }
+
+  /** All faults are over. */
+  healed(): void {
+    const event = this.#cuts.over(this.#now);
+    if (event) this.#events.push(event);
   }
 
   /** Somebody asks for a member's removal. */
@@ -201,6 +224,15 @@ export class HistoryRecorder {
     return entry;
   }
 
+  /** Which member can't show all that it knows just now: some of it is on its way to the disk. */
+  unfinished(nodes: readonly SimNode[]): string | undefined {
+    const node = nodes.find((n) => {
+      const st = n.state(this.#o.channel);
+      return st?.roster.members.has(n.user) && st.log.final.seq !== this.#of(n).final;
+    });
+    return node && `node ${node.index} has not told of all that is final`;
+  }
+
   /** The history, with what the members among `nodes` show now as its end. */
   history(nodes: readonly SimNode[], settled: boolean): History {
     const { genesis, roster } = nodes[0]!.state(this.#o.channel)!;
@@ -211,7 +243,7 @@ export class HistoryRecorder {
     return {
       quorum: genesis.quorum,
       minOnline: genesis.minOnline,
-      members: roster.members.size,
+      members: voters(roster).length,
       events: this.#events,
       ends,
       settled,

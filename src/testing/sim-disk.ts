@@ -111,6 +111,11 @@ export class SimDisk {
     return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
+  /** Makes a value durable at once: for what a node does before it is up. */
+  put(key: string, value: Uint8Array): void {
+    this.#durable.set(key, value);
+  }
+
   write(given: readonly StoreOp[], sync: boolean, done: (error?: unknown) => void): void {
     const fault = this.failNext;
     this.failNext = null;

@@ -5,6 +5,7 @@
  * counts once the core said that it is stored.
  */
 
+import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
@@ -28,6 +29,9 @@ import type { Timeline, Timer } from './timeline.js';
 
 /** Where virtual time begins, ms since 1970. */
 const EPOCH_WALL_MS = 1_700_000_000_000;
+
+/** The time of the last boot. */
+const BOOT_KEY = 'node/boot';
 
 /** Who watches a node: invariants and the run itself. */
 export interface NodeWatcher {
@@ -124,7 +128,7 @@ export class SimNode implements LinkUser {
     const machine = new Machine({
       crypto,
       self: this.user,
-      boot: this.#ulid(this.#clock().wall),
+      boot: this.#ulid(this.#bootTime()),
       timing: TIMING,
       random: draw,
       ulid: (wall) => this.#ulid(wall),
@@ -206,6 +210,15 @@ export class SimNode implements LinkUser {
       now: timeline.now - this.#bootedAt,
       wall: Math.floor(EPOCH_WALL_MS + timeline.now + skewMs + this.wallShiftMs),
     };
+  }
+
+  /** Later than that of any boot before, whatever the clock says, as production has it. */
+  #bootTime(): number {
+    const stored = this.disk.get(BOOT_KEY);
+    const last = stored ? decodeWhole(stored, (r) => r.u64()) : 0;
+    const time = Math.max(this.#clock().wall, last + 1);
+    this.disk.put(BOOT_KEY, new Writer(8).u64(time).done());
+    return time;
   }
 
   #ulid(wall: number): Ulid {

@@ -22,6 +22,7 @@ import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
+import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
@@ -35,7 +36,7 @@ import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { CALM, drawWeather, type Weather } from './weather.js';
-import { type Post, planWorkload, type Workload, type WorkloadPlan } from './workload.js';
+import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
@@ -66,6 +67,8 @@ export interface SimulateOptions {
   readonly sabotage?: Sabotage;
   /** Called with a line for everything that happens; slow. */
   readonly log?: (line: string) => void;
+  /** Called at the end with what was seen of the channel from outside, before it is checked. */
+  readonly onHistory?: (history: History) => void;
   /** Called with everything that can be seen of the run, as it happens; slow. */
   readonly observe?: Observer;
 }
@@ -169,7 +172,7 @@ function settings(o: SimulateOptions) {
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
     weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
   };
-  const crypto = chance(draw, 0.02) ? ('real' as const) : ('fast' as const);
+  const crypto = chance(draw, 0.01) ? ('real' as const) : ('fast' as const);
   const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
   const count = o.nodes ?? nodes;
   return {
@@ -228,12 +231,14 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({
-      ...{ seed, crypto, timeline, users, relays: urls, minOnline, quorum },
-    });
+    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
     const { channel } = this.#app;
-    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel });
-    this.#app.onSent = (node, submissions) => this.#recorder.sent(node, submissions);
+    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel, nodes });
+    this.#app.onSent = (node, submissions) => {
+      this.#recorder.sent(node, submissions);
+      const ids = submissions.map(({ id }) => id);
+      this.#reporter?.tell({ type: 'posted', node: node.index, ids });
+    };
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
     this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
@@ -325,16 +330,19 @@ class Run implements NodeWatcher {
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
+    this.#recorder.healed();
     this.#note('faults stop');
     this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
-    const why = () => unsettled(this.#nodes, this.#app, this.#invariants, minOnline);
-    // What a step decided is at rest once it is on the disk.
-    const isAtRest = () => why() === undefined && this.#nodes.every((node) => node.isIdle);
-    if (!(await this.#until(isAtRest, settleMs))) {
+    // What a step decided is at rest once it is on the disk, and told.
+    const why = () =>
+      unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
+      this.#recorder.unfinished(this.#nodes) ??
+      (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
+    if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
-    const rest = () => this.#guest?.unsettled();
+    const rest = () => this.#guest?.unsettled() ?? why();
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
@@ -347,7 +355,9 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#violation) return;
     const settled = this.#nodes.length >= this.#s.minOnline;
-    const [problem] = checkHistory(this.#recorder.history(this.#nodes, settled));
+    const history = this.#recorder.history(this.#nodes, settled);
+    this.#o.onHistory?.(history);
+    const [problem] = checkHistory(history);
     if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
@@ -360,29 +370,23 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    chaos.onForget = (node, memory) => {
-      this.#recorder.forgets(node, memory);
-      this.#app.forgets(node);
-    };
+    chaos.onForget = (node) => this.#app.forgets(node);
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
+      this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);
       this.#reporter?.tell({ type, index, fault });
     };
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
-    const { posts, invites } = planWorkload({ ...this.#o.workload, ...load });
+    const own = this.#guest ? { posts: [] } : this.#o.workload;
+    const { posts, invites } = planWorkload({ ...own, ...load });
     this.#workload = { posts, invites };
-    if (this.#guest) this.#guest.load(from, until);
-    else for (const post of posts) this.#timeline.at(post.at, () => this.#post(post));
+    this.#guest?.load(from, until);
+    for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     return chaos;
-  }
-
-  #post(post: Post): void {
-    const ids = this.#app.post(post);
-    this.#reporter?.tell({ type: 'posted', node: post.node, ids });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */
@@ -495,6 +499,7 @@ class Run implements NodeWatcher {
   }
   crashed(node: SimNode): void {
     this.#marks.crashed(node);
+    this.#recorder.crashed(node);
     this.#reporter?.crashed(node);
   }
 }

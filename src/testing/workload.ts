@@ -54,7 +54,7 @@ function planPosts(o: WorkloadOptions): Post[] {
   const draw = drawsOf(o.seed, 'workload');
   const drawn = {
     every: between(draw, 100, 1_500),
-    burst: chance(draw, 0.01) ? 2_000 : chance(draw, 0.1) ? 300 : chance(draw, 0.5) ? 20 : 1,
+    burst: chance(draw, 0.005) ? 2_000 : chance(draw, 0.06) ? 300 : chance(draw, 0.5) ? 20 : 1,
   };
   const every = o.everyMs ?? drawn.every;
   const burst = o.burst ?? drawn.burst;

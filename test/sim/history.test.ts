@@ -4,8 +4,10 @@
  * refuses.
  */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CHECKS, checkHistory } from '../../src/testing/check-history.js';
+import { FAULT_KINDS, LOSSY_KINDS } from '../../src/testing/faults.js';
 import type {
   History,
   HistoryEntry,
@@ -218,6 +220,16 @@ describe('the history checker excuses', () => {
   );
 });
 
-it('has a history that fails for every check', () => {
-  expect(Object.keys(BAD)).toStrictEqual(Object.keys(CHECKS));
+describe('every check', () => {
+  it('has a history on which it fails', () => {
+    expect(Object.keys(BAD)).toStrictEqual(Object.keys(CHECKS));
+  });
+
+  it('is in docs/testing.md, and so is every kind of fault', () => {
+    const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
+    const listed = [...page.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name);
+    expect(listed).toEqual(
+      expect.arrayContaining([...Object.keys(CHECKS), ...FAULT_KINDS, ...LOSSY_KINDS]),
+    );
+  });
 });

@@ -11,6 +11,7 @@ import { chainNext } from '../../src/core/chain.js';
 import { decodeElectionProof, encodeElectionProof } from '../../src/core/epoch-record.js';
 import { type EpochId, ZERO_DIGEST } from '../../src/core/ids.js';
 import {
+  type ChannelKeys,
   channelKeys,
   decodeEntry,
   decodePlace,
@@ -36,7 +37,7 @@ const kindOf = (key: string): string => key.split('/')[2]!;
 const keysOf = (disk: SimDisk, ...kinds: string[]): string[] =>
   [...disk.pairs.keys()].filter((key) => key.startsWith('c/') && kinds.includes(kindOf(key)));
 
-const SET = ['ack', 'branch', 'commit', 'committed', 'epoch', 'place', 'pool'];
+const SET = ['ack', 'branch', 'commit', 'committed', 'epoch', 'place', 'pool', 'proposal'];
 
 /** The epochs of a disk's branches, by kind. */
 function branchesOf(disk: SimDisk, kind: 'roster' | 'online'): EpochId[] {
@@ -93,9 +94,9 @@ test('whatever the core wrote verifies, at any moment', { timeout: 120_000 }, as
   const seen = new Set<string>();
   let merges = 0;
   const faults = ['partition', 'crash', 'shift'] as const;
-  const runs = [1, 2].flatMap((seed) => [
+  const runs = [1, 2, 3].flatMap((seed) => [
     { ...apart(seed), everyMs: 500 },
-    { seed, nodes: 4 + (seed % 3), minOnline: 1 + (seed % 2), faults, loadMs: 8_000, everyMs: 500 },
+    { seed, nodes: 4 + (seed % 3), minOnline: 1 + (seed % 2), faults, loadMs: 6_000, everyMs: 300 },
   ]);
   for (const run of runs) {
     for (const disk of await disksOf({ ...run, crypto: 'fast' })) {
@@ -107,7 +108,8 @@ test('whatever the core wrote verifies, at any moment', { timeout: 120_000 }, as
       ).length;
     }
   }
-  expect([...seen].sort()).toEqual(SET);
+  // A committed tail is rare in these runs: it has a disk of its own below.
+  expect(SET.filter((kind) => kind !== 'committed' && !seen.has(kind))).toEqual([]);
   expect(merges).toBeGreaterThan(0);
 });
 
@@ -144,6 +146,8 @@ describe.each(KINDS)('%s', (kind) => {
       // Where a branch begins shows in its first place.
       const at0 = kindOf(key) === 'branch' ? key.replace('/branch/', '/place/') : key;
       const isNamed = problems.some(({ where }) => key.startsWith(where) || where.startsWith(at0));
+      // A proposal for what was displaced since proves nothing any more.
+      if (kind === 'formerTail' && kindOf(key) === 'proposal') continue;
       if (!isNamed) unseen.push(`${key} at byte ${at}: ${JSON.stringify(problems)}`);
     }
     expect(unseen).toEqual([]);
@@ -163,8 +167,8 @@ describe.each(KINDS)('%s', (kind) => {
 
 /** What the rest of the store doesn't speak of. */
 function mayBeLost(disk: SimDisk, key: string): boolean {
-  // Acknowledgements and certificates stand alone: without them less is known to be committed.
-  if (['ack', 'commit', 'committed'].includes(kindOf(key))) return true;
+  // Statements and certificates stand alone: without them less can be shown.
+  if (['ack', 'commit', 'committed', 'proposal'].includes(kindOf(key))) return true;
   const keys = channelKeys(disk.channel);
   const inOnline = branchesOf(disk, 'online').flatMap((id) =>
     [...disk.pairs.keys()].filter((k) => k.startsWith(`${keys.places}${id}/`)),
@@ -175,25 +179,26 @@ function mayBeLost(disk: SimDisk, key: string): boolean {
     return !placed.some((digest) => key === keys.pool(digest));
   }
   // Nothing follows the last place of a former tail.
-  if (kindOf(key) === 'place')
-    return keysOf(disk, 'place').at(-1) === key && !inOnline.includes(key);
+  if (kindOf(key) === 'place') {
+    const next = keys.place(key.split('/')[3] as EpochId, Number.parseInt(key.slice(-14), 16) + 1);
+    return !inOnline.includes(key) && !disk.pairs.has(next);
+  }
   return false;
 }
 
 type Pairs = Map<string, Uint8Array>;
 
-/** A copy of a disk with something else in it; the keys of the only online branch. */
+/** A disk with something else in it; `epoch` is that of its first online branch. */
 function altered(
   kind: Kind,
-  change: (pairs: Pairs, epoch: EpochId) => void,
+  change: (pairs: Pairs, keys: ChannelKeys, epoch: EpochId) => void,
 ): Promise<VerifyReport> {
   const disk = disks[kind];
   const pairs = new Map(disk.pairs);
-  change(pairs, branchesOf(disk, kind === 'formerTail' ? 'roster' : 'online')[0]!);
+  change(pairs, channelKeys(disk.channel), branchesOf(disk, 'online')[0]!);
   return verify(disk, pairs);
 }
 
-const keys = () => channelKeys(disks.online.channel);
 const lastOf = (pairs: Pairs, prefix: string): string =>
   [...pairs.keys()]
     .filter((key) => key.startsWith(prefix))
@@ -204,8 +209,8 @@ describe('what somebody with the keys of the disk may have done', () => {
   const whats = (report: VerifyReport): string[] => report.problems.map(({ what }) => what);
 
   test('an election with a ballot fewer', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const key = keys().epoch(id);
+    const report = await altered('online', (pairs, keys, id) => {
+      const key = keys.epoch(id);
       const proof = decodeElectionProof(disks.online.hash, disks.online.channel, pairs.get(key)!);
       pairs.set(key, encodeElectionProof({ ...proof, ballots: proof.ballots.slice(1) }));
     });
@@ -213,8 +218,8 @@ describe('what somebody with the keys of the disk may have done', () => {
   });
 
   test('a certificate with an acknowledgement fewer', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const key = lastOf(pairs, `${keys().commits}${id}/`);
+    const report = await altered('online', (pairs, keys, id) => {
+      const key = lastOf(pairs, `${keys.commits}${id}/`);
       const cert = decodeCertificate(pairs.get(key)!);
       pairs.set(key, encodeCertificate({ ...cert, acks: cert.acks.slice(1) }));
     });
@@ -222,26 +227,26 @@ describe('what somebody with the keys of the disk may have done', () => {
   });
 
   test('a certificate under another seq', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const key = lastOf(pairs, `${keys().commits}${id}/`);
+    const report = await altered('online', (pairs, keys, id) => {
+      const key = lastOf(pairs, `${keys.commits}${id}/`);
       const { seq } = decodeCertificate(pairs.get(key)!);
-      pairs.set(keys().commit(id, seq + 1), pairs.get(key)!);
+      pairs.set(keys.commit(id, seq + 1), pairs.get(key)!);
     });
     expect(whats(report)).toEqual([expect.stringMatching(/^it certifies seq \d+$/)]);
   });
 
   test('a certificate of a branch that is not there', async () => {
-    const report = await altered('committedTail', (pairs) => {
-      const cert = pairs.get(keys().committed)!;
+    const report = await altered('committedTail', (pairs, keys) => {
+      const cert = pairs.get(keys.committed)!;
       const { epoch, seq } = decodeCertificate(cert);
-      pairs.set(keys().commit(epoch, seq), cert);
+      pairs.set(keys.commit(epoch, seq), cert);
     });
     expect(whats(report)).toEqual(['a certificate of a branch that is not there']);
   });
 
   test('the end of a branch cut off that this node acknowledged', async () => {
-    const report = await altered('online', (pairs, id) => {
-      for (const prefix of [keys().places, keys().commits]) {
+    const report = await altered('online', (pairs, keys, id) => {
+      for (const prefix of [keys.places, keys.commits]) {
         pairs.delete(lastOf(pairs, `${prefix}${id}/`));
       }
     });
@@ -251,30 +256,30 @@ describe('what somebody with the keys of the disk may have done', () => {
   });
 
   test('a place between two others taken out', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const { seq } = decodePoint(pairs.get(keys().branch(id))!);
-      pairs.delete(keys().place(id, seq + 1));
+    const report = await altered('online', (pairs, keys, id) => {
+      const { seq } = decodePoint(pairs.get(keys.branch(id))!);
+      pairs.delete(keys.place(id, seq + 1));
     });
     expect(report.problems[0]!.where).toContain('/place/');
     expect(whats(report)[0]).toMatch(/in its branch seq \d+ is before it/);
   });
 
   test('a branch that begins later, its front forgotten and not its places', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const { seq } = decodePoint(pairs.get(keys().branch(id))!);
-      const { hash } = decodePlace(pairs.get(keys().place(id, seq + 1))!);
-      pairs.set(keys().branch(id), encodePoint({ seq: seq + 1, hash }));
+    const report = await altered('online', (pairs, keys, id) => {
+      const { seq } = decodePoint(pairs.get(keys.branch(id))!);
+      const { hash } = decodePlace(pairs.get(keys.place(id, seq + 1))!);
+      pairs.set(keys.branch(id), encodePoint({ seq: seq + 1, hash }));
     });
     expect(report.ok).toBe(false);
   });
 
   test("a place that another epoch's leader made", async () => {
-    const report = await altered('online', (pairs, id) => {
+    const report = await altered('online', (pairs, keys, id) => {
       for (const kind of ['ack', 'commit']) {
         for (const key of keysOf(disks.online, kind)) pairs.delete(key);
       }
-      const key = lastOf(pairs, `${keys().places}${id}/`);
-      const before = lastOf(new Map([...pairs].filter(([k]) => k < key)), `${keys().places}${id}/`);
+      const key = lastOf(pairs, `${keys.places}${id}/`);
+      const before = lastOf(new Map([...pairs].filter(([k]) => k < key)), `${keys.places}${id}/`);
       const seq = Number.parseInt(key.slice(-14), 16);
       const header = { ...decodePlace(pairs.get(key)!).header, term: 1 };
       const previous = decodePlace(pairs.get(before)!).hash;
@@ -284,10 +289,10 @@ describe('what somebody with the keys of the disk may have done', () => {
   });
 
   test('a record that a branch places thrown away', async () => {
-    const report = await altered('online', (pairs, id) => {
-      const places = [...pairs].filter(([key]) => key.startsWith(`${keys().places}${id}/`));
+    const report = await altered('online', (pairs, keys, id) => {
+      const places = [...pairs].filter(([key]) => key.startsWith(`${keys.places}${id}/`));
       const digests = places.map(([, value]) => decodePlace(value).header.digest);
-      pairs.delete(digests.map(keys().pool).find((key) => pairs.has(key))!);
+      pairs.delete(digests.map(keys.pool).find((key) => pairs.has(key))!);
     });
     expect(report.problems).toEqual([
       {
@@ -298,9 +303,9 @@ describe('what somebody with the keys of the disk may have done', () => {
   });
 
   test("the tail's certificate of commitment on what is not there", async () => {
-    const report = await altered('committedTail', (pairs) => {
-      const { seq } = decodeCertificate(pairs.get(keys().committed)!);
-      for (let at = seq; pairs.delete(keys().log(at)); ) at += 1;
+    const report = await altered('committedTail', (pairs, keys) => {
+      const { seq } = decodeCertificate(pairs.get(keys.committed)!);
+      for (let at = seq; pairs.delete(keys.log(at)); ) at += 1;
     });
     expect(whats(report)).toContainEqual(
       expect.stringMatching(/^it certifies another entry than the one at seq \d+$/),

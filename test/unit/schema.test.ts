@@ -185,6 +185,7 @@ const EXACT_BYTES: { readonly [field: string]: number } = {
   msg_id: 16,
   round: 16,
   challenge: 16,
+  recall: 16,
 };
 
 /** Fields of bytes whose size may vary, and the most that they may have; one `proof` shows an election. */
