@@ -4,8 +4,10 @@
  * from elsewhere.
  */
 
-import type { Diagram } from './diagram.js';
+import { type Diagram, DiagramRecorder, outcomeOf } from './diagram.js';
 import { SCRIPT } from './diagram-script.js';
+import type { Observer } from './observer.js';
+import type { SimulateResult } from './simulate.js';
 
 const STYLE = `
 :root {
@@ -50,6 +52,18 @@ aside td:first-child { color: var(--faint); white-space: nowrap; }
 #tip { position: absolute; pointer-events: none; max-width: 420px; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 3px 8px; font-size: 12px; display: none; overflow-wrap: anywhere; }
 @media (max-width: 900px) { main { grid-template-columns: 1fr; } aside { border-left: 0; border-top: 1px solid var(--line); } }
 `;
+
+/** Draws a run: give `observe` to it, and its result to `page`. */
+export function picture(): {
+  readonly observe: Observer;
+  page(result: SimulateResult): string;
+} {
+  const recorder = new DiagramRecorder();
+  return {
+    observe: (event) => recorder.event(event),
+    page: (result) => diagramPage(recorder.finish(outcomeOf(result)), ''),
+  };
+}
 
 const escapeHtml = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
