@@ -332,6 +332,7 @@ class Run implements NodeWatcher {
     chaos.stop();
     this.#recorder.healed();
     this.#note('faults stop');
+    this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
