@@ -166,7 +166,7 @@ function settings(o: SimulateOptions) {
   const early = chance(draw, 0.25);
   const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
-    encoded: chance(draw, 0.15),
+    encoded: chance(draw, 0.08),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
