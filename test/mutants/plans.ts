@@ -13,6 +13,7 @@ import {
   pick,
   sample,
 } from '../../src/testing/prng.js';
+import { CALM } from '../../src/testing/weather.js';
 import type { Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
@@ -147,18 +148,69 @@ export function deposing(seed: number): RunOptions {
 /** Like `deposing`, while messages get lost. */
 export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
 
-/** Whoever leads loses power, again and again. */
-export function beheading(seed: number): RunOptions {
-  const draw = drawsOf(seed, 'beheading');
+/** Like `apart`, and members lose power meanwhile. */
+export function apartAndCrashing(seed: number): RunOptions {
+  const { faults, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'crashing');
+  const crashes: Fault[] = [];
+  for (let at = JOINED_MS + 2_000; at < LOAD_MS; at += between(draw, 500, 2_000)) {
+    const node = below(draw, rest.nodes!);
+    const until = at + between(draw, 50, 500);
+    crashes.push({ kind: 'crash', node, inWrite: chance(draw, 0.3), at, until });
+  }
+  return { ...rest, faults: [...(faults as Fault[]), ...crashes] };
+}
+
+/**
+ * Members say their first word, are cut off before they hear what became of it,
+ * and say it again when all others have restarted.
+ */
+export function firstWords(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'first words');
+  const faults: Fault[] = [];
+  const posts: Post[] = [];
+  let from = JOINED_MS;
+  for (const node of sample(draw, [1, 2], 2)) {
+    posts.push({ at: from, node, count: 1, bytes: 10 });
+    const at = from + between(draw, 3, 60);
+    const until = at + between(draw, 2_000, 3_000);
+    faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
+    for (const other of [0, 1, 2].filter((n) => n !== node)) {
+      const down = at + between(draw, 600, 900);
+      faults.push({ kind: 'crash', node: other, inWrite: false, at: down, until: down + 300 });
+    }
+    from = until + 4_000;
+  }
+  const conditions = { workMs: 0, diskMs: pick(draw, [0, 5, 30]), weather: CALM };
+  const workload = { posts, invites: [] };
+  return { ...SMALL, nodes: 3, loadMs: 14_000, faults, workload, conditions };
+}
+
+/** Relays that put another name on what members say. */
+export function lying(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'lying');
   const nodes = pick(draw, [3, 4, 5]);
   const faults: Fault[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 1_500, 4_000)) {
-    const until = at + between(draw, 100, 3_000);
-    faults.push({ kind: 'crash', node: 'leader', inWrite: chance(draw, 0.5), at, until });
-    if (chance(draw, 0.3)) {
-      const node = below(draw, nodes);
-      faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
-    }
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const until = at + between(draw, 1_000, 3_000);
+    const lies = {
+      drop: 0.1,
+      late: 0.1,
+      lateMs: 500,
+      replay: 0.2,
+      forge: 0.5,
+      rumour: 0,
+      censored: [],
+    };
+    faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: chance(draw, 0.5), at, until });
+    faults.push({
+      kind: 'isolate',
+      node: 'leader',
+      directions: BOTH,
+      at: until,
+      until: until + 1_500,
+    });
+    at = until + between(draw, 500, 2_000);
   }
-  return { nodes, early: false, loadMs: LOAD_MS, faults, workload: workload(seed) };
+  return { ...SMALL, nodes, faults, workload: workload(seed) };
 }
