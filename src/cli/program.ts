@@ -9,7 +9,7 @@ import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addRelay } from './commands/relay.js';
-import { addMembers, addStatus } from './commands/reports.js';
+import { addExplain, addMembers, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
 import { addVerify } from './commands/verify.js';
@@ -27,6 +27,7 @@ const COMMANDS = [
   addLog,
   addStatus,
   addMembers,
+  addExplain,
   addDm,
   addInbox,
   addVerify,

@@ -106,6 +106,83 @@ export interface ReadOptions extends WaitOptions {
   readonly provisional?: boolean;
 }
 
+/** Somebody, with the name that the roster has; empty for who is no member. */
+export interface Named {
+  readonly user: UserId;
+  readonly name: string;
+}
+
+/** A leadership; kind and leader are null where this node has forgotten them. */
+export interface ExplainedLeadership {
+  readonly kind: 'roster' | 'online' | null;
+  readonly term: number;
+  readonly leader: Named | null;
+}
+
+/** Who acknowledged a place up to `seq`: more than half of so many. */
+export interface ExplainedCertificate {
+  readonly seq: number;
+  readonly by: readonly Named[];
+  readonly of: number;
+}
+
+export type ExplainStep =
+  /** Its author made it: when by its own clock, and which of its records in which boot it is. */
+  | {
+      readonly step: 'made';
+      readonly by: Named;
+      readonly time: number;
+      readonly boot: Ulid;
+      readonly n: number;
+    }
+  /** Under which roster, and under one signature with how many records. */
+  | { readonly step: 'signed'; readonly roster: number; readonly records: number }
+  /** It is this node's own, and kept in its outbox until it is final. */
+  | { readonly step: 'queued' }
+  /** A leader gave it a place: in the log, or in the branch of an online epoch. */
+  | {
+      readonly step: 'placed';
+      readonly in: 'log' | 'branch';
+      readonly under: ExplainedLeadership;
+      readonly seq: number;
+      /** This node acknowledged it there. */
+      readonly acknowledged: boolean;
+      readonly committed: ExplainedCertificate | null;
+    }
+  /** It fell out of the log: a later leader had another tail. */
+  | { readonly step: 'displaced'; readonly under: ExplainedLeadership; readonly seq: number }
+  /** A `merge` record brought it into the log. */
+  | {
+      readonly step: 'merged';
+      readonly seq: number;
+      readonly by: Named;
+      readonly branches: readonly {
+        readonly under: ExplainedLeadership;
+        readonly entries: number;
+      }[];
+    }
+  | {
+      readonly step: 'final';
+      readonly seq: number;
+      readonly under: ExplainedLeadership;
+      readonly certificate: ExplainedCertificate | null;
+    };
+
+/** What happened to one record, as far as this node's store says. */
+export interface Explanation {
+  readonly id: Ulid;
+  readonly digest: Digest;
+  readonly from: UserId;
+  readonly name: string;
+  readonly kind: string;
+  readonly text?: string;
+  readonly state: RecordState;
+  readonly seq: number | null;
+  readonly steps: readonly ExplainStep[];
+  /** What it waits for, in words; null once it is final. */
+  readonly waits: string | null;
+}
+
 export interface SendOptions {
   /** The name to show with this message instead of the member's. */
   readonly name?: string;
@@ -181,6 +258,11 @@ export interface Channel {
   /** Throws `bad_text`, `bad_name`, `bad_time` and `record_too_large`; what comes later, `stored` and `until` tell. */
   send(text: string, options?: SendOptions): Sending;
   read(options?: ReadOptions): AsyncIterable<ReadEvent>;
+  /**
+   * What happened to a message, step by step; one for each record of that id, since nothing keeps
+   * others from using it too. Rejects with `bad_id` or `no_message`.
+   */
+  explain(id: string): Promise<Explanation[]>;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;

@@ -14,6 +14,7 @@ import { type ChannelView, channelView } from '../core/view.js';
 import type {
   Channel,
   ChannelStatus,
+  Explanation,
   InviteOptions,
   MemberInfo,
   ReadEvent,
@@ -23,6 +24,8 @@ import type {
   SendOptions,
   WaitOptions,
 } from './api.js';
+import { explain } from './explain.js';
+import { logReader } from './explain-find.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite } from './invite.js';
@@ -126,6 +129,13 @@ export class NodeChannel implements Channel {
 
   read(options: ReadOptions = {}): AsyncIterable<ReadEvent> {
     return readChannel(this, this.#node.store, this.#node.hash, options);
+  }
+
+  explain(id: string): Promise<Explanation[]> {
+    const { state } = this;
+    const { store, hash, offline } = this.#node;
+    const log = logReader(store, hash, state.keys, this.#final.seq);
+    return explain(state, id, { log, view: offline ? undefined : this.view() });
   }
 
   currentStatus(): ChannelStatus {

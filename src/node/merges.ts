@@ -35,6 +35,11 @@ export class Merges {
     return { before, with: null };
   }
 
+  /** The merge that the last entry belongs to, as far as it was seen; null behind its last one. */
+  get open(): Merged | null {
+    return this.#open && toldOf(this.#open);
+  }
+
   #begin(entry: Entry): void {
     try {
       this.#open = { entry, body: decodeMergeBody(entry.record.body), moved: 0 };
@@ -46,22 +51,25 @@ export class Merges {
   #end(): Merged | null {
     const open = this.#open;
     this.#open = null;
-    if (!open || open.moved === 0) return null;
-    const { seq, record } = open.entry;
-    return {
-      seq,
-      by: record.author,
-      entries: open.moved,
-      first: seq + 1,
-      last: seq + open.moved,
-      branches: open.body.branches.map(({ kind, term, leader, entries }) => ({
-        kind,
-        term,
-        leader,
-        entries,
-      })),
-    };
+    return open && toldOf(open);
   }
+}
+
+function toldOf({ entry: { seq, record }, body, moved }: Open): Merged | null {
+  if (moved === 0) return null;
+  return {
+    seq,
+    by: record.author,
+    entries: moved,
+    first: seq + 1,
+    last: seq + moved,
+    branches: body.branches.map(({ kind, term, leader, entries }) => ({
+      kind,
+      term,
+      leader,
+      entries,
+    })),
+  };
 }
 
 /**

@@ -27,7 +27,18 @@ describe('usage', () => {
     expect(program.commands.map((command) => command.name()).sort()).toEqual(
       [
         ...['relay', 'init', 'create', 'invite', 'join', 'up', 'relays', 'send', 'tail', 'log'],
-        ...['status', 'members', 'dm', 'inbox', 'verify', 'import', 'export', 'sim', 'demo'],
+        ...[
+          'status',
+          'members',
+          'explain',
+          'dm',
+          'inbox',
+          'verify',
+          'import',
+          'export',
+          'sim',
+          'demo',
+        ],
       ].sort(),
     );
   });

@@ -1,12 +1,17 @@
 /** Both sides of a partition write, then they meet again: what members are shown and told meanwhile. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Channel, Node, ReadEvent } from '../../src/node/index.js';
+import type { Channel, Explanation, Node, ReadEvent } from '../../src/node/index.js';
 import { ReaderPage } from './fixtures/reader-page.js';
 import { allEqual, Cluster, isHealthy, patience, statusWhen, together } from './node-cluster.js';
 
 const cluster = new Cluster();
-afterAll(() => cluster.stop());
+const over = new AbortController();
+afterAll(async () => {
+  over.abort();
+  await Promise.all(readers.map(({ done }) => done));
+  await cluster.stop();
+});
 
 /** Follows a channel until aborted, and keeps its page and all that was told. */
 function follow(channel: Channel, signal: AbortSignal) {
@@ -35,7 +40,8 @@ let channels: Channel[];
 let readers: ReturnType<typeof follow>[];
 /** What was shown while the network was cut, and when it was whole again. */
 let apart: { page: ReaderPage; live: string[]; status: ReturnType<Channel['currentStatus']> }[];
-const over = new AbortController();
+/** What nodes said of a message of the smaller side while the network was cut: its author, one beside it, one elsewhere. */
+let told: { id: string; author: Explanation[]; other: Explanation[]; far: string };
 
 /** Nodes 0 and 1 reach only the first relay for a while, the others only the second. */
 beforeAll(async () => {
@@ -76,6 +82,14 @@ beforeAll(async () => {
     const live = digests(readers[i]!.page.open);
     apart.push({ page, live, status: channels[i]!.currentStatus() });
   }
+  const { id } = sent[3]!;
+  const far = await channels[3]!.explain(id).catch((error: { code: string }) => error.code);
+  told = {
+    id,
+    author: await channels[0]!.explain(id),
+    other: await channels[1]!.explain(id),
+    far: String(far),
+  };
   sides[0]![1].mend();
   sides[1]![0].mend();
   await Promise.all(sent.map((each) => each.until('final', patience())));
@@ -98,6 +112,86 @@ describe('apart', () => {
     const [a, b] = apart as [(typeof apart)[number], (typeof apart)[number]];
     expect(digests(b.page.open)).toEqual(digests(a.page.open));
     for (const { page, live } of apart) expect(live).toEqual(digests(page.open));
+  });
+});
+
+describe('what happened to a message of the smaller side', () => {
+  const named = (i: number) => ({ user: nodes[i]!.user, name: `n${i}` });
+  const made = (n = expect.any(Number)) => ({
+    step: 'made',
+    by: named(0),
+    time: expect.any(Number),
+    boot: expect.any(String),
+    n,
+  });
+  const signed = { step: 'signed', roster: expect.any(Number), records: expect.any(Number) };
+
+  test('apart: committed by both in an online epoch, waiting for a merge', () => {
+    for (const [i, [explanation, ...more]] of [told.author, told.other].entries()) {
+      expect(more).toEqual([]);
+      const { steps, waits, ...what } = explanation!;
+      expect(what).toMatchObject({
+        id: told.id,
+        from: nodes[0]!.user,
+        state: 'committed',
+        seq: null,
+      });
+      expect(what).toMatchObject({ name: 'n0', kind: 'message', text: '0 says 3' });
+      const placed = steps.at(-1)!;
+      const queued = i === 0 ? [{ step: 'queued' }] : [];
+      expect(steps.slice(0, -1)).toEqual([made(), signed, ...queued]);
+      expect(placed).toMatchObject({ step: 'placed', in: 'branch', acknowledged: true });
+      expect(placed).toMatchObject({ under: { kind: 'online' }, committed: { of: 2 } });
+      if (placed.step !== 'placed') throw new Error('it was placed');
+      expect([named(0), named(1)]).toContainEqual(placed.under.leader);
+      expect(new Set(placed.committed!.by.map(({ name }) => name))).toEqual(new Set(['n0', 'n1']));
+      expect(waits).toMatch(
+        /^for a roster leader to merge it into the log: too few voting members/,
+      );
+    }
+    expect(told.far).toBe('no_message');
+  });
+
+  test('together: merged by a roster leader, and final by most of the voters', async () => {
+    const { final, merged } = await pageOf(channels[0]!);
+    const entry = final.find(({ id }) => id === told.id)!;
+    const merge = merged.find(({ first, last }) => first <= entry.seq! && entry.seq! <= last)!;
+    for (const channel of channels) {
+      const [{ steps, ...what }, ...more] = (await channel.explain(told.id)) as [Explanation];
+      expect(more).toEqual([]);
+      expect(what).toMatchObject({ state: 'final', seq: entry.seq, waits: null });
+      expect(steps.map(({ step }) => step)).toEqual(['made', 'signed', 'merged', 'final']);
+      expect(steps[2]).toMatchObject({ seq: merge.seq, by: { user: merge.by } });
+      expect(steps[3]).toMatchObject({
+        seq: entry.seq,
+        under: { kind: 'roster', leader: { user: merge.by } },
+        certificate: { of: 5 },
+      });
+      const { certificate } = steps[3] as Extract<(typeof steps)[number], { step: 'final' }>;
+      expect(certificate!.seq).toBeGreaterThanOrEqual(entry.seq!);
+      expect(certificate!.by.length).toBeGreaterThanOrEqual(3);
+    }
+  });
+
+  test('of what was never cut off there is no merge to tell', async () => {
+    const { final } = await pageOf(channels[2]!);
+    const { id } = final.find(({ text }) => text === 'before')!;
+    const [explanation] = await channels[2]!.explain(id.toLowerCase());
+    expect(explanation!.steps.map(({ step }) => step)).toEqual(['made', 'signed', 'final']);
+  });
+
+  test('nor of a record that a leader made', async () => {
+    const { final } = await pageOf(channels[2]!);
+    const { id } = final.find(({ kind }) => kind === 'merge')!;
+    const [explanation] = await channels[2]!.explain(id);
+    expect(explanation).toMatchObject({ kind: 'merge', state: 'final' });
+    expect(explanation!.text).toBeUndefined();
+  });
+
+  test('of what nobody holds, or is no id, there is nothing to tell', async () => {
+    const explain = (id: string) => channels[0]!.explain(id);
+    await expect(explain('0'.repeat(26))).rejects.toMatchObject({ code: 'no_message' });
+    await expect(explain('hello')).rejects.toMatchObject({ code: 'bad_id' });
   });
 });
 
@@ -175,8 +269,6 @@ describe('together again', () => {
     const limit = merged[0]!.last;
     for await (const event of channels[2]!.read({ limit })) events.push(event);
     expect(events.filter(({ type }) => type === 'entry')).toHaveLength(limit);
-    over.abort();
-    await Promise.all(readers.map(({ done }) => done));
   });
 });
 

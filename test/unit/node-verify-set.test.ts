@@ -24,10 +24,18 @@ import { memoryStore } from '../../src/core/memory-store.js';
 import { encodeMergeBody } from '../../src/core/merge-record.js';
 import { batchOf, encodeProof, encodeRecord, ZERO_BOOT } from '../../src/core/record.js';
 import { signedRecords } from '../../src/core/statements.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import type { VerifyReport } from '../../src/node/index.js';
 import { verifyChannel } from '../../src/node/verify.js';
 import { seededRandom } from './fixtures/seeded-random.js';
-import { disksOf, type SimDisk, simSigner, verifierOf } from './fixtures/sim-disks.js';
+import {
+  apart,
+  branchesOf,
+  disksOf,
+  type SimDisk,
+  secretOf,
+  verifierOf,
+} from './fixtures/sim-disks.js';
 
 const verify = (disk: SimDisk, pairs = disk.pairs): Promise<VerifyReport> =>
   verifyChannel(verifierOf(disk.crypto), memoryStore(pairs), disk.channel, { self: disk.user });
@@ -38,17 +46,6 @@ const keysOf = (disk: SimDisk, ...kinds: string[]): string[] =>
   [...disk.pairs.keys()].filter((key) => key.startsWith('c/') && kinds.includes(kindOf(key)));
 
 const SET = ['ack', 'branch', 'commit', 'committed', 'epoch', 'place', 'pool', 'proposal'];
-
-/** The epochs of a disk's branches, by kind. */
-function branchesOf(disk: SimDisk, kind: 'roster' | 'online'): EpochId[] {
-  const keys = channelKeys(disk.channel);
-  return keysOf(disk, 'branch')
-    .map((key) => key.slice(keys.branches.length) as EpochId)
-    .filter((id) => {
-      const proof = disk.pairs.get(keys.epoch(id));
-      return proof && decodeElectionProof(disk.hash, disk.channel, proof).epoch.kind === kind;
-    });
-}
 
 const FITS = {
   /** In a partition's smaller part, with what others wrote there and what it wrote itself. */
@@ -61,34 +58,6 @@ const FITS = {
 };
 type Kind = keyof typeof FITS;
 const disks = {} as Record<Kind, SimDisk>;
-
-/** Five nodes, two of them apart for a while. Real signatures, so that every bit of them counts. */
-const apart = (seed: number) => ({
-  seed,
-  nodes: 5,
-  relays: 1,
-  minOnline: 2,
-  faults: [
-    {
-      kind: 'block' as const,
-      at: 8_000,
-      until: 13_000,
-      pairs: [0, 1].flatMap((a) => [2, 3, 4].flatMap((b) => [[a, b] as const, [b, a] as const])),
-    },
-  ],
-  workload: {
-    posts: Array.from({ length: 60 }, (_, i) => ({
-      at: 7_800 + i * 100,
-      node: i % 5,
-      count: 1 + (i % 2),
-      bytes: 20,
-    })),
-  },
-  crypto: 'real' as const,
-  loadMs: 14_000,
-  fromMs: 7_500,
-  everyMs: 25,
-});
 
 test('whatever the core wrote verifies, at any moment', { timeout: 120_000 }, async () => {
   const seen = new Set<string>();
@@ -325,7 +294,8 @@ describe('merge records', () => {
     const { epoch, term, roster } = tip.header;
     const proof = pairs.get(channelKeys(channel).epoch(epoch))!;
     const election = decodeElectionProof(hash, channel, proof).epoch;
-    const sign = simSigner(seed, election.leader);
+    const secret = secretOf(seed, election.leader);
+    const sign = (statement: Uint8Array) => nativeCrypto.ed25519Sign(secret, statement);
     let prev = ZERO_DIGEST;
     for (const what of records) {
       const fields = { channel, boot: ZERO_BOOT, n: 0, time: 0, keyEpoch: 0, id: ZERO_BOOT };

@@ -1,7 +1,8 @@
-/** `status` and `members`: how things are. */
+/** `status`, `members` and `explain`: how things are, and how they came about. */
 
 import type { Command } from 'commander';
 import { type Cli, callNode } from '../cli.js';
+import { explainLines } from '../explain-text.js';
 import { memberLine, nodeStatus } from '../human.js';
 import { dirOption, example } from './shared.js';
 
@@ -46,4 +47,28 @@ export function addMembers(program: Command, cli: () => Cli): void {
       });
     });
   example(command, 'conclave members --dir ./alice team');
+}
+
+export function addExplain(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('explain')
+    .summary('show what happened to a message')
+    .description(
+      'Shows what happened to one message, step by step, as the store of this node says: who made ' +
+        'it, which leaders placed it and who acknowledged that, what merge brought it into the log, ' +
+        'and who made it final, or what it waits for. Times are UTC.',
+    )
+    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<id>', 'the id of the message, as "conclave send" and "conclave log --json" show it')
+    .addOption(dirOption())
+    .action(async (channel: string, id: string, { dir }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'explain',
+        links: false,
+        args: { channel, id },
+        human: explainLines,
+      });
+    });
+  example(command, 'conclave explain --dir ./alice team 01HZX3M5Q9V8T2K4B6N7P0R1SC');
 }

@@ -5,12 +5,13 @@ import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
-import { members, status, verify } from './report.js';
+import { explain, members, status, verify } from './report.js';
 import { send } from './send.js';
 
 export const handlers: Readonly<Record<string, Handler>> = {
   create,
   dm,
+  explain,
   export: exportEntries,
   import: importMessages,
   inbox,

@@ -1,4 +1,4 @@
-/** Handlers that report: `status`, `members`, `verify`. */
+/** Handlers that report: `status`, `members`, `explain`, `verify`. */
 
 import { ConclaveError } from '../../core/errors.js';
 import { ZERO_DIGEST } from '../../core/ids.js';
@@ -24,6 +24,11 @@ export const members: Handler = async (node, args, io) => {
   for (const { user, name, role, online } of theChannel(node, args).members.list()) {
     await io.emit({ user, name, role, online: io.up && online });
   }
+};
+
+export const explain: Handler = async (node, args, io) => {
+  const explanations = await theChannel(node, args).explain(text(args, 'id'));
+  for (const explanation of explanations) await io.emit({ ...explanation });
 };
 
 export const verify: Handler = async (node, args, io) => {
