@@ -26,9 +26,15 @@ export const entryLine: Human = (entry, paint) => {
   if (typeof entry.text !== 'string') {
     return `${at} ${paint('dim', `* ${show(entry.kind)}, by ${show(entry.name || 'nobody known')}`)}`;
   }
-  const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${show(entry.state)})`)}`;
+  const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
   return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
 };
+
+/** `committed`, and that this is so in an online epoch alone. */
+function stateText({ state, epoch }: Json): string {
+  const isOnline = (epoch as { kind?: unknown } | null | undefined)?.kind === 'online';
+  return isOnline ? `${show(state)}, online epoch` : show(state);
+}
 
 /** What a merge brought into the log. */
 function mergedText({ entries, first, last, branches }: Json): string {
@@ -61,10 +67,16 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
   return `${paint('green', show(state))}${place}  ${paint('dim', show(id))}`;
 };
 
-export const memberLine: Human = ({ user, name, role, online }, paint) => {
+export const memberLine: Human = ({ user, name, role, online, leads }, paint) => {
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
-  return `${dot} ${show(name).padEnd(20)} ${show(role).padEnd(8)} ${show(user)}`;
+  const epoch = leads as { readonly term: number; readonly kind: string } | null;
+  const leader = epoch ? `  ${paint('bold', `leads ${epochText(epoch)}`)}` : '';
+  return `${dot} ${show(name).padEnd(20)} ${show(role).padEnd(8)} ${show(user)}${leader}`;
 };
+
+/** An online epoch commits, and makes nothing final. */
+const epochText = ({ term, kind }: { readonly term: number; readonly kind: string }): string =>
+  `${show(kind)} epoch, term ${show(term)}`;
 
 export const relayLine: Human = ({ url, connected }, paint) =>
   `${connected === true ? paint('green', 'connected ') : paint('dim', 'no link   ')} ${show(url)}`;
@@ -121,7 +133,7 @@ function paintState(state: string, paint: Paint): string {
 
 const channelStatus: Human = (result, paint) => {
   const s = result as unknown as Status;
-  const epoch = s.epoch ? `term ${s.epoch.term} (${show(s.epoch.kind)})` : 'none';
+  const epoch = s.epoch ? epochText(s.epoch) : 'none';
   const rows: (readonly [string, string])[] = [
     ['channel', show(s.channel)],
     ['members', `${s.members}, ${s.online.length} online`],

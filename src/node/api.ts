@@ -22,6 +22,12 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A leadership: elected by more than half of the voters, or of those online only. */
+export interface EpochRef {
+  readonly term: number;
+  readonly kind: 'roster' | 'online';
+}
+
 /** One thing in a channel, as a reader sees it. */
 export interface ChannelEntry {
   /** Place in the channel's log; null while it has none that is final. */
@@ -34,8 +40,10 @@ export interface ChannelEntry {
   /** Author's clock, ms since 1970, UTC. */
   readonly time: number;
   readonly state: RecordState;
-  /** 'message', or what else it is: 'epoch', 'join', 'invite', … */
+  /** 'message', or what else it is: 'epoch', 'merge', 'join', 'invite', … */
   readonly kind: string;
+  /** The leadership that placed it; null while none has. What an online epoch placed is not final. */
+  readonly epoch: EpochRef | null;
   /** The text of a message; absent for other kinds. */
   readonly text?: string;
 }
@@ -220,7 +228,7 @@ export interface ChannelStatus {
   readonly members: number;
   readonly online: readonly UserId[];
   readonly leader: UserId | null;
-  readonly epoch: { readonly term: number; readonly kind: 'roster' | 'online' } | null;
+  readonly epoch: EpochRef | null;
   readonly state: ChannelHealth;
   readonly waiting: {
     readonly need: number;
@@ -243,6 +251,8 @@ export interface MemberInfo {
   readonly name: string;
   readonly role: Role;
   readonly online: boolean;
+  /** The leadership that this member holds now. */
+  readonly leads: EpochRef | null;
 }
 
 export interface InviteOptions extends WaitOptions {

@@ -170,12 +170,13 @@ export class NodeChannel implements Channel {
   }
 
   #members(): MemberInfo[] {
-    const online = new Set(this.currentStatus().online);
+    const { online, leader, epoch } = this.currentStatus();
     return [...this.state.roster.members.values()].map(({ user, name, role }) => ({
       user,
       name,
       role,
-      online: online.has(user),
+      online: online.includes(user),
+      leads: user === leader ? epoch : null,
     }));
   }
 

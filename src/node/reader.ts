@@ -13,16 +13,19 @@
  * again behind it.
  */
 
+import type { ChannelState } from '../core/channel-state.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
+import type { Digest } from '../core/ids.js';
 import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
+import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
 import type { Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
-import type { ChannelEntry, Cursor, EntryRef, ReadEvent, ReadOptions, RecordState } from './api.js';
+import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import type { NodeChannel } from './channel.js';
 import { checkWhole } from './input.js';
 import { Merges, sinceMerge } from './merges.js';
@@ -34,10 +37,11 @@ import { Pace } from './wait.js';
 const PAGE_ENTRIES_MAX = 128;
 const PAGE_BYTES_MAX = 262_144;
 
+type Standing = Pick<ChannelEntry, 'state' | 'seq' | 'epoch'>;
+
 function entryOf(
   record: ChannelRecord,
-  state: RecordState,
-  seq: number | null,
+  { state, seq, epoch }: Standing,
   roster: Roster,
 ): ChannelEntry {
   const { digest, id, author: from, time, kind } = record;
@@ -45,7 +49,7 @@ function entryOf(
   const body = isMessage ? decodeMessageBody(record.body) : undefined;
   const name = body?.name ?? roster.members.get(from)?.name ?? '';
   const text = isMessage ? { text: body?.text ?? '' } : {};
-  return { seq, digest, id, from, name, time, state, kind, ...text };
+  return { seq, digest, id, from, name, time, state, kind, epoch, ...text };
 }
 
 interface Start {
@@ -82,6 +86,18 @@ export function readChannel(
   const { limit, from } = options;
   if (limit !== undefined) checkWhole('bad_limit', 'the limit of a reading', limit, 0);
   return new Reading(channel, store, hash, startOf(from)).events(options);
+}
+
+/** The leadership of a record's smallest certified place; without one, of any place. */
+function placedUnder(st: ChannelState, digest: Digest): EpochRef | null {
+  const place =
+    certifiedPlace(st, digest) ??
+    [st.log, ...st.branches.values()]
+      .map((chain) => chain.headerAt(chain.seqOf(digest) ?? 0))
+      .find((header) => header !== undefined);
+  if (!place) return null;
+  // Of a former tail not every election is known; each was one of a roster epoch.
+  return { term: place.term, kind: st.epochs.get(place.epoch)?.epoch.kind ?? 'roster' };
 }
 
 const refOf = (item: ProvisionalEntry | null): EntryRef | null =>
@@ -168,7 +184,9 @@ class Reading {
         const { seq, record } = entry;
         this.#next = seq + 1;
         this.#moves.settled(record.digest);
-        const shown = entryOf(record, 'final', seq, this.#channel.state.roster);
+        const epoch = { term: entry.header.term, kind: 'roster' as const };
+        const { roster } = this.#channel.state;
+        const shown = entryOf(record, { state: 'final', seq, epoch }, roster);
         yield { type: 'entry', entry: shown, cursor: this.#cursor };
         if (merged) yield { type: 'merged', ...merged, cursor: `${this.#cursor}.1` };
       }
@@ -202,7 +220,8 @@ class Reading {
       this.#moves.next(provisional(state).filter(({ record }) => isMessageLane(record))),
     );
     for (const { what, item, after } of changes) {
-      const entry = entryOf(item.record, item.state, null, state.roster);
+      const epoch = placedUnder(state, item.record.digest);
+      const entry = entryOf(item.record, { state: item.state, seq: null, epoch }, state.roster);
       yield { type: what, entry, after: refOf(after), cursor: this.#cursor };
     }
   }

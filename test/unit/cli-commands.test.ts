@@ -360,7 +360,16 @@ describe('reading', () => {
     const { digest: _, ...first } = channel.entries[0]!;
     expect(all[0]).toEqual(first);
     expect(all.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
-    expect(Object.keys(all[3]!)).toEqual(['seq', 'id', 'from', 'name', 'time', 'state', 'kind']);
+    expect(Object.keys(all[3]!)).toEqual([
+      'seq',
+      'id',
+      'from',
+      'name',
+      'time',
+      'state',
+      'kind',
+      'epoch',
+    ]);
     expect(await log('--from', '3')).toEqual(all.slice(2));
     expect(await log('--limit', '2')).toEqual(all.slice(0, 2));
   });
@@ -376,6 +385,25 @@ describe('reading', () => {
       '[2026-01-02 10:12] alice: one\n' +
         '[2026-01-02 10:13] e␛ve: two␊[2026-01-01 00:00] bob: forged␛[2J (queued)\n',
     );
+  });
+
+  test('what an online epoch committed is marked as that', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const epoch = (kind: 'online' | 'roster') => ({ epoch: { term: 4, kind } });
+    channel.add({ text: 'one', state: 'committed', ...epoch('online') });
+    channel.add({ text: 'two', state: 'committed', ...epoch('roster') });
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team']);
+    expect(stdout.split('\n').map((line) => line.split('alice: ')[1])).toEqual([
+      'one (committed, online epoch)',
+      'two (committed)',
+      undefined,
+    ]);
+    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team']);
+    expect(json.map((line) => line.epoch)).toEqual([
+      { term: 4, kind: 'online' },
+      { term: 4, kind: 'roster' },
+    ]);
   });
 
   test('colours only on a terminal that wants them', async () => {
@@ -513,7 +541,7 @@ describe('reports', () => {
     await h.withChannel();
     const { user } = h.world.stores.get(h.dir)!;
     const { json } = await h.run(['members', '--dir', h.dir, '--json', 'team']);
-    expect(json).toEqual([{ user, name: 'alice', role: 'founder', online: false }]);
+    expect(json).toEqual([{ user, name: 'alice', role: 'founder', online: false, leads: null }]);
   });
 
   const report = (ok: boolean) => ({

@@ -1,7 +1,14 @@
 /** Both sides of a partition write, then they meet again: what members are shown and told meanwhile. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Channel, Explanation, Node, ReadEvent } from '../../src/node/index.js';
+import type {
+  Channel,
+  ChannelStatus,
+  Explanation,
+  MemberInfo,
+  Node,
+  ReadEvent,
+} from '../../src/node/index.js';
 import { ReaderPage } from './fixtures/reader-page.js';
 import { allEqual, Cluster, isHealthy, patience, statusWhen, together } from './node-cluster.js';
 
@@ -39,7 +46,12 @@ let nodes: Node[];
 let channels: Channel[];
 let readers: ReturnType<typeof follow>[];
 /** What was shown while the network was cut, and when it was whole again. */
-let apart: { page: ReaderPage; live: string[]; status: ReturnType<Channel['currentStatus']> }[];
+let apart: {
+  page: ReaderPage;
+  live: string[];
+  members: MemberInfo[];
+  status: ChannelStatus;
+}[];
 /** What nodes said of a message of the smaller side while the network was cut: its author, one beside it, one elsewhere. */
 let told: { id: string; author: Explanation[]; other: Explanation[]; far: string };
 
@@ -80,7 +92,8 @@ beforeAll(async () => {
       await new Promise(setImmediate);
     }
     const live = digests(readers[i]!.page.open);
-    apart.push({ page, live, status: channels[i]!.currentStatus() });
+    const members = channels[i]!.members.list();
+    apart.push({ page, live, members, status: channels[i]!.currentStatus() });
   }
   const { id } = sent[3]!;
   const far = await channels[3]!.explain(id).catch((error: { code: string }) => error.code);
@@ -106,6 +119,15 @@ describe('apart', () => {
       );
       expect(page.final.at(-1)!.seq).toBe(status.final);
     }
+  });
+
+  test('its leader is shown as that of an online epoch, and so are its entries', () => {
+    const [{ page, status, members }] = apart as [(typeof apart)[number]];
+    for (const { epoch } of page.open) expect(epoch).toEqual(status.epoch);
+    for (const { epoch } of page.final) expect(epoch).toMatchObject({ kind: 'roster' });
+    expect(members.filter(({ leads }) => leads !== null)).toMatchObject([
+      { user: status.leader, leads: status.epoch },
+    ]);
   });
 
   test('both its members show one page', () => {

@@ -49,7 +49,7 @@ function eventObject(event: ReadEvent): Json {
   }
 }
 
-const entryObject = ({ seq, id, from, name, time, state, kind, text }: ChannelEntry): Json => ({
+const entryObject = ({
   seq,
   id,
   from,
@@ -57,5 +57,16 @@ const entryObject = ({ seq, id, from, name, time, state, kind, text }: ChannelEn
   time,
   state,
   kind,
+  epoch,
+  text,
+}: ChannelEntry): Json => ({
+  seq,
+  id,
+  from,
+  name,
+  time,
+  state,
+  kind,
+  epoch,
   ...(text !== undefined && { text }),
 });

@@ -21,8 +21,8 @@ export const status: Handler = async (node, args, io) => {
 };
 
 export const members: Handler = async (node, args, io) => {
-  for (const { user, name, role, online } of theChannel(node, args).members.list()) {
-    await io.emit({ user, name, role, online: io.up && online });
+  for (const { user, name, role, online, leads } of theChannel(node, args).members.list()) {
+    await io.emit({ user, name, role, online: io.up && online, leads: io.up ? leads : null });
   }
 };
 
