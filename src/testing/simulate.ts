@@ -332,6 +332,7 @@ class Run implements NodeWatcher {
     chaos.stop();
     this.#recorder.healed();
     this.#note('faults stop');
+    this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
@@ -369,7 +370,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    chaos.onForget = (node) => this.#app.forgets(node);
+    chaos.onForget = (node) => {
+      this.#app.forgets(node);
+      this.#invariants.forgot(node);
+    };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
       this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);
