@@ -113,6 +113,12 @@ export class DiskModel {
     return this.#disks.get(index)!;
   }
 
+  /** Whether any node holds a message. */
+  isHeld(digest: Digest): boolean {
+    for (const disk of this.#disks.values()) if (disk.held.has(digest)) return true;
+    return false;
+  }
+
   /** The entry that node `index` has at `seq`. */
   at(index: number, seq: number): ChainEntry | undefined {
     return this.#disks.get(index)?.log.get(seq);

@@ -146,6 +146,17 @@ export class Invariants {
     this.#said.set(node.index, new Map());
   }
 
+  /** A node's disk was put back, or lost: what it alone held is gone. */
+  forgot(node: SimNode): void {
+    this.started(node);
+    this.#pages.forget(node.index);
+    for (const digest of this.#committedDigests) {
+      if (!this.finalAt.has(digest) && !this.#disks.isHeld(digest)) {
+        this.#committedDigests.delete(digest);
+      }
+    }
+  }
+
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     const st = node.state(this.#channel);
     if (!st) return;
@@ -234,7 +245,6 @@ export class Invariants {
     }
     this.#leads(node);
     const st = node.state(this.#channel);
-    if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
     if (!st?.leading || !st.leadership) return;
     const tip = this.#disks.at(node.index, st.log.tip.seq);
     if (tip) this.#leaderTips.set(st.leadership.id, tip);
@@ -449,6 +459,10 @@ export class Invariants {
 
   /** What the node's application is told must be so, and durable. */
   event(node: SimNode, event: CoreEvent): void {
+    if (event.type === 'changed') {
+      const st = node.state(this.#channel);
+      if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
+    }
     if (event.type !== 'progress') return;
     this.#checkProgress(node, event);
     const { index } = node;

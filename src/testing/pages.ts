@@ -1,6 +1,7 @@
 /**
  * What readers are shown of what is not final:
  *
+ *   9   each record once
  *   11  nodes with equal final logs, records and places show equal pages
  *   17  what was shown as committed is never shown as less
  *
@@ -14,15 +15,15 @@ import { provisional } from '../core/view.js';
 import type { Break } from './chains.js';
 import type { Disk } from './disk-model.js';
 
-/** Batches of a node between two looks at its page. */
-const EVERY_BATCHES = 8;
+/** Changes of a node between two looks at its page. */
+const EVERY_CHANGES = 8;
 /** Larger ones are left out: they say the same, slowly. */
 const ENTRIES_MAX = 400;
 /** Pages remembered, to compare with. */
 const REMEMBERED_MAX = 64;
 
 interface Shown {
-  batches: number;
+  changes: number;
   readonly committed: Set<Digest>;
 }
 
@@ -37,18 +38,25 @@ export class Pages {
     this.#break = onBreak;
   }
 
-  /** Node `index` wrote a batch and is in this state now. */
+  /** Node `index` lost its disk. */
+  forget(index: number): void {
+    this.#shown.delete(index);
+  }
+
+  /** Something changed at node `index`, which is on its disk and is shown now. */
   look(index: number, st: ChannelState, disk: Disk): void {
-    const shown = this.#shown.get(index) ?? { batches: 0, committed: new Set<Digest>() };
+    const shown = this.#shown.get(index) ?? { changes: 0, committed: new Set<Digest>() };
     this.#shown.set(index, shown);
-    shown.batches += 1;
+    shown.changes += 1;
     const size = disk.places.size + st.log.tail.length;
-    if (shown.batches % EVERY_BATCHES !== 0 || size > ENTRIES_MAX) return;
+    if (shown.changes % EVERY_CHANGES !== 0 || size > ENTRIES_MAX) return;
     if (size === 0 && shown.committed.size === 0) return;
+    const all = provisional(st);
+    if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
+      this.#break('9 order', `node ${index} shows a record twice`);
+    }
     // What only this node has, and changes of membership, are not compared: no reader elsewhere is shown them.
-    const page = provisional(st).filter(
-      ({ record, state }) => state !== 'queued' && isMessageLane(record),
-    );
+    const page = all.filter(({ record, state }) => state !== 'queued' && isMessageLane(record));
     this.#checkCommitted(
       index,
       disk,

@@ -166,7 +166,7 @@ function settings(o: SimulateOptions) {
   const early = chance(draw, 0.25);
   const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
-    encoded: chance(draw, 0.15),
+    encoded: chance(draw, 0.08),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
@@ -370,7 +370,10 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    chaos.onForget = (node) => this.#app.forgets(node);
+    chaos.onForget = (node) => {
+      this.#app.forgets(node);
+      this.#invariants.forgot(node);
+    };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
       this.#recorder.fault(fault, type === 'fault' ? 1 : -1, this.#app.allJoined);

@@ -1,6 +1,7 @@
 /** Mutants of what must be on disk first, and of what must stay there. */
 
 import type { Mutant } from './mutant.js';
+import { deposing } from './plans.js';
 
 const REPLICA = 'src/core/replica.ts';
 
@@ -102,6 +103,7 @@ export const DURABILITY: readonly Mutant[] = [
         replace: '    void pooled;\n',
       },
     ],
+    options: deposing,
   },
   {
     name: 'displaced-in-memory',
@@ -114,5 +116,6 @@ export const DURABILITY: readonly Mutant[] = [
         replace: '',
       },
     ],
+    options: deposing,
   },
 ];

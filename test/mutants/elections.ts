@@ -1,7 +1,7 @@
 /** Mutants of elections: who may lead, and who follows whom. */
 
 import type { Mutant } from './mutant.js';
-import { apart } from './plans.js';
+import { deposing } from './plans.js';
 
 const ELECTION = 'src/core/election.ts';
 const VOTING = 'src/core/voting.ts';
@@ -55,18 +55,7 @@ export const ELECTIONS: readonly Mutant[] = [
         replace: '  c.lastTerm < 0 && st.log.tip.seq < 0;',
       },
     ],
-  },
-  {
-    name: 'elect-shorter',
-    invariant: 5,
-    what: 'logs are compared by their length alone, not first by their last term',
-    edits: [
-      {
-        file: VOTING,
-        find: '  c.lastTerm < st.log.lastTerm || (c.lastTerm === st.log.lastTerm && c.lastSeq < st.log.tip.seq);',
-        replace: '  c.lastTerm < 0 || c.lastSeq < st.log.tip.seq;',
-      },
-    ],
+    options: deposing,
   },
   {
     name: 'ballots-of-other-rosters',
@@ -84,24 +73,6 @@ export const ELECTIONS: readonly Mutant[] = [
         replace: '',
       },
     ],
-  },
-  {
-    name: 'electorate-of-any-size',
-    invariant: 12,
-    what: 'an online epoch may have more than half of the voters in its electorate',
-    edits: [
-      {
-        file: 'src/core/epoch-record.ts',
-        find: 'size >= minOnline && !isMajority(size, voters)',
-        replace: 'size >= minOnline',
-      },
-      {
-        file: ELECTION,
-        find: "  if (election.kind === 'online' && isMajority(size, all.length)) {",
-        replace: '  if (size > all.length) {',
-      },
-    ],
-    options: apart,
   },
   {
     name: 'epoch-outlives-roster',

@@ -1,6 +1,7 @@
 /** Mutants of what is committed and final, and of its certificates. */
 
 import type { Mutant } from './mutant.js';
+import { deposingInRain, hoarding } from './plans.js';
 
 const CERTIFICATE = 'src/core/certificate.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -35,6 +36,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '  void point;\n  void invariant;\n',
       },
     ],
+    options: hoarding,
   },
   {
     name: 'ack-below-promise',
@@ -47,6 +49,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '',
       },
     ],
+    options: deposingInRain,
   },
   {
     name: 'final-at-half',
@@ -72,6 +75,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '  if (!head) return undefined;\n',
       },
     ],
+    options: deposingInRain,
   },
   {
     name: 'accept-older-term',

@@ -6,13 +6,17 @@ import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
 import { FINALITY } from './finality.js';
 import type { Mutant } from './mutant.js';
+import { ONLINE } from './online.js';
 import { PLACING } from './placing.js';
+import { RELAYS } from './relays.js';
 
 export const MUTANTS: readonly Mutant[] = [
   ...ELECTIONS,
   ...PLACING,
   ...FINALITY,
   ...DURABILITY,
+  ...ONLINE,
+  ...RELAYS,
   ...ENVIRONMENT,
 ];
 

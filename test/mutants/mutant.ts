@@ -37,7 +37,19 @@ export interface Mutant {
 }
 
 /** The leading number of what a run reports, or its words where it has none. */
-export function invariantOf(reported: string): InvariantName | string {
+function invariantOf(reported: string): InvariantName | string {
   const number = /^(\d+) /.exec(reported)?.[1];
   return number === undefined ? reported : Number(number);
+}
+
+/** What invariant 13 says holds under a relay that lies, and 14 whatever an author does. */
+const WHATEVER_OTHERS_DO = 12;
+
+/** Whether a report is one of the invariant that the mutant was made for. */
+export function isReportOf(invariant: InvariantName, reported: string): boolean {
+  const name = invariantOf(reported);
+  if (invariant === 13 || invariant === 14) {
+    return name === invariant || (typeof name === 'number' && name <= WHATEVER_OTHERS_DO);
+  }
+  return name === invariant;
 }

@@ -1,6 +1,7 @@
 /** Mutants of where records are placed, and whose log is followed. */
 
 import type { Mutant } from './mutant.js';
+import { deposingInRain, firstWords, hoarding } from './plans.js';
 
 const LEADER = 'src/core/leader.ts';
 const FOLLOWER = 'src/core/follower.ts';
@@ -31,6 +32,7 @@ export const PLACING: readonly Mutant[] = [
           '  if (st.log.hashAt(from.seq) === undefined) {\n    if (from.seq > st.log.final.seq)',
       },
     ],
+    options: hoarding,
   },
   {
     name: 'place-again',
@@ -48,6 +50,7 @@ export const PLACING: readonly Mutant[] = [
         replace: '    if (!pooled) continue;\n',
       },
     ],
+    options: deposingInRain,
   },
   {
     name: 'place-before-prev',
@@ -72,6 +75,7 @@ export const PLACING: readonly Mutant[] = [
         replace: '  return [...unknown].slice(0, 0);',
       },
     ],
+    options: firstWords,
   },
   {
     name: 'wrong-proof',
@@ -94,18 +98,6 @@ export const PLACING: readonly Mutant[] = [
         file: LEADER,
         find: '  if (st.log.membershipInFlight()) return;\n  if (leading.placeable',
         replace: '  if (leading.placeable',
-      },
-    ],
-  },
-  {
-    name: 'take-back-committed',
-    invariant: 17,
-    what: 'a message that falls out of the log is called queued again, though it was called committed',
-    edits: [
-      {
-        file: 'src/core/replica.ts',
-        find: "      if (own.state === 'sent' && !isInBranch(st, record.digest)) {",
-        replace: '      {',
       },
     ],
   },

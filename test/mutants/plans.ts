@@ -13,11 +13,16 @@ import {
   pick,
   sample,
 } from '../../src/testing/prng.js';
+import { CALM } from '../../src/testing/weather.js';
+import type { Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
 /** When all have joined, in ms, or nearly. */
 const JOINED_MS = 4_000;
 const LOAD_MS = 16_000;
+
+/** Leaders place even what they hear alone. */
+const SMALL = { relays: 1, minOnline: 2, early: false, loadMs: LOAD_MS };
 
 const BOTH = ['up', 'down'] as const;
 
@@ -62,18 +67,49 @@ export function shifting(seed: number): RunOptions {
     faults.push({ kind: 'block', pairs, at, until });
     at = until + (chance(draw, 0.3) ? between(draw, 200, 2_000) : 0);
   }
-  return { nodes, relays: 1, early: false, loadMs: LOAD_MS, faults, workload: workload(seed) };
+  return { ...SMALL, nodes, faults, workload: workload(seed) };
 }
 
-/** Like `shifting`, while messages get lost: members hold different parts of what is proposed. */
-export function shiftingInRain(seed: number): RunOptions {
-  const { faults, ...rest } = shifting(seed);
+/** Members get different parts of what is sent, late and out of order. */
+function inRain(seed: number, { faults, ...rest }: RunOptions): RunOptions {
   const draw = drawsOf(seed, 'rain');
   const loss = between(draw, 0.05, 0.35);
   const delay = { kind: 'uniform', min: 1, max: between(draw, 5, 200) } as const;
   const weather = { delay, loss, duplicate: 0.1, reorder: draw() };
   const rain: Fault = { kind: 'weather', weather, at: JOINED_MS, until: LOAD_MS };
   return { ...rest, faults: [rain, ...(faults as Fault[])] };
+}
+
+/** Like `shifting`, while messages get lost. */
+export const shiftingInRain = (seed: number): RunOptions => inRain(seed, shifting(seed));
+
+/**
+ * One member is cut off while it alone has much to say, and comes back with a
+ * long log that nobody else has: sometimes just when the leader of the others
+ * goes, so that who is elected next is a question of whose log is ahead.
+ */
+export function hoarding(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'hoarding');
+  const faults: Fault[] = [];
+  const posts: Post[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    // The founder leads when all have joined, mostly.
+    const node = at === JOINED_MS ? 0 : below(draw, 3);
+    const until = at + between(draw, 2_500, 4_000);
+    faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
+    const count = 10 + below(draw, 30);
+    posts.push({ at: at + between(draw, 0, 500), node, count, bytes: 10 });
+    for (let i = 0; i < 6; i++) {
+      const time = between(draw, until - 300, until + 1_000);
+      posts.push({ at: time, node: (node + 1 + below(draw, 2)) % 3, count: 1, bytes: 10 });
+    }
+    const isReplaced = chance(draw, 0.6);
+    at = until + between(draw, 2_500, 4_000);
+    if (!isReplaced) continue;
+    const from = until - between(draw, 50, 500);
+    faults.push({ kind: 'isolate', node: 'leader', directions: BOTH, at: from, until: at });
+  }
+  return { ...SMALL, nodes: 3, faults, workload: { posts, invites: [] } };
 }
 
 /** Groups of six or seven members of which none is more than half, or one is: online epochs on several sides. */
@@ -91,18 +127,90 @@ export function apart(seed: number): RunOptions {
   return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
 }
 
-/** Whoever leads loses power, again and again. */
-export function beheading(seed: number): RunOptions {
-  const draw = drawsOf(seed, 'beheading');
+/**
+ * Whoever leads is cut off, or goes on talking and hears nothing more, so that
+ * another is elected, and the next, with hardly a pause: leaders inherit what
+ * their predecessor placed and nobody counted.
+ */
+export function deposing(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'deposing');
+  const nodes = pick(draw, [3, 3, 5]);
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const until = at + between(draw, 1_500, 4_000);
+    const directions = pick(draw, [BOTH, ['down'], ['up']] as const);
+    faults.push({ kind: 'isolate', node: 'leader', directions, at, until });
+    at = until + (chance(draw, 0.6) ? 0 : between(draw, 100, 2_000));
+  }
+  return { ...SMALL, nodes, faults, workload: workload(seed) };
+}
+
+/** Like `deposing`, while messages get lost. */
+export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
+
+/** Like `apart`, and members lose power meanwhile. */
+export function apartAndCrashing(seed: number): RunOptions {
+  const { faults, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'crashing');
+  const crashes: Fault[] = [];
+  for (let at = JOINED_MS + 2_000; at < LOAD_MS; at += between(draw, 500, 2_000)) {
+    const node = below(draw, rest.nodes!);
+    const until = at + between(draw, 50, 500);
+    crashes.push({ kind: 'crash', node, inWrite: chance(draw, 0.3), at, until });
+  }
+  return { ...rest, faults: [...(faults as Fault[]), ...crashes] };
+}
+
+/**
+ * Members say their first word, are cut off before they hear what became of it,
+ * and say it again when all others have restarted.
+ */
+export function firstWords(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'first words');
+  const faults: Fault[] = [];
+  const posts: Post[] = [];
+  let from = JOINED_MS;
+  for (const node of sample(draw, [1, 2], 2)) {
+    posts.push({ at: from, node, count: 1, bytes: 10 });
+    const at = from + between(draw, 3, 60);
+    const until = at + between(draw, 2_000, 3_000);
+    faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
+    for (const other of [0, 1, 2].filter((n) => n !== node)) {
+      const down = at + between(draw, 600, 900);
+      faults.push({ kind: 'crash', node: other, inWrite: false, at: down, until: down + 300 });
+    }
+    from = until + 4_000;
+  }
+  const conditions = { workMs: 0, diskMs: pick(draw, [0, 5, 30]), weather: CALM };
+  const workload = { posts, invites: [] };
+  return { ...SMALL, nodes: 3, loadMs: 14_000, faults, workload, conditions };
+}
+
+/** Relays that put another name on what members say. */
+export function lying(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'lying');
   const nodes = pick(draw, [3, 4, 5]);
   const faults: Fault[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 1_500, 4_000)) {
-    const until = at + between(draw, 100, 3_000);
-    faults.push({ kind: 'crash', node: 'leader', inWrite: chance(draw, 0.5), at, until });
-    if (chance(draw, 0.3)) {
-      const node = below(draw, nodes);
-      faults.push({ kind: 'isolate', node, directions: BOTH, at, until });
-    }
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const until = at + between(draw, 1_000, 3_000);
+    const lies = {
+      drop: 0.1,
+      late: 0.1,
+      lateMs: 500,
+      replay: 0.2,
+      forge: 0.5,
+      rumour: 0,
+      censored: [],
+    };
+    faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: chance(draw, 0.5), at, until });
+    faults.push({
+      kind: 'isolate',
+      node: 'leader',
+      directions: BOTH,
+      at: until,
+      until: until + 1_500,
+    });
+    at = until + between(draw, 500, 2_000);
   }
-  return { nodes, early: false, loadMs: LOAD_MS, faults, workload: workload(seed) };
+  return { ...SMALL, nodes, faults, workload: workload(seed) };
 }

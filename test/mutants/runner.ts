@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { bundle } from './bundle.js';
-import { invariantOf, type Mutant } from './mutant.js';
+import { isReportOf, type Mutant } from './mutant.js';
 import type { Outcome, Task } from './worker.js';
 
 /** A run that says nothing for so long hangs; an ordinary one takes a fraction of a second. */
@@ -102,7 +102,7 @@ export async function hunt(
       const task = { seed, run, options: typeof options === 'function' ? options(seed) : options };
       const { invariant, message = '' } = await lanes.mutant.run(task);
       if (invariant === undefined) continue;
-      if (invariantOf(invariant) !== mutant.invariant) {
+      if (!isReportOf(mutant.invariant, invariant)) {
         others.set(invariant, (others.get(invariant) ?? 0) + 1);
         continue;
       }
