@@ -27,8 +27,8 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
     channel = node.channels()[0];
     return performance.now() - started;
   },
-  async create(relay: string, minOnline: number) {
-    channel = await node!.create({ name: 'bench', relays: [relay], minOnline });
+  async create(relays: string[], minOnline: number) {
+    channel = await node!.create({ name: 'bench', relays, minOnline });
     return channel.members.invite({ uses: 100 });
   },
   async join(invite: string) {
@@ -57,9 +57,13 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
     }
     return samples;
   },
+  async override(url: string) {
+    await channel!.relays.override(url);
+  },
   async status() {
-    const { final, head, state, leader } = channel!.currentStatus();
-    return { final, head, state, leader, user: node!.user, rss: memoryUsage().rss };
+    const { final, head, state, leader, epoch, committed } = channel!.currentStatus();
+    const { rss } = memoryUsage();
+    return { final, head, state, leader, committed, kind: epoch?.kind ?? null, rss };
   },
   async close() {
     await node?.close();

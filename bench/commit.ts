@@ -4,47 +4,13 @@
  * what a bare synced LevelDB write of the same bytes costs here.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
+import { type Bare, bareLevel } from './bare-level.js';
 import { percentile, startCluster } from './processes.js';
 
 const BYTES = 256;
-const BATCH = 100;
 const ROUNDS = 3;
 const PIPELINED = 6_000;
 const SEQUENTIAL = 300;
-
-interface Bare {
-  readonly perSecond: number;
-  readonly p50: number;
-}
-
-/** A bare LevelDB: synced batches of 100, and synced writes one by one. */
-async function bareLevel(): Promise<Bare> {
-  const dir = mkdtempSync(join(tmpdir(), 'conclave-bench-'));
-  const db = new ClassicLevel<string, Uint8Array>(dir, { valueEncoding: 'view' });
-  await db.open();
-  const value = new Uint8Array(BYTES).fill(120);
-  let key = 0;
-  const started = performance.now();
-  for (let i = 0; i < PIPELINED / BATCH; i++) {
-    const batch = db.batch();
-    for (let j = 0; j < BATCH; j++) batch.put(String(key++).padStart(12, '0'), value);
-    await batch.write({ sync: true });
-  }
-  const perSecond = PIPELINED / ((performance.now() - started) / 1000);
-  const samples: number[] = [];
-  for (let i = 0; i < SEQUENTIAL; i++) {
-    const before = performance.now();
-    await db.put(String(key++).padStart(12, '0'), value, { sync: true });
-    samples.push(performance.now() - before);
-  }
-  await db.close();
-  rmSync(dir, { recursive: true });
-  return { perSecond, p50: percentile(samples, 50) };
-}
 
 export interface CommitRow {
   readonly nodes: number;
@@ -64,7 +30,7 @@ export async function benchCommit(count: number): Promise<CommitRow> {
     const bares: Bare[] = [];
     const samples: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      bares.push(await bareLevel());
+      bares.push(await bareLevel(PIPELINED));
       const share = PIPELINED / count;
       const seconds = await Promise.all(
         cluster.nodes.map((n) => n.call<number>('send', share, BYTES)),

@@ -1,8 +1,10 @@
-/** `npm run bench [commit|relay|memory|sim]`: the project's own figures, as ratios against something run beside them. */
+/** `npm run bench [commit|merge|catch-up|relay|memory|sim]`: the project's own figures, as ratios against something run beside them. */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { benchCatchUp } from './catch-up.js';
 import { benchCommit } from './commit.js';
+import { benchMerge } from './merge.js';
 
 const only = process.argv[2];
 const wanted = (name: string): boolean => only === undefined || only === name;
@@ -23,6 +25,22 @@ if (wanted('commit')) {
         `p50 ${r.p50OfBare.toFixed(1)} × one bare synced write`,
     );
   }
+}
+if (wanted('merge')) {
+  const r = await benchMerge(10_000);
+  console.log(
+    `merge, six nodes cut 3 | 3, ${r.records} records: equal heads ${r.equal.toFixed(2)} s after the heal ` +
+      `(roster leader at ${r.led.toFixed(2)} s, first merged records final at ${r.merging.toFixed(2)} s); ` +
+      `${(r.equal / r.plainSeconds).toFixed(2)} × sending as many without a partition; ` +
+      `largest process ${r.rssMiB.toFixed(0)} MiB`,
+  );
+}
+if (wanted('catch-up')) {
+  const r = await benchCatchUp(100_000);
+  console.log(
+    `catch-up of a newcomer, ${r.entries} entries: ${r.seconds.toFixed(2)} s, ` +
+      `${r.ofBare.toFixed(1)} × writing as many to a bare LevelDB; ${r.rssMiB.toFixed(0)} MiB`,
+  );
 }
 if (wanted('relay')) runAlone('./relay-fanout.ts');
 if (wanted('memory')) runAlone('./memory.ts');

@@ -48,27 +48,35 @@ export interface Cluster {
   readonly nodes: readonly Remote[];
   readonly dirs: readonly string[];
   readonly seeds: readonly string[];
+  readonly relays: readonly string[];
+  readonly invite: string;
   stop(): Promise<void>;
 }
 
-/** A relay and `count` nodes in one channel, each a process with a LevelDB of its own. */
-export async function startCluster(count: number): Promise<Cluster> {
+/** Relays and `count` nodes, of which `members` join one channel, each a process with a LevelDB of its own. */
+export async function startCluster(
+  count: number,
+  relayCount = 1,
+  members = count,
+): Promise<Cluster> {
   const root = mkdtempSync(join(tmpdir(), 'conclave-bench-'));
-  const relay = new Remote();
-  const url = await relay.call<string>('relay');
+  const servers = Array.from({ length: relayCount }, () => new Remote());
+  const relays = await Promise.all(servers.map((relay) => relay.call<string>('relay')));
   const nodes = Array.from({ length: count }, () => new Remote());
   const dirs = nodes.map((_, i) => join(root, `node${i}`));
   const seeds = nodes.map(() => randomBytes(32).toString('hex'));
   await Promise.all(nodes.map((node, i) => node.call('open', dirs[i], seeds[i], `node${i}`)));
-  const invite = await nodes[0]!.call<string>('create', url, Math.min(3, count));
-  for (const node of nodes.slice(1)) await node.call('join', invite);
+  const invite = await nodes[0]!.call<string>('create', relays, Math.min(3, count));
+  for (const node of nodes.slice(1, members)) await node.call('join', invite);
   return {
     nodes,
     dirs,
     seeds,
+    relays,
+    invite,
     async stop() {
       await Promise.all(nodes.map((node) => node.call('close')));
-      await Promise.all([...nodes, relay].map((r) => r.stop()));
+      await Promise.all([...nodes, ...servers].map((r) => r.stop()));
       rmSync(root, { recursive: true });
     },
   };

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -59,6 +60,17 @@ const tasks = {
   test: async () => {
     await build(false);
     await run(bin('vitest'), ['run', ...rest]);
+  },
+  soak: async () => {
+    await build(false);
+    const isTimed = rest.some((arg) => arg.startsWith('--minutes'));
+    const args = [
+      'sim',
+      ...(isTimed ? [] : ['--minutes', '10']),
+      '--jobs',
+      `${availableParallelism()}`,
+    ];
+    await run(process.execPath, [join(root, 'dist', 'cli', 'main.js'), ...args, ...rest]);
   },
   bench: async () => {
     await build(false);

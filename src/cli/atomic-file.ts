@@ -48,3 +48,14 @@ export async function atomicFile(path: string): Promise<AtomicFile> {
     },
   };
 }
+
+/** Writes a whole file, or leaves what was there. Throws `cannot_write`. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const file = await atomicFile(path);
+  try {
+    await file.write(text);
+    await file.commit();
+  } finally {
+    await file.close();
+  }
+}

@@ -14,6 +14,7 @@ import { readText, showScenario } from './sim/scenario.js';
 export interface SimCommandOptions {
   readonly seed?: number;
   readonly seeds?: { readonly first: number; readonly last: number };
+  readonly minutes?: number;
   readonly plan?: string;
   readonly scenario?: string;
   readonly update?: boolean;
@@ -29,22 +30,23 @@ export interface SimCommandOptions {
   readonly sabotage?: string;
 }
 
-const WAYS = ['seed', 'seeds', 'plan', 'scenario'] as const;
+const WAYS = ['seed', 'seeds', 'minutes', 'plan', 'scenario'] as const;
 const OF_ONE_RUN = ['log', 'html'] as const;
 
 export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void> {
   const given = WAYS.filter((way) => options[way] !== undefined);
   if (given.length !== 1) {
-    throw usageError('say what to run: one of --seed, --seeds, --plan and --scenario');
+    throw usageError('say what to run: one of --seed, --seeds, --minutes, --plan and --scenario');
   }
-  const { seed, seeds } = options;
-  if (seeds) {
+  const { seed, seeds, minutes } = options;
+  const many = seeds ?? (minutes !== undefined && { first: freshSeed(), minutes });
+  if (many) {
     const wrong = OF_ONE_RUN.find((option) => options[option] !== undefined);
     if (wrong) throw usageError(`--${wrong} is for one run: give --seed`);
-    return runMany(cli, seeds, commonOptions(options), options);
+    return runMany(cli, many, commonOptions(options), options);
   }
   if (options.scenario !== undefined) {
-    return showScenario(cli, options.scenario, options.update === true);
+    return showScenario(cli, options.scenario, options);
   }
   if (seed !== undefined) {
     const run = { ...commonOptions(options), seed };
@@ -59,6 +61,10 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
     options,
   );
 }
+
+/** Where nobody was yet, most likely, with room behind it. */
+const freshSeed = (): number => Math.floor(Math.random() * FRESH_SEEDS);
+const FRESH_SEEDS = 2 ** 48;
 
 /** What the options say about every run. */
 function commonOptions({ nodes, relays, faults, sabotage }: SimCommandOptions): CommonOptions {

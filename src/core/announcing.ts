@@ -15,6 +15,8 @@ const REPEAT_MS = 5_000;
 /** Questions where a relay stands are at least this far apart. */
 const ASK_GAP_MS = 1_000;
 
+const NONE: readonly LinkId[] = [];
+
 export class Announcing {
   readonly #sent = new Map<LinkId, Map<ChannelId, { from: number; at: Millis }>>();
   readonly #again = new Map<LinkId, Millis>();
@@ -63,7 +65,8 @@ export class Announcing {
   }
 
   /** Links whose relay is to be asked now where it stands; each is returned once. */
-  takeDue(now: Millis): LinkId[] {
+  takeDue(now: Millis): readonly LinkId[] {
+    if (this.#again.size === 0) return NONE;
     const due = [...this.#again].filter(([, at]) => at <= now).map(([link]) => link);
     for (const link of due) this.#again.delete(link);
     return due;
@@ -71,6 +74,7 @@ export class Announcing {
 
   /** When `takeDue` has something to return. */
   get due(): Millis {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#again.values());
+    if (this.#again.size === 0) return Number.POSITIVE_INFINITY;
+    return Math.min(...this.#again.values());
   }
 }

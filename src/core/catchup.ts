@@ -25,7 +25,7 @@ import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
-import { isAskedFor, noteOwnAck, noteOwnRecord, remember } from './memory.js';
+import { noteOwnAck, noteOwnRecord, remember } from './memory.js';
 import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
@@ -137,6 +137,14 @@ function takeReportedTail(ctx: StepContext, st: ChannelState, from: UserId, page
   if (!memory || !isAskedFor(st, from, page)) return;
   if (installTail(ctx, st, page)) remember(ctx, st, memory);
 }
+
+/** Whether a page with a report of its sender is what this node asked for. */
+const isAskedFor = (st: ChannelState, from: UserId, { report, end }: Page): boolean =>
+  report !== null &&
+  report.round === st.memory?.round &&
+  st.memory.reports.has(from) &&
+  report.lastSeq === end.seq &&
+  report.lastHash === end.hash;
 
 /** Puts a tail in place of this node's own, from where they part. False when it does not fit. */
 function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {

@@ -11,10 +11,9 @@ import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
-import type { Forgotten } from './memory.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
-import type { Ack, EpochKind, JoinRequest, Propose, Signed } from './statements.js';
+import type { Ack, EpochKind, JoinRequest, Propose, Report, Signed } from './statements.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -93,6 +92,16 @@ export interface Election {
   /** Set once the grants suffice: then late ones are waited for until here. */
   gatherUntil: Millis | null;
   electorate: readonly UserId[];
+}
+
+/** What a node that lost memory does to find out what it forgot. */
+export interface Forgotten {
+  /** Fresh for each attempt; empty before the first. */
+  round: Ulid | '';
+  /** The highest terms that it knows of. */
+  known: { roster: number; online: number };
+  askAt: Millis;
+  readonly reports: Map<UserId, Report>;
 }
 
 /** A membership record that this node wants in the log. */

@@ -74,11 +74,13 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
  */
 function kindToStandFor(ctx: StepContext, st: ChannelState): EpochKind | null {
   const lead = hearsLeader(ctx, st) ? st.leadership : null;
+  if (lead?.epoch.kind === 'roster') {
+    st.majoritySince = null;
+    return null;
+  }
   const all = voters(st.roster).length;
   const reached = answering(ctx, st).length;
-  const isRosterLed = lead?.epoch.kind === 'roster';
-  if (isRosterLed || !isMajority(reached, all)) st.majoritySince = null;
-  if (isRosterLed) return null;
+  if (!isMajority(reached, all)) st.majoritySince = null;
   if (isMajority(reached, all)) {
     if (lead && st.majoritySince === null) {
       // The online leader goes first; the others give it time.

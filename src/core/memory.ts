@@ -14,9 +14,8 @@
  */
 
 import { Writer } from './bytes.js';
-import type { Page } from './catchup.js';
 import type { Certificate } from './certificate.js';
-import type { ChannelState } from './channel-state.js';
+import type { ChannelState, Forgotten } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
@@ -31,15 +30,6 @@ import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { encodeStatement, type Recall, type Report, type Signed } from './statements.js';
-
-/** What a node does to find out what it forgot. */
-export interface Forgotten {
-  round: string;
-  /** The highest terms that it knows of. */
-  known: { roster: number; online: number };
-  askAt: number;
-  readonly reports: Map<UserId, Report>;
-}
 
 export const nothingKnown = (): Forgotten => ({
   round: '',
@@ -230,14 +220,6 @@ const isBetter = (
   a: { lastTerm: number; lastSeq: number },
   b: { lastTerm: number; lastSeq: number },
 ): boolean => a.lastTerm > b.lastTerm || (a.lastTerm === b.lastTerm && a.lastSeq > b.lastSeq);
-
-/** Whether a page with a report of its sender is what this node asked for. */
-export const isAskedFor = (st: ChannelState, from: UserId, page: Page): boolean =>
-  page.report !== null &&
-  page.report.round === st.memory?.round &&
-  st.memory.reports.has(from) &&
-  page.report.lastSeq === page.end.seq &&
-  page.report.lastHash === page.end.hash;
 
 /** This log is as good as the best that was reported: votes again, above all that may have been forgotten. */
 export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten): void {

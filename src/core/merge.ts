@@ -85,12 +85,13 @@ function bodyOf(st: ChannelState, part: readonly Pooled[]): MergeBody {
   return { entries: part.length, branches };
 }
 
-/** The leadership whose branch placed the record; the one of the smallest certified place, if there is one. */
+/** A leadership that placed the record and is known here; the one of its smallest certified place, if there is one. */
 function placedIn(st: ChannelState, digest: Digest): EpochId {
   const place = certifiedPlace(st, digest);
   if (place && st.epochs.has(place.epoch)) return place.epoch;
   for (const branch of st.branches.values()) {
-    if (branch.seqOf(digest) !== undefined) return branch.id;
+    // A page that ends at a certificate shows the election of that one, not of its branch.
+    if (branch.seqOf(digest) !== undefined && st.epochs.has(branch.id)) return branch.id;
   }
   return st.leadership!.id;
 }

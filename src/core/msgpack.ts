@@ -6,8 +6,8 @@
  * msgpackr decodes, but not before the bytes were checked, since some of its
  * extensions can't be turned off: on their own they build records with
  * `new Function`, cycles, regular expressions and errors. Refused with
- * `bad_payload`: extensions, a key that is no text or comes twice (readers
- * could disagree about `from`), texts that are not UTF-8, bytes missing or
+ * `bad_payload`: extensions, a key that is no text, is `__proto__` or comes
+ * twice (readers could disagree about `from`), texts that are not UTF-8, bytes missing or
  * left over, and more depth, items or keys than limits.ts allows.
  */
 
@@ -28,6 +28,8 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
 const plain = (b: Uint8Array) => new Uint8Array(b.buffer, b.byteOffset, b.byteLength);
 
 export const pack = (payload: object): Uint8Array => plain(packr.pack(payload));
+
+const PROTO = new TextEncoder().encode('__proto__');
 
 /** Throws `bad_payload`. */
 export function unpack(payload: Uint8Array): { [field: string]: unknown } {
@@ -162,6 +164,9 @@ class PayloadCheck {
     const bytes = short ? head & 0x1f : this.#size(1);
     if (bytes > PAYLOAD_KEY_BYTES_MAX) refuse(`has a key of over ${PAYLOAD_KEY_BYTES_MAX} bytes`);
     this.#text(bytes);
-    return this.#bytes.subarray(this.#at - bytes, this.#at);
+    const key = this.#bytes.subarray(this.#at - bytes, this.#at);
+    if (bytesEqual(key, PROTO))
+      refuse('has the key "__proto__", which some decoders take for another');
+    return key;
   }
 }

@@ -36,6 +36,8 @@ export class Pool {
   readonly #byPrev = new Map<Digest, Digest[]>();
   readonly #use = new Map<UserId, { count: number; bytes: number }>();
   #bytes = 0;
+  /** Grows with each record that comes or goes. */
+  version = 0;
 
   get size(): number {
     return this.#byDigest.size;
@@ -63,6 +65,7 @@ export class Pool {
       use.count >= POOL_RECORDS_PER_AUTHOR_MAX ||
       use.bytes + record.bytes.length > POOL_BYTES_PER_AUTHOR_MAX;
     if (full && !exempt) return false;
+    this.version += 1;
     use.count += 1;
     use.bytes += record.bytes.length;
     this.#bytes += record.bytes.length;
@@ -78,6 +81,7 @@ export class Pool {
     const pooled = this.#byDigest.get(digest);
     if (!pooled) return undefined;
     const { record } = pooled;
+    this.version += 1;
     this.#byDigest.delete(digest);
     const use = this.#use.get(record.author)!;
     use.count -= 1;

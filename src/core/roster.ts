@@ -171,11 +171,17 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
   };
 }
 
-export const voters = (roster: Roster): UserId[] =>
-  [...roster.members.values()]
-    .filter((m) => m.votes)
-    .map((m) => m.user)
-    .sort();
+const knownVoters = new WeakMap<Roster, readonly UserId[]>();
+
+/** Who votes under a roster, sorted. A roster is never changed, only replaced. */
+export function voters(roster: Roster): readonly UserId[] {
+  const known = knownVoters.get(roster);
+  if (known) return known;
+  const users = [...roster.members.values()].filter((m) => m.votes).map((m) => m.user);
+  users.sort();
+  knownVoters.set(roster, users);
+  return users;
+}
 
 const mayManage = (member: Member): boolean => member.role !== 'member';
 

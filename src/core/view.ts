@@ -10,7 +10,7 @@ import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { isMessageLane } from './log.js';
-import { inOrder, type Unordered } from './order.js';
+import { inOrder, type Ordered, type Unordered } from './order.js';
 import { certifiedPlace, isOrphan } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -26,7 +26,7 @@ export interface ProvisionalEntry {
  * it is kept, then what is only sent; last what this node itself has queued.
  */
 export function provisional(st: ChannelState): ProvisionalEntry[] {
-  const entries = inOrder(placedItems(st)).map(
+  const entries = displayOrder(st).map(
     ({ item, committed }): ProvisionalEntry => ({
       record: item.record,
       state: committed ? 'committed' : 'sent',
@@ -39,6 +39,23 @@ export function provisional(st: ChannelState): ProvisionalEntry[] {
 }
 
 type Item = Unordered & { readonly record: ChannelRecord };
+
+const ordered = new WeakMap<
+  ChannelState,
+  { readonly of: string; readonly list: Ordered<Item>[] }
+>();
+
+/** What tail and branches place, in order; computed anew once that changed. */
+function displayOrder(st: ChannelState): Ordered<Item>[] {
+  const { log, logCert, pool, version, orphans } = st;
+  const of = `${version} ${pool.version} ${log.final.seq} ${log.tip.hash} ${logCert?.seq}`;
+  const known = ordered.get(st);
+  // An orphan's predecessor may come by any way.
+  if (known?.of === of && orphans.size === 0) return known.list;
+  const list = inOrder(placedItems(st));
+  ordered.set(st, { of, list });
+  return list;
+}
 
 /** Every record that is not final and that the tail or a branch places, once. */
 function placedItems(st: ChannelState): Item[] {
@@ -93,8 +110,7 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     waiting,
     queued,
     sent,
-    committed: inOrder(placedItems(st)).filter((o) => o.committed && isMessageLane(o.item.record))
-      .length,
+    committed: displayOrder(st).filter((o) => o.committed && isMessageLane(o.item.record)).length,
   };
 }
 

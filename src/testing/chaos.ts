@@ -81,8 +81,7 @@ export class Chaos {
     this.#isOver = true;
     this.#network.heal();
     for (const node of this.#nodes) {
-      node.disk.failNext = null;
-      node.disk.inNextWrite = null;
+      node.disk.mend();
       node.disk.latency = this.#latencies[node.index]!;
       node.disk.repair();
       node.slowMs = 0;
@@ -143,7 +142,7 @@ export class Chaos {
         if (fault.inWrite) disk.inNextWrite = () => node.crash();
         else node.crash();
         return () => {
-          disk.inNextWrite = null;
+          disk.mend();
           return node.start();
         };
       case 'pause':
@@ -163,7 +162,7 @@ export class Chaos {
       case 'disk-sync':
         disk.failNext = fault.kind;
         return () => {
-          disk.failNext = null;
+          disk.mend();
           return node.start();
         };
       case 'slow-disk':

@@ -15,6 +15,7 @@ import type { Input } from '../core/machine.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { errorText } from './error-text.js';
+import type { Fault } from './faults.js';
 import { Invariants } from './invariants.js';
 import { type Observer, Reporter } from './observer.js';
 import { type Draw, drawsOf } from './prng.js';
@@ -49,6 +50,7 @@ export class Cluster implements NodeWatcher {
   readonly crypto = simCrypto('real');
   readonly #reporter: Reporter;
   #steps = 0;
+  #faults = 0;
   /** Messages by what they say. */
   readonly #posted = new Map<string, Ulid>();
   readonly #told = new Map<Ulid, Told>();
@@ -129,6 +131,19 @@ export class Cluster implements NodeWatcher {
     const id = this.#posted.get(text);
     if (id === undefined) throw new ConclaveError('bad_scenario', `nobody posted "${text}"`);
     return id;
+  }
+
+  /** Tells observers of something that is broken by hand; returns what tells them that it is over. */
+  broken(fault: Fault): () => void {
+    this.#faults += 1;
+    const index = this.#faults;
+    this.#reporter.tell({ type: 'fault', index, fault });
+    return () => this.#reporter.tell({ type: 'fault-over', index, fault });
+  }
+
+  /** Tells observers that what follows is what the run is about. */
+  ready(): void {
+    this.#reporter.tell({ type: 'phase', phase: 'load' });
   }
 
   /** What the message's author was last told of it. */

@@ -199,7 +199,15 @@ export function describeBatch(names: Names, ops: readonly StoreOp[]): string[] {
   return inOrder(ops.map((op) => describeOp(names, op)).filter((part) => part !== undefined));
 }
 
-const INDEXES: ReadonlySet<string> = new Set(['at', 'tip', 'cert', 'ack', 'epoch', 'branch']);
+const INDEXES: ReadonlySet<string> = new Set([
+  'at',
+  'tip',
+  'cert',
+  'ack',
+  'epoch',
+  'branch',
+  'proposal',
+]);
 
 function describeOp(names: Names, { key, value }: StoreOp): [string, string] | undefined {
   const [, , folder = '', last = ''] = key.split('/');

@@ -15,6 +15,7 @@ export {
   simulate,
 } from './app.js';
 export { type CheckName, checkHistory } from './check-history.js';
+export { picture } from './diagram-page.js';
 export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
 export type { Fault, FaultKind } from './faults.js';
 export { FAULT_KINDS } from './faults.js';
@@ -25,6 +26,8 @@ export type {
   HistoryProblem,
   HistoryState,
 } from './history.js';
+export { activeMarks, MARKS, type Mark, type MarkName } from './marks.js';
+export type { Observer, SimEvent } from './observer.js';
 export type {
   Sabotage,
   SimulateOptions,

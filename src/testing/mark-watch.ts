@@ -329,6 +329,11 @@ export class MarkWatch {
     if (fault.kind === 'relay-restart') this.#isForgotten = true;
   }
 
+  /** All faults stop. */
+  healed(): void {
+    this.#faults.clear();
+  }
+
   /** An entry stands in a log for the first time. */
   placed(entry: ChainEntry): void {
     if (entry.kind === 'merge') {

@@ -24,6 +24,12 @@ export function hashText(text: string, start = 0x811c9dc5): number {
   return mix(h);
 }
 
+export function hashBytes(bytes: Uint8Array): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ bytes[i]!, 0x01000193);
+  return mix(h);
+}
+
 /** The draws of one stream, from its first. */
 export function drawsOf(seed: number, stream: string): Draw {
   const a = mix(hashText(stream, seed >>> 0) ^ Math.floor(seed / 0x1_0000_0000));

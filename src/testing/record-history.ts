@@ -15,7 +15,7 @@ import { provisional } from '../core/view.js';
 import type { ReadEvent } from '../node/api.js';
 import type { Fault } from './faults.js';
 import type { History, HistoryEntry, HistoryEvent } from './history.js';
-import { between, chance, type Draw, drawsOf, hashText } from './prng.js';
+import { between, chance, type Draw, drawsOf, hashBytes } from './prng.js';
 import { CutRecorder } from './record-cuts.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
@@ -45,8 +45,7 @@ interface Watched {
   memory: 'kept' | 'old' | 'none';
 }
 
-const contentOf = (body: Uint8Array): string =>
-  `${body.length}:${hashText(String.fromCharCode(...body.subarray(0, 256)))}`;
+const contentOf = (body: Uint8Array): string => `${body.length}:${hashBytes(body)}`;
 
 export class HistoryRecorder {
   readonly #o: RecorderOptions;

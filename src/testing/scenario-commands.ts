@@ -118,9 +118,10 @@ async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise
   const quorum = given.get('quorum') === 'roster' ? 'roster' : 'online';
   given.delete('quorum');
   if (given.size > 0) throw bad(`"${[...given.keys()][0]}" is no property of a channel`);
-  const observe = stage.transcript.event.bind(stage.transcript);
+  const observe = stage.observer;
   stage.cluster = new Cluster({ seed: SEED, nodes, relays, minOnline, quorum, observe });
   await joinAll(stage, joined);
+  stage.cluster.ready();
   stage.transcript.take();
   const leader = stage.cluster.nodes.find((node) => node.state(stage.cluster.app.channel)?.leading);
   return leader ? [showNode(stage, leader)] : ['nobody leads'];
@@ -175,14 +176,18 @@ function split(stage: Stage, args: readonly string[]): Lines {
       .map((n) => stage.node(n).index),
   );
   const { network } = stage.cluster;
-  for (const [i, side] of members.entries()) {
-    for (const other of members.filter((_, j) => j !== i).flat()) {
-      for (const one of side) {
-        network.block(one, other, 1);
-        stage.mends.push(() => network.block(one, other, -1));
-      }
-    }
-  }
+  const pairs = members.flatMap((side, i) =>
+    members
+      .filter((_, j) => j !== i)
+      .flat()
+      .flatMap((other) => side.map((one): [number, number] => [one, other])),
+  );
+  for (const [one, other] of pairs) network.block(one, other, 1);
+  const over = stage.cluster.broken({ kind: 'block', pairs, ...stage.lasting });
+  stage.mends.push(() => {
+    for (const [one, other] of pairs) network.block(one, other, -1);
+    over();
+  });
   return DONE;
 }
 
@@ -194,12 +199,17 @@ function cut(stage: Stage, args: readonly string[]): Lines {
   const nodes = args.slice(0, at).map((arg) => stage.node(arg).index);
   const relays = args.slice(at + 1).filter((arg) => arg !== direction);
   const { network } = stage.cluster;
+  const directions = direction ? [direction] : (['up', 'down'] as const);
   for (const node of nodes) {
     for (const relay of relays.map((arg) => stage.relay(arg))) {
-      for (const way of direction ? [direction] : (['up', 'down'] as const)) {
-        network.cut(node, relay, way);
-        stage.mends.push(() => network.mend(node, relay, way));
-      }
+      for (const way of directions) network.cut(node, relay, way);
+      const over = stage.cluster.broken({
+        ...{ kind: 'cut', node, relay, directions, reset: false, ...stage.lasting },
+      });
+      stage.mends.push(() => {
+        for (const way of directions) network.mend(node, relay, way);
+        over();
+      });
     }
   }
   return DONE;

@@ -1,7 +1,9 @@
 /** What the commands of a scenario work on (scenario.ts): the cluster, and what was done to it. */
 
 import { ConclaveError } from '../core/errors.js';
+import type { Millis } from '../core/ids.js';
 import type { Cluster } from './cluster.js';
+import type { Observer } from './observer.js';
 import type { Passing } from './sim-network.js';
 import type { SimNode } from './sim-node.js';
 import { type Line, Transcript } from './transcript.js';
@@ -14,6 +16,9 @@ export interface Rule {
   readonly to: number | undefined;
 }
 
+/** Kinds of lines that only repeat what the script says. */
+const OWN: ReadonlySet<string> = new Set(['fault', 'fault-over', 'phase']);
+
 export class Stage {
   #cluster: Cluster | undefined;
   readonly transcript = new Transcript();
@@ -23,6 +28,21 @@ export class Stage {
   rules: Rule[] = [];
   held: Passing[] = [];
   #isProblemTaken = false;
+
+  readonly observer: Observer;
+
+  /** `observe` sees all that the transcript sees. */
+  constructor(observe?: Observer) {
+    this.observer = (event) => {
+      this.transcript.event(event);
+      observe?.(event);
+    };
+  }
+
+  /** From now on, until it is healed. */
+  get lasting(): { at: Millis; until: Millis } {
+    return { at: this.cluster.timeline.now, until: Number.POSITIVE_INFINITY };
+  }
 
   get cluster(): Cluster {
     if (!this.#cluster) throw badScenario('the first command must be "nodes"');
@@ -57,7 +77,7 @@ export class Stage {
 
   /** What the transcript has to tell since the last time. */
   news(): Line[] {
-    return this.transcript.take().filter(({ kind }) => !this.hidden.has(kind));
+    return this.transcript.take().filter(({ kind }) => !OWN.has(kind) && !this.hidden.has(kind));
   }
 
   /** What broke, told once. */

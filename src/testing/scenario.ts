@@ -15,6 +15,7 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
+import type { Observer } from './observer.js';
 import { runCommand } from './scenario-commands.js';
 import { badScenario, Stage } from './scenario-stage.js';
 import type { Line } from './transcript.js';
@@ -33,11 +34,13 @@ export interface ScenarioResult {
   readonly text: string;
   /** Expectations that do not hold, and broken invariants. */
   readonly problems: readonly string[];
+  /** As the script left it. */
+  readonly stage: Stage;
 }
 
 /** Throws `bad_scenario` for a script that can't be run. */
-export async function runScenario(script: string): Promise<ScenarioResult> {
-  const stage = new Stage();
+export async function runScenario(script: string, observe?: Observer): Promise<ScenarioResult> {
+  const stage = new Stage(observe);
   const out: string[] = [];
   const problems: string[] = [];
   for (const part of parse(script)) {
@@ -55,7 +58,7 @@ export async function runScenario(script: string): Promise<ScenarioResult> {
     }
     out.push(...printed.map((line) => (typeof line === 'string' ? line : line.text)));
   }
-  return { text: `${out.join('\n').trimEnd()}\n`, problems };
+  return { text: `${out.join('\n').trimEnd()}\n`, problems, stage };
 }
 
 const isComment = (line: string): boolean => line.startsWith('#');

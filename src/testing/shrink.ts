@@ -192,6 +192,10 @@ function faultWithout(
 
 function withoutRelay(plan: Plan, gone: number): Plan {
   const faults = plan.faults.flatMap((fault): Fault[] => {
+    if ('sides' in fault) {
+      const sides = fault.sides.filter((_, relay) => relay !== gone);
+      return sides.length > 0 ? [{ ...fault, sides }] : [];
+    }
     if (!('relay' in fault)) return [fault];
     if (fault.relay === gone) return [];
     return [{ ...fault, relay: fault.relay > gone ? fault.relay - 1 : fault.relay }];

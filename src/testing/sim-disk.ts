@@ -50,6 +50,8 @@ export class SimDisk {
   readonly #changes = new Map<string, Uint8Array | undefined>();
   /** Batches under way. */
   #underWay: { readonly ops: readonly StoreOp[] }[] = [];
+  /** Writes under way that will fail. */
+  readonly #failing = new Set<() => void>();
   readonly #damaged = new Set<string>();
   #life = 0;
   /** How long a write takes now. */
@@ -128,13 +130,24 @@ export class SimDisk {
     const then = this.inNextWrite;
     this.inNextWrite = null;
     if (then) this.#timeline.in(0, then);
+    const fail = (): void => {
+      if (this.#failing.delete(fail) && life === this.#life) done(new Error(WRITE_FAULTS[fault!]));
+    };
+    if (fault) this.#failing.add(fail);
     this.#timeline.in(this.latency() + (early ? 20 : 0), () => {
       if (life !== this.#life) return;
-      if (fault) return done(new Error(WRITE_FAULTS[fault]));
+      if (fault) return fail();
       this.#landed(batch, sync && this.#sabotage !== 'skip-sync');
       if (!early) done();
     });
     if (early) done();
+  }
+
+  /** Writes work again; those that fail have failed. */
+  mend(): void {
+    this.failNext = null;
+    this.inNextWrite = null;
+    for (const fail of this.#failing) fail();
   }
 
   #sabotaged(ops: readonly StoreOp[]): readonly StoreOp[] {

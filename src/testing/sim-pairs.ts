@@ -5,6 +5,9 @@
 
 import type { StoreOp } from '../core/store.js';
 
+/** So many keys are rather put into their places one by one. */
+const FEW = 32;
+
 export type Pair = readonly [string, Uint8Array];
 
 export class Pairs {
@@ -63,8 +66,11 @@ export class Pairs {
       this.#fresh = this.#fresh.filter((key) => this.#values.has(key));
       this.#gone.clear();
     }
-    if (this.#fresh.length === 0) return;
-    this.#sorted = merged(this.#sorted, this.#fresh.sort());
+    if (this.#fresh.length <= FEW) {
+      for (const key of this.#fresh) this.#sorted.splice(lowerBound(this.#sorted, key), 0, key);
+    } else {
+      this.#sorted = merged(this.#sorted, this.#fresh.sort());
+    }
     this.#fresh = [];
   }
 }

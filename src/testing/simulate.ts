@@ -166,7 +166,7 @@ function settings(o: SimulateOptions) {
   const early = chance(draw, 0.25);
   const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
-    encoded: chance(draw, 0.15),
+    encoded: chance(draw, 0.08),
     workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
     diskMs: pick(draw, [0, 1, 5, 30]),
     skewMs: chance(draw, 0.5) ? 300_000 : 0,
@@ -332,6 +332,7 @@ class Run implements NodeWatcher {
     chaos.stop();
     this.#recorder.healed();
     this.#note('faults stop');
+    this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>

@@ -9,13 +9,13 @@
  *     0 leads term 3
  */
 
-import type { Outgoing } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
-import { describeBatch, describeCommand, isPulse, receiverOf } from './describe.js';
-import type { Fault, Victim } from './faults.js';
+import { describeBatch, describeCommand, receiverOf } from './describe.js';
+import { describeFault } from './describe-fault.js';
 import { Names } from './names.js';
 import type { NodeView, SimEvent } from './observer.js';
+import { OldNews } from './old-news.js';
 
 export interface Line {
   readonly at: Millis;
@@ -47,8 +47,7 @@ export class Transcript {
     number,
     { readonly line: Line; readonly text: string; missed: Set<number> }
   >();
-  /** What each node said last of what it says again and again. */
-  readonly #repeated = new Map<string, string>();
+  readonly #oldNews = new OldNews(this.names);
   #said: { readonly line: Line; readonly node: number } | undefined;
 
   constructor({ pulses = false }: TranscriptOptions = {}) {
@@ -92,26 +91,12 @@ export class Transcript {
   }
 
   #says({ at, node, command }: Extract<SimEvent, { type: 'says' }>): void {
-    if (!this.#pulses && this.#isOldNews(node, command)) return;
+    if (this.#oldNews.isOld(node, command) && !this.#pulses) return;
     const to = receiverOf(command);
     const receiver = to === undefined ? 'all' : this.names.user(to);
     const said = `${node} → ${receiver}`.padEnd(9);
     const text = `${said} ${command.name} ${describeCommand(this.names, command)}`.trimEnd();
     this.#said = { line: this.#add(at, command.name, text), node };
-  }
-
-  /** Signs of life, what is said again in answer to them, and what only concerns a relay. */
-  #isOldNews(node: number, command: Outgoing): boolean {
-    if (isPulse(command) || command.name === 'CH_ROSTER') return true;
-    const isRepeated =
-      (command.name === 'ACK_CH_MSG' && !command.payload.re) ||
-      (command.name === 'CH_PULL' && command.payload.set !== undefined);
-    if (!isRepeated) return false;
-    const place = `${node} ${command.name} ${receiverOf(command) ?? 'all'}`;
-    const text = describeCommand(this.names, command);
-    if (this.#repeated.get(place) === text) return true;
-    this.#repeated.set(place, text);
-    return false;
   }
 
   #sent({ at, frame, node, relay, command }: Extract<SimEvent, { type: 'sent' }>): void {
@@ -202,67 +187,4 @@ export function describeState(
   }
   if (changed.includes('stopped') && view.stopped) parts.push(`stops: ${view.stopped}`);
   return parts.length > 0 ? `${node} ${parts.join(', ')}` : undefined;
-}
-
-const pairsOf = (pairs: readonly (readonly [number, number])[]): string =>
-  pairs.length > 8 ? `${pairs.length} pairs` : pairs.map(([a, b]) => `${a}→${b}`).join(' ');
-
-const nodesOf = (nodes: readonly number[]): string => `nodes ${nodes.join(', ')}`;
-const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
-  `the link of node ${node} to relay ${relay}`;
-
-/** A fault in words. */
-export function describeFault(fault: Fault): string {
-  switch (fault.kind) {
-    case 'crash':
-      return `node ${fault.node} loses power${fault.inWrite ? ' in its next write' : ''}`;
-    case 'pause':
-      return `node ${fault.node} pauses`;
-    case 'slow':
-      return `node ${fault.node} takes up to ${fault.ms} ms for everything`;
-    case 'clock':
-      return `the clock of node ${fault.node} jumps by ${fault.ms} ms`;
-    case 'disk-full':
-      return `the disk of node ${fault.node} is full`;
-    case 'disk-sync':
-      return `the disk of node ${fault.node} fails to sync`;
-    case 'slow-disk':
-      return `the disk of node ${fault.node} takes ${fault.ms} ms`;
-    case 'damage':
-      return `a value on the disk of node ${fault.node} is damaged`;
-    case 'old-disk':
-      return `${nodesOf(fault.nodes)} lose power and come back with ${
-        fault.copiedAt === null ? 'empty disks' : `their disks of ${fault.copiedAt} ms`
-      }`;
-    case 'cut':
-      return `${linkOf(fault)} is cut (${fault.directions.join(', ')})`;
-    case 'clog':
-      return `${linkOf(fault)} is clogged (${fault.directions.join(', ')})`;
-    case 'narrow':
-      return `${linkOf(fault)} carries ${fault.bytesPerMs.toFixed(1)} bytes a millisecond`;
-    case 'half-open':
-      return `${linkOf(fault)} is half open: the ${fault.gone} is gone`;
-    case 'dead':
-      return `${linkOf(fault)} connects and carries nothing`;
-    case 'reset':
-      return `${linkOf(fault)} is reset`;
-    case 'isolate':
-      return `node ${fault.node} is cut off (${fault.directions.join(', ')})`;
-    case 'block':
-      return `nothing passes ${pairsOf(fault.pairs)}`;
-    case 'relay-split':
-      return fault.sides
-        .map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`)
-        .join(', ');
-    case 'relay-restart':
-      return `relay ${fault.relay} restarts and knows nothing`;
-    case 'relay-forgets':
-      return `relay ${fault.relay} forgets its channels`;
-    case 'lying-relay':
-      return `relay ${fault.relay} lies`;
-    case 'weather':
-      return fault.node === undefined
-        ? 'the weather changes'
-        : `the weather of node ${fault.node} changes`;
-  }
 }

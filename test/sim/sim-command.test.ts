@@ -128,6 +128,30 @@ describe('many seeds', () => {
     expect(existsSync(file)).toBe(false);
   });
 
+  it('may be fresh ones for some time, from a seed that is told', async () => {
+    const started = Date.now();
+    let past = 0;
+    const harness = new Harness();
+    // The clock of this command passes a minute in a few runs.
+    harness.host = { now: () => started + 15_000 * past++ };
+    const { code, json } = await harness.run([
+      'sim',
+      ...'--minutes 1 --nodes 3 --faults none --json'.split(' '),
+    ]);
+    expect(code).toBe(0);
+    const { first, seeds } = json[0] as { first: number; seeds: number };
+    expect(seeds).toBeGreaterThan(0);
+    expect(seeds).toBeLessThan(10);
+    expect(Number.isSafeInteger(first)).toBe(true);
+    const again = await sim(
+      '--seeds',
+      `${first}..${first + seeds - 1}`,
+      ...'--nodes 3 --faults none --json'.split(' '),
+    );
+    const { seconds: _, ...sum } = json[0]!;
+    expect(again.json).toEqual([expect.objectContaining(sum)]);
+  });
+
   it('stop when interrupted, with what was found so far', async () => {
     const running = new Harness().start(['sim', '--seeds', '1..100000', '--json']);
     setImmediate(() => running.interrupt());
@@ -166,7 +190,7 @@ describe('several processes', () => {
       '2',
       '--json',
     );
-    await stderr.shows('seeds (0 failed)');
+    await stderr.shows('(0 failed)');
     child.kill('SIGINT');
     expect(await closed).toBe(130);
     expect(stdout.json.at(-1)).toMatchObject({ failed: 0, interrupted: true });

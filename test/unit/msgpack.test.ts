@@ -19,6 +19,8 @@ const refused = (payload: Uint8Array) => codeOf(() => unpack(payload));
 /** A map with the one key "a" and this value. */
 const inMap = (value: string) => hex(`81 a161 ${value}`);
 
+const key = fc.stringMatching(/^[a-z_]{0,32}$/).filter((text) => text !== '__proto__');
+
 describe('pack and unpack', () => {
   const value = fc.letrec((tie) => ({
     any: fc.oneof(
@@ -32,7 +34,7 @@ describe('pack and unpack', () => {
       fc.array(tie('any'), { maxLength: 20 }),
       tie('map'),
     ),
-    map: fc.dictionary(fc.stringMatching(/^[a-z_]{0,32}$/), tie('any'), {
+    map: fc.dictionary(key, tie('any'), {
       maxKeys: 20,
       noNullPrototype: true,
     }),
@@ -102,7 +104,7 @@ describe('what is refused', () => {
     ['a key twice', hex('82 a161 01 a161 02')],
     ['a key twice, in two encodings', hex('82 a161 01 d901 61 02')],
     ['a key twice, deeper', inMap('82 a162 01 a162 01')],
-    ['the key "__proto__" twice', hex(`82 ${'a95f5f70726f746f5f5f 01'.repeat(2)}`)],
+    ['the key "__proto__"', hex('81 a95f5f70726f746f5f5f 01')],
     ['a text that is not UTF-8', inMap('a1ff')],
     ['a text with an overlong encoding', inMap('a2c080')],
     ['a text with a surrogate', inMap('a3eda080')],

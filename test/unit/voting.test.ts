@@ -226,7 +226,7 @@ describe('a request to vote', () => {
     const other = kind === 'roster' ? 'online' : 'roster';
     expect(hard[kind]).toMatchObject({ term: 10, votedFor: { candidate: CANDIDATE.user } });
     // An election of one kind never raises the promise of the other.
-    expect(hard[other]).toEqual({ term: 0, votedFor: null });
+    expect(hard[other]).toEqual({ term: 0, seen: 0, votedFor: null });
   });
 
   it('is sent behind the disk', () => {

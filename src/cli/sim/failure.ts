@@ -6,7 +6,7 @@
 import { formatPlanFile, type Plan, planOf } from '../../testing/plan.js';
 import { shrink } from '../../testing/shrink.js';
 import type { SimulateOptions, SimulateResult } from '../../testing/simulate.js';
-import { atomicFile } from '../atomic-file.js';
+import { writeWhole } from '../atomic-file.js';
 import type { Cli } from '../cli.js';
 import type { Json, Paint } from '../output.js';
 import { printable } from '../printable.js';
@@ -69,7 +69,7 @@ export async function reportFailure(cli: Cli, failed: Failed): Promise<Failure> 
   const file = failed.save ?? `sim-${options.seed}.json`;
   const { commit } = build;
   const { violation } = shrunk.result;
-  await writeFile(
+  await writeWhole(
     file,
     formatPlanFile({
       conclave: build.version,
@@ -90,16 +90,6 @@ export async function reportFailure(cli: Cli, failed: Failed): Promise<Failure> 
       result: shrunk.result,
     },
   };
-}
-
-async function writeFile(path: string, text: string): Promise<void> {
-  const file = await atomicFile(path);
-  try {
-    await file.write(text);
-    await file.commit();
-  } finally {
-    await file.close();
-  }
 }
 
 /** The command that runs a seed again with the options that it ran with. */

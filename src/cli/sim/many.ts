@@ -9,7 +9,15 @@ import type { SimCommandOptions } from '../sim.js';
 import { failureJson, failureText, replayCommand, reportFailure } from './failure.js';
 import { verdictJson, verdictText } from './report.js';
 
+/** Seeds from `first` on: up to `last`, or for so long. */
+export interface Seeds {
+  readonly first: number;
+  readonly last?: number;
+  readonly minutes?: number;
+}
+
 interface Sum {
+  readonly first: number;
   seeds: number;
   failed: number;
   steps: number;
@@ -19,20 +27,23 @@ interface Sum {
 
 export async function runMany(
   cli: Cli,
-  { first, last }: { readonly first: number; readonly last: number },
+  { first, last = Number.MAX_SAFE_INTEGER, minutes }: Seeds,
   options: CommonOptions,
   { jobs, keepGoing = false, shrink = true, save }: SimCommandOptions,
 ): Promise<void> {
   const { out, signal, host } = cli;
-  const sum: Sum = { seeds: 0, failed: 0, steps: 0, virtualMs: 0, marks: new Set() };
+  const sum: Sum = { first, seeds: 0, failed: 0, steps: 0, virtualMs: 0, marks: new Set() };
   const failures: SimulateResult[] = [];
-  const total = last - first + 1;
   const started = host.now();
+  const isTimeLeft = (): boolean =>
+    minutes === undefined || host.now() < started + minutes * 60_000;
+  const total = minutes === undefined ? last - first + 1 : undefined;
   const onResult = (result: SimulateResult): boolean => {
     add(sum, result);
     if (!result.ok) failures.push(result);
-    out.progress({ what: `seeds (${sum.failed} failed)`, done: sum.seeds, total });
-    return result.ok || keepGoing;
+    const what = `seeds from ${first} (${sum.failed} failed)`;
+    out.progress({ what, done: sum.seeds, ...(total !== undefined && { total }) });
+    return (result.ok || keepGoing) && isTimeLeft();
   };
   await runSeeds({ seeds: seedRange(first, last), options, jobs, signal, onResult });
   const seconds = (host.now() - started) / 1_000;
@@ -65,6 +76,7 @@ function add(sum: Sum, { ok, steps, virtualMs, marks }: SimulateResult): void {
 
 function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
   return {
+    first: sum.first,
     seeds: sum.seeds,
     failed: sum.failed,
     steps: sum.steps,
@@ -74,9 +86,10 @@ function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
   };
 }
 
-function sumText({ seeds, failed, steps, virtualMs, marks }: Sum, seconds: number, total: number) {
-  const part = seeds < total ? ` of ${total.toLocaleString('en')}` : '';
-  const runs = `${seeds.toLocaleString('en')}${part} seeds, ${failed} failed`;
+function sumText(sum: Sum, seconds: number, total: number | undefined): string {
+  const { first, seeds, failed, steps, virtualMs, marks } = sum;
+  const part = total !== undefined && seeds < total ? ` of ${total.toLocaleString('en')}` : '';
+  const runs = `${seeds.toLocaleString('en')}${part} seeds from ${first}, ${failed} failed`;
   const speed = `${steps.toLocaleString('en')} steps in ${seconds.toFixed(1)} s, ${Math.round(virtualMs / 1_000 / Math.max(seconds, 0.001))} times real time`;
   return `${runs}; ${speed}\nreached: ${[...marks].sort().join(', ') || 'no marks'}`;
 }

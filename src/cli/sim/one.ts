@@ -1,10 +1,14 @@
 /** One run: its verdict, on request as text or as a picture too. */
 
+import { DiagramRecorder, outcomeOf } from '../../testing/diagram.js';
+import { diagramPage } from '../../testing/diagram-page.js';
 import { type SimulateOptions, type SimulateResult, simulate } from '../../testing/simulate.js';
 import { Transcript } from '../../testing/transcript.js';
+import { writeWhole } from '../atomic-file.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../errors.js';
 import type { SimCommandOptions } from '../sim.js';
+import { buildName, thisBuild } from './build.js';
 import { failureJson, failureText, reportFailure } from './failure.js';
 import { verdictJson, verdictText } from './report.js';
 
@@ -30,13 +34,25 @@ export async function runOne(
 async function observed(
   { out }: Cli,
   options: SimulateOptions,
-  { log }: SimCommandOptions,
+  { log, html }: SimCommandOptions,
 ): Promise<SimulateResult> {
-  if (!log) return simulate(options);
-  const transcript = new Transcript({ pulses: true });
-  const result = await simulate({ ...options, observe: (event) => transcript.event(event) });
-  for (const { at, text } of transcript.take()) {
+  if (!log && html === undefined) return simulate(options);
+  const transcript = log ? new Transcript({ pulses: true }) : undefined;
+  const picture = html === undefined ? undefined : new DiagramRecorder();
+  const result = await simulate({
+    ...options,
+    observe(event) {
+      transcript?.event(event);
+      picture?.event(event);
+    },
+  });
+  for (const { at, text } of transcript?.take() ?? []) {
     await out.result({ at, text }, `${at.toFixed(1).padStart(9)} ${text}`);
+  }
+  if (picture && html !== undefined) {
+    const build = buildName(await thisBuild());
+    await writeWhole(html, diagramPage(picture.finish(outcomeOf(result)), build));
+    out.note(`drawn in ${html}`);
   }
   return result;
 }

@@ -1,18 +1,29 @@
-/** A scenario on the command line: its script with what came of each command, or rewritten in its file. */
+/** A scenario on the command line: its script with what came of each command, or rewritten in its file, or drawn. */
 
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { ConclaveError } from '../../core/errors.js';
-import { runScenario } from '../../testing/scenario.js';
-import { atomicFile } from '../atomic-file.js';
+import { DiagramRecorder, type Outcome } from '../../testing/diagram.js';
+import { diagramPage } from '../../testing/diagram-page.js';
+import { runScenario, type ScenarioResult } from '../../testing/scenario.js';
+import { writeWhole } from '../atomic-file.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../errors.js';
+import type { SimCommandOptions } from '../sim.js';
+import { buildName, thisBuild } from './build.js';
 
-export async function showScenario(cli: Cli, path: string, update: boolean): Promise<void> {
+export async function showScenario(
+  cli: Cli,
+  path: string,
+  { update = false, html }: SimCommandOptions,
+): Promise<void> {
   const { out } = cli;
   const script = await readText(path);
-  const { text, problems } = await runScenario(script);
+  const picture = html === undefined ? undefined : new DiagramRecorder();
+  const result = await runScenario(script, picture && ((event) => picture.event(event)));
+  const { text, problems } = result;
   const differs = text !== script;
-  if (update && differs) await rewrite(path, text);
+  if (update && differs) await writeWhole(path, text);
   await out.result(
     { scenario: path, ok: problems.length === 0, differs, problems, text },
     text.trimEnd(),
@@ -23,7 +34,25 @@ export async function showScenario(cli: Cli, path: string, update: boolean): Pro
       update ? `${path} rewritten` : `${path} shows something else: --update takes this over`,
     );
   }
+  if (picture && html !== undefined) {
+    const begin = picture.phases.find(({ phase }) => phase === 'load')?.at ?? 0;
+    const diagram = picture.finish(outcomeOf(basename(path), result), begin);
+    await writeWhole(html, diagramPage(diagram, buildName(await thisBuild())));
+    out.note(`drawn in ${html}`);
+  }
   if (problems.length > 0 || (differs && !update)) cli.exitCode = EXIT.failed;
+}
+
+function outcomeOf(title: string, { problems, stage }: ScenarioResult): Outcome {
+  const { options, timeline, invariants } = stage.cluster;
+  const { final } = invariants;
+  return {
+    ...{ title, ok: problems.length === 0, early: false, loadAt: 0, virtualMs: timeline.now },
+    ...{ nodes: options.nodes, relays: options.relays, minOnline: options.minOnline },
+    final: final.length,
+    messages: final.filter(({ entry }) => entry.kind === 'message').length,
+    facts: problems.map((problem) => ['problem', problem] as const),
+  };
 }
 
 /** Throws `cannot_read`. */
@@ -31,14 +60,4 @@ export async function readText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: Error) => {
     throw new ConclaveError('cannot_read', `${path} can't be read: ${cause.message}`, { cause });
   });
-}
-
-async function rewrite(path: string, text: string): Promise<void> {
-  const file = await atomicFile(path);
-  try {
-    await file.write(text);
-    await file.commit();
-  } finally {
-    await file.close();
-  }
 }

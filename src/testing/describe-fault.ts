@@ -1,0 +1,100 @@
+/** Faults in words, for transcripts and pictures. */
+
+import type { Fault, Victim } from './faults.js';
+
+const nodesOf = (nodes: readonly number[]): string =>
+  `${nodes.length === 1 ? 'node' : 'nodes'} ${nodes.join(' ')}`;
+const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
+  `the link of node ${node} to relay ${relay}`;
+
+/** What is broken. */
+export function describeFault(fault: Fault): string {
+  switch (fault.kind) {
+    case 'crash':
+      return `node ${fault.node} loses power${fault.inWrite ? ' in its next write' : ''}`;
+    case 'pause':
+      return `node ${fault.node} pauses`;
+    case 'slow':
+      return `node ${fault.node} takes up to ${fault.ms} ms for everything`;
+    case 'clock':
+      return `the clock of node ${fault.node} jumps by ${fault.ms} ms`;
+    case 'disk-full':
+      return `the disk of node ${fault.node} is full`;
+    case 'disk-sync':
+      return `the disk of node ${fault.node} fails to sync`;
+    case 'slow-disk':
+      return `the disk of node ${fault.node} takes ${fault.ms} ms`;
+    case 'damage':
+      return `a value on the disk of node ${fault.node} is damaged`;
+    case 'old-disk':
+      return `${nodesOf(fault.nodes)} lose power and come back with ${
+        fault.copiedAt === null ? 'empty disks' : `their disks of ${fault.copiedAt} ms`
+      }`;
+    case 'cut':
+      return `${linkOf(fault)} is cut${oneWay(fault.directions)}`;
+    case 'clog':
+      return `${linkOf(fault)} is clogged${oneWay(fault.directions)}`;
+    case 'narrow':
+      return `${linkOf(fault)} carries ${fault.bytesPerMs.toFixed(1)} bytes a millisecond`;
+    case 'half-open':
+      return `${linkOf(fault)} is half open: the ${fault.gone} is gone`;
+    case 'dead':
+      return `${linkOf(fault)} connects and carries nothing`;
+    case 'reset':
+      return `${linkOf(fault)} is reset`;
+    case 'isolate':
+      return `node ${fault.node} is cut off${oneWay(fault.directions)}`;
+    case 'block':
+      return describePairs(fault.pairs);
+    case 'relay-split':
+      return fault.sides
+        .map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`)
+        .join(', ');
+    case 'relay-restart':
+      return `relay ${fault.relay} restarts and knows nothing`;
+    case 'relay-forgets':
+      return `relay ${fault.relay} forgets its channels`;
+    case 'lying-relay':
+      return `relay ${fault.relay} lies`;
+    case 'weather':
+      return fault.node === undefined
+        ? 'the weather changes'
+        : `the weather of node ${fault.node} changes`;
+  }
+}
+
+const oneWay = (directions: readonly string[]): string =>
+  directions.length === 1
+    ? `, ${directions[0] === 'up' ? 'it sends only into the void' : 'it hears nothing'}`
+    : '';
+
+type Pairs = readonly (readonly [number, number])[];
+
+/** A partition by its sides where it has some, else by who does not hear whom. */
+function describePairs(pairs: Pairs): string {
+  const sides = sidesOf(pairs);
+  if (sides) return `the network is split: ${sides.map((side) => side.join(' ')).join(' | ')}`;
+  const deaf = new Map<number, number[]>();
+  for (const [from, to] of pairs) deaf.set(to, [...(deaf.get(to) ?? []), from]);
+  const told = [...deaf].map(([to, from]) => `${to} hears nothing of ${from.join(' ')}`);
+  return told.length <= 3 ? told.join(', ') : `${pairs.length} ways between nodes are blocked`;
+}
+
+/** The groups that can't reach each other, if blocking these pairs amounts to just that. */
+function sidesOf(pairs: Pairs): number[][] | undefined {
+  const isBlocked = new Set(pairs.map(([a, b]) => `${a} ${b}`));
+  const sides: number[][] = [];
+  for (const node of [...new Set(pairs.flat())].sort((a, b) => a - b)) {
+    const side = sides.find(([first]) => !isBlocked.has(`${first} ${node}`));
+    if (side) side.push(node);
+    else sides.push([node]);
+  }
+  const crossing = sides.flatMap((side, i) =>
+    sides.flatMap((other, j) =>
+      i === j ? [] : side.flatMap((a) => other.map((b) => `${a} ${b}`)),
+    ),
+  );
+  const isSplit =
+    crossing.length === isBlocked.size && crossing.every((pair) => isBlocked.has(pair));
+  return isSplit ? sides : undefined;
+}

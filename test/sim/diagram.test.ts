@@ -1,0 +1,223 @@
+/** Pictures of runs: the data behind them, what is left out of long ones, and the page itself. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { describeFault } from '../../src/testing/describe-fault.js';
+import {
+  type Arrow,
+  bounded,
+  type Diagram,
+  DiagramRecorder,
+  type Moment,
+  outcomeOf,
+} from '../../src/testing/diagram.js';
+import { diagramPage } from '../../src/testing/diagram-page.js';
+import type { Fault } from '../../src/testing/faults.js';
+import type { SimEvent } from '../../src/testing/observer.js';
+import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
+import { Harness, temporaryDir } from '../unit/fixtures/cli-harness.js';
+
+async function pictured(options: SimulateOptions) {
+  const recorder = new DiagramRecorder();
+  const events: SimEvent[] = [];
+  const result = await simulate({
+    ...options,
+    observe(event) {
+      events.push(event);
+      recorder.event(event);
+    },
+  });
+  return { result, events, diagram: recorder.finish(outcomeOf(result)) };
+}
+
+const CRASH: SimulateOptions = {
+  seed: 12,
+  nodes: 5,
+  relays: 2,
+  minOnline: 3,
+  early: false,
+  loadMs: 8_000,
+  faults: [
+    { kind: 'crash', node: 2, inWrite: false, at: 3_000, until: 6_000 },
+    { kind: 'isolate', node: 'leader', directions: ['up', 'down'], at: 7_000, until: 9_000 },
+  ],
+};
+
+describe('observing a run', () => {
+  it('changes nothing about it', async () => {
+    const { result } = await pictured(CRASH);
+    expect(result).toEqual(await simulate(CRASH));
+  });
+
+  it('sees each frame sent, and what became of it', async () => {
+    const { events } = await pictured(CRASH);
+    const sent = new Set<number>();
+    for (const event of events) {
+      if (event.type === 'sent') sent.add(event.frame);
+      else if ('frame' in event) expect(sent.has(event.frame)).toBe(true);
+    }
+    expect(events[0]!.type).toBe('begins');
+    expect(events.map(({ at }) => at)).toEqual(
+      events.map(({ at }) => at).toSorted((a, b) => a - b),
+    );
+  });
+});
+
+describe('a picture', () => {
+  it('shows each node in one state at a time, from the beginning to the end', async () => {
+    const { diagram } = await pictured(CRASH);
+    for (let node = 0; node < 5; node++) {
+      const periods = diagram.periods.filter((period) => period.node === node);
+      expect(periods[0]!.from).toBe(0);
+      expect(periods.at(-1)!.until).toBe(diagram.until);
+      periods.slice(1).forEach((period, i) => {
+        expect(period.from).toBe(periods[i]!.until);
+      });
+    }
+    const down = diagram.periods.find(
+      ({ node, what, from }) => node === 2 && what === 'down' && from > 0,
+    );
+    expect(down).toMatchObject({ from: 3_000, until: 6_000 });
+  });
+
+  it('shows faults with their victims resolved', async () => {
+    const { diagram, result } = await pictured(CRASH);
+    expect(diagram.faults).toMatchObject([
+      { from: 3_000, until: 6_000, nodes: [2], text: 'node 2 loses power' },
+      { from: 7_000, until: Math.min(9_000, result.loadAt + 8_000), nodes: [expect.any(Number)] },
+    ]);
+    const [, isolated] = diagram.faults;
+    const lost = diagram.arrows.filter(({ lost, sentAt }) => lost === 'cut' && sentAt < 9_000);
+    expect(lost.length).toBeGreaterThan(0);
+    for (const { from, to } of lost) expect([from, to]).toContain(isolated!.nodes[0]);
+  });
+
+  it('tells the story', async () => {
+    const { diagram } = await pictured(CRASH);
+    expect(diagram.summary).toMatch(
+      /^5 nodes over 2 relays, .* At 3\.0 s node 2 loses power, until 6\.0 s\. .* all nodes hold the same log of \d+ entries\.$/s,
+    );
+    expect(diagram.story).toEqual(
+      expect.arrayContaining([
+        { at: 3_000, text: 'node 2 loses power' },
+        { at: 6_000, text: 'node 2 starts again' },
+      ]),
+    );
+  });
+
+  it('shows what is broken', async () => {
+    const { diagram, result } = await pictured({ seed: 5, nodes: 3, sabotage: 'lose-promises' });
+    expect(diagram).toMatchObject({ ok: false, violation: { at: result.violation!.at } });
+    expect(diagram.story.at(-1)!.text).toMatch(/^broken: 7 durable first/);
+  });
+});
+
+describe('a long run', () => {
+  const arrow = (group: string, sentAt: number): Arrow => ({
+    ...{ group, sentAt, relayedAt: sentAt, endsAt: sentAt, from: 0, to: 1, relay: 0, text: '' },
+  });
+  const every = (group: string): Arrow[] => Array.from({ length: 100 }, (_, i) => arrow(group, i));
+  const moments = (count: number): Moment[] =>
+    Array.from({ length: count }, (_, at) => ({ at, node: 0, kind: 'state', text: '' }));
+  const run = { begin: 0, end: 100, at: 50 };
+
+  it('is drawn whole while it fits', () => {
+    const all = [...every('CH_MSG'), ...every('BEACON')];
+    const picture = bounded(all, moments(9), run, { frames: 200, moments: 9 });
+    expect(picture).toMatchObject({ from: 0, until: 100, note: '', arrows: all });
+  });
+
+  it('loses its signs of life first', () => {
+    const all = [...every('CH_MSG'), ...every('BEACON'), ...every('ACK_CH_MSG (again)')];
+    const picture = bounded(all, moments(9), run, { frames: 199, moments: 9 });
+    expect(picture.arrows).toEqual(every('CH_MSG'));
+    expect(picture.note).toContain('200 frames');
+  });
+
+  it('is cut to what is around its failure then', () => {
+    const picture = bounded(every('CH_MSG'), moments(9), run, { frames: 11, moments: 9 });
+    expect(picture.arrows.length).toBeLessThanOrEqual(11);
+    expect(picture.arrows.map(({ sentAt }) => sentAt)).toContain(50);
+    expect(picture.note).toMatch(/^only 0\.0 s to 0\.1 s/);
+    const few = bounded([], moments(90), run, { frames: 1, moments: 5 });
+    expect(few.moments.length).toBeLessThanOrEqual(5);
+  });
+});
+
+describe('a page', () => {
+  const partsOf = (html: string) => {
+    const [, data, script] =
+      /<script type="application\/json" id="data">(.*)<\/script>\n<script>(.*)<\/script>/s.exec(
+        html,
+      )!;
+    return { data: JSON.parse(data!) as { arrows: unknown[]; texts: string[] }, script: script! };
+  };
+
+  it('needs nothing but itself', async () => {
+    const { diagram } = await pictured(CRASH);
+    const html = diagramPage(diagram, 'conclave 1.2.3');
+    expect(html).not.toMatch(/https?:|<link|<img|\bsrc=|@import|url\(/);
+    expect(html.match(/<script/g)).toHaveLength(2);
+    const { data, script } = partsOf(html);
+    expect(() => new Script(script)).not.toThrow();
+    expect(data.arrows).toHaveLength(diagram.arrows.length);
+    expect(html.length).toBeLessThan(4_000_000);
+  });
+
+  it('can not be broken by what it shows', () => {
+    const evil = '</script><script>alert(1)</script><b>';
+    const diagram: Diagram = {
+      ...{ title: evil, ok: false, summary: evil, note: evil, facts: [[evil, evil]] },
+      ...{ story: [{ at: 0, text: evil }], nodes: 1, relays: 1, from: 0, until: 1 },
+      ...{ moments: [], periods: [], faults: [], violation: { at: 0, text: evil } },
+      arrows: [
+        { group: evil, from: 0, relay: 0, to: 0, sentAt: 0, relayedAt: 0, endsAt: 0, text: evil },
+      ],
+    };
+    const html = diagramPage(diagram, evil);
+    expect(html.match(/<script/g)).toHaveLength(2);
+    expect(html).not.toContain('<b>');
+    expect(partsOf(html).data.texts).toContain(evil);
+  });
+
+  it('is written by the command, for seeds and for scenarios', async () => {
+    const dir = temporaryDir();
+    const [seed, scenario] = [join(dir, 'seed.html'), join(dir, 'scenario.html')];
+    await new Harness().run(['sim', '--seed', '3', '--html', seed]);
+    expect(readFileSync(seed, 'utf8')).toContain('<h1>conclave sim, seed 3: ');
+    const script = new URL('../scenarios/leader-crash.txt', import.meta.url).pathname;
+    await new Harness().run(['sim', '--scenario', script, '--html', scenario]);
+    const html = readFileSync(scenario, 'utf8');
+    expect(html).toContain('<h1>conclave sim, leader-crash.txt');
+    expect(partsOf(html).data.texts.join('\n')).toContain('CH_PREVOTE');
+  });
+});
+
+describe('a fault in words', () => {
+  const block = (...pairs: [number, number][]): Fault => ({
+    kind: 'block',
+    pairs,
+    at: 0,
+    until: 1,
+  });
+  const ways = (a: number, b: number): [number, number][] => [
+    [a, b],
+    [b, a],
+  ];
+
+  it.each<[Fault, string]>([
+    [block(...ways(0, 1), ...ways(0, 2)), 'the network is split: 0 | 1 2'],
+    [block(...ways(0, 1), ...ways(0, 2), ...ways(1, 2)), 'the network is split: 0 | 1 | 2'],
+    [block([0, 1]), '1 hears nothing of 0'],
+    [block([0, 1], [2, 1], [1, 2]), '1 hears nothing of 0 2, 2 hears nothing of 1'],
+    [block([0, 1], [1, 2], [2, 3], [3, 0]), '4 ways between nodes are blocked'],
+    [
+      { kind: 'isolate', node: 3, directions: ['down'], at: 0, until: 1 },
+      'node 3 is cut off, it hears nothing',
+    ],
+  ])('%j', (fault, text) => {
+    expect(describeFault(fault)).toBe(text);
+  });
+});

@@ -1,0 +1,492 @@
+/**
+ * The provisional set (docs/PROTOCOL.md, section "Provisional set"): it grows
+ * by union, in whatever order what comes; what fell out of the log is kept with
+ * its certificate; a restart finds the same set; what is final leaves it.
+ */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Certificate } from '../../src/core/certificate.js';
+import { chainStart, type Point } from '../../src/core/chain.js';
+import type { ChannelState } from '../../src/core/channel-state.js';
+import type { ElectionProof } from '../../src/core/epoch-record.js';
+import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
+import type { Digest } from '../../src/core/ids.js';
+import { UNCERTIFIED_PLACES_MAX } from '../../src/core/limits.js';
+import {
+  certifiedPlace,
+  committedInLog,
+  isOrphan,
+  isProven,
+  pruneSet,
+  rememberEpoch,
+  takeCommitted,
+} from '../../src/core/provisional.js';
+import type { ChannelRecord } from '../../src/core/record.js';
+import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
+import { provisional } from '../../src/core/view.js';
+import { CHANNEL, certificateOf, hash, person } from './fixtures/channel.js';
+import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
+
+const SENDER = person(2).user;
+const ROOT = (state: CoreState, n: number): Digest =>
+  state.st.roster.members.get(person(n).user)!.root;
+
+/** A page of a chain from behind `from` up to `to`, with a certificate if there is one for that. */
+function pageOf(
+  state: CoreState,
+  chain: PlacedChain,
+  records: readonly ChannelRecord[],
+  from: number,
+  to: number,
+  cert: Certificate | null = null,
+): BranchPage {
+  const part = records.slice(from, to);
+  return {
+    epoch: chain.proof.id,
+    proof: chain.proof,
+    anchor: chain.points[from]!,
+    end: chain.points[to]!,
+    headers: chain.headers.slice(from, to),
+    records: part,
+    proofs: part.map((record) => state.proofOf(record)),
+    cert,
+    tip: chain.points.at(-1)!.seq,
+  };
+}
+
+const take = (state: CoreState, page: BranchPage): void => {
+  onBranchPage(state.ctx, state.st, SENDER, page);
+  state.carryOut();
+};
+
+/** What the set holds, whatever way it came. */
+const setOf = (st: ChannelState) => ({
+  branches: [...st.branches.values()]
+    .map(({ id, base, tip, certified }) => ({ id, base, tip, certified }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1)),
+  places: [...st.branches.values()].flatMap((b) => b.digests()).sort(),
+  records: [...st.pool.values()].map((p) => p.record.digest).sort(),
+  epochs: [...st.epochs.keys()].sort(),
+  orphans: [...st.pool.values()].filter(({ record }) => isOrphan(st, record)).length,
+  shown: provisional(st).map(({ record, state }) => `${record.digest} ${state}`),
+  committed: committedInLog(st),
+});
+
+/** Two online epochs that both placed some of the same records. */
+function twoEpochs() {
+  const state = new CoreState(7);
+  const a = messages(person(1), 6, ROOT(state, 1));
+  const b = messages(person(2), 6, ROOT(state, 2));
+  const one = new PlacedChain(state.election('online', 4, person(1), users(1, 2, 3)), [
+    ...a.slice(0, 4),
+    ...b.slice(0, 2),
+    ...a.slice(4),
+  ]);
+  const two = new PlacedChain(state.election('online', 5, person(4), users(4, 5, 6)), [
+    ...b,
+    ...a.slice(0, 2),
+  ]);
+  return {
+    one: { chain: one, records: [...a.slice(0, 4), ...b.slice(0, 2), ...a.slice(4)] },
+    two: { chain: two, records: [...b, ...a.slice(0, 2)] },
+  };
+}
+
+type Source = ReturnType<typeof twoEpochs>['one'];
+
+/** Everything of both epochs, in pages that somebody cut as they liked. */
+const pages = fc
+  .record({
+    cuts: fc.array(fc.integer({ min: 1, max: 7 }), { maxLength: 4 }),
+    certified: fc.subarray([1, 3, 4, 6, 7]),
+    lap: fc.nat(2),
+  })
+  .chain((cut) => fc.tuple(fc.constant(cut), fc.constant(cut)))
+  .map(([first, second]) => ({ first, second }));
+
+type Cut = { cuts: number[]; certified: number[]; lap: number };
+
+function cutUp(state: CoreState, { chain, records }: Source, { cuts, certified, lap }: Cut) {
+  const ends = [...new Set([...cuts, records.length])].sort((x, y) => x - y);
+  const whole = ends.map((to, i) =>
+    pageOf(state, chain, records, Math.max(0, (ends[i - 1] ?? 0) - lap), to),
+  );
+  const certs = certified.map((seq) =>
+    pageOf(state, chain, records, seq, seq, chain.certificate(seq - 1)),
+  );
+  return [...whole, ...certs];
+}
+
+describe('union', () => {
+  it('gives one set whatever came first, twice, or in other parts', {
+    timeout: 60_000,
+  }, async () => {
+    const order = fc.infiniteStream(fc.nat());
+    await fc.assert(
+      fc.asyncProperty(pages, order, order, async (cut, left, right) => {
+        const { one, two } = twoEpochs();
+        const reach = (stream: fc.Stream<number>) => {
+          const state = new CoreState(7, 7);
+          const all = [...cutUp(state, one, cut.first), ...cutUp(state, two, cut.second)];
+          const shuffled = all
+            .map((page) => ({ page, at: stream.next().value as number }))
+            .sort((x, y) => x.at - y.at);
+          // Who lacks something asks again: pages come until nothing new does.
+          for (let round = 0; round <= all.length; round++) {
+            for (const { page } of shuffled) take(state, page);
+          }
+          return state;
+        };
+        const [x, y] = [reach(left), reach(right)];
+        expect(setOf(y.st)).toEqual(setOf(x.st));
+        expect(setOf(x.st).places).toHaveLength(16);
+        const highest = Math.max(0, ...cut.first.certified);
+        expect(x.st.branches.get(one.chain.proof.id)!.certified).toBe(highest);
+        // Again, nothing changes, and the store says the same.
+        const before = setOf(x.st);
+        for (const page of cutUp(x, one, cut.first)) take(x, page);
+        expect(setOf(x.st)).toEqual(before);
+        expect(setOf(await x.reopened())).toEqual(before);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of disjoint parts is that of what connects', () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 0, 2));
+    take(state, pageOf(state, one.chain, one.records, 5, 8));
+    const branch = state.st.branches.get(one.chain.proof.id)!;
+    expect([branch.base.seq, branch.tip.seq]).toEqual([0, 2]);
+    take(state, pageOf(state, one.chain, one.records, 1, 6));
+    expect([branch.base.seq, branch.tip.seq]).toEqual([0, 6]);
+  });
+
+  it('with what comes before it begins earlier', async () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 3, 8));
+    take(state, pageOf(state, one.chain, one.records, 1, 4));
+    const branch = state.st.branches.get(one.chain.proof.id)!;
+    expect([branch.base.seq, branch.tip.seq]).toEqual([1, 8]);
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+
+  it('takes no other chain under the same epoch', () => {
+    const { one, two } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 0, 8));
+    const before = setOf(state.st);
+    const other = new PlacedChain(one.chain.proof, two.records);
+    take(state, pageOf(state, other, two.records, 0, 8));
+    expect(setOf(state.st).branches).toEqual(before.branches);
+    expect(setOf(state.st).places).toEqual(before.places);
+  });
+});
+
+describe('a page of a branch', () => {
+  const refusal = (change: (page: BranchPage, state: CoreState) => BranchPage): CoreState => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, change(pageOf(state, one.chain, one.records, 0, 8), state));
+    return state;
+  };
+
+  it('is taken with a proven election', () => {
+    expect(refusal((page) => page).st.branches.size).toBe(1);
+  });
+
+  it.each<[string, (page: BranchPage, state: CoreState) => BranchPage]>([
+    [
+      'too few ballots',
+      (page) => ({ ...page, proof: { ...page.proof, ballots: page.proof.ballots.slice(2) } }),
+    ],
+    [
+      'an electorate of a majority',
+      (page, state) => ({
+        ...page,
+        proof: state.election('online', 4, person(1), users(1, 2, 3, 4)),
+      }),
+    ],
+    [
+      'another roster of this number',
+      (page) => ({
+        ...page,
+        proof: {
+          ...page.proof,
+          epoch: { ...page.proof.epoch, rosterHash: 'ab'.repeat(32) as Digest },
+        },
+      }),
+    ],
+    [
+      'the election of another epoch',
+      (page, state) => ({ ...page, proof: state.election('online', 9, person(1), users(1, 2, 3)) }),
+    ],
+    ['places of another epoch', (page) => otherEpoch(page)],
+    ['a record left out', (page) => ({ ...page, records: [null, ...page.records.slice(1)] })],
+  ])('is refused with %s', (_, change) => {
+    const state = refusal(change);
+    expect([state.st.branches.size, state.st.pool.size, state.st.epochs.size]).toEqual([0, 0, 0]);
+  });
+
+  const otherEpoch = (page: BranchPage): BranchPage => ({
+    ...page,
+    headers: page.headers.map((header) => ({ ...header, epoch: 'ab'.repeat(32) as never })),
+  });
+
+  it('is refused by who is no member', () => {
+    const { one } = twoEpochs();
+    const stranger = new CoreState(7, 9);
+    take(stranger, pageOf(stranger, one.chain, one.records, 0, 8));
+    expect(stranger.st.branches.size).toBe(0);
+  });
+
+  it('holds no more that is not certified than a leader may have placed', () => {
+    const state = new CoreState(7, 7);
+    const records = messages(person(1), UNCERTIFIED_PLACES_MAX + 1, ROOT(state, 1));
+    const proof = state.election('online', 4, person(1), users(1, 2, 3));
+    const chain = new PlacedChain(proof, records);
+    take(state, pageOf(state, chain, records, 0, records.length));
+    expect(state.st.branches.size).toBe(0);
+    take(state, pageOf(state, chain, records, 0, records.length, chain.certificate(0)));
+    expect(state.st.branches.get(proof.id)!.tip.seq).toBe(records.length);
+  });
+
+  it('of a newer roster is a reason to pull it', () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(6, 6);
+    const page = pageOf(new CoreState(7), one.chain, one.records, 0, 8);
+    onBranchPage(state.ctx, state.st, SENDER, page);
+    expect(state.carryOut().map(({ name }) => name)).toEqual(['CH_PULL']);
+    expect(state.st.branches.size).toBe(0);
+  });
+});
+
+describe('a record', () => {
+  it('whose predecessor nobody showed is an orphan, over a restart, until somebody does', async () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    const { chain, records } = one;
+    take(state, pageOf(state, chain, records, 2, 4, chain.certificate(3)));
+    const third = records[2]!;
+    expect(isOrphan(state.st, third)).toBe(true);
+    const shown = () => provisional(state.st).map(({ state: s }) => s);
+    // Whatever its certificate says, it is shown as no more than what is before it.
+    expect(shown()).toEqual(['sent', 'sent']);
+    state.st = await state.reopened();
+    expect(isOrphan(state.st, third)).toBe(true);
+    take(state, pageOf(state, chain, records, 0, 3));
+    expect(isOrphan(state.st, third)).toBe(false);
+    expect(shown()).toEqual(['committed', 'committed', 'committed', 'committed']);
+  });
+
+  it('is ordered by its smallest certified place', () => {
+    const { one, two } = twoEpochs();
+    const state = new CoreState(7, 7);
+    const both = two.records.find((r) => one.records.includes(r))!;
+    const placeIn = ({ chain, records }: Source) => ({
+      term: chain.proof.epoch.term,
+      epoch: chain.proof.id,
+      seq: records.indexOf(both) + 1,
+      digest: both.digest,
+    });
+    take(state, pageOf(state, two.chain, two.records, 0, 8));
+    take(state, pageOf(state, one.chain, one.records, 0, 8));
+    expect(certifiedPlace(state.st, both.digest)).toBeNull();
+    takeCommitted(state.ctx, state.st, two.chain.certificate(7));
+    expect(certifiedPlace(state.st, both.digest)).toEqual(placeIn(two));
+    takeCommitted(state.ctx, state.st, one.chain.certificate(7));
+    expect(certifiedPlace(state.st, both.digest)).toEqual(placeIn(one));
+  });
+});
+
+describe('a certificate of commitment', () => {
+  const given = () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 0, 6));
+    return { state, chain: one.chain };
+  };
+
+  it('counts once, and the furthest', async () => {
+    const { state, chain } = given();
+    const certified = () => state.st.branches.get(chain.proof.id)!.certified;
+    expect(takeCommitted(state.ctx, state.st, chain.certificate(3))).toBe(true);
+    expect(takeCommitted(state.ctx, state.st, chain.certificate(3))).toBe(false);
+    expect(takeCommitted(state.ctx, state.st, chain.certificate(1))).toBe(false);
+    expect(certified()).toBe(4);
+    expect(takeCommitted(state.ctx, state.st, chain.certificate(5))).toBe(true);
+    expect(certified()).toBe(6);
+    state.carryOut();
+    const keys = [...state.store.keys()].filter((key) => key.includes('/commit/'));
+    expect(keys).toEqual([state.st.keys.commit(chain.proof.id, 6)]);
+    expect((await state.reopened()).branches.get(chain.proof.id)!.certified).toBe(6);
+  });
+
+  it.each<[string, (cert: Certificate) => Certificate]>([
+    ['with too few', (cert) => ({ ...cert, acks: cert.acks.slice(1) })],
+    [
+      'with somebody who is not of the electorate',
+      (cert) => ({ ...cert, acks: [...cert.acks, { ...cert.acks[0]!, user: person(5).user }] }),
+    ],
+    ['of the other kind', (cert) => ({ ...cert, epochKind: 'roster' })],
+    ['that is a final one', (cert) => ({ ...cert, kind: 'final' })],
+    ['of another entry', (cert) => ({ ...cert, prevHash: 'ab'.repeat(32) as Digest })],
+    ['of an unknown epoch', (cert) => ({ ...cert, epoch: 'ab'.repeat(32) as never })],
+  ])('%s says nothing', (_, change) => {
+    const { state, chain } = given();
+    expect(takeCommitted(state.ctx, state.st, change(chain.certificate(3)))).toBe(false);
+    expect(state.st.branches.get(chain.proof.id)!.certified).toBe(0);
+  });
+
+  it("says nothing where the policy is quorum 'roster'", () => {
+    const { state, chain } = given();
+    Object.assign(state.st.genesis, { quorum: 'roster' });
+    expect(takeCommitted(state.ctx, state.st, chain.certificate(3))).toBe(false);
+    expect(provisional(state.st).map((e) => e.state)).toEqual(Array(6).fill('sent'));
+  });
+
+  it('is kept at checkpoints besides the newest, so that pages may end there', () => {
+    const state = new CoreState(7, 7);
+    const records = messages(person(1), 600, ROOT(state, 1));
+    const proof = state.election('online', 4, person(1), users(1, 2, 3));
+    const chain = new PlacedChain(proof, records);
+    take(state, pageOf(state, chain, records, 0, 600));
+    for (let i = 9; i < 600; i += 10) takeCommitted(state.ctx, state.st, chain.certificate(i));
+    const { certificates } = state.st.branches.get(proof.id)!;
+    expect(certificates).toEqual([130, 260, 390, 520, 600]);
+    state.carryOut();
+    const stored = [...state.store.keys()].filter((key) => key.includes('/commit/'));
+    expect(stored.sort()).toEqual(certificates.map((seq) => state.st.keys.commit(proof.id, seq)));
+  });
+});
+
+/** A tail that one roster leader placed, committed up to `certified` of its six records. */
+function tailOf(state: CoreState, certified: number) {
+  const proof = state.election('roster', 3, person(2), users(1, 2, 3, 4, 5, 6, 7));
+  const records = messages(person(2), 6, ROOT(state, 2));
+  const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
+  const chain = new PlacedChain(proof, records, start);
+  rememberEpoch(state.ctx, state.st, proof);
+  for (const [i, record] of records.entries()) {
+    const { epoch, term, roster } = chain.headers[i]!;
+    appendEntry(state.ctx, state.st, record, () => state.proofOf(record), { epoch, term, roster });
+  }
+  if (certified > 0) takeCommitted(state.ctx, state.st, chain.certificate(certified - 1));
+  state.carryOut();
+  return { proof, records, chain };
+}
+
+describe('a tail that falls out of the log', () => {
+  it.each([
+    ['behind what is certified', 2, 4],
+    ['in the middle of what is certified', 4, 2],
+    ['as a whole', 6, 0],
+    ['with nothing certified', 0, 3],
+    ['with all certified', 6, 6],
+  ])('%s is kept, with its certificate', async (_, certified, cut) => {
+    const state = new CoreState(7, 1);
+    const { proof, records } = tailOf(state, certified);
+    const before = provisional(state.st).map((e) => [e.record.digest, e.state]);
+    truncateTail(state.ctx, state.st, cut);
+    state.carryOut();
+    expect(provisional(state.st).map((e) => [e.record.digest, e.state])).toEqual(before);
+    const branch = state.st.branches.get(proof.id);
+    if (cut < 6) {
+      // With a certificate all that it certifies is kept, else what fell out.
+      const from = certified > cut ? 0 : cut;
+      expect(branch!.digests()).toEqual(records.slice(from).map((r) => r.digest));
+      expect(branch!.certified).toBe(certified > cut ? certified : 0);
+    } else expect(branch).toBeUndefined();
+    expect(committedInLog(state.st)).toBe(certified <= cut ? certified : 0);
+    const reopened = await state.reopened();
+    expect(setOf(reopened)).toEqual(setOf(state.st));
+    expect(provisional(reopened).map((e) => [e.record.digest, e.state])).toEqual(before);
+  });
+
+  it('twice, under two leaders, keeps what each certified', async () => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, 4);
+    truncateTail(state.ctx, state.st, 0);
+    const again = state.election('roster', 5, person(3), users(1, 2, 3, 4, 5, 6, 7));
+    rememberEpoch(state.ctx, state.st, again);
+    const { number } = state.st.roster;
+    for (const record of records.slice(0, 2)) {
+      const at = { epoch: again.id, term: 5, roster: number };
+      appendEntry(state.ctx, state.st, record, () => state.proofOf(record), at);
+    }
+    truncateTail(state.ctx, state.st, 0);
+    state.carryOut();
+    expect([...state.st.branches.keys()].sort()).toEqual([proof.id, again.id].sort());
+    for (const [i, record] of records.entries()) {
+      const place = certifiedPlace(state.st, record.digest);
+      expect(place?.seq).toBe(i < 4 ? i + 1 : undefined);
+      if (place) expect(place.term).toBe(chain.proof.epoch.term);
+    }
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+});
+
+describe('what became final', () => {
+  /** Makes the tail final up to `seq`, by all of the roster. */
+  function settle(state: CoreState, proof: ElectionProof, chain: PlacedChain, seq: number): void {
+    const cert = certificateOf(state.st.roster, {
+      seq,
+      prevHash: chain.points[seq - 1]!.hash,
+      headers: [chain.headers[seq - 1]!],
+      acks: [1, 2, 3, 4].map((n) => ({ by: person(n), ahead: 0 })),
+    });
+    expect(cert.epoch).toBe(proof.id);
+    finalise(state.ctx, state.st, cert);
+    state.carryOut();
+  }
+
+  it('leaves the set: first the front of a branch, then the branch and its election', async () => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, 6);
+    truncateTail(state.ctx, state.st, 0);
+    // The next leader merges them, in the same order.
+    const next = state.election('roster', 6, person(3), users(1, 2, 3, 4, 5, 6, 7));
+    const placed = new PlacedChain(next, records, chain.points[0]);
+    rememberEpoch(state.ctx, state.st, next);
+    state.st.leadership = null;
+    for (const [i, record] of records.entries()) {
+      const { epoch, term, roster } = placed.headers[i]!;
+      const at = { epoch, term, roster };
+      appendEntry(state.ctx, state.st, record, () => state.proofOf(record), at);
+    }
+    settle(state, next, placed, 4);
+    const branch = state.st.branches.get(proof.id)!;
+    expect([branch.base.seq, branch.tip.seq, branch.certified]).toEqual([4, 6, 6]);
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+    settle(state, next, placed, 6);
+    expect([state.st.branches.size, state.st.epochs.size]).toEqual([0, 0]);
+    expect(state.st.exchange.done.get(proof.id)).toBe(6);
+    const left = [...state.store.keys()].map((key) => key.split('/')[2]!);
+    for (const kind of ['branch', 'place', 'commit', 'epoch', 'pool', 'committed']) {
+      expect(left).not.toContain(kind);
+    }
+  });
+
+  it('is no reason to forget what is placed behind it and not final', () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 0, 8));
+    const { size } = state.st.branches.get(one.chain.proof.id)!;
+    pruneSet(state.ctx, state.st, []);
+    expect(state.st.branches.get(one.chain.proof.id)!.size).toBe(size);
+  });
+});
+
+it('an election is proven by ballots of a known roster alone', () => {
+  const state = new CoreState(7);
+  const proof = state.election('online', 4, person(1), users(1, 2, 3));
+  expect(isProven(state.st, proof)).toBe(true);
+  const of = (change: object) =>
+    isProven(state.st, { ...proof, epoch: { ...proof.epoch, ...change } });
+  expect(of({ roster: 99 })).toBe(false);
+  expect(of({ roster: 2 })).toBe(false);
+  expect(of({ rosterHash: state.st.rosterHashes[2] })).toBe(false);
+});
