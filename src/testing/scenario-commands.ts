@@ -3,7 +3,7 @@
 import type { Millis } from '../core/ids.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
-import { showLog, showNode, showStatus } from './scenario-show.js';
+import { showLog, showNode, showPage, showSet, showStatus } from './scenario-show.js';
 import {
   applies,
   badScenario as bad,
@@ -85,10 +85,12 @@ const COMMANDS: { readonly [name: string]: Run } = {
   },
   show(stage, [what, ...args]) {
     if (what === 'log') return showLog(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'page') return showPage(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'set') return showSet(stage, stage.node(args[0]));
     if (what === 'status') return showStatus(stage, stage.node(args[0]));
     if (what === 'nodes') return stage.cluster.nodes.map((node) => showNode(stage, node));
     if (what === 'held') return stage.held.map(describePassing);
-    throw bad('show a "log", a "status", "nodes" or what is "held"');
+    throw bad('show a "log", "page", "set" or "status", "nodes" or what is "held"');
   },
 };
 

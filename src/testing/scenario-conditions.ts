@@ -1,6 +1,6 @@
 /** What scenarios may expect or wait for: `expect leads 0`, `run until final 1 hello`. */
 
-import { logOf, type ShownEntry } from './scenario-show.js';
+import { type PlaceState, placeOf } from './scenario-show.js';
 import { badScenario, type Stage } from './scenario-stage.js';
 
 /** Why it is not so; undefined when it is. */
@@ -34,15 +34,15 @@ const CONDITIONS: { readonly [name: string]: Make } = {
     const nodes = args.length > 0 ? args.map((arg) => stage.node(arg)) : [...stage.cluster.nodes];
     return () => stage.cluster.unsettled(nodes);
   },
-  /** `final 1 hello`: in the log of node 1, where it is final. */
+  /** `final 1 hello`: that is what node 1 knows of it. */
   final: (stage, args) => inState(stage, args, ['final']),
   committed: (stage, args) => inState(stage, args, ['committed', 'final']),
-  /** In its log, whether or not it will stay there. */
+  /** In its log, or beside it, whether or not it will stay there. */
   placed: (stage, args) => inState(stage, args, ['placed', 'committed', 'final']),
-  /** `absent 1 hello`: not in the log of node 1. */
+  /** `absent 1 hello`: it has no place on node 1. */
   absent(stage, args) {
     const isPlaced = inState(stage, args, ['placed', 'committed', 'final']);
-    return () => (isPlaced() === undefined ? `node ${args[0]} has it in its log` : undefined);
+    return () => (isPlaced() === undefined ? `node ${args[0]} has a place for it` : undefined);
   },
   /** `told final hello`: what its author was last told. */
   told(stage, [state, ...words]) {
@@ -67,14 +67,13 @@ export function conditionOf(stage: Stage, [name = '', ...args]: readonly string[
 function inState(
   stage: Stage,
   [index, ...words]: readonly string[],
-  states: readonly ShownEntry['state'][],
+  states: readonly PlaceState[],
 ): Condition {
   const node = stage.node(index);
   const text = words.join(' ');
   return () => {
-    const id = stage.cluster.messageId(text);
-    const entry = logOf(stage, node).find((one) => one.record.id === id);
-    if (entry && states.includes(entry.state)) return undefined;
-    return `"${text}" is ${entry?.state ?? 'not'} in the log of node ${node.index}`;
+    const state = placeOf(stage, node, stage.cluster.messageId(text));
+    if (state && states.includes(state)) return undefined;
+    return `"${text}" is ${state ?? 'not placed'} on node ${node.index}`;
   };
 }
