@@ -94,7 +94,7 @@ function placedIn(st: ChannelState, digest: Digest): EpochId {
   const place = certifiedPlace(st, digest);
   if (place && st.epochs.has(place.epoch)) return place.epoch;
   for (const branch of st.branches.values()) {
-    // A page that ends at a certificate shows the election of that one, not of its branch.
+    // A page shows the election of its branch alone, not those of the leaders before.
     if (branch.seqOf(digest) !== undefined && st.epochs.has(branch.id)) return branch.id;
   }
   return st.leadership!.id;

@@ -17,28 +17,38 @@ const SENDER = person(2).user;
 const rootOf = (state: CoreState, n: number): Digest =>
   state.st.roster.members.get(person(n).user)!.root;
 
-/** Lets the state hold the records of a chain, certified up to the record at `certified`. */
+/** Lets the state hold the records of a chain: a page up to the record at `certified`, the rest as it placed it. */
 function hold(
   state: CoreState,
   chain: PlacedChain,
   records: readonly ChannelRecord[],
   certified = records.length - 1,
-  change: Partial<BranchPage> = {},
+): void {
+  const cut = records.slice(0, certified + 1);
+  page(state, chain, cut, {});
+  if (cut.length < records.length) state.place(chain, records);
+  state.carryOut();
+}
+
+/** A page of `records`, all of the chain's unless it is changed, certified at its end. */
+function page(
+  state: CoreState,
+  chain: PlacedChain,
+  records: readonly ChannelRecord[],
+  change: Partial<BranchPage>,
 ): void {
   onBranchPage(state.ctx, state.st, SENDER, {
     epoch: chain.proof.id,
     proof: chain.proof,
     anchor: chain.points[0]!,
-    end: chain.points.at(-1)!,
-    headers: chain.headers,
+    end: chain.points[records.length]!,
+    headers: chain.headers.slice(0, records.length),
     records,
     proofs: records.map((record) => state.proofOf(record)),
-    cert: chain.certificate(certified),
-    tip: chain.points.at(-1)!.seq,
+    cert: chain.certificate(records.length - 1),
+    tip: chain.points[records.length]!.seq,
     ...change,
   });
-  state.st.exchange.asked.clear();
-  state.carryOut();
 }
 
 /** Person 1 leads all seven in a roster epoch. */
@@ -164,21 +174,27 @@ describe('a roster leader', () => {
     const start = { seq: 0, hash: chainStart(hash, CHANNEL) };
     const first = new PlacedChain(older, records.slice(0, 2), start);
     const second = new PlacedChain(newer, records.slice(2), first.points.at(-1));
-    const last = state.election('roster', 5, person(5), all);
-    // A page ends at a certificate, and comes with the election of that one alone.
-    hold(state, second, records, 1, {
-      epoch: last.id,
+    // A page comes with the election of its branch alone.
+    page(state, second, records.slice(2), {
       anchor: start,
       headers: [...first.headers, ...second.headers],
-      tip: 9,
+      records,
+      proofs: records.map((record) => state.proofOf(record)),
     });
-    expect([...state.st.branches.keys()]).toEqual([last.id]);
+    state.carryOut();
+    expect([...state.st.branches.keys()]).toEqual([newer.id]);
+    expect([...state.st.epochs.keys()]).toEqual([newer.id]);
     lead(state);
     tickMerge(state.ctx, state.st);
     expect(digests(state).slice(2)).toEqual(records.map((r) => r.digest));
-    const [body] = bodies(state);
-    expect(body!.entries).toBe(4);
-    expect(body!.branches.reduce((sum, b) => sum + b.entries, 0)).toBe(4);
+    expect(bodies(state)).toEqual([
+      {
+        entries: 4,
+        branches: [
+          { epoch: newer.id, kind: 'roster', term: 4, leader: person(4).user, entries: 4 },
+        ],
+      },
+    ]);
   });
 });
 

@@ -177,6 +177,30 @@ describe('union', () => {
     expect(setOf(state.st).branches).toEqual(before.branches);
     expect(setOf(state.st).places).toEqual(before.places);
   });
+
+  it('puts what is certified in the place of what differs and is not', async () => {
+    const { one, two } = twoEpochs();
+    const state = new CoreState(7, 7);
+    take(state, pageOf(state, one.chain, one.records, 0, 2));
+    const { proof, headers } = one.chain;
+    const fork = [...one.records.slice(0, 3), ...two.records.slice(3, 6)];
+    state.place(new PlacedChain(proof, fork), fork);
+    const branch = state.st.branches.get(proof.id)!;
+    expect([branch.certified, branch.tip.seq]).toEqual([2, 6]);
+    take(state, pageOf(state, one.chain, one.records, 2, 5));
+    expect([branch.certified, branch.tip]).toEqual([5, one.chain.points[5]]);
+    expect(branch.digests()).toEqual(headers.slice(0, 5).map((h) => h.digest));
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+
+  it('leaves what stands behind what is certified, where it agrees', () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    state.place(one.chain, one.records);
+    take(state, pageOf(state, one.chain, one.records, 0, 5));
+    const branch = state.st.branches.get(one.chain.proof.id)!;
+    expect([branch.certified, branch.tip.seq]).toEqual([5, 8]);
+  });
 });
 
 describe('a page of a branch', () => {
@@ -286,7 +310,7 @@ describe('a certificate of commitment', () => {
   const given = () => {
     const { one } = twoEpochs();
     const state = new CoreState(7, 7);
-    take(state, pageOf(state, one.chain, one.records, 0, 6));
+    state.place(one.chain, one.records.slice(0, 6));
     return { state, chain: one.chain };
   };
 
@@ -333,7 +357,7 @@ describe('a certificate of commitment', () => {
     const records = messages(person(1), 600, ROOT(state, 1));
     const proof = state.election('online', 4, person(1), users(1, 2, 3));
     const chain = new PlacedChain(proof, records);
-    take(state, pageOf(state, chain, records, 0, 600));
+    state.place(chain, records);
     for (let i = 9; i < 600; i += 10) takeCommitted(state.ctx, state.st, chain.certificate(i));
     const { certificates } = state.st.branches.get(proof.id)!;
     expect(certificates).toEqual([130, 260, 390, 520, 600]);
@@ -384,6 +408,32 @@ describe('a tail that falls out of the log', () => {
     const reopened = await state.reopened();
     expect(setOf(reopened)).toEqual(setOf(state.st));
     expect(provisional(reopened).map((e) => [e.record.digest, e.state])).toEqual(before);
+  });
+
+  it.each([
+    ['all that its leader placed', 6],
+    ['a part of what its leader placed', 4],
+  ])('behind a certificate over %s is a branch of its last leader', async (_, certified) => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, certified);
+    const next = state.election('roster', 5, person(3), users(1, 2, 3, 4, 5, 6, 7));
+    rememberEpoch(state.ctx, state.st, next);
+    const more = messages(person(3), 2, ROOT(state, 3));
+    const at = { epoch: next.id, term: 5, roster: state.st.roster.number };
+    for (const record of more) {
+      appendEntry(state.ctx, state.st, record, () => state.proofOf(record), at);
+    }
+    const all = [...records, ...more].map((r) => r.digest);
+    truncateTail(state.ctx, state.st, 2);
+    state.carryOut();
+    expect([...state.st.branches.keys()].sort()).toEqual([proof.id, next.id].sort());
+    const [older, newer] = [proof, next].map(({ id }) => state.st.branches.get(id)!);
+    expect(older!.digests()).toEqual(all.slice(0, certified));
+    expect(older!.certified).toBe(certified);
+    expect(newer!.base).toEqual(chain.points[certified]);
+    expect(newer!.digests()).toEqual(all.slice(certified));
+    expect(newer!.certified).toBe(0);
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
   });
 
   it('twice, under two leaders, keeps what each certified', async () => {
