@@ -1,7 +1,7 @@
 /** What scenarios may expect or wait for: `expect leads 0`, `run until final 1 hello`. */
 
-import { logOf, type ShownEntry } from './scenario-show.js';
-import { badScenario, type Stage } from './scenario-stage.js';
+import { logOf, type ShownEntry, showPage, showPromises, showStatus } from './scenario-show.js';
+import { applies, badScenario, parseRule, type Stage } from './scenario-stage.js';
 
 /** Why it is not so; undefined when it is. */
 export type Condition = () => string | undefined;
@@ -29,6 +29,74 @@ const CONDITIONS: { readonly [name: string]: Make } = {
       return `node ${node.index} does not follow node ${wanted.index}`;
     };
   },
+  /** `under online 0 1`: each leads or follows in a live epoch of this kind. */
+  under(stage, [kind, ...args]) {
+    if (kind !== 'online' && kind !== 'roster') throw badScenario('say "online" or "roster"');
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      const not = nodes.find((node) => {
+        const st = node.state(stage.cluster.app.channel);
+        const lead = st?.leading || st?.leadership?.live ? st.leadership : null;
+        return lead?.epoch.kind !== kind;
+      });
+      return not && `node ${not.index} is under no ${kind} leader`;
+    };
+  },
+  /** `electorate 0 0 1 2`: of the leadership that node 0 leads or follows. */
+  electorate(stage, [index, ...args]) {
+    const node = stage.node(index);
+    const wanted = args.map((arg) => stage.node(arg).index).join(' ');
+    return () => {
+      const of = node.state(stage.cluster.app.channel)?.leadership?.epoch.electorate ?? [];
+      const is = stage.transcript.names.users([...of]);
+      return is === wanted ? undefined : `the electorate is ${is || 'empty'}, not ${wanted}`;
+    };
+  },
+  /** `promises 0 term 8, online term 9`: on its disk. */
+  promises(stage, [index, ...words]) {
+    const node = stage.node(index);
+    return () => {
+      const is = showPromises(stage, node);
+      return is.endsWith(` ${words.join(' ')}`) ? undefined : is;
+    };
+  },
+  /** `status 1 messages need`: what its status says has these words. */
+  status(stage, [index, ...words]) {
+    const node = stage.node(index);
+    return () => {
+      const is = showStatus(stage, node).join('; ');
+      return is.includes(words.join(' ')) ? undefined : `the status is "${is}"`;
+    };
+  },
+  /** `pages 0 1`: they show the same behind the final messages, and something. */
+  pages(stage, args) {
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      const [first, ...others] = nodes.map((node) => showPage(stage, node).join('; '));
+      const other = others.find((page) => page !== first);
+      if (!first) return `node ${nodes[0]?.index} shows nothing that is not final`;
+      return other === undefined ? undefined : `one shows ${first}, another ${other || 'nothing'}`;
+    };
+  },
+  /** `happened 1 → 0 ACK_CH_MSG`: a line of this block, hidden or not, has these words. */
+  happened(stage, words) {
+    return () =>
+      lineWith(stage, words) === undefined ? `there is no "${words.join(' ')}"` : undefined;
+  },
+  /** `not happened 1 → 0 ACK_CH_MSG`: no line of this block has. */
+  not(stage, [what, ...words]) {
+    if (what !== 'happened') throw badScenario('only "not happened" can be expected');
+    return () => {
+      const line = lineWith(stage, words);
+      return line && `it happened: ${line}`;
+    };
+  },
+  /** `held CH_VOTE to 0`: such a command is held. */
+  held(stage, args) {
+    const wanted = parseRule(stage, args);
+    return () =>
+      stage.held.some((passing) => applies(wanted, passing)) ? undefined : 'nothing such is held';
+  },
   /** `equal` or `equal 0 1 2`: the same log everywhere, all of it final. */
   equal(stage, args) {
     const nodes = args.length > 0 ? args.map((arg) => stage.node(arg)) : [...stage.cluster.nodes];
@@ -54,6 +122,12 @@ const CONDITIONS: { readonly [name: string]: Make } = {
   },
 };
 
+function lineWith(stage: Stage, words: readonly string[]): string | undefined {
+  const wanted = words.join(' ');
+  const lines = stage.happened.map(({ text }) => text.replace(/ +/g, ' '));
+  return lines.find((line) => line.includes(wanted));
+}
+
 /** Throws `bad_scenario`. */
 export function conditionOf(stage: Stage, [name = '', ...args]: readonly string[]): Condition {
   const make = Object.hasOwn(CONDITIONS, name) ? CONDITIONS[name] : undefined;
@@ -73,7 +147,8 @@ function inState(
   const text = words.join(' ');
   return () => {
     const id = stage.cluster.messageId(text);
-    const entry = logOf(stage, node).find((one) => one.record.id === id);
+    const [entry, again] = logOf(stage, node).filter((one) => one.record.id === id);
+    if (again) return `"${text}" is twice in the log of node ${node.index}`;
     if (entry && states.includes(entry.state)) return undefined;
     return `"${text}" is ${entry?.state ?? 'not'} in the log of node ${node.index}`;
   };

@@ -1,8 +1,16 @@
 /** What a scenario's `show` prints of a node: its log, its status, itself in a line. */
 
-import { channelKeys, decodeEntry, decodeFinal, type Entry } from '../core/layout.js';
+import {
+  channelKeys,
+  decodeEntry,
+  decodeFinal,
+  decodeHardState,
+  type Entry,
+  FRESH_HARD_STATE,
+} from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { committedInLog } from '../core/provisional.js';
+import { provisional } from '../core/view.js';
 import type { Stage } from './scenario-stage.js';
 import type { SimNode } from './sim-node.js';
 
@@ -38,6 +46,24 @@ export function showLog(stage: Stage, node: SimNode, from: number): string[] {
       const author = isMessageLane(record) ? ` of ${names.user(record.author)}` : '';
       return `${seq} ${names.record(record.digest)}${author}, term ${header.term}: ${state}`;
     });
+}
+
+/** What a reader sees behind the final messages, in display order: `"hello" of 1: committed`. */
+export function showPage(stage: Stage, node: SimNode): string[] {
+  const state = node.state(stage.cluster.app.channel);
+  if (!state) return [`${node.index} is ${node.isUp ? 'no member' : 'down'}`];
+  const { names } = stage.transcript;
+  const shown = provisional(state).filter(({ record }) => isMessageLane(record));
+  return shown.map(({ record, state: is }) => {
+    return `${names.record(record.digest)} of ${names.user(record.author)}: ${is}`;
+  });
+}
+
+/** What a node's disk says it has promised: `0 has promised term 8, online term 9`. */
+export function showPromises({ cluster }: Stage, node: SimNode): string {
+  const stored = node.disk.get(channelKeys(cluster.app.channel).hard);
+  const { roster, online } = stored ? decodeHardState(stored) : FRESH_HARD_STATE;
+  return `${node.index} has promised term ${roster.term}, online term ${online.term}`;
 }
 
 /** What `status` tells the node's user. */

@@ -49,6 +49,7 @@ export async function runScenario(script: string, observe?: Observer): Promise<S
       continue;
     }
     out.push(...part.commands, RULE);
+    stage.beginBlock();
     const printed: (string | Line)[] = [];
     for (const [i, command] of part.commands.entries()) {
       if (isComment(command)) continue;
