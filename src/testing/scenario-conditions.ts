@@ -83,12 +83,29 @@ const CONDITIONS: { readonly [name: string]: Make } = {
     return () =>
       lineWith(stage, words) === undefined ? `there is no "${words.join(' ')}"` : undefined;
   },
-  /** `not happened 1 → 0 ACK_CH_MSG`: no line of this block has. */
-  not(stage, [what, ...words]) {
-    if (what !== 'happened') throw badScenario('only "not happened" can be expected');
+  /** `not final 1 hello`: any of the others does not hold. */
+  not(stage, args) {
+    const whyNot = conditionOf(stage, args);
+    return () => (whyNot() === undefined ? `it is so: ${args.join(' ')}` : undefined);
+  },
+  /** `together 0 1 2`: under one leadership. */
+  together(stage, args) {
+    const nodes = args.map((arg) => stage.node(arg));
     return () => {
-      const line = lineWith(stage, words);
-      return line && `it happened: ${line}`;
+      const epochs = nodes.map((node) => {
+        const lead = node.state(stage.cluster.app.channel)?.leadership;
+        return lead?.live ? lead.id : undefined;
+      });
+      if (epochs.includes(undefined)) return 'one of them follows nobody';
+      return new Set(epochs).size === 1 ? undefined : 'they are under different leaders';
+    };
+  },
+  /** `over 2 relays 3 CH_MSG`: in this block node 3 sent such commands over so many relays. */
+  over(stage, [count, , index, name]) {
+    const { index: node } = stage.node(index);
+    return () => {
+      const { size } = stage.relaysUsed(node, name ?? '');
+      return size === Number(count) ? undefined : `it went over ${size} relays`;
     };
   },
   /** `held CH_VOTE to 0`: such a command is held. */

@@ -31,6 +31,7 @@ export class Stage {
   readonly #stopped = new Set<number>();
   /** What happened since the block began and was taken, hidden or not. */
   #block: Line[] = [];
+  readonly #used = new Map<string, Set<number>>();
   rules: Rule[] = [];
   held: Passing[] = [];
   #isProblemTaken = false;
@@ -41,6 +42,9 @@ export class Stage {
   constructor(observe?: Observer) {
     this.observer = (event) => {
       this.transcript.event(event);
+      if (event.type === 'sent' && event.node !== null) {
+        this.relaysUsed(event.node, event.command.name).add(event.relay);
+      }
       observe?.(event);
     };
   }
@@ -110,6 +114,15 @@ export class Stage {
   /** What follows belongs to a new block of the script. */
   beginBlock(): void {
     this.#block = [];
+    this.#used.clear();
+  }
+
+  /** Over which relays the node sent such commands in this block. */
+  relaysUsed(node: number, name: string): Set<number> {
+    const key = `${node} ${name}`;
+    const used = this.#used.get(key) ?? new Set();
+    this.#used.set(key, used);
+    return used;
   }
 
   /** All lines of this block so far, hidden ones too. */
