@@ -3,15 +3,17 @@
 import type { Millis } from '../core/ids.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
-import { showLog, showNode, showPage, showSet, showStatus } from './scenario-show.js';
+import { showLog, showNode, showPage, showPromises, showSet, showStatus } from './scenario-show.js';
 import {
   applies,
   badScenario as bad,
   expectationFailed as failed,
+  parseRule,
   type Rule,
   type Stage,
 } from './scenario-stage.js';
 import type { Direction, Passing } from './sim-network.js';
+import type { SimNode } from './sim-node.js';
 import type { Line } from './transcript.js';
 
 const SEED = 1;
@@ -62,9 +64,22 @@ const COMMANDS: { readonly [name: string]: Run } = {
     for (const mend of stage.mends.splice(0)) mend();
     return DONE;
   },
+  save(stage, args) {
+    for (const arg of args) stage.copies.set(stage.node(arg).index, stage.node(arg).disk.image());
+    return DONE;
+  },
+  restore(stage, args) {
+    for (const arg of args) restore(stage, stage.node(arg));
+    return stage.news();
+  },
+  stop(stage, [what, index]) {
+    if (what !== 'relay') throw bad('say "stop relay N"');
+    stage.stopRelay(stage.relay(index));
+    return stage.news();
+  },
   restart(stage, [what, index]) {
     if (what !== 'relay') throw bad('say "restart relay N"');
-    stage.cluster.network.restartRelay(stage.relay(index));
+    stage.restartRelay(stage.relay(index));
     return stage.news();
   },
   hold: (stage, args) => addRule(stage, 'hold', args),
@@ -88,9 +103,10 @@ const COMMANDS: { readonly [name: string]: Run } = {
     if (what === 'page') return showPage(stage, stage.node(args[0]), Number(args[1] ?? 1));
     if (what === 'set') return showSet(stage, stage.node(args[0]));
     if (what === 'status') return showStatus(stage, stage.node(args[0]));
+    if (what === 'promises') return stage.cluster.nodes.map((node) => showPromises(stage, node));
     if (what === 'nodes') return stage.cluster.nodes.map((node) => showNode(stage, node));
     if (what === 'held') return stage.held.map(describePassing);
-    throw bad('show a "log", "page", "set" or "status", "nodes" or what is "held"');
+    throw bad('show a "log", "page", "set" or "status", "nodes", "promises" or what is "held"');
   },
 };
 
@@ -167,6 +183,14 @@ function duration(text: string | undefined): Millis {
   return Number(digits) * (unit === 's' ? 1_000 : 1);
 }
 
+/** Turns a node off and puts the copy of its disk in, that `save` made. */
+function restore(stage: Stage, node: SimNode): void {
+  const copy = stage.copies.get(node.index);
+  if (!copy) throw bad(`the disk of node ${node.index} was not saved`);
+  node.crash();
+  node.disk.restore(copy);
+}
+
 /** `0 1 2 | 3 4`: no relay forwards between these sides. */
 function split(stage: Stage, args: readonly string[]): Lines {
   const sides = args.join(' ').split('|');
@@ -215,16 +239,6 @@ function cut(stage: Stage, args: readonly string[]): Lines {
     }
   }
   return DONE;
-}
-
-/** `ACK_CH_MSG from 2 to 0`, each part optional. */
-function parseRule(stage: Stage, args: readonly string[]): Omit<Rule, 'action'> {
-  const value = (word: string): number | undefined => {
-    const at = args.indexOf(word);
-    return at === -1 ? undefined : stage.node(args[at + 1]).index;
-  };
-  const name = args.find((arg) => /^[A-Z_]+$/.test(arg));
-  return { name, from: value('from'), to: value('to') };
 }
 
 function addRule(stage: Stage, action: Rule['action'], args: readonly string[]): Lines {

@@ -1,7 +1,14 @@
 /** What scenarios may expect or wait for: `expect leads 0`, `run until final 1 hello`. */
 
-import { type PlaceState, placeOf } from './scenario-show.js';
-import { badScenario, type Stage } from './scenario-stage.js';
+import {
+  logOf,
+  type PlaceState,
+  placeOf,
+  showPage,
+  showPromises,
+  showStatus,
+} from './scenario-show.js';
+import { applies, badScenario, parseRule, type Stage } from './scenario-stage.js';
 
 /** Why it is not so; undefined when it is. */
 export type Condition = () => string | undefined;
@@ -29,6 +36,91 @@ const CONDITIONS: { readonly [name: string]: Make } = {
       return `node ${node.index} does not follow node ${wanted.index}`;
     };
   },
+  /** `under online 0 1`: each leads or follows in a live epoch of this kind. */
+  under(stage, [kind, ...args]) {
+    if (kind !== 'online' && kind !== 'roster') throw badScenario('say "online" or "roster"');
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      const not = nodes.find((node) => {
+        const st = node.state(stage.cluster.app.channel);
+        const lead = st?.leading || st?.leadership?.live ? st.leadership : null;
+        return lead?.epoch.kind !== kind;
+      });
+      return not && `node ${not.index} is under no ${kind} leader`;
+    };
+  },
+  /** `electorate 0 0 1 2`: of the leadership that node 0 leads or follows. */
+  electorate(stage, [index, ...args]) {
+    const node = stage.node(index);
+    const wanted = args.map((arg) => stage.node(arg).index).join(' ');
+    return () => {
+      const of = node.state(stage.cluster.app.channel)?.leadership?.epoch.electorate ?? [];
+      const is = stage.transcript.names.users([...of]);
+      return is === wanted ? undefined : `the electorate is ${is || 'empty'}, not ${wanted}`;
+    };
+  },
+  /** `promises 0 term 8, online term 9`: on its disk. */
+  promises(stage, [index, ...words]) {
+    const node = stage.node(index);
+    return () => {
+      const is = showPromises(stage, node);
+      return is.endsWith(` ${words.join(' ')}`) ? undefined : is;
+    };
+  },
+  /** `status 1 messages need`: what its status says has these words. */
+  status(stage, [index, ...words]) {
+    const node = stage.node(index);
+    return () => {
+      const is = showStatus(stage, node).join('; ');
+      return is.includes(words.join(' ')) ? undefined : `the status is "${is}"`;
+    };
+  },
+  /** `pages 0 1`: they show the same behind the final messages, and something. */
+  pages(stage, args) {
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      const [first, ...others] = nodes.map((node) => showPage(stage, node).join('; '));
+      const other = others.find((page) => page !== first);
+      if (!first) return `node ${nodes[0]?.index} shows nothing that is not final`;
+      return other === undefined ? undefined : `one shows ${first}, another ${other || 'nothing'}`;
+    };
+  },
+  /** `happened 1 → 0 ACK_CH_MSG`: a line of this block, hidden or not, has these words. */
+  happened(stage, words) {
+    return () =>
+      lineWith(stage, words) === undefined ? `there is no "${words.join(' ')}"` : undefined;
+  },
+  /** `not final 1 hello`: any of the others does not hold. */
+  not(stage, args) {
+    const whyNot = conditionOf(stage, args);
+    return () => (whyNot() === undefined ? `it is so: ${args.join(' ')}` : undefined);
+  },
+  /** `together 0 1 2`: under one leadership. */
+  together(stage, args) {
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      const epochs = nodes.map((node) => {
+        const lead = node.state(stage.cluster.app.channel)?.leadership;
+        return lead?.live ? lead.id : undefined;
+      });
+      if (epochs.includes(undefined)) return 'one of them follows nobody';
+      return new Set(epochs).size === 1 ? undefined : 'they are under different leaders';
+    };
+  },
+  /** `over 2 relays 3 CH_MSG`: in this block node 3 sent such commands over so many relays. */
+  over(stage, [count, , index, name]) {
+    const { index: node } = stage.node(index);
+    return () => {
+      const { size } = stage.relaysUsed(node, name ?? '');
+      return size === Number(count) ? undefined : `it went over ${size} relays`;
+    };
+  },
+  /** `held CH_VOTE to 0`: such a command is held. */
+  held(stage, args) {
+    const wanted = parseRule(stage, args);
+    return () =>
+      stage.held.some((passing) => applies(wanted, passing)) ? undefined : 'nothing such is held';
+  },
   /** `equal` or `equal 0 1 2`: the same log everywhere, all of it final. */
   equal(stage, args) {
     const nodes = args.length > 0 ? args.map((arg) => stage.node(arg)) : [...stage.cluster.nodes];
@@ -54,6 +146,12 @@ const CONDITIONS: { readonly [name: string]: Make } = {
   },
 };
 
+function lineWith(stage: Stage, words: readonly string[]): string | undefined {
+  const wanted = words.join(' ');
+  const lines = stage.happened.map(({ text }) => text.replace(/ +/g, ' '));
+  return lines.find((line) => line.includes(wanted));
+}
+
 /** Throws `bad_scenario`. */
 export function conditionOf(stage: Stage, [name = '', ...args]: readonly string[]): Condition {
   const make = Object.hasOwn(CONDITIONS, name) ? CONDITIONS[name] : undefined;
@@ -72,7 +170,10 @@ function inState(
   const node = stage.node(index);
   const text = words.join(' ');
   return () => {
-    const state = placeOf(stage, node, stage.cluster.messageId(text));
+    const id = stage.cluster.messageId(text);
+    const again = logOf(stage, node).filter((one) => one.record.id === id).length > 1;
+    if (again) return `"${text}" is twice in the log of node ${node.index}`;
+    const state = placeOf(stage, node, id);
     if (state && states.includes(state)) return undefined;
     return `"${text}" is ${state ?? 'not placed'} on node ${node.index}`;
   };

@@ -1,7 +1,14 @@
 /** What a scenario's `show` prints of a node: its log, its status, itself in a line. */
 
 import type { Ulid } from '../core/ids.js';
-import { channelKeys, decodeEntry, decodeFinal, type Entry } from '../core/layout.js';
+import {
+  channelKeys,
+  decodeEntry,
+  decodeFinal,
+  decodeHardState,
+  type Entry,
+  FRESH_HARD_STATE,
+} from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { committedInLog } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
@@ -42,7 +49,7 @@ export function placeOf(stage: Stage, node: SimNode, id: Ulid): PlaceState | und
 }
 
 /** What a reader on the node sees from `from` on: final messages, then all that is not final, in order. */
-export function showPage(stage: Stage, node: SimNode, from: number): string[] {
+export function showPage(stage: Stage, node: SimNode, from = 1): string[] {
   const { names } = stage.transcript;
   const line = (record: ChannelRecord, state: string): string =>
     `${names.record(record.digest)} of ${names.user(record.author)}: ${state}`;
@@ -80,6 +87,13 @@ export function showLog(stage: Stage, node: SimNode, from: number): string[] {
       const author = isMessageLane(record) ? ` of ${names.user(record.author)}` : '';
       return `${seq} ${names.record(record.digest)}${author}, term ${header.term}: ${state}`;
     });
+}
+
+/** What a node's disk says it has promised: `0 has promised term 8, online term 9`. */
+export function showPromises({ cluster }: Stage, node: SimNode): string {
+  const stored = node.disk.get(channelKeys(cluster.app.channel).hard);
+  const { roster, online } = stored ? decodeHardState(stored) : FRESH_HARD_STATE;
+  return `${node.index} has promised term ${roster.term}, online term ${online.term}`;
 }
 
 /** What `status` tells the node's user. */

@@ -4,6 +4,7 @@ import { ConclaveError } from '../core/errors.js';
 import type { Millis } from '../core/ids.js';
 import type { Cluster } from './cluster.js';
 import type { Observer } from './observer.js';
+import type { DiskImage } from './sim-disk.js';
 import type { Passing } from './sim-network.js';
 import type { SimNode } from './sim-node.js';
 import { type Line, Transcript } from './transcript.js';
@@ -25,6 +26,12 @@ export class Stage {
   readonly hidden = new Set<string>();
   /** Ends of what was split or cut. */
   readonly mends: (() => void)[] = [];
+  /** Copies of disks that were saved, by node. */
+  readonly copies = new Map<number, DiskImage>();
+  readonly #stopped = new Set<number>();
+  /** What happened since the block began and was taken, hidden or not. */
+  #block: Line[] = [];
+  readonly #used = new Map<string, Set<number>>();
   rules: Rule[] = [];
   held: Passing[] = [];
   #isProblemTaken = false;
@@ -35,6 +42,9 @@ export class Stage {
   constructor(observe?: Observer) {
     this.observer = (event) => {
       this.transcript.event(event);
+      if (event.type === 'sent' && event.node !== null) {
+        this.relaysUsed(event.node, event.command.name).add(event.relay);
+      }
       observe?.(event);
     };
   }
@@ -75,9 +85,49 @@ export class Stage {
     return relay;
   }
 
+  /** From now on the relay answers nobody, until it is restarted. */
+  stopRelay(relay: number): void {
+    if (this.#stopped.has(relay)) return;
+    this.#stopped.add(relay);
+    this.#bar(relay, 1);
+    this.cluster.network.restartRelay(relay);
+  }
+
+  restartRelay(relay: number): void {
+    if (this.#stopped.delete(relay)) this.#bar(relay, -1);
+    this.cluster.network.restartRelay(relay);
+  }
+
+  #bar(relay: number, by: 1 | -1): void {
+    const { nodes, network } = this.cluster;
+    for (const { index } of nodes) network.bar(index, relay, 'refuses', by);
+  }
+
   /** What the transcript has to tell since the last time. */
   news(): Line[] {
-    return this.transcript.take().filter(({ kind }) => !OWN.has(kind) && !this.hidden.has(kind));
+    const lines = this.transcript.take().filter(({ kind }) => !OWN.has(kind));
+    this.#block.push(...lines);
+    if (this.hidden.has('all')) return [];
+    return lines.filter(({ kind }) => !this.hidden.has(kind));
+  }
+
+  /** What follows belongs to a new block of the script. */
+  beginBlock(): void {
+    this.#block = [];
+    this.#used.clear();
+  }
+
+  /** Over which relays the node sent such commands in this block. */
+  relaysUsed(node: number, name: string): Set<number> {
+    const key = `${node} ${name}`;
+    const used = this.#used.get(key) ?? new Set();
+    this.#used.set(key, used);
+    return used;
+  }
+
+  /** All lines of this block so far, hidden ones too. */
+  get happened(): readonly Line[] {
+    return [...this.#block, ...this.transcript.lines];
   }
 
   /** What broke, told once. */
@@ -99,3 +149,13 @@ export const applies = (
   { name, from, to }: Rule | Omit<Rule, 'action'>,
   passing: Passing,
 ): boolean => isAny(name, passing.name) && isAny(from, passing.from) && isAny(to, passing.to);
+
+/** `ACK_CH_MSG from 2 to 0`, each part optional. */
+export function parseRule(stage: Stage, args: readonly string[]): Omit<Rule, 'action'> {
+  const value = (word: string): number | undefined => {
+    const at = args.indexOf(word);
+    return at === -1 ? undefined : stage.node(args[at + 1]).index;
+  };
+  const name = args.find((arg) => /^[A-Z_]+$/.test(arg));
+  return { name, from: value('from'), to: value('to') };
+}

@@ -49,6 +49,7 @@ export async function runScenario(script: string, observe?: Observer): Promise<S
       continue;
     }
     out.push(...part.commands, RULE);
+    stage.beginBlock();
     const printed: (string | Line)[] = [];
     for (const [i, command] of part.commands.entries()) {
       if (isComment(command)) continue;
@@ -89,7 +90,7 @@ async function attempt(stage: Stage, command: string, line: number) {
   } catch (error) {
     if (!(error instanceof ConclaveError)) throw error;
     if (error.code === 'expectation') {
-      return { lines: [`FAILED ${error.message}`], problem: error.message };
+      return { lines: [...stage.news(), `FAILED ${error.message}`], problem: error.message };
     }
     throw badScenario(`line ${line}, "${command}": ${error.message}`);
   }

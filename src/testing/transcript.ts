@@ -54,6 +54,11 @@ export class Transcript {
     this.#pulses = pulses;
   }
 
+  /** The lines that were not taken. */
+  get lines(): readonly Line[] {
+    return this.#lines;
+  }
+
   /** The lines since the last call. */
   take(): Line[] {
     const lines = this.#lines;
