@@ -21,6 +21,9 @@ import { type Names, short, shortList } from './names.js';
 
 type Of<N extends Outgoing['name']> = Extract<Outgoing, { name: N }>['payload'];
 
+/** An empty list of headers. */
+const NO_HEADERS_BYTES = 2;
+
 const kindOf = (kind: EpochKind): string => (kind === 'online' ? 'online ' : '');
 const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
@@ -36,13 +39,19 @@ export function receiverOf({ payload }: Outgoing): UserId | undefined {
 /** Whether it says nothing but that its sender lives. */
 export function isPulse(command: Outgoing): boolean {
   if (command.name === 'BEACON') return true;
-  return (
-    command.name === 'CH_PROPOSE' && decodeHeaders(command.payload.headers, 1_024).length === 0
-  );
+  return command.name === 'CH_PROPOSE' && command.payload.headers.length <= NO_HEADERS_BYTES;
 }
 
-/** What a command says, without its name. */
+/** What a command says, without its name. A relay may lie, and a node send what it must not: nothing is thrown. */
 export function describeCommand(names: Names, command: Outgoing): string {
+  try {
+    return inWords(names, command);
+  } catch (error) {
+    return `unreadable: ${(error as Error).message}`;
+  }
+}
+
+function inWords(names: Names, command: Outgoing): string {
   switch (command.name) {
     case 'BEACON': {
       const { counter, heard } = decodeAs('beacon', command.payload.s);

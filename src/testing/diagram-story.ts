@@ -19,7 +19,7 @@ export const counted = (n: number, one: string, many = `${one}s`): string =>
   `${n === 0 ? 'no' : n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
 /** What an observer would say happened, for somebody who was not there. */
-export function summaryOf(seen: Seen, result: Outcome): string {
+export function summaryOf(seen: Seen, result: Outcome, begin: Millis): string {
   const begins = seen.phases.find(({ phase }) => phase === 'load');
   const sentences = [
     `${counted(result.nodes, 'node')} over ${counted(result.relays, 'relay')}, where messages need ${result.minOnline} members online`,
@@ -29,7 +29,7 @@ export function summaryOf(seen: Seen, result: Outcome): string {
         : `At ${clock(begins.at)} all are members of one channel, and load and faults begin`
       : 'Not all became members',
     faultsText(seen.faults),
-    leadersText(seen.periods),
+    leadersText(seen.periods.filter(({ until }) => until > begin)),
     outcome(seen, result),
   ];
   return `${sentences.filter((text) => text !== '').join('. ')}.`;

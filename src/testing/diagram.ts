@@ -270,7 +270,7 @@ export class DiagramRecorder {
     const { title, ok, facts } = outcome;
     return {
       ...{ title, ok, facts, note, arrows, moments, from, until },
-      summary: summaryOf(this, outcome),
+      summary: summaryOf(this, outcome, begin),
       story: storyOf(this, outcome).filter(({ at }) => at >= begin),
       nodes: this.#nodes,
       relays: this.#relays,

@@ -99,7 +99,15 @@ export class Names {
     this.#epochs.set(id, `${kind === 'online' ? 'online ' : ''}term ${term} of ${leader}`);
   }
 
-  #learnCommand({ name, payload }: Outgoing): void {
+  #learnCommand(command: Outgoing): void {
+    try {
+      this.#readCommand(command);
+    } catch {
+      // What can't be read names nothing.
+    }
+  }
+
+  #readCommand({ name, payload }: Outgoing): void {
     if (name === 'CH_MSG') {
       const { batch, each } = payload;
       for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {

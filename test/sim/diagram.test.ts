@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { describeCommand } from '../../src/testing/describe.js';
 import { describeFault } from '../../src/testing/describe-fault.js';
 import {
   type Arrow,
@@ -15,6 +16,7 @@ import {
 } from '../../src/testing/diagram.js';
 import { diagramPage } from '../../src/testing/diagram-page.js';
 import type { Fault } from '../../src/testing/faults.js';
+import { Names } from '../../src/testing/names.js';
 import type { SimEvent } from '../../src/testing/observer.js';
 import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
 import { Harness, temporaryDir } from '../unit/fixtures/cli-harness.js';
@@ -46,9 +48,33 @@ const CRASH: SimulateOptions = {
 };
 
 describe('observing a run', () => {
-  it('changes nothing about it', async () => {
-    const { result } = await pictured(CRASH);
-    expect(result).toEqual(await simulate(CRASH));
+  it.each<SimulateOptions>([
+    CRASH,
+    { seed: 1, nodes: 5, faults: ['lying-relay', 'halves'] },
+    { seed: 2, nodes: 6, faults: ['lying-relay', 'damage', 'half-open'] },
+    { seed: 3, nodes: 4, faults: ['lying-relay', 'relay', 'disk'] },
+  ])('changes nothing about it: $faults', async (options) => {
+    const { result } = await pictured(options);
+    expect(result).toEqual(await simulate(options));
+  });
+
+  it('puts up with commands that nobody can read', () => {
+    const names = new Names();
+    const broken = { id: '', from: '', s: new Uint8Array(3), headers: new Uint8Array(9) };
+    const words = (name: string): string =>
+      describeCommand(names, { name, payload: { ...broken, cert: broken.s } } as never);
+    for (const name of [
+      'BEACON',
+      'CH_PROPOSE',
+      'ACK_CH_MSG',
+      'CH_COMMIT',
+      'CH_APPEND',
+      'CH_MERGE',
+    ]) {
+      expect(words(name)).toMatch(/^unreadable: ./);
+    }
+    const command = { name: 'CH_MERGE', payload: { ...broken, proof: broken.s } } as never;
+    expect(() => names.learn({ type: 'says', at: 0, node: 0, command })).not.toThrow();
   });
 
   it('sees each frame sent, and what became of it', async () => {
