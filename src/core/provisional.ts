@@ -223,7 +223,7 @@ function prependPlaces(
 export function keepDisplaced(ctx: StepContext, st: ChannelState, seq: number): void {
   const cert = st.logCert;
   if (cert && cert.seq > seq) {
-    const branch = keepTail(ctx, st, st.log.final.seq, cert.seq);
+    const branch = keepTail(ctx, st, st.log.final.seq, cert.seq, uniteCertified);
     if (branch) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);
     st.logCert = null;
     ctx.ready.del(st.keys.committed);
@@ -237,15 +237,18 @@ function keepTail(
   st: ChannelState,
   from: number,
   to: number,
+  unite: typeof uniteCertified = uniteStretch,
 ): Branch | undefined {
   const entries = st.log.tail.filter((e) => e.seq > from && e.seq <= to);
   const id = entries.at(-1)?.header.epoch;
   const matters = entries.some((e) => isMessageLane(e.record));
   if (id === undefined || !matters || !st.epochs.has(id)) return undefined;
-  const base = { seq: from, hash: st.log.hashAt(from)! };
-  const headers = entries.map((e) => e.header);
-  return uniteBranch(ctx, st, id, base, headers);
+  const anchor = { seq: from, hash: st.log.hashAt(from)! };
+  return unite(ctx, st, { epoch: id, anchor, headers: entries.map((e) => e.header) });
 }
+
+const uniteStretch: typeof uniteCertified = (ctx, st, { epoch, anchor, headers }) =>
+  uniteBranch(ctx, st, epoch, anchor, headers);
 
 /**
  * Takes in a certificate of commitment whose signatures were verified. True

@@ -162,10 +162,19 @@ describe('what is refused', () => {
 });
 
 describe('the key "__proto__"', () => {
-  it('changes no prototype', () => {
-    const map = unpack(hex('81 a95f5f70726f746f5f5f 81 a161 01'));
-    expect(Object.getPrototypeOf(map)).toBe(Object.prototype);
-    expect('a' in map).toBe(false);
+  const name = '5f5f70726f746f5f5f';
+
+  it.each([
+    ['at the top', hex(`81 a9${name} 81 a161 01`)],
+    ['in a map in a list', inMap(`91 81 a9${name} 81 a161 01`)],
+    ['with a longer head', hex(`81 d909${name} 81 a161 01`)],
+  ])('%s is refused and changes no prototype', (_, payload) => {
+    expect(refused(payload)).toBe('bad_payload');
     expect('a' in {}).toBe(false);
+  });
+
+  it('differs from those that are only near it', () => {
+    expect(unpack(hex('81 aa5f5f70726f746f5f5f5f 01'))).toStrictEqual({ __proto___: 1 });
+    expect(unpack(inMap(`a9${name}`))).toStrictEqual({ a: '__proto__' });
   });
 });

@@ -436,6 +436,19 @@ describe('a tail that falls out of the log', () => {
     expect(setOf(await state.reopened())).toEqual(setOf(state.st));
   });
 
+  it('takes, certified, the place of what its leader placed otherwise', async () => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, 4);
+    const fork = messages(person(4), 5, ROOT(state, 4));
+    state.place(new PlacedChain(proof, fork, chain.points[0]), fork);
+    truncateTail(state.ctx, state.st, 0);
+    state.carryOut();
+    const branch = state.st.branches.get(proof.id)!;
+    expect(branch.certified).toBe(4);
+    expect(branch.digests().slice(0, 4)).toEqual(records.slice(0, 4).map((r) => r.digest));
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+
   it('twice, under two leaders, keeps what each certified', async () => {
     const state = new CoreState(7, 1);
     const { proof, records, chain } = tailOf(state, 4);
