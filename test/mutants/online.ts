@@ -103,7 +103,7 @@ export const ONLINE: readonly Mutant[] = [
     edits: [
       {
         file: PROVISIONAL,
-        find: '    if (branch && isCertified) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);\n',
+        find: '    if (branch) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);\n',
         replace: '    void branch;\n',
       },
     ],
