@@ -11,16 +11,20 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   JOIN_ATTEMPTS_MAX,
   MEMBERS_PER_CHANNEL_MAX,
+  MERGE_RECORDS_MAX,
   OUTBOX_RECORDS_MAX,
   PAGE_ENTRIES_MAX,
   POOL_BYTES_PER_AUTHOR_MAX,
   POOL_RECORDS_PER_AUTHOR_MAX,
   RECORDS_PER_BATCH_MAX,
   TAIL_ENTRIES_MAX,
+  WINDOW_ENTRIES_MAX,
 } from '../core/limits.js';
 import type { Break } from './chains.js';
 
 const NAME = '16 bounds';
+/** `epoch`, `merge` and membership records, which no window counts. */
+const OWN_RECORDS_MAX = 3;
 /** A record and its proof are at most so much longer than what counts against a limit. */
 const PER_RECORD_BYTES = 1_536;
 
@@ -30,11 +34,22 @@ export function checkBounds(index: number, st: ChannelState, onBreak: Break): vo
     if (count > most) onBreak(NAME, `node ${index} holds ${count} ${what}, more than ${most}`);
   };
   over('entries in its tail', st.log.tail.length, TAIL_ENTRIES_MAX + PAGE_ENTRIES_MAX);
+  over(
+    'entries that it placed and nobody acknowledged',
+    placedBy(st),
+    WINDOW_ENTRIES_MAX + MERGE_RECORDS_MAX + OWN_RECORDS_MAX,
+  );
   over('headers that wait for records', st.limbo?.headers.length ?? 0, TAIL_ENTRIES_MAX);
   over('own messages', st.outbox.size, OUTBOX_RECORDS_MAX);
   over('requests to join', st.joins.size, JOIN_ATTEMPTS_MAX);
   over('acknowledgements', st.heardAcks.size, MEMBERS_PER_CHANNEL_MAX);
   if (st.pool.size > POOL_RECORDS_PER_AUTHOR_MAX) checkPool(index, st, onBreak);
+}
+
+/** A leader's own entries behind its final point. */
+function placedBy({ leading, leadership, log }: ChannelState): number {
+  if (!leading || leadership?.branch) return 0;
+  return log.tip.seq - Math.max(log.final.seq, leading.firstSeq - 1);
 }
 
 /** What others offered counts by author; own messages and those that fell out of the log do not. */

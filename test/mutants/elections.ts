@@ -87,16 +87,4 @@ export const ELECTIONS: readonly Mutant[] = [
       },
     ],
   },
-  {
-    name: 'no-epoch-record',
-    invariant: 'liveness',
-    what: 'a new leader does not begin with an `epoch` record',
-    edits: [
-      {
-        file: 'src/core/leader.ts',
-        find: "    placeOwn(ctx, st, lead, 'epoch', encodeEpochBody(lead));\n",
-        replace: '    void encodeEpochBody;\n',
-      },
-    ],
-  },
 ];

@@ -1,8 +1,13 @@
 /** Mutants of bounds and of determinism. */
 
-import type { Mutant } from './mutant.js';
+import type { Edit, Mutant } from './mutant.js';
+import { hoarding } from './plans.js';
 
-const LIMITS = 'src/core/limits.ts';
+const smaller = (limit: string, than: string): Edit => ({
+  file: 'src/core/limits.ts',
+  find: `export const ${limit};`,
+  replace: `export const ${than};`,
+});
 
 export const ENVIRONMENT: readonly Mutant[] = [
   {
@@ -16,13 +21,24 @@ export const ENVIRONMENT: readonly Mutant[] = [
         replace: '    void [full, exempt];\n',
       },
     ],
-    tuning: [
+    tuning: [smaller('POOL_RECORDS_PER_AUTHOR_MAX = 2_048', 'POOL_RECORDS_PER_AUTHOR_MAX = 64')],
+  },
+  {
+    name: 'window-without-bound',
+    invariant: 16,
+    what: 'a leader places however much it waits for',
+    edits: [
       {
-        file: LIMITS,
-        find: 'export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;',
-        replace: 'export const POOL_RECORDS_PER_AUTHOR_MAX = 64;',
+        file: 'src/core/leader.ts',
+        find: '  return length < WINDOW_ENTRIES_MAX / share && st.log.tailBytes < WINDOW_BYTES_MAX / share;',
+        replace: '  return length < 8 * WINDOW_ENTRIES_MAX && share + WINDOW_BYTES_MAX > 0;',
       },
     ],
+    tuning: [
+      smaller('WINDOW_ENTRIES_MAX = 512', 'WINDOW_ENTRIES_MAX = 8'),
+      smaller('MERGE_RECORDS_MAX = 256', 'MERGE_RECORDS_MAX = 4'),
+    ],
+    options: hoarding,
   },
   {
     name: 'ambient-randomness',

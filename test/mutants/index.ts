@@ -5,6 +5,7 @@ import { DURABILITY } from './durability.js';
 import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
 import { FINALITY } from './finality.js';
+import { LIVENESS } from './liveness.js';
 import type { Mutant } from './mutant.js';
 import { ONLINE } from './online.js';
 import { PLACING } from './placing.js';
@@ -19,6 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ONLINE,
   ...RELAYS,
   ...PRIVATE,
+  ...LIVENESS,
   ...ENVIRONMENT,
 ];
 
