@@ -1,6 +1,6 @@
 /**
  * How fast the simulator is: steps of the core a second on one core, virtual
- * against real time for five lightly loaded nodes (a message every two
+ * against real time for five lightly loaded nodes (a message every five
  * seconds), and what a seed costs as `npm test` runs it. Everything counts:
  * network, disks, invariants and the trace. Time is the process's own, so that
  * what else runs on the machine matters less.
@@ -21,7 +21,7 @@ const light = {
   faults: [],
   early: false,
   crypto: 'fast',
-  workload: { everyMs: 2_000, burst: 1, invites: [] },
+  workload: { everyMs: 5_000, burst: 1, invites: [] },
   loadMs: 300_000,
 } as const;
 
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const idle = await run(1, LIGHT_RUNS, light);
   const perSecond = (f: SimFigures): string => ((f.steps / f.cpuMs) * 1_000).toFixed(0);
   console.log(
-    `simulator, 5 lightly loaded nodes: ${perSecond(idle)} core steps/s on one core ` +
+    `simulator, 5 nodes, a message every 5 s: ${perSecond(idle)} core steps/s on one core ` +
       `(target 50,000), ${(idle.virtualMs / idle.cpuMs).toFixed(0)} × real time (target 1,000)`,
   );
   const seeds = await run(1, SEEDS, {});

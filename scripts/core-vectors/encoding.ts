@@ -117,7 +117,7 @@ const STATEMENTS: { readonly [tag: string]: string } = {
   propose: `${CONTEXT}, kind kind, epoch raw, term u64, beat u64, baseSeq u64, baseHash raw, tipSeq u64, tipHash raw, finalSeq u64, quiet flag`,
   ack: `${CONTEXT}, kind kind, epoch raw, term u64, seq u64, hash raw`,
   recall: `${CONTEXT}, round ulid, term u64, onlineTerm u64`,
-  report: `${CONTEXT}, round ulid, term u64, onlineTerm u64, lastTerm u64, lastSeq u64, lastHash raw`,
+  report: `${CONTEXT}, round ulid, term u64, promised u64, onlineTerm u64, onlinePromised u64, lastTerm u64, lastSeq u64, lastHash raw`,
   join: `${CONTEXT}, user raw, name text, invite raw, seq u64, hash raw`,
 };
 

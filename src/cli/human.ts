@@ -16,8 +16,10 @@ const short = (id: unknown): string => show(id).slice(0, SHORT_ID_CHARS);
 /** `[2026-01-02 10:11] nick: text`, and behind it the state while that is not final. */
 export const entryLine: Human = (entry, paint) => {
   if (entry.event === 'merged') {
-    return paint('dim', `--- ${show(entry.count)} entries from the other side are in the log now`);
+    return paint('dim', `--- ${mergedText(entry)}`);
   }
+  // What is final comes in its place.
+  if (entry.event === 'moved') return undefined;
   if (entry.event === 'removed')
     return paint('yellow', '--- this node was removed from the channel');
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
@@ -27,6 +29,17 @@ export const entryLine: Human = (entry, paint) => {
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${show(entry.state)})`)}`;
   return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
 };
+
+/** What a merge brought into the log. */
+function mergedText({ entries, first, last, branches }: Json): string {
+  const sources = branches as readonly { kind: string; term: number; leader: string }[];
+  const from = sources.map(
+    ({ kind, term, leader }) => `${show(kind)} term ${show(term)} under ${short(leader)}`,
+  );
+  const what = entries === 1 ? 'message' : 'messages';
+  const where = first === last ? `at ${show(first)}` : `at ${show(first)} to ${show(last)}`;
+  return `merged ${show(entries)} ${what} of ${from.join(', ')}: in the log ${where}`;
+}
 
 /**
  * For a log that is followed: an entry is shown when it is first seen, and not

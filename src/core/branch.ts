@@ -5,8 +5,8 @@
  * records stand beside it, in the pool, whichever branches place them.
  *
  * Promises: a branch is contiguous from its base to its tip; what was
- * certified in it stays certified; it only ever loses places from its front,
- * when their records are final.
+ * certified in it stays certified; it loses places from its front, when their
+ * records are final, and behind its last certificate, to a certified stretch.
  */
 
 import { type Chain, chainNext, type Header, type Point } from './chain.js';
@@ -105,6 +105,13 @@ export class Branch implements Chain {
     this.#headers.unshift(...headers);
     this.#hashes.unshift(...hashes);
     this.#base = base;
+  }
+
+  /** Forgets the places behind `seq`. */
+  cut(seq: number): void {
+    const keep = seq - this.#base.seq;
+    for (const { digest } of this.#headers.splice(keep)) this.#at.delete(digest);
+    this.#hashes.splice(keep);
   }
 
   /** Forgets the places up to `seq`. */

@@ -20,8 +20,8 @@ import type { Hash } from './crypto.js';
 import type { StepContext } from './effects.js';
 import { decodeElectionProof, type ElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
-import { appendProposed, follow } from './follower.js';
-import { hearsLeader } from './hearing.js';
+import { appendProposed, follow, notePropose } from './follower.js';
+import { hearsRosterLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
@@ -119,7 +119,7 @@ function takeProvenTail(
 ): void {
   const last = page.headers.at(-1);
   if (!last || proof.epoch.kind !== 'roster' || !isProven(st, proof)) return;
-  if (proof.epoch.roster !== st.roster.number || hearsRoster(ctx, st)) return;
+  if (proof.epoch.roster !== st.roster.number || hearsRosterLeader(ctx, st)) return;
   const isBetter =
     last.term > st.log.lastTerm || (last.term === st.log.lastTerm && page.end.seq > st.log.tip.seq);
   if (!isBetter) return;
@@ -162,9 +162,6 @@ function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {
   }
   return true;
 }
-
-const hearsRoster = (ctx: StepContext, st: ChannelState): boolean =>
-  st.leadership?.epoch.kind === 'roster' && hearsLeader(ctx, st);
 
 function takeFinalPage(
   ctx: StepContext,
@@ -246,6 +243,7 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   holdTail(ctx, st, page);
   st.limbo = null;
   follow(ctx, st, lead, page.anchor, page.headers);
+  notePropose(lead, p, page.signed!);
 }
 
 /** Puts a tail's records beside those that wait to be placed. */

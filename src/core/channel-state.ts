@@ -33,6 +33,8 @@ export interface Leadership {
   matched: number;
   /** What this node acknowledged last. */
   acked: { seq: number; signed: Signed } | null;
+  /** Newest proposal of a roster leader, kept as proof once the log has reached its tip. */
+  proposal: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
 }
@@ -69,7 +71,10 @@ export interface Exchange {
   /** Members to compare with at once: they came online, or lead. */
   readonly greet: Set<UserId>;
   /** Who was asked for a branch last, and when: one sender for a branch. */
-  readonly asked: Map<EpochId, { readonly to: UserId; readonly at: Millis }>;
+  readonly asked: Map<
+    EpochId,
+    { readonly to: UserId; readonly at: Millis; readonly fruitless: number }
+  >;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
   /** When each member was last told what this node holds, in answer to what it said. */

@@ -324,7 +324,7 @@ export const COMMANDS = {
       want: list(digest, WANT_DIGESTS_MAX),
       /** A challenge to the leader: answer with CH_ELECTED that echoes it. */
       challenge: optional(ulid),
-      /** What the sender holds of the provisional set: branches, how far, and up to where certified … */
+      /** What the sender holds of the provisional set: branches, and up to where they are certified … */
       set: optional(list(object(branchFields()), BRANCHES_LISTED_MAX)),
       /** A node that lost memory asks for the log that was reported in this round. */
       recall: optional(ulid),
@@ -367,16 +367,16 @@ export const COMMANDS = {
       ...member,
       to: optional(user),
       epoch,
-      /** Proof of the election under which `cert`, or else the branch, was acknowledged. */
+      /** Proof of the election under which the branch was acknowledged. */
       proof: bytes(PROOF_BYTES_MAX),
       anchor: point,
       headers: blob,
       /** Empty for a record that vanished. */
       records: list(record, TAIL_ENTRIES_MAX),
       proofs: list(proof, TAIL_ENTRIES_MAX),
-      /** Certifies a prefix as committed. */
-      cert: optional(blob),
-      /** How far the sender's branch reaches. */
+      /** Certifies the last of these as committed. */
+      cert: blob,
+      /** Up to where the sender's branch is certified. */
       tip: integer(),
     }),
     'CH_MERGE',
@@ -412,7 +412,7 @@ function leadFields() {
   return { election: integer(), user, request: object(requestFields()) };
 }
 function branchFields() {
-  return { epoch, seq: integer(), certified: integer() };
+  return { epoch, seq: integer() };
 }
 function confirmFields() {
   return { users: list(user, MEMBERS_PER_CHANNEL_MAX), epoch, seq: integer(), message: digest };

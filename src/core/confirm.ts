@@ -1,5 +1,5 @@
 /**
- * Confirming (docs/PROTOCOL.md, section "Confirming"): a leader that holds
+ * Confirming (docs/PROTOCOL.md, section "Confirming"): a member that holds
  * places whose certificate is not complete asks those who acknowledged them;
  * each sends its stored, original acknowledgement again, marked `re`. So what
  * a dead leader had committed, and told nobody else, is known to be committed.
@@ -12,6 +12,7 @@ import type { Branch } from './branch.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
+import { hearsLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { announce } from './leader.js';
 import { takeCommitted } from './provisional.js';
@@ -21,9 +22,9 @@ import type { Ack } from './statements.js';
 
 const ASKED_AT_MOST = 5;
 
-/** A leader asks for the acknowledgements that its branches lack. */
+/** Asks for the acknowledgements that branches lack, once their epochs are over. */
 export function tickConfirm(ctx: StepContext, st: ChannelState): void {
-  if (!st.leading) return;
+  if (st.branches.size === 0 || !hearsLeader(ctx, st)) return;
   for (const branch of st.branches.values()) {
     const isOpen = branch.size > 0 && branch.tip.seq > branch.certified;
     if (isOpen && branch !== st.leadership?.branch) ask(ctx, st, branch);

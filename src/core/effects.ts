@@ -51,9 +51,8 @@ export interface ServeBranch {
   /** Everybody lacks what the leader takes in. */
   readonly toAll: boolean;
   readonly epoch: EpochId;
-  /** How far the asker's own part reaches, and up to where it is certified. */
+  /** Up to where the asker's own part is certified. */
   readonly seq: number;
-  readonly certified: number;
 }
 
 /** Tell a relay who the members of a channel are, from roster number `first` on. */

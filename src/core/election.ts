@@ -59,6 +59,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
 
 function loseLeader(ctx: StepContext, st: ChannelState): void {
   st.leadership!.live = false;
+  st.votedFor = null;
   // The silence itself was patience enough for the first to stand.
   st.electionAt =
     ctx.now + ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
@@ -190,7 +191,10 @@ function candidacyOf(candidate: UserId, e: Election) {
 function seeTerm(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT'>): void {
   st.seenTerm[p.kind] = Math.max(st.seenTerm[p.kind], p.term);
   const lead = st.leadership;
-  const isOver = st.leading && lead?.epoch.kind === p.kind && p.term > lead.epoch.term;
+  // Its own new candidacy is no reason to give up.
+  const standsFor = st.election?.kind === p.kind ? st.election.term : 0;
+  const beyond = Math.max(lead?.epoch.term ?? 0, standsFor);
+  const isOver = st.leading && lead?.epoch.kind === p.kind && p.term > beyond;
   if (isOver && p.roster === st.roster.number && hasVote(st, p.from)) endLeadership(ctx, st, 0);
 }
 

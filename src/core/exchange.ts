@@ -1,14 +1,17 @@
 /**
  * The exchange of provisional sets (docs/PROTOCOL.md, section "Exchange").
  * Members that reach each other compare what they hold, at any time and
- * whoever leads: a member says which branches it has and how far; who lacks
- * something asks one sender for it, page by page. So a member that reaches
- * both sides of a partition carries each side's records to the other.
+ * whoever leads: a member says which branches it has and up to where they are
+ * certified; who lacks something asks one sender for it, page by page. So a
+ * member that reaches both sides of a partition carries each side's records to
+ * the other. Each page ends at a certificate and proves itself: nobody can put
+ * anything into a branch that its members did not acknowledge. What is not
+ * certified its holders confirm (confirm.ts), or offer anew.
  *
  *     CH_PULL {set}  →  CH_PULL {take}  →  CH_MERGE page, again until it has all
  */
 
-import type { Certificate } from './certificate.js';
+import { type Certificate, checkCommittedCertificate } from './certificate.js';
 import type { Header, Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
@@ -16,7 +19,7 @@ import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { hearsLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
-import { BRANCHES_LISTED_MAX, LOCATORS_MAX, UNCERTIFIED_PLACES_MAX } from './limits.js';
+import { BRANCHES_LISTED_MAX, LOCATORS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
@@ -25,7 +28,7 @@ import {
   pruneSet,
   rememberEpoch,
   takeCommitted,
-  uniteBranch,
+  uniteCertified,
 } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import type { ChannelRecord } from './record.js';
@@ -44,17 +47,21 @@ export interface BranchPage {
   /** Null for records that vanish when they are displaced. */
   readonly records: readonly (ChannelRecord | null)[];
   readonly proofs: readonly Uint8Array[];
-  readonly cert: Certificate | null;
-  /** How far the sender's branch reaches. */
+  readonly cert: Certificate;
+  /** Up to where the sender's branch is certified. */
   readonly tip: number;
 }
 
 /** How long an unanswered question for a branch keeps others from being asked. */
 const patience = (ctx: StepContext): number => 2 * ctx.timing.pull_ms;
+/** Questions for a branch that nobody answered; then a merge waits for it no longer. */
+const FRUITLESS_MAX = 2;
 
-/** Whether some branch is on its way to this node. */
+/** Whether some branch is on its way to this node, and worth waiting for. */
 export function isFetching(ctx: StepContext, st: ChannelState): boolean {
-  for (const { at } of st.exchange.asked.values()) if (ctx.now - at < patience(ctx)) return true;
+  for (const { at, fruitless } of st.exchange.asked.values()) {
+    if (ctx.now - at < patience(ctx) && fruitless < FRUITLESS_MAX) return true;
+  }
   return false;
 }
 
@@ -83,9 +90,12 @@ export function greet(st: ChannelState, user: UserId): void {
   if (st.branches.size > 0 || st.leadership === null) st.exchange.greet.add(user);
 }
 
+/** The branches that this node can show, and up to where they are certified. */
 function summaryOf(st: ChannelState): Summary {
-  const listed = [...st.branches.values()].filter((b) => b.size > 0).slice(0, BRANCHES_LISTED_MAX);
-  return listed.map(({ id, tip, certified }) => ({ epoch: id, seq: tip.seq, certified }));
+  return [...st.branches.values()]
+    .filter((b) => b.size > 0 && b.certified > b.base.seq && st.epochs.has(b.id))
+    .slice(0, BRANCHES_LISTED_MAX)
+    .map(({ id, certified }) => ({ epoch: id, seq: certified }));
 }
 
 /** Says to `user` what this node holds. */
@@ -113,7 +123,7 @@ export function onSet(
   const listed = new Map(set.map((b) => [b.epoch, b]));
   const hasMore = summaryOf(st).some((mine) => {
     const theirs = listed.get(mine.epoch);
-    return !theirs || theirs.seq < mine.seq || theirs.certified < mine.certified;
+    return !theirs || theirs.seq < mine.seq;
   });
   const { told } = st.exchange;
   if (!hasMore || ctx.now - (told.get(from) ?? Number.NEGATIVE_INFINITY) < ctx.timing.pull_ms)
@@ -125,19 +135,17 @@ export function onSet(
 function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
   // The running chain comes from its leader.
   if (st.leadership?.id === theirs.epoch) return false;
-  const done = st.exchange.done.get(theirs.epoch) ?? 0;
-  const branch = st.branches.get(theirs.epoch);
-  if (!branch) return theirs.seq > done;
-  return branch.tip.seq < theirs.seq || branch.certified < theirs.certified;
+  const known = st.branches.get(theirs.epoch)?.certified ?? st.exchange.done.get(theirs.epoch);
+  return theirs.seq > (known ?? 0);
 }
 
 /** Asks `from` for what follows this node's part of a branch, unless somebody else was asked just now. */
 function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): void {
   const asked = st.exchange.asked.get(epoch);
   if (asked && ctx.now - asked.at < patience(ctx)) return;
-  st.exchange.asked.set(epoch, { to: from, at: ctx.now });
-  const branch = st.branches.get(epoch);
-  const at = { epoch, seq: branch?.tip.seq ?? 0, certified: branch?.certified ?? 0 };
+  const fruitless = asked ? asked.fruitless + 1 : 0;
+  st.exchange.asked.set(epoch, { to: from, at: ctx.now, fruitless });
+  const at = { epoch, seq: st.branches.get(epoch)?.certified ?? 0 };
   sendToUser(ctx, ctx.ready.early, from, () => ({
     name: 'CH_PULL',
     payload: { id: st.id, from: ctx.self, to: from, anchor: [], want: [], take: at },
@@ -149,7 +157,7 @@ export function onTake(
   ctx: StepContext,
   st: ChannelState,
   from: UserId,
-  { epoch, seq, certified }: Summary[number],
+  { epoch, seq }: Summary[number],
 ): void {
   if (!st.branches.has(epoch) || !st.epochs.has(epoch)) return;
   const lead = st.leadership;
@@ -161,7 +169,6 @@ export function onTake(
     toAll: isLeader,
     epoch,
     seq,
-    certified,
   });
 }
 
@@ -176,31 +183,32 @@ export function onBranchPage(
   const asked = st.exchange.asked.get(page.epoch);
   if (asked?.to === from) st.exchange.asked.delete(page.epoch);
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
-  if (!mayUnite(st, page)) return;
+  if (!isAcceptable(st, page)) return;
   noteOwnBallot(ctx, st, page.proof);
-  if (page.cert) noteOwnAck(ctx, st, page.cert);
+  noteOwnAck(ctx, st, page.cert);
   holdRecords(ctx, st, page);
   rememberEpoch(ctx, st, page.proof);
-  const branch = uniteBranch(ctx, st, page.epoch, page.anchor, page.headers);
+  const branch = uniteCertified(ctx, st, page);
   if (!branch) return;
-  if (page.cert) takeCommitted(ctx, st, page.cert);
+  takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
-  if (asked?.to === from && branch.tip.seq < page.tip) take(ctx, st, from, page.epoch);
+  if (asked?.to === from && branch.certified < page.tip) take(ctx, st, from, page.epoch);
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
 }
 
-/** What a page must be to be looked at: of a proven election, and certified but for its last part. */
-function mayUnite(st: ChannelState, page: BranchPage): boolean {
-  const { epoch, proof, headers, cert, end } = page;
+/** A proven election, whose electorate acknowledged the page's last entry; the inspection tied the parts together. */
+function isAcceptable(st: ChannelState, page: BranchPage): boolean {
+  const { epoch, proof, cert } = page;
+  if (st.genesis.quorum === 'roster' || !isProven(st, proof)) return false;
+  // What this node placed itself needs no telling.
   if (st.leading && st.leadership?.id === epoch) return false;
-  if ((cert ? cert.epoch : epoch) !== proof.id || !isProven(st, proof)) return false;
-  if (proof.epoch.kind === 'online' && !isWhole(st, page)) return false;
-  const running = st.leadership?.id === epoch;
-  if (running && !cert) return false;
-  const certified = Math.max(cert?.seq ?? 0, st.branches.get(epoch)?.certified ?? 0);
-  const base = Math.max(certified, end.seq - headers.length);
-  return end.seq - base <= UNCERTIFIED_PLACES_MAX;
+  try {
+    checkCommittedCertificate(cert, epoch, proof.epoch);
+  } catch {
+    return false;
+  }
+  return proof.epoch.kind === 'roster' || isWhole(st, page);
 }
 
 /** Entries of one online epoch alone, each with its record. */
@@ -215,15 +223,16 @@ function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void
   page.records.forEach((record, i) => {
     if (!record || !isMessageLane(record)) return;
     const { digest, prev, author } = record;
-    if (heldRecord(st, digest) || st.facts.has(digest)) return;
-    noteOwnRecord(ctx, st, record);
-    const proof = page.proofs[i]!;
-    st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
+    if (st.facts.has(digest)) return;
     const isKnown =
       prev === st.roster.members.get(author)?.root ||
       prev === st.log.finalTipOf(author) ||
       st.facts.has(prev) ||
       heldRecord(st, prev) !== undefined;
     if (!isKnown) st.orphans.add(digest);
+    if (heldRecord(st, digest)) return;
+    noteOwnRecord(ctx, st, record);
+    const proof = page.proofs[i]!;
+    st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
   });
 }

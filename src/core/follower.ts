@@ -30,7 +30,6 @@ import {
   endLeadership,
   finalise,
   isPlaced,
-  keepProposal,
   prevIsPlaced,
   rosterAfter,
   truncateTail,
@@ -74,13 +73,18 @@ export function onElected(
     st.votedFor?.kind === epoch.kind &&
     st.votedFor.term === epoch.term &&
     st.votedFor.candidate === from;
+  // A live online leader is not left for what may be a dead leader's echo.
+  const isLive = asked || voted;
+  if (known?.branch && epoch.kind === 'roster' && !isLive && isHeard(ctx, st, known)) {
+    return challenge(ctx, st, from);
+  }
   endLeadership(ctx, st, ctx.timing.election_min_ms);
   if (epoch.term > st.hard[epoch.kind].term) {
     // Whoever follows term n never votes below it, nor for another in it.
     const electorate = electorateDigest(ctx.crypto.sha256, epoch.electorate);
     promise(ctx, st, epoch.kind, { term: epoch.term, votedFor: { candidate: from, electorate } });
   }
-  const lead = leadershipOf(ctx, st, epoch, ballots, asked || voted);
+  const lead = leadershipOf(ctx, st, epoch, ballots, isLive);
   lead.lastBeat = beat.beat;
   st.leadership = lead;
   if (st.branches.size > 0) st.exchange.greet.add(from);
@@ -103,7 +107,13 @@ function supersedes(
     return epoch.kind === 'roster' || !isHeard(ctx, st, known);
   }
   if (epoch.term !== known.epoch.term) return epoch.term > known.epoch.term;
-  return epoch.kind === 'online' && id > known.id;
+  return epoch.kind === 'online' && (id > known.id || !isHeard(ctx, st, known));
+}
+
+/** Remembers the newest proposal of a roster leader, for when the log has reached it. */
+export function notePropose(lead: Leadership, propose: Propose, signed: Omit<Signed, 'by'>): void {
+  const newest = lead.proposal?.propose.tipSeq ?? -1;
+  if (!lead.branch && propose.tipSeq > newest) lead.proposal = { propose, signed };
 }
 
 function hearBeat(
@@ -159,10 +169,7 @@ export function onPropose(
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
   else challenge(ctx, st, from);
   follow(ctx, st, lead, { seq: p.baseSeq, hash: p.baseHash }, headers);
-  if (!lead.branch && st.log.hashAt(p.tipSeq) === p.tipHash) {
-    const known = st.tailProof?.propose;
-    if (known?.epoch !== p.epoch || known.tipSeq < p.tipSeq) keepProposal(ctx, st, p, signed);
-  }
+  notePropose(lead, p, signed);
   if (news && headers.length === 0 && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
@@ -317,7 +324,7 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
   if (isPlaced(st, record.digest, st.log)) return false;
   if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
-  if (isLeaderKind(record.kind)) return isMergeRecord(record);
+  if (isLeaderKind(record.kind)) return isMergeRecord(st, record, at);
   // Nothing stands behind a change of membership until it is final.
   if (st.log.membershipInFlight()) return false;
   return isMembership(record.kind)
@@ -348,7 +355,11 @@ function opensItsEpoch(
   }
 }
 
-function isMergeRecord(record: ChannelRecord): boolean {
+/** A merge record is its leader's own, and stands behind no change of membership. */
+function isMergeRecord(st: ChannelState, record: ChannelRecord, at: Header): boolean {
+  const leader = st.epochs.get(at.epoch)?.epoch.leader;
+  if (leader !== undefined && leader !== record.author) return false;
+  if (st.log.membershipInFlight()) return false;
   try {
     return decodeMergeBody(record.body).entries > 0;
   } catch {

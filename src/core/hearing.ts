@@ -20,6 +20,9 @@ export function isHeard(ctx: StepContext, st: ChannelState, lead: Leadership | n
 export const hearsLeader = (ctx: StepContext, st: ChannelState): boolean =>
   isHeard(ctx, st, st.leadership);
 
+export const hearsRosterLeader = (ctx: StepContext, st: ChannelState): boolean =>
+  st.leadership?.epoch.kind === 'roster' && hearsLeader(ctx, st);
+
 /** Whether a leader other than `candidate` is heard that is a reason to refuse an election of this kind. */
 export function hearsOther(
   ctx: StepContext,

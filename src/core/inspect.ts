@@ -13,6 +13,7 @@ import { inspectPage, type Page } from './catchup.js';
 import {
   type Certificate,
   certificateSignatures,
+  certifiedPoint,
   decodeCertificate,
   decodeHeaders,
   nestedSignatures,
@@ -385,15 +386,18 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
   }
   const st = ctx.channel(p.id);
   const end = chainOver(ctx.hash, p.anchor, headers);
-  const cert = p.cert ? decodeCertificate(p.cert) : null;
-  if (cert) ofChannel(cert, p.id);
+  const cert = decodeCertificate(p.cert);
+  ofChannel(cert, p.id);
   const branch = st?.branches.get(p.epoch);
-  const isOld = branch?.hashAt(end.seq) === end.hash && (!cert || cert.seq <= branch.certified);
-  if (isOld) return undefined;
+  if (branch && branch.certified >= cert.seq && branch.hashAt(end.seq) === end.hash) {
+    return undefined;
+  }
   const proof = decodeElectionProof(ctx.hash, p.id, p.proof);
-  const checks: Signed[] = [];
+  const point = certifiedPoint(ctx.hash, cert);
+  if (point.seq !== end.seq || point.hash !== end.hash) mismatch('certificate');
+  if (cert.epoch !== p.epoch || proof.id !== p.epoch) mismatch('election');
+  const checks: Signed[] = certificateSignatures(ctx.hash, cert);
   if (!st?.epochs.has(proof.id)) checks.push(...ballotSignatures(ctx.hash, proof));
-  if (cert) checks.push(...certificateSignatures(ctx.hash, cert));
   const records = p.records.map((bytes, i) => {
     if (bytes.length === 0) return null;
     const record = decodeRecord(ctx.hash, bytes.slice());

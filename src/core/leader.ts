@@ -206,8 +206,12 @@ function missingPath(st: ChannelState, leading: Leading, digest: Digest): Digest
   return path.reverse();
 }
 
-const windowIsOpen = (st: ChannelState): boolean =>
-  st.log.tip.seq - st.log.final.seq < WINDOW_ENTRIES_MAX && st.log.tailBytes < WINDOW_BYTES_MAX;
+/** While a merge is under way it gets half of the window, and new traffic the other half. */
+function windowIsOpen(st: ChannelState): boolean {
+  const share = st.leading?.merging?.rest.length ? 2 : 1;
+  const { length } = st.log.tail;
+  return length < WINDOW_ENTRIES_MAX / share && st.log.tailBytes < WINDOW_BYTES_MAX / share;
+}
 
 export function onlineMembers(ctx: StepContext, st: ChannelState): UserId[] {
   return [...st.roster.members.keys()].filter((u) => u === ctx.self || ctx.isOnline(u));
@@ -416,6 +420,7 @@ function announceRosterChange(ctx: StepContext, st: ChannelState): void {
 export function ackOwn(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead || !st.roster.members.get(ctx.self)?.votes) return;
+  if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   const { tip } = chainOf(st, lead);
   if (tip.seq < leading.firstSeq || tip.seq <= (lead.acked?.seq ?? 0)) return;
   const ack: Ack = {

@@ -19,6 +19,7 @@ export function leadershipOf(
   const hash = ctx.crypto.sha256;
   const id = epochId(hash, epoch);
   rememberEpoch(ctx, st, { id, epoch, ballots });
+  const own = st.acks.get(id);
   const branch =
     epoch.kind === 'online'
       ? openBranch(ctx, st, id, { seq: 0, hash: branchStart(hash, id) })
@@ -34,7 +35,8 @@ export function leadershipOf(
     lastHeardAt: ctx.now,
     // What is final here is in every later roster leader's log.
     matched: branch ? 0 : st.log.final.seq,
-    acked: null,
+    acked: own ? { seq: own.ack.seq, signed: own.signed } : null,
+    proposal: null,
     ackAgain: false,
   };
 }

@@ -59,8 +59,6 @@ export const JOIN_LAG_ENTRIES_MAX = 512;
 /** An online leader places nothing while this much is not in the log. */
 export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
-/** Uncertified places of a branch that are taken from others. */
-export const UNCERTIFIED_PLACES_MAX = 1_024;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again. */

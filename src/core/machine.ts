@@ -42,6 +42,7 @@ import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
+import { proveTail, trimFacts } from './replica.js';
 import { rosterStart, voters } from './roster.js';
 import { chooseLinks } from './route.js';
 import { encodeStatement } from './statements.js';
@@ -559,8 +560,8 @@ export class Machine {
     tickElection(ctx, st);
     tickWishes(ctx, st);
     admit(ctx, st);
-    placeOffers(ctx, st);
     tickMerge(ctx, st);
+    placeOffers(ctx, st);
     tickConfirm(ctx, st);
     propose(ctx, st);
     ackOwn(ctx, st);
@@ -572,6 +573,8 @@ export class Machine {
     tickExchange(ctx, st);
     tickMemory(ctx, st);
     if (this.channel(st.id)?.pool.size) this.#ready.wake(ctx.now + ctx.timing.offer_ms);
+    proveTail(ctx, st);
+    trimFacts(st);
     slot.wakeAt = this.#ready.wakeAt;
   }
 

@@ -13,7 +13,7 @@ import type { ChannelState, JoinAttempt, Joining, Wish } from './channel-state.j
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import type { ConclaveError } from './errors.js';
-import { hearsLeader } from './hearing.js';
+import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {
@@ -57,7 +57,7 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
   const wish = st.wishes[0];
   if (!wish || !st.roster.members.has(ctx.self)) return;
   if (wish.doneAt !== null) return reportDone(ctx, st, wish);
-  if (!hearsLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
+  if (!hearsRosterLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
   const inFlight = st.log.membershipInFlight();
   if (inFlight) return;
   if (wish.current && wish.base === st.roster.number) {
@@ -77,7 +77,7 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
 
 /** A change is done only once more than half of the new roster spoke under its number: an epoch of it exists. */
 function reportDone(ctx: StepContext, st: ChannelState, wish: Wish): void {
-  if (!hearsLeader(ctx, st) || st.leadership!.epoch.roster < wish.doneAt!) return;
+  if (!hearsRosterLeader(ctx, st) || st.leadership!.epoch.roster < wish.doneAt!) return;
   st.wishes.shift();
   const digest = wish.current?.record.digest;
   ctx.ready.events.push({ type: 'done', token: wish.token, ...(digest ? { digest } : {}) });
@@ -113,6 +113,8 @@ export function onJoin(
     try {
       checkJoinRequest(st.roster, request, ctx.wall);
     } catch (error) {
+      // An online leader may be the one that does not know.
+      if (st.leadership?.branch) return;
       return refuseJoin(ctx, st, from, error as ConclaveError);
     }
   }
@@ -146,7 +148,8 @@ function refuseJoin(ctx: StepContext, st: ChannelState, to: UserId, error: Concl
 /** Admits one joiner who answers; first gives the second member its vote if it lacks one. */
 export function admit(ctx: StepContext, st: ChannelState): void {
   const { leading } = st;
-  if (!leading || st.log.membershipInFlight() || leading.membershipQueue.length > 0) return;
+  if (!leading || st.leadership?.branch) return;
+  if (st.log.membershipInFlight() || leading.membershipQueue.length > 0) return;
   if (st.log.final.seq < leading.firstSeq) return;
   for (const [user, attempt] of st.joins) {
     if (ctx.now - attempt.at > JOIN_PATIENCE_MS || st.roster.members.has(user)) {

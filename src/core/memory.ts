@@ -21,7 +21,7 @@ import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
-import { FORGOTTEN_TERMS_MAX } from './limits.js';
+import { FORGOTTEN_TERMS_MAX, TERM_JUMP_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { heldRecord } from './provisional.js';
 import { majorityOf } from './quorum.js';
@@ -127,6 +127,9 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   if (!isAsked(ctx, st) || st.roster.members.get(from)?.votes !== true) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   const { roster, online } = st.hard;
+  // Nobody pushes terms to the sky: like a candidate's, the asker's are near to what is known here.
+  const most = Math.max(roster.term, st.log.lastTerm) + TERM_JUMP_MAX;
+  if (r.term > most || r.onlineTerm > Math.max(most, online.term + TERM_JUMP_MAX)) return;
   if (roster.seen <= r.term && online.seen <= r.onlineTerm) {
     const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
     if (made.roster !== roster || made.online !== online) {

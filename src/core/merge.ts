@@ -18,7 +18,7 @@ import { certifiedPlace, isOrphan } from './provisional.js';
 import { prevIsPlaced } from './replica.js';
 
 /** The tail may hold this much when the next part of a merge is placed. */
-const TAIL_BEFORE_PART = WINDOW_ENTRIES_MAX / 4;
+const TAIL_BEFORE_PART = WINDOW_ENTRIES_MAX - MERGE_RECORDS_MAX;
 
 /** Places the next part of what is to be merged, if there is something and room for it. */
 export function tickMerge(ctx: StepContext, st: ChannelState): void {
@@ -57,18 +57,22 @@ export function mergePlan(st: ChannelState): Digest[] {
 function nextPart(st: ChannelState, leading: Leading): Pooled[] {
   const rest = leading.merging!.rest;
   const part: Pooled[] = [];
+  const later: Digest[] = [];
   const inPart = new Set<Digest>();
   let bytes = 0;
   let taken = 0;
   while (taken < rest.length && part.length < MERGE_RECORDS_MAX && bytes < WINDOW_BYTES_MAX / 2) {
     const pooled = st.pool.get(rest[taken++]!);
     if (!pooled || !st.roster.members.has(pooled.record.author)) continue;
-    if (!inPart.has(pooled.record.prev) && !prevIsPlaced(st, pooled.record)) continue;
+    if (!inPart.has(pooled.record.prev) && !prevIsPlaced(st, pooled.record)) {
+      later.push(pooled.record.digest);
+      continue;
+    }
     part.push(pooled);
     inPart.add(pooled.record.digest);
     bytes += pooled.record.bytes.length;
   }
-  rest.splice(0, taken);
+  rest.splice(0, taken, ...later);
   return part;
 }
 

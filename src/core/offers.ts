@@ -25,7 +25,7 @@ import {
 import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
-import { isInBranch } from './provisional.js';
+import { certifiedPlace } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
 import { isLeaderKind, isMembership } from './roster.js';
@@ -133,10 +133,10 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   sendOffers(ctx, st, ctx.ready.late, batch, null);
 }
 
-/** A branch that a roster leader may not have yet holds the record: it comes by a merge, unless that takes long. */
+/** Certified in a branch that a roster leader may not have yet: it comes by a merge, unless that takes long. */
 const isLeftToMerge = (ctx: StepContext, st: ChannelState, { record, cameAt }: Pooled): boolean =>
   st.leadership?.branch === null &&
-  isInBranch(st, record.digest) &&
+  certifiedPlace(st, record.digest) !== null &&
   ctx.now - Math.max(cameAt, st.leadership.since) < MERGE_PATIENCE_MS;
 
 /** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */

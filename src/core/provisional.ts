@@ -143,6 +143,54 @@ export function uniteBranch(
   return branch;
 }
 
+/**
+ * Unites a certified page with its branch. What was placed there behind the
+ * last certificate and differs gives way: only what is certified is sure.
+ */
+export function uniteCertified(
+  ctx: StepContext,
+  st: ChannelState,
+  page: { epoch: EpochId; anchor: Point; headers: readonly Header[] },
+): Branch | undefined {
+  const { epoch, anchor, headers } = page;
+  const branch = st.branches.get(epoch);
+  if (branch && branch !== st.leadership?.branch) {
+    const agrees = agreesUpTo(ctx, branch, anchor, headers);
+    if (agrees !== undefined && agrees < Math.min(branch.tip.seq, anchor.seq + headers.length)) {
+      cutBranch(ctx, st, branch, Math.max(agrees, branch.certified));
+    }
+  }
+  return uniteBranch(ctx, st, epoch, anchor, headers);
+}
+
+/** How far a stretch and the branch have the same places; undefined where they do not meet. */
+function agreesUpTo(
+  ctx: StepContext,
+  branch: Branch,
+  base: Point,
+  headers: readonly Header[],
+): number | undefined {
+  if (branch.hashAt(base.seq) === undefined) return undefined;
+  if (branch.hashAt(base.seq) !== base.hash) return branch.base.seq;
+  let { seq, hash } = base;
+  for (const header of headers) {
+    hash = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
+    if (branch.hashAt(seq + 1) !== hash) break;
+    seq += 1;
+  }
+  return seq;
+}
+
+/** Forgets what a branch places behind `seq`; records stay held. */
+function cutBranch(ctx: StepContext, st: ChannelState, branch: Branch, seq: number): void {
+  for (let at = branch.tip.seq; at > Math.max(seq, branch.base.seq); at--) {
+    ctx.ready.del(st.keys.place(branch.id, at));
+  }
+  branch.cut(Math.max(seq, branch.base.seq));
+  ctx.ready.sync = true;
+  st.version += 1;
+}
+
 function prependPlaces(
   ctx: StepContext,
   st: ChannelState,
@@ -168,31 +216,35 @@ function prependPlaces(
 }
 
 /**
- * Keeps the places of a tail that is about to be cut behind `seq`. Where a
- * certificate lies in what goes, all that it certifies is kept with it.
+ * Keeps the places of a tail that is about to be cut behind `seq`: what a
+ * certificate in it certifies as a branch of that certificate's epoch, the rest
+ * as one of the epoch that placed the last entry.
  */
 export function keepDisplaced(ctx: StepContext, st: ChannelState, seq: number): void {
   const cert = st.logCert;
-  const isCertified = cert !== null && cert.seq > seq;
-  const from = isCertified ? st.log.final.seq : seq;
-  const going = st.log.tail.filter((e) => e.seq > from);
-  const id = going.at(-1)?.header.epoch;
-  const matters = going.some((e) => isMessageLane(e.record));
-  if (id !== undefined && matters && st.epochs.has(id)) {
-    const base = { seq: from, hash: st.log.hashAt(from)! };
-    const branch = uniteBranch(
-      ctx,
-      st,
-      id,
-      base,
-      going.map((e) => e.header),
-    );
-    if (branch && isCertified) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);
-  }
-  if (isCertified) {
+  if (cert && cert.seq > seq) {
+    const branch = keepTail(ctx, st, st.log.final.seq, cert.seq);
+    if (branch) keepCertificate(ctx, st, branch, cert.seq, cert.bytes);
     st.logCert = null;
     ctx.ready.del(st.keys.committed);
-  }
+    keepTail(ctx, st, cert.seq, st.log.tip.seq);
+  } else keepTail(ctx, st, seq, st.log.tip.seq);
+}
+
+/** Keeps the tail's places behind `from`, up to `to`, under the epoch of the last of them. */
+function keepTail(
+  ctx: StepContext,
+  st: ChannelState,
+  from: number,
+  to: number,
+): Branch | undefined {
+  const entries = st.log.tail.filter((e) => e.seq > from && e.seq <= to);
+  const id = entries.at(-1)?.header.epoch;
+  const matters = entries.some((e) => isMessageLane(e.record));
+  if (id === undefined || !matters || !st.epochs.has(id)) return undefined;
+  const base = { seq: from, hash: st.log.hashAt(from)! };
+  const headers = entries.map((e) => e.header);
+  return uniteBranch(ctx, st, id, base, headers);
 }
 
 /**
@@ -221,16 +273,14 @@ export function takeCommitted(ctx: StepContext, st: ChannelState, cert: Certific
     );
     return true;
   }
-  for (const branch of st.branches.values()) {
-    if (branch.hashAt(seq) !== hash || seq <= branch.certified) continue;
-    const from = Math.max(branch.certified, branch.base.seq);
-    keepCertificate(ctx, st, branch, seq, encodeCertificate(cert));
-    const digests: Digest[] = [];
-    for (let at = from + 1; at <= seq; at++) digests.push(branch.headerAt(at)!.digest);
-    ownAreCommitted(ctx, st, digests);
-    return true;
-  }
-  return false;
+  const branch = st.branches.get(cert.epoch);
+  if (branch?.hashAt(seq) !== hash || seq <= branch.certified) return false;
+  const from = Math.max(branch.certified, branch.base.seq);
+  keepCertificate(ctx, st, branch, seq, encodeCertificate(cert));
+  const digests: Digest[] = [];
+  for (let at = from + 1; at <= seq; at++) digests.push(branch.headerAt(at)!.digest);
+  ownAreCommitted(ctx, st, digests);
+  return true;
 }
 
 /** Keeps the newest certificate, and one at each checkpoint, where pages may end. */

@@ -16,7 +16,7 @@ export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void
   const anchor = st.log.locators(LOCATORS_MAX);
   const lead = st.leadership;
   const branch = lead?.epoch.leader === user ? lead.branch : null;
-  const at = branch && { epoch: branch.id, seq: branch.tip.seq, certified: branch.certified };
+  const at = branch && { epoch: branch.id, seq: branch.tip.seq };
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_PULL',
     payload: {

@@ -55,8 +55,13 @@ function weightOf({ name, payload }: Command): number {
   const sum = (records: readonly Uint8Array[]): number =>
     records.reduce((n, r) => n + r.length, base);
   if (name === 'CH_MSG') return sum(payload.batch?.records ?? payload.each?.records ?? []);
-  if (name === 'CH_APPEND')
-    return sum(payload.records) + sum(payload.proofs) + payload.headers.length;
+  if (name === 'CH_APPEND' || name === 'CH_MERGE') {
+    const proof = payload.proof?.length ?? 0;
+    const cert = payload.cert?.length ?? 0;
+    return sum(payload.records) + sum(payload.proofs) + payload.headers.length + proof + cert;
+  }
+  if (name === 'CH_MSG_COMMIT') return base + payload.cert.length;
+  if (name === 'CH_ELECTED') return base + 128 * payload.ballots.length;
   return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
 }
 

@@ -47,6 +47,17 @@ export function prevIsPlaced(
   return prev === st.roster.members.get(author)?.root || prev === tip || isPlaced(st, prev, chain);
 }
 
+/** Once the log has reached the leader's newest proposal, that proves whose tail it holds. */
+export function proveTail(ctx: StepContext, st: ChannelState): void {
+  const newest = st.leadership?.proposal;
+  if (!newest || st.leading) return;
+  const { propose, signed } = newest;
+  if (st.log.hashAt(propose.tipSeq) !== propose.tipHash) return;
+  const known = st.tailProof?.propose;
+  const isNews = known?.epoch !== propose.epoch || known.tipSeq < propose.tipSeq;
+  if (isNews && propose.tipSeq > st.log.final.seq) keepProposal(ctx, st, propose, signed);
+}
+
 /** Keeps the proposal that proves whose tail this log holds. */
 export function keepProposal(
   ctx: StepContext,
@@ -237,9 +248,13 @@ const FACTS_MAX = 8_192;
 export function rememberFact(st: ChannelState, digest: Digest, seq: number): void {
   st.facts.delete(digest);
   st.facts.set(digest, seq);
-  if (st.facts.size > FACTS_MAX) {
-    const oldest = st.facts.keys().next().value!;
-    st.facts.delete(oldest);
+}
+
+/** Forgets the oldest facts; between steps, so that no step lacks what was looked up for it. */
+export function trimFacts(st: ChannelState): void {
+  for (const digest of st.facts.keys()) {
+    if (st.facts.size <= FACTS_MAX) return;
+    st.facts.delete(digest);
   }
 }
 
@@ -283,6 +298,7 @@ function changeRoster(
     if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
   }
   endLeadership(ctx, st, wasLeading ? 0 : ctx.timing.election_min_ms);
+  if (st.memory) Object.assign(st.memory, { round: '', reports: new Map() });
   ctx.ready.events.push({ type: 'roster', channel: st.id });
   // Relays forward for members only, so they must know this one as soon as members do.
   if (next.members.has(ctx.self)) {

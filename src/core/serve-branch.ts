@@ -1,13 +1,13 @@
 /**
  * Pages of a branch for a member that lacks it (docs/PROTOCOL.md, section
- * "Exchange"): from what the asker has, to the furthest certificate that fits;
- * behind the last certificate, what is not certified. Records come from memory
- * while they are not final, from the log when they are.
+ * "Exchange"): from what the asker has, to the furthest certificate that fits.
+ * Records come from memory while they are not final, from the log when they
+ * are.
  */
 
 import type { Branch } from './branch.js';
 import { decodeWhole } from './bytes.js';
-import { decodeCertificate, encodeHeaders } from './certificate.js';
+import { encodeHeaders } from './certificate.js';
 import { headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing } from './commands.js';
@@ -34,54 +34,43 @@ export function serveBranch(
   reply: (command: Outgoing) => void,
 ): void {
   const branch = st.branches.get(s.epoch);
-  if (!branch) return;
-  const from = Math.min(Math.max(s.seq, branch.base.seq), branch.tip.seq);
-  const { end, certSeq } = pageEnd(st, branch, from, s.certified);
+  const proof = st.epochs.get(s.epoch);
+  if (!branch || !proof || branch.certified <= s.seq) return;
+  const from = Math.max(s.seq, branch.base.seq);
+  const end = pageEnd(st, branch, from);
+  if (end === undefined) return;
   const anchor = { seq: from, hash: branch.hashAt(from)! };
   const headers = headersOf(branch, from + 1, end);
-  const tip = branch.tip.seq;
-  findRecords(
-    st,
-    headers.map((h) => h.digest),
-    reader,
-    (found) => {
-      reader.getMany(certSeq === null ? [] : [st.keys.commit(s.epoch, certSeq)], ([cert]) => {
-        const elected = cert ? decodeCertificate(cert).epoch : s.epoch;
-        const proof = st.epochs.get(elected);
-        if (!proof || (headers.length === 0 && !cert)) return;
-        reply({
-          name: 'CH_MERGE',
-          payload: {
-            id: st.id,
-            from: self,
-            ...(s.toAll ? {} : { to: s.to }),
-            epoch: s.epoch,
-            proof: encodeElectionProof(proof),
-            anchor,
-            headers: encodeHeaders(headers),
-            records: found.map((f) => f.record),
-            proofs: found.map((f) => f.proof),
-            ...(cert ? { cert } : {}),
-            tip,
-          },
-        });
+  const tip = branch.certified;
+  const digests = headers.map((h) => h.digest);
+  findRecords(st, digests, reader, (found) => {
+    reader.getMany([st.keys.commit(s.epoch, end)], ([cert]) => {
+      if (!cert) return;
+      reply({
+        name: 'CH_MERGE',
+        payload: {
+          id: st.id,
+          from: self,
+          ...(s.toAll ? {} : { to: s.to }),
+          epoch: s.epoch,
+          proof: encodeElectionProof(proof),
+          anchor,
+          headers: encodeHeaders(headers),
+          records: found.map((f) => f.record),
+          proofs: found.map((f) => f.proof),
+          cert,
+          tip,
+        },
       });
-    },
-  );
+    });
+  });
 }
 
-/** Where the page ends, and the newest certificate in it that the asker lacks. */
-function pageEnd(
-  st: ChannelState,
-  branch: Branch,
-  from: number,
-  certified: number,
-): { end: number; certSeq: number | null } {
+/** The furthest certificate that a page may end at; the next one where none fits. */
+function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
   const ahead = branch.certificates.filter((seq) => seq > from);
   const most = fitting(st, branch, from);
-  const end = ahead.length === 0 ? most : (ahead.findLast((seq) => seq <= most) ?? ahead[0]!);
-  const certSeq = branch.certificates.findLast((seq) => seq <= end && seq > certified);
-  return { end, certSeq: certSeq ?? null };
+  return ahead.findLast((seq) => seq <= most) ?? ahead[0];
 }
 
 /** How far a page may go by its entries and bytes. */

@@ -32,8 +32,9 @@ export function provisional(st: ChannelState): ProvisionalEntry[] {
       state: committed ? 'committed' : 'sent',
     }),
   );
-  for (const { pooled, state } of st.outbox.values()) {
-    if (state === 'queued') entries.push({ record: pooled.record, state });
+  const shown = new Set(entries.map((e) => e.record.digest));
+  for (const [digest, { pooled, state }] of st.outbox) {
+    if (!shown.has(digest)) entries.push({ record: pooled.record, state });
   }
   return entries;
 }

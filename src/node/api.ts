@@ -43,14 +43,53 @@ export interface ChannelEntry {
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
 export type Cursor = string;
 
+/**
+ * What one `merge` record brought into the log: messages that other leaders had
+ * placed while the network was cut, or that fell out of the log.
+ */
+export interface Merged {
+  /** Place of the `merge` record, and the leader that made it. */
+  readonly seq: number;
+  readonly by: UserId;
+  /** How many messages it moved, and the places that they have now, directly behind it. */
+  readonly entries: number;
+  readonly first: number;
+  readonly last: number;
+  /** The leaderships that had placed them, and how many each, as the record says. */
+  readonly branches: readonly {
+    readonly kind: 'roster' | 'online';
+    readonly term: number;
+    readonly leader: UserId;
+    readonly entries: number;
+  }[];
+}
+
+/** Names an entry that another stands behind. */
+export type EntryRef = Pick<ChannelEntry, 'digest' | 'id'>;
+
+/**
+ * What a reader is told. Whoever keeps a page applies it in order: a final
+ * entry goes to the end of the final ones, and away from where it stood before;
+ * one that is not final goes directly behind `after`, or, where that is null, to
+ * the front of all that is not final.
+ */
 export type ReadEvent =
-  | { readonly type: 'entry'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   | {
-      readonly type: 'merged';
-      readonly count: number;
-      readonly seq: number;
+      readonly type: 'entry';
+      readonly entry: ChannelEntry;
+      /** Of what is not final; absent on what is. */
+      readonly after?: EntryRef | null;
       readonly cursor: Cursor;
     }
+  /** A message that was shown before, in the same state, stands elsewhere now. */
+  | {
+      readonly type: 'moved';
+      readonly entry: ChannelEntry;
+      readonly after: EntryRef | null;
+      readonly cursor: Cursor;
+    }
+  /** All that a merge moved was shown just now, as final. */
+  | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
   | { readonly type: 'removed'; readonly cursor: Cursor };
 
 export interface ReadOptions extends WaitOptions {
@@ -58,8 +97,12 @@ export interface ReadOptions extends WaitOptions {
   readonly from?: Cursor | number;
   /** Go on with what comes, until aborted; otherwise end at the newest. An abort ends the reading, it throws nothing. */
   readonly live?: boolean;
+  /** No more than so many `entry` events. */
   readonly limit?: number;
-  /** Also messages that are not final yet (default true). Each is seen again whenever its state has grown. */
+  /**
+   * Also messages that are not final yet (default true). Each is seen again whenever its state
+   * has grown, and announced when it moved.
+   */
   readonly provisional?: boolean;
 }
 

@@ -31,7 +31,7 @@ import type { NodeParts } from './node.js';
 import { readChannel } from './reader.js';
 import type { RelayConnection } from './relay-link.js';
 import { Handle } from './sending.js';
-import { Changes } from './wait.js';
+import { Changes, Pace } from './wait.js';
 
 /** What a channel needs of the node that it is in. */
 export type ChannelHost = Pick<
@@ -88,6 +88,11 @@ export class NodeChannel implements Channel {
     return channelView(this.#node.machine.context(this.id, this.#node.clock()), this.state);
   }
 
+  /** ms of a clock that never goes back. */
+  now(): number {
+    return this.#node.clock().now;
+  }
+
   /** What led to an event is durable, and so is all that the core knows while it is told. */
   onEvent(event: CoreEvent): void {
     this.#final = this.state.log.final;
@@ -142,12 +147,14 @@ export class NodeChannel implements Channel {
 
   async *status({ signal }: WaitOptions = {}): AsyncIterable<ChannelStatus> {
     let shown = '';
+    const pace = new Pace(() => this.now());
     for (;;) {
       const seen = this.changes.version;
-      const now = this.currentStatus();
+      const now = pace.run(() => this.currentStatus());
       const text = JSON.stringify(now);
       if (text !== shown) yield now;
       shown = text;
+      await pace.rest(signal);
       await this.changes.next(seen, signal);
     }
   }

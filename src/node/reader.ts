@@ -4,27 +4,31 @@
  * changes. Pull-based: for a slow reader nothing is kept but one page.
  *
  * Pages never go back: what is final stays, and a message that is not final is
- * shown again only when its state has grown. What may vanish before it is
- * final (epoch and membership records) is shown only then.
+ * shown again only when its state has grown; what moves is announced. What may
+ * vanish before it is final (records of leaders and of membership) is shown
+ * only then.
  *
- * A cursor is the seq of the last final entry seen; what was not final is
- * shown again behind it.
+ * A cursor is the seq of the last final entry seen, with ".1" behind it once
+ * the merge that this entry completed was told; what was not final is shown
+ * again behind it.
  */
 
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Digest } from '../core/ids.js';
 import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
+import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import type { ChannelRecord } from '../core/record.js';
 import type { Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
-import { provisional } from '../core/view.js';
-import type { ChannelEntry, ReadEvent, ReadOptions, RecordState } from './api.js';
+import { type ProvisionalEntry, provisional } from '../core/view.js';
+import type { ChannelEntry, Cursor, EntryRef, ReadEvent, ReadOptions, RecordState } from './api.js';
 import type { NodeChannel } from './channel.js';
 import { checkWhole } from './input.js';
+import { Merges, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
-import { RANK } from './sending.js';
+import { Moves } from './moves.js';
+import { Pace } from './wait.js';
 
 /** A page is read whole before it is shown, so that no reader holds a place in the store open. */
 const PAGE_ENTRIES_MAX = 128;
@@ -44,17 +48,29 @@ function entryOf(
   return { seq, digest, id, from, name, time, state, kind, ...text };
 }
 
-function startOf(from: ReadOptions['from']): number {
-  if (from === undefined) return 1;
+interface Start {
+  /** The first seq to read. */
+  readonly next: number;
+  /** A merge that the entry before it completed is told first. */
+  readonly tellsMerge: boolean;
+  /** The reading may begin inside of a merge, and tells of it where it ends. */
+  readonly findsMerge: boolean;
+}
+
+const CURSOR = /^(\d{1,16})(\.1)?$/;
+
+function startOf(from: ReadOptions['from']): Start {
+  if (from === undefined) return { next: 1, tellsMerge: false, findsMerge: false };
   if (typeof from === 'number') {
     checkWhole('bad_cursor', 'the seq to read from', from, 0);
-    return Math.max(1, from);
+    return { next: Math.max(1, from), tellsMerge: false, findsMerge: true };
   }
-  const seq = Number(from);
-  if (!/^\d{1,16}$/.test(from) || !Number.isSafeInteger(seq)) {
+  const [, seq, told] = CURSOR.exec(from) ?? [];
+  if (seq === undefined || !Number.isSafeInteger(Number(seq))) {
     throw new ConclaveError('bad_cursor', `"${String(from).slice(0, 40)}" is not a cursor`);
   }
-  return seq + 1;
+  const findsMerge = told === undefined;
+  return { next: Number(seq) + 1, tellsMerge: findsMerge, findsMerge };
 }
 
 export function readChannel(
@@ -68,39 +84,53 @@ export function readChannel(
   return new Reading(channel, store, hash, startOf(from)).events(options);
 }
 
+const refOf = (item: ProvisionalEntry | null): EntryRef | null =>
+  item && { digest: item.record.digest, id: item.record.id };
+
 class Reading {
   readonly #channel: NodeChannel;
   readonly #store: Store;
   readonly #hash: Hash;
+  readonly #start: Start;
   #next: number;
-  /** Messages that were shown and are not final, and as what. */
-  readonly #shown = new Map<Digest, RecordState>();
+  readonly #merges = new Merges();
+  readonly #moves = new Moves();
+  readonly #pace: Pace;
 
-  constructor(channel: NodeChannel, store: Store, hash: Hash, next: number) {
+  constructor(channel: NodeChannel, store: Store, hash: Hash, start: Start) {
     this.#channel = channel;
     this.#store = store;
     this.#hash = hash;
-    this.#next = next;
+    this.#start = start;
+    this.#next = start.next;
+    this.#pace = new Pace(() => channel.now());
+  }
+
+  get #cursor(): Cursor {
+    return String(this.#next - 1);
   }
 
   async *events(o: ReadOptions): AsyncGenerator<ReadEvent> {
     let left = o.limit ?? Number.POSITIVE_INFINITY;
-    for await (const entry of this.#entries(o)) {
-      if (o.signal?.aborted || left === 0) return;
-      left -= 1;
-      yield { type: 'entry', entry, cursor: String(this.#next - 1) };
+    if (left === 0) return;
+    for await (const event of this.#all(o)) {
+      if (o.signal?.aborted) return;
+      yield event;
+      if (event.type === 'entry') left -= 1;
       if (left === 0) return;
     }
   }
 
-  async *#entries({ live, provisional: more = true, signal }: ReadOptions) {
+  async *#all({ live, provisional: more = true, signal }: ReadOptions): AsyncGenerator<ReadEvent> {
+    yield* this.#openMerge();
     for (;;) {
       const seen = this.#channel.changes.version;
       yield* this.#finalEntries();
       // What became final just now is on its way to the store: neither list would show it.
       const isWhole = this.#channel.state.log.final.seq === this.#channel.final.seq;
-      if (more && isWhole) yield* this.#grown();
+      if (more && isWhole) yield* this.#changes();
       if (!live && isWhole) return;
+      await this.#pace.rest(signal);
       try {
         await this.#channel.changes.next(seen, signal);
       } catch (error) {
@@ -110,12 +140,37 @@ class Reading {
     }
   }
 
-  async *#finalEntries(): AsyncGenerator<ChannelEntry> {
+  /** Where the reading begins inside a merge, or at its end: finds its record. */
+  async *#openMerge(): AsyncGenerator<ReadEvent> {
+    const { next, tellsMerge, findsMerge } = this.#start;
+    const last = next - 1;
+    if (!findsMerge || last < 1 || last > this.#channel.final.seq) return;
+    const entries = await sinceMerge(this.#backwards(last));
+    for (const entry of entries) {
+      const { with: merged } = this.#merges.take(entry);
+      if (!merged || !tellsMerge || entry.seq !== last) continue;
+      yield { type: 'merged', ...merged, cursor: `${last}.1` };
+    }
+  }
+
+  async *#backwards(last: number): AsyncGenerator<Entry> {
+    const keys = channelKeys(this.#channel.id);
+    const limit = MERGE_RECORDS_MAX + 1;
+    const range = { gte: keys.log(1), lt: keys.log(last + 1), reverse: true, limit };
+    for await (const [, value] of this.#store.range(range)) yield decodeEntry(this.#hash, value);
+  }
+
+  async *#finalEntries(): AsyncGenerator<ReadEvent> {
     while (this.#next <= this.#channel.final.seq) {
-      for (const { seq, record } of await this.#page(this.#channel.final.seq)) {
+      for (const entry of await this.#page(this.#channel.final.seq)) {
+        const { before, with: merged } = this.#merges.take(entry);
+        if (before) yield { type: 'merged', ...before, cursor: `${this.#cursor}.1` };
+        const { seq, record } = entry;
         this.#next = seq + 1;
-        this.#shown.delete(record.digest);
-        yield entryOf(record, 'final', seq, this.#channel.state.roster);
+        this.#moves.settled(record.digest);
+        const shown = entryOf(record, 'final', seq, this.#channel.state.roster);
+        yield { type: 'entry', entry: shown, cursor: this.#cursor };
+        if (merged) yield { type: 'merged', ...merged, cursor: `${this.#cursor}.1` };
       }
     }
   }
@@ -140,17 +195,15 @@ class Reading {
     );
   }
 
-  /** Messages that are new or whose state has grown, as they are now. */
-  #grown(): ChannelEntry[] {
+  /** Messages that are not final: those that are new, have grown or moved since the last look. */
+  *#changes(): Generator<ReadEvent> {
     const { state } = this.#channel;
-    const grown: ChannelEntry[] = [];
-    for (const { record, state: now } of provisional(state)) {
-      if (!isMessageLane(record)) continue;
-      const before = this.#shown.get(record.digest);
-      if (before !== undefined && RANK[now] <= RANK[before]) continue;
-      this.#shown.set(record.digest, now);
-      grown.push(entryOf(record, now, null, state.roster));
+    const changes = this.#pace.run(() =>
+      this.#moves.next(provisional(state).filter(({ record }) => isMessageLane(record))),
+    );
+    for (const { what, item, after } of changes) {
+      const entry = entryOf(item.record, item.state, null, state.roster);
+      yield { type: what, entry, after: refOf(after), cursor: this.#cursor };
     }
-    return grown;
   }
 }

@@ -4,6 +4,7 @@
  * looking and waiting: a change in between is not missed.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConclaveError } from '../core/errors.js';
 
 export const aborted = (signal?: AbortSignal): ConclaveError =>
@@ -74,5 +75,39 @@ export class Changes {
       this.#waiters.add(waiter);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+}
+
+/** Shares of the time that work which is done again and again may take. */
+const REST_PER_WORK = 4;
+/** Work that is over sooner needs no rest. */
+const WORK_MS_MIN = 2;
+
+/**
+ * Keeps work that follows changes from taking all the time: after work that
+ * took long, it rests a multiple of that.
+ */
+export class Pace {
+  readonly #now: () => number;
+  #until = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Does the work, and notes how long it took. */
+  run<T>(work: () => T): T {
+    const began = this.#now();
+    const result = work();
+    const took = this.#now() - began;
+    this.#until = took < WORK_MS_MIN ? 0 : began + took * (1 + REST_PER_WORK);
+    return result;
+  }
+
+  /** Resolves when the work may be done again, or at once when `signal` is aborted. */
+  async rest(signal?: AbortSignal): Promise<void> {
+    const left = this.#until - this.#now();
+    if (left <= 0) return;
+    await sleep(left, undefined, signal && { signal }).catch(() => {});
   }
 }

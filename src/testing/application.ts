@@ -46,6 +46,7 @@ export class Application {
   readonly #invite: UserId;
   readonly channel: ChannelId;
   #nodes: readonly SimNode[] = [];
+  #isFounded = false;
   #isInvited = false;
   /** Invitations that were reported as done. */
   readonly #promised: UserId[] = [];
@@ -100,7 +101,9 @@ export class Application {
     for (const [token, { node: index }] of this.#asked) {
       if (index === node.index) this.#asked.delete(token);
     }
-    if (node.index === 0) this.#found(node);
+    const isThere = node.disk.get(channelKeys(this.channel).genesis) !== undefined;
+    // A founder whose disk is gone comes back as any member does.
+    if (node.index === 0 && (isThere || !this.#isFounded)) this.#found(node);
     else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
@@ -160,7 +163,10 @@ export class Application {
     if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvite(node);
     const token = this.#ask(
       node,
-      () => this.#wishInvite(node),
+      () => {
+        this.#isFounded = true;
+        this.#wishInvite(node);
+      },
       () => {},
     );
     node.input({ type: 'create', token, genesis: this.#genesis });
@@ -197,7 +203,8 @@ export class Application {
   #planJoin(node: SimNode, delay: number): void {
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
-      const { final } = this.#nodes[0]!.state(this.channel)?.log ?? {};
+      const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
+      const { final } = inviter?.state(this.channel)?.log ?? {};
       if (!final) return this.#planJoin(node, RETRY_MS);
       const token = this.#ask(
         node,

@@ -140,7 +140,7 @@ function describePull(names: Names, p: Of<'CH_PULL'>): string {
   const { anchor, want, challenge, set, take } = p;
   const parts: string[] = [];
   if (set) {
-    const held = set.map((b) => `${names.epoch(b.epoch)} to ${b.seq} (committed ${b.certified})`);
+    const held = set.map((b) => `${names.epoch(b.epoch)} committed to ${b.seq}`);
     return `log ${anchor[0]?.seq ?? 0}, and ${shortList(held) || 'no branches'}`;
   }
   if (take) return `wants ${names.epoch(take.epoch)} behind ${take.seq}`;

@@ -120,23 +120,30 @@ const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
       const node: Victim = chance(draw, 0.5) ? 'leader' : below(draw, o.nodes);
       return { ...turn, kind: 'crash', node, inWrite: chance(draw, 0.5) };
     }),
-  'old-disk': ({ o, draw, time }) => {
-    const copiedAt = Math.floor(between(draw, o.from, time.at));
-    return [{ ...time, kind: 'old-disk', nodes: drawSome(draw, o.nodes), copiedAt }];
-  },
-  'lost-disk': ({ o, draw, time }) => [
-    { ...time, kind: 'old-disk', nodes: drawSome(draw, o.nodes), copiedAt: null },
-  ],
+  'old-disk': ({ o, draw, time }) =>
+    drawForgetful(draw, o, time, Math.floor(between(draw, o.from, time.at))),
+  'lost-disk': ({ o, draw, time }) => drawForgetful(draw, o, time, null),
 };
 
 /** Mostly small: as likely below as above the square root of `max`. */
 const upTo = (draw: Draw, max: number): number => Math.ceil(max ** draw());
 
-/** One node, or several at once. */
-const drawSome = (draw: Draw, nodes: number): number[] => {
-  const all = Array.from({ length: nodes }, (_, i) => i);
-  return sample(draw, all, chance(draw, 0.6) ? 1 : 1 + below(draw, Math.ceil(nodes / 2)));
-};
+/**
+ * One node, or several at once; in all of a plan never more than the others can
+ * make good, a minority.
+ */
+function drawForgetful(
+  draw: Draw,
+  o: PlanOptions,
+  time: Lasting,
+  copiedAt: Millis | null,
+): Fault[] {
+  const all = Array.from({ length: o.nodes }, (_, i) => i);
+  const forgetful = sample(drawsOf(o.seed, 'forgetful'), all, Math.floor((o.nodes - 1) / 2));
+  if (forgetful.length === 0) return [];
+  const count = chance(draw, 0.6) ? 1 : 1 + below(draw, forgetful.length);
+  return [{ ...time, kind: 'old-disk', nodes: sample(draw, forgetful, count).sort(), copiedAt }];
+}
 
 function long(o: PlanOptions, draw: Draw, { at }: Lasting): Lasting {
   const lasts = between(draw, LONG_MS.min, LONG_MS.max);

@@ -3,7 +3,7 @@
 import type { Millis } from '../core/ids.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
-import { showLog, showNode, showPage, showPromises, showStatus } from './scenario-show.js';
+import { showLog, showNode, showPage, showPromises, showSet, showStatus } from './scenario-show.js';
 import {
   applies,
   badScenario as bad,
@@ -100,12 +100,13 @@ const COMMANDS: { readonly [name: string]: Run } = {
   },
   show(stage, [what, ...args]) {
     if (what === 'log') return showLog(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'page') return showPage(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'set') return showSet(stage, stage.node(args[0]));
     if (what === 'status') return showStatus(stage, stage.node(args[0]));
-    if (what === 'page') return showPage(stage, stage.node(args[0]));
     if (what === 'promises') return stage.cluster.nodes.map((node) => showPromises(stage, node));
     if (what === 'nodes') return stage.cluster.nodes.map((node) => showNode(stage, node));
     if (what === 'held') return stage.held.map(describePassing);
-    throw bad('show a "log", a "page", a "status", "nodes", "promises" or what is "held"');
+    throw bad('show a "log", "page", "set" or "status", "nodes", "promises" or what is "held"');
   },
 };
 

@@ -1,6 +1,13 @@
 /** What scenarios may expect or wait for: `expect leads 0`, `run until final 1 hello`. */
 
-import { logOf, type ShownEntry, showPage, showPromises, showStatus } from './scenario-show.js';
+import {
+  logOf,
+  type PlaceState,
+  placeOf,
+  showPage,
+  showPromises,
+  showStatus,
+} from './scenario-show.js';
 import { applies, badScenario, parseRule, type Stage } from './scenario-stage.js';
 
 /** Why it is not so; undefined when it is. */
@@ -68,14 +75,14 @@ const CONDITIONS: { readonly [name: string]: Make } = {
       return is.includes(words.join(' ')) ? undefined : `the status is "${is}"`;
     };
   },
-  /** `pages 0 1`: they show the same behind the final messages, and something. */
+  /** `pages 0 1`: their readers see the same. */
   pages(stage, args) {
     const nodes = args.map((arg) => stage.node(arg));
     return () => {
-      const [first, ...others] = nodes.map((node) => showPage(stage, node).join('; '));
+      const [first, ...others] = nodes.map((node) => showPage(stage, node, 1).join('; '));
       const other = others.find((page) => page !== first);
-      if (!first) return `node ${nodes[0]?.index} shows nothing that is not final`;
-      return other === undefined ? undefined : `one shows ${first}, another ${other || 'nothing'}`;
+      if (other === undefined) return undefined;
+      return `one shows ${first || 'nothing'}, another ${other || 'nothing'}`;
     };
   },
   /** `happened 1 → 0 ACK_CH_MSG`: a line of this block, hidden or not, has these words. */
@@ -119,15 +126,25 @@ const CONDITIONS: { readonly [name: string]: Make } = {
     const nodes = args.length > 0 ? args.map((arg) => stage.node(arg)) : [...stage.cluster.nodes];
     return () => stage.cluster.unsettled(nodes);
   },
-  /** `final 1 hello`: in the log of node 1, where it is final. */
+  /** `final 1 hello`: that is what node 1 knows of it. */
   final: (stage, args) => inState(stage, args, ['final']),
   committed: (stage, args) => inState(stage, args, ['committed', 'final']),
-  /** In its log, whether or not it will stay there. */
+  /** In its log, or beside it, whether or not it will stay there. */
   placed: (stage, args) => inState(stage, args, ['placed', 'committed', 'final']),
-  /** `absent 1 hello`: not in the log of node 1. */
+  /** `absent 1 hello`: it has no place on node 1. */
   absent(stage, args) {
     const isPlaced = inState(stage, args, ['placed', 'committed', 'final']);
-    return () => (isPlaced() === undefined ? `node ${args[0]} has it in its log` : undefined);
+    return () => (isPlaced() === undefined ? `node ${args[0]} has a place for it` : undefined);
+  },
+  /** `logged 1 hello`: in its log, once, whether or not it will stay there. */
+  logged(stage, [index, ...words]) {
+    const node = stage.node(index);
+    const text = words.join(' ');
+    return () => {
+      const id = stage.cluster.messageId(text);
+      const times = logOf(stage, node).filter(({ record }) => record.id === id).length;
+      return times === 1 ? undefined : `"${text}" is ${times} times in the log of node ${index}`;
+    };
   },
   /** `told final hello`: what its author was last told. */
   told(stage, [state, ...words]) {
@@ -158,15 +175,13 @@ export function conditionOf(stage: Stage, [name = '', ...args]: readonly string[
 function inState(
   stage: Stage,
   [index, ...words]: readonly string[],
-  states: readonly ShownEntry['state'][],
+  states: readonly PlaceState[],
 ): Condition {
   const node = stage.node(index);
   const text = words.join(' ');
   return () => {
-    const id = stage.cluster.messageId(text);
-    const [entry, again] = logOf(stage, node).filter((one) => one.record.id === id);
-    if (again) return `"${text}" is twice in the log of node ${node.index}`;
-    if (entry && states.includes(entry.state)) return undefined;
-    return `"${text}" is ${entry?.state ?? 'not'} in the log of node ${node.index}`;
+    const state = placeOf(stage, node, stage.cluster.messageId(text));
+    if (state && states.includes(state)) return undefined;
+    return `"${text}" is ${state ?? 'not placed'} on node ${node.index}`;
   };
 }

@@ -1,5 +1,6 @@
 /** What a scenario's `show` prints of a node: its log, its status, itself in a line. */
 
+import type { Ulid } from '../core/ids.js';
 import {
   channelKeys,
   decodeEntry,
@@ -10,11 +11,12 @@ import {
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { committedInLog } from '../core/provisional.js';
+import type { ChannelRecord } from '../core/record.js';
 import { provisional } from '../core/view.js';
 import type { Stage } from './scenario-stage.js';
 import type { SimNode } from './sim-node.js';
 
-/** How sure an entry's place in the log is, as the node itself knows. */
+/** How sure a record's place is, as the node itself knows. */
 export type PlaceState = 'placed' | 'committed' | 'final';
 
 export interface ShownEntry extends Pick<Entry, 'seq' | 'header' | 'record'> {
@@ -37,6 +39,45 @@ export function logOf({ cluster }: Stage, node: SimNode): ShownEntry[] {
   });
 }
 
+/** How sure a message's place is on a node, in its log or beside it; undefined where it has none. */
+export function placeOf(stage: Stage, node: SimNode, id: Ulid): PlaceState | undefined {
+  const st = node.state(stage.cluster.app.channel);
+  const beside = st && provisional(st).find(({ record }) => record.id === id)?.state;
+  if (beside === 'committed') return beside;
+  const inLog = logOf(stage, node).find(({ record }) => record.id === id)?.state;
+  return inLog ?? (beside === 'sent' ? 'placed' : undefined);
+}
+
+/** What a reader on the node sees from `from` on: final messages, then all that is not final, in order. */
+export function showPage(stage: Stage, node: SimNode, from: number): string[] {
+  const { names } = stage.transcript;
+  const line = (record: ChannelRecord, state: string): string =>
+    `${names.record(record.digest)} of ${names.user(record.author)}: ${state}`;
+  const final = logOf(stage, node).filter(({ seq, state }) => seq >= from && state === 'final');
+  const st = node.state(stage.cluster.app.channel);
+  return [
+    ...final.map(({ seq, record }) => ({ record, state: `final at ${seq}` })),
+    ...(st ? provisional(st) : []),
+  ]
+    .filter(({ record }) => isMessageLane(record))
+    .map(({ record, state }) => line(record, state));
+}
+
+/** The branches of the provisional set: `online term 9 of 3: 1 "hello", 2 "there"; committed 2`. */
+export function showSet(stage: Stage, node: SimNode): string[] {
+  const { names } = stage.transcript;
+  const branches = [...(node.state(stage.cluster.app.channel)?.branches.values() ?? [])];
+  const shown = branches
+    .filter(({ size }) => size > 0)
+    .map((branch) => {
+      const places = branch
+        .digests()
+        .map((digest) => `${branch.seqOf(digest)} ${names.record(digest)}`);
+      return `${names.epoch(branch.id)}: ${places.join(', ')}; committed ${branch.certified}`;
+    });
+  return shown.length > 0 ? shown.sort() : ['nothing beside the log'];
+}
+
 /** `12 "hello" of 1, term 5: final`. */
 export function showLog(stage: Stage, node: SimNode, from: number): string[] {
   const { names } = stage.transcript;
@@ -46,17 +87,6 @@ export function showLog(stage: Stage, node: SimNode, from: number): string[] {
       const author = isMessageLane(record) ? ` of ${names.user(record.author)}` : '';
       return `${seq} ${names.record(record.digest)}${author}, term ${header.term}: ${state}`;
     });
-}
-
-/** What a reader sees behind the final messages, in display order: `"hello" of 1: committed`. */
-export function showPage(stage: Stage, node: SimNode): string[] {
-  const state = node.state(stage.cluster.app.channel);
-  if (!state) return [`${node.index} is ${node.isUp ? 'no member' : 'down'}`];
-  const { names } = stage.transcript;
-  const shown = provisional(state).filter(({ record }) => isMessageLane(record));
-  return shown.map(({ record, state: is }) => {
-    return `${names.record(record.digest)} of ${names.user(record.author)}: ${is}`;
-  });
 }
 
 /** What a node's disk says it has promised: `0 has promised term 8, online term 9`. */

@@ -1,7 +1,7 @@
 /** Mutants of elections: who may lead, and who follows whom. */
 
 import type { Mutant } from './mutant.js';
-import { deposing } from './plans.js';
+import { contesting, deposing } from './plans.js';
 
 const ELECTION = 'src/core/election.ts';
 const VOTING = 'src/core/voting.ts';
@@ -43,6 +43,7 @@ export const ELECTIONS: readonly Mutant[] = [
         replace: 'const hard = FRESH_HARD_STATE;',
       },
     ],
+    options: contesting,
   },
   {
     name: 'elect-behind',

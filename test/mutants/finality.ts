@@ -1,7 +1,7 @@
 /** Mutants of what is committed and final, and of its certificates. */
 
 import type { Mutant } from './mutant.js';
-import { deposingInRain, hoarding } from './plans.js';
+import { deafening, deposingInRain, hoarding } from './plans.js';
 
 const CERTIFICATE = 'src/core/certificate.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -75,7 +75,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '  if (!head) return undefined;\n',
       },
     ],
-    options: deposingInRain,
+    options: deafening,
   },
   {
     name: 'accept-older-term',

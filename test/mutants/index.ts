@@ -8,6 +8,7 @@ import { FINALITY } from './finality.js';
 import type { Mutant } from './mutant.js';
 import { ONLINE } from './online.js';
 import { PLACING } from './placing.js';
+import { PRIVATE } from './private.js';
 import { RELAYS } from './relays.js';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -17,6 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DURABILITY,
   ...ONLINE,
   ...RELAYS,
+  ...PRIVATE,
   ...ENVIRONMENT,
 ];
 

@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { checkFits } from './bundle.js';
 import { MUTANTS, readRecorded } from './index.js';
 import type { Mutant } from './mutant.js';
-import { type Hunted, hunt, withBundles } from './runner.js';
+import { type Hunted, hunt, makeDirectory } from './runner.js';
 import { asText, remarks, write } from './table.js';
 
 const { values: flags } = parseArgs({
@@ -65,25 +65,30 @@ function progress(text: string): void {
 }
 
 const done: Hunted[] = [];
-await withBundles(async (directory) => {
-  const queue = [...chosen];
-  const lane = async (): Promise<void> => {
-    for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
-      const { name } = mutant;
-      const hunted = await hunt(mutant, seedsFor(mutant), directory, (tried) => {
-        progress(`${done.length} of ${chosen.length} done; ${name}: seed ${tried}`);
-      });
-      done.push(hunted);
-      progress('');
-      for (const line of remarks(hunted)) console.error(line);
-      if (flags.json) {
-        const { caught, seeds } = hunted;
-        console.log(JSON.stringify({ mutant: name, invariant: mutant.invariant, seeds, caught }));
-      }
+const directory = makeDirectory();
+
+async function lane(queue: Mutant[]): Promise<void> {
+  for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
+    const { name } = mutant;
+    const hunted = await hunt(mutant, seedsFor(mutant), directory.path, (tried) => {
+      progress(`${done.length} of ${chosen.length} done; ${name}: seed ${tried}`);
+    });
+    done.push(hunted);
+    progress('');
+    for (const line of remarks(hunted)) console.error(line);
+    if (flags.json) {
+      const { caught, seeds } = hunted;
+      console.log(JSON.stringify({ mutant: name, invariant: mutant.invariant, seeds, caught }));
     }
-  };
-  await Promise.all(Array.from({ length: Math.max(1, numberOf('jobs')) }, lane));
-});
+  }
+}
+
+try {
+  const queue = [...chosen];
+  await Promise.all(Array.from({ length: Math.max(1, numberOf('jobs')) }, () => lane(queue)));
+} finally {
+  directory.remove();
+}
 
 done.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
 if (flags.write) write(MUTANTS, done);

@@ -1,7 +1,7 @@
 /** Mutants of online epochs, the provisional set, and what readers see of it. */
 
 import type { Mutant } from './mutant.js';
-import { apart, apartAndCrashing, deposing, shifting } from './plans.js';
+import { apart, apartAndCrashing, deposing, narrowing } from './plans.js';
 
 const PROVISIONAL = 'src/core/provisional.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -107,7 +107,7 @@ export const ONLINE: readonly Mutant[] = [
         replace: '    void branch;\n',
       },
     ],
-    options: shifting,
+    options: narrowing,
   },
   {
     name: 'commit-in-memory',

@@ -13,6 +13,7 @@ import {
   pick,
   sample,
 } from '../../src/testing/prng.js';
+import type { Lies } from '../../src/testing/sim-liar.js';
 import { CALM } from '../../src/testing/weather.js';
 import type { Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
@@ -145,6 +146,71 @@ export function deposing(seed: number): RunOptions {
   return { ...SMALL, nodes, faults, workload: workload(seed) };
 }
 
+/**
+ * Whoever leads goes on talking and hears nothing more, then loses power: what
+ * it placed is in all logs and nobody knows that. Messages get lost while the
+ * next one leads.
+ */
+export function deafening(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'deafening');
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const down = at + between(draw, 500, 2_000);
+    const until = down + between(draw, 2_500, 4_000);
+    faults.push({ kind: 'isolate', node: 'leader', directions: ['down'], at, until: down + 1 });
+    faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: down, until });
+    at = until + between(draw, 0, 500);
+  }
+  const weather = { ...CALM, loss: between(draw, 0.05, 0.2) };
+  faults.push({ kind: 'weather', weather, at: JOINED_MS, until: LOAD_MS });
+  return { ...SMALL, nodes: 3, faults, workload: { everyMs: between(draw, 50, 300), burst: 1 } };
+}
+
+/**
+ * Of five, three elect a leader, which then goes on with one of them alone:
+ * what the two acknowledge is committed, and replaced by the others.
+ */
+export function narrowing(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'narrowing');
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const [two, some, one] = groupsOf(draw, 5, [2, 2, 1]) as [number[], number[], number[]];
+    const narrow = at + between(draw, 3_000, 5_000);
+    const until = narrow + between(draw, 2_500, 4_500);
+    faults.push({
+      kind: 'block',
+      pairs: pairsBetween([two, [...some, ...one]]),
+      at,
+      until: narrow,
+    });
+    faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: at + 50, until: at + 150 });
+    const pairs = pairsBetween([some, [...two, ...one]]);
+    faults.push({ kind: 'block', pairs, at: narrow, until });
+    at = until + between(draw, 1_500, 3_000);
+  }
+  return { ...SMALL, nodes: 5, faults, workload: { everyMs: between(draw, 20, 100), burst: 1 } };
+}
+
+/** Members that crash while several stand for one term, and messages take long. */
+export function contesting(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'contesting');
+  const nodes = 5;
+  const faults: Fault[] = [];
+  const delay = { kind: 'uniform', min: 10, max: between(draw, 100, 300) } as const;
+  const weather = { delay, loss: 0, duplicate: 0, reorder: 1 };
+  faults.push({ kind: 'weather', weather, at: JOINED_MS, until: LOAD_MS });
+  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 1_000, 2_000)) {
+    faults.push({ kind: 'isolate', node: 'leader', directions: BOTH, at, until: at + 3_000 });
+  }
+  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 50, 300)) {
+    const node = below(draw, nodes);
+    faults.push({ kind: 'crash', node, inWrite: false, at, until: at + between(draw, 1, 20) });
+  }
+  const conditions = { workMs: 0, diskMs: 0 };
+  const workload = { everyMs: 1_000, burst: 1 };
+  return { ...SMALL, nodes, faults, workload, conditions };
+}
+
 /** Like `deposing`, while messages get lost. */
 export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
 
@@ -186,31 +252,28 @@ export function firstWords(seed: number): RunOptions {
   return { ...SMALL, nodes: 3, loadMs: 14_000, faults, workload, conditions };
 }
 
-/** Relays that put another name on what members say. */
+/** A relay that puts other names on what members say, and is slow about the rest. */
 export function lying(seed: number): RunOptions {
   const draw = drawsOf(seed, 'lying');
-  const nodes = pick(draw, [3, 4, 5]);
-  const faults: Fault[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; ) {
-    const until = at + between(draw, 1_000, 3_000);
-    const lies = {
-      drop: 0.1,
-      late: 0.1,
-      lateMs: 500,
-      replay: 0.2,
-      forge: 0.5,
-      rumour: 0,
-      censored: [],
-    };
-    faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: chance(draw, 0.5), at, until });
-    faults.push({
-      kind: 'isolate',
-      node: 'leader',
-      directions: BOTH,
-      at: until,
-      until: until + 1_500,
-    });
-    at = until + between(draw, 500, 2_000);
+  const lies = { ...HONEST, late: between(draw, 0, 0.7), lateMs: 600, forge: 1 };
+  const faults: Fault[] = [
+    { kind: 'lying-relay', relay: 0, lies, restarts: false, at: JOINED_MS, until: LOAD_MS },
+  ];
+  for (let at = JOINED_MS + 500; at < LOAD_MS; ) {
+    const until = at + between(draw, 500, 1_500);
+    faults.push({ kind: 'crash', node: 'leader', inWrite: false, at, until });
+    at = until + between(draw, 300, 2_000);
   }
-  return { ...SMALL, nodes, faults, workload: workload(seed) };
+  const nodes = pick(draw, [3, 4, 5]);
+  return { ...SMALL, nodes, faults, workload: { everyMs: between(draw, 50, 2_000), burst: 1 } };
 }
+
+const HONEST: Lies = {
+  drop: 0,
+  late: 0,
+  lateMs: 0,
+  replay: 0,
+  forge: 0,
+  rumour: 0,
+  censored: [],
+};

@@ -69,14 +69,20 @@ class Lane {
   }
 }
 
-/** Where bundles are kept, for the time of `use`. */
-export async function withBundles<T>(use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), 'conclave-mutants-'));
-  try {
-    return await use(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+/** Where bundles are kept until `remove`. */
+export function makeDirectory(): { readonly path: string; readonly remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'conclave-mutants-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+const cleanBundles = new Map<string, Promise<string>>();
+
+/** One for all mutants that run the core as it is. */
+function cleanBundle({ name, tuning }: Mutant, directory: string): Promise<string> {
+  const file = join(directory, tuning ? `${name}-clean.mjs` : 'clean.mjs');
+  const known = cleanBundles.get(file) ?? bundle(name, tuning ?? [], file).then(() => file);
+  cleanBundles.set(file, known);
+  return known;
 }
 
 /** Tries the seeds in order. */
@@ -87,13 +93,9 @@ export async function hunt(
   onSeed: (tried: number) => void = () => {},
 ): Promise<Hunted> {
   const { name, edits, tuning = [], run = 'channel', options = {} } = mutant;
-  const files = {
-    mutant: join(directory, `${name}.mjs`),
-    clean: join(directory, `${name}-clean.mjs`),
-  };
-  await bundle(name, [...tuning, ...edits], files.mutant);
-  await bundle(name, tuning, files.clean);
-  const lanes = { mutant: new Lane(files.mutant), clean: new Lane(files.clean) };
+  const file = join(directory, `${name}.mjs`);
+  await bundle(name, [...tuning, ...edits], file);
+  const lanes = { mutant: new Lane(file), clean: new Lane(await cleanBundle(mutant, directory)) };
   const others = new Map<string, number>();
   const unclean = new Map<number, string>();
   try {

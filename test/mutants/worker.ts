@@ -2,6 +2,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import { simulate } from '../../src/testing/simulate.js';
+import { runPrivate } from '../sim/private-run.js';
 import type { RunKind, RunOptions } from './mutant.js';
 
 export interface Task {
@@ -30,10 +31,14 @@ async function runTwice(seed: number, options: RunOptions): Promise<Outcome> {
   return { invariant: '18 same trace', message };
 }
 
+async function runMessages(seed: number): Promise<Outcome> {
+  return (await runPrivate(seed)).violation ?? {};
+}
+
 const RUNS: Record<RunKind, (seed: number, options: RunOptions) => Promise<Outcome>> = {
   channel: runChannel,
   twice: runTwice,
-  private: runChannel,
+  private: runMessages,
 };
 
 parentPort!.on('message', ({ seed, run, options }: Task) => {

@@ -157,7 +157,7 @@ export class Recorder {
     for (let n = 1; ; n++) {
       const reader = `${name}#${n}`;
       const seen = (line: Json): void => {
-        if (line.event === 'merged') return this.note({ type: 'merged', node: index });
+        if (line.event !== undefined) return this.note({ type: 'merged', node: index });
         const entry = this.#entry(line);
         this.note({ type: 'shown', node: index, reader, entry });
         if (entry.seq === null) return;

@@ -1,18 +1,19 @@
 /**
- * Which marks seeds reach: `npx tsx test/sim/marks-of.ts FIRST COUNT`. Prints
- * how many runs reach each, and few seeds that together reach all that any
- * does, for the list in marks.test.ts.
+ * Which marks seeds reach: `npx tsx test/sim/marks-of.ts FIRST COUNT [OPTIONS]`,
+ * with options as JSON. Prints how many runs reach each, and few seeds that
+ * together reach all that any does, for the lists in marks.test.ts.
  */
 
 import { MARKS } from '../../src/testing/marks.js';
-import { simulate } from '../../src/testing/simulate.js';
+import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
 
-const [first = 1, count = 100] = process.argv.slice(2).map(Number);
+const [first = 1, count = 100] = process.argv.slice(2, 4).map(Number);
+const options = JSON.parse(process.argv[4] ?? '{}') as Partial<SimulateOptions>;
 const marksOf = new Map<number, readonly string[]>();
 for (let seed = first; seed < first + count; seed++) {
-  const { marks, ok } = await simulate({ seed });
-  if (ok) marksOf.set(seed, marks);
-  else console.log(`seed ${seed} fails`);
+  const { marks, violation } = await simulate({ ...options, seed });
+  if (!violation) marksOf.set(seed, marks);
+  else console.log(`seed ${seed} fails: ${violation.invariant}: ${violation.message}`);
 }
 const seedsOf = (name: string): number[] =>
   [...marksOf].filter(([, marks]) => marks.includes(name)).map(([seed]) => seed);

@@ -57,7 +57,7 @@ describe('a command', () => {
       'expect committed 1 hello\n',
       'deliver ACK_CH_MSG from 2\nhold nothing\nrun\nexpect final 1 hello\n',
     );
-    expect(result.problems).toEqual(['line 11: "hello" is placed in the log of node 1']);
+    expect(result.problems).toEqual(['line 11: "hello" is placed on node 1']);
     expect(result.text).toContain('ACK_CH_MSG 1 → 0\nACK_CH_MSG 2 → 0\n');
     expect(last(result)).toContain('delivers ACK_CH_MSG 2 → 0');
     expect(last(result)).toContain('1 is told: "hello" is final at 10');
@@ -92,6 +92,18 @@ describe('a command', () => {
     );
     expect(result.problems).toEqual([]);
     expect(last(result)).toEqual([expect.stringMatching(/^0 is healthy, .*; online: 0 1 2$/)]);
+  });
+
+  it('shows what two sides hold beside the log', async () => {
+    const result = await runScenario(
+      'nodes 6\n\nsplit 0 1 2 | 3 4 5\nrun 6s\n\npost 1 here\npost 4 there\nrun\n\n' +
+        'expect committed 0 here\nexpect absent 0 there\nshow set 0\nshow page 3 99\nshow set 3\n',
+    );
+    expect(result.problems).toEqual([]);
+    expect(last(result)).toEqual([
+      ...['yes', 'yes', 'online term 9 of 0: 1 "here"; committed 1', '"there" of 4: committed'],
+      'online term 9 of 3: 1 "there"; committed 1',
+    ]);
   });
 
   it('says that a node is down, or no member', async () => {

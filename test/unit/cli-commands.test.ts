@@ -6,7 +6,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { buildProgram } from '../../src/cli/program.js';
 import { ConclaveError } from '../../src/core/errors.js';
-import type { ChannelId, Digest } from '../../src/core/ids.js';
+import type { ChannelId, Digest, UserId } from '../../src/core/ids.js';
 import { Harness, temporaryDir } from './fixtures/cli-harness.js';
 
 const HEX_32 = /^[0-9a-f]{64}$/;
@@ -411,6 +411,54 @@ describe('reading', () => {
     running.interrupt();
     await running.done;
     expect(running.stdout.text.match(/one/g)).toHaveLength(1);
+  });
+
+  /** Two messages, and what readers are told of them. */
+  async function merged(h: Harness) {
+    const channel = await h.withChannel();
+    const [one, two] = ['one', 'two'].map((text) => channel.add({ text, from: LEADER }));
+    const branches = [
+      { kind: 'online', term: 4, leader: LEADER, entries: 1 },
+      { kind: 'roster', term: 3, leader: LEADER, entries: 1 },
+    ] as const;
+    const places = { seq: 7, by: LEADER, entries: 2, first: 8, last: 9, branches };
+    channel.news.push(
+      { type: 'moved', entry: two!, after: one!, cursor: '' },
+      { type: 'moved', entry: one!, after: null, cursor: '' },
+      { type: 'merged', ...places, cursor: '' },
+    );
+    return { one: one!, two: two!, places };
+  }
+  const LEADER = 'ab'.repeat(32) as UserId;
+
+  test('log and tail tell what moved, and what was merged', async () => {
+    const h = new Harness();
+    const { one, two, places } = await merged(h);
+    for (const command of ['log', 'tail']) {
+      const { json } = await h.run([command, '--dir', h.dir, '--json', 'team']);
+      expect(json.slice(2)).toEqual([
+        { event: 'moved', id: two.id, after: one.id },
+        { event: 'moved', id: one.id, after: null },
+        { event: 'merged', ...places },
+      ]);
+    }
+  });
+
+  test('for people, what was merged is one line', async () => {
+    const h = new Harness();
+    await merged(h);
+    const { stdout } = await h.run(['tail', '--dir', h.dir, 'team']);
+    expect(stdout.split('\n').slice(2)).toEqual([
+      '--- merged 2 messages of online term 4 under abababab, roster term 3 under abababab: in the log at 8 to 9',
+      '',
+    ]);
+  });
+
+  test('an export has the entries alone', async () => {
+    const h = new Harness();
+    await merged(h);
+    const { stdout } = await h.run(['export', '--dir', h.dir, 'team', '--format', 'jsonl']);
+    expect(stdout.trim().split('\n')).toHaveLength(2);
   });
 
   test('a reader that goes away ends it quietly', async () => {

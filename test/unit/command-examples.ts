@@ -130,8 +130,8 @@ export const EXAMPLES: { readonly [N in CommandName]: Payload<N> } = {
     challenge: ulid,
     recall: ulid,
     tail: true,
-    set: [{ epoch, seq: 9, certified: 8 }],
-    take: { epoch, seq: 3, certified: 0 },
+    set: [{ epoch, seq: 9 }],
+    take: { epoch, seq: 3 },
   },
   CH_APPEND: {
     ...member,
@@ -179,5 +179,5 @@ export const OPTIONAL: { readonly [name: string]: readonly string[] } = {
   CH_ELECTED: ['to'],
   CH_PULL: ['challenge', 'recall', 'tail', 'set', 'take'],
   CH_APPEND: ['report', 'cert', 'propose', 'proof', 'genesis'],
-  CH_MERGE: ['to', 'cert'],
+  CH_MERGE: ['to'],
 };

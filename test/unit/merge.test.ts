@@ -33,7 +33,7 @@ function hold(
     headers: chain.headers,
     records,
     proofs: records.map((record) => state.proofOf(record)),
-    cert: certified < 0 ? null : chain.certificate(certified),
+    cert: chain.certificate(certified),
     tip: chain.points.at(-1)!.seq,
     ...change,
   });
@@ -111,7 +111,11 @@ describe('a roster leader', () => {
     const { state, left, one } = twoSides();
     hold(state, one, left);
     lead(state);
-    state.st.exchange.asked.set(one.proof.id, { to: SENDER, at: state.now });
+    state.st.exchange.asked.set(one.proof.id, {
+      to: SENDER,
+      at: state.now,
+      fruitless: 0,
+    });
     tickMerge(state.ctx, state.st);
     expect(kinds(state)).toEqual(['epoch']);
     state.now += 10_000;

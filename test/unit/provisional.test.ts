@@ -12,7 +12,6 @@ import type { ChannelState } from '../../src/core/channel-state.js';
 import type { ElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
-import { UNCERTIFIED_PLACES_MAX } from '../../src/core/limits.js';
 import {
   certifiedPlace,
   committedInLog,
@@ -32,14 +31,14 @@ const SENDER = person(2).user;
 const ROOT = (state: CoreState, n: number): Digest =>
   state.st.roster.members.get(person(n).user)!.root;
 
-/** A page of a chain from behind `from` up to `to`, with a certificate if there is one for that. */
+/** A page of a chain from behind `from` up to `to`, certified there. */
 function pageOf(
   state: CoreState,
   chain: PlacedChain,
   records: readonly ChannelRecord[],
   from: number,
   to: number,
-  cert: Certificate | null = null,
+  cert: Certificate = chain.certificate(to - 1),
 ): BranchPage {
   const part = records.slice(from, to);
   return {
@@ -99,23 +98,18 @@ type Source = ReturnType<typeof twoEpochs>['one'];
 const pages = fc
   .record({
     cuts: fc.array(fc.integer({ min: 1, max: 7 }), { maxLength: 4 }),
-    certified: fc.subarray([1, 3, 4, 6, 7]),
     lap: fc.nat(2),
   })
   .chain((cut) => fc.tuple(fc.constant(cut), fc.constant(cut)))
   .map(([first, second]) => ({ first, second }));
 
-type Cut = { cuts: number[]; certified: number[]; lap: number };
+type Cut = { cuts: number[]; lap: number };
 
-function cutUp(state: CoreState, { chain, records }: Source, { cuts, certified, lap }: Cut) {
+function cutUp(state: CoreState, { chain, records }: Source, { cuts, lap }: Cut) {
   const ends = [...new Set([...cuts, records.length])].sort((x, y) => x - y);
-  const whole = ends.map((to, i) =>
+  return ends.map((to, i) =>
     pageOf(state, chain, records, Math.max(0, (ends[i - 1] ?? 0) - lap), to),
   );
-  const certs = certified.map((seq) =>
-    pageOf(state, chain, records, seq, seq, chain.certificate(seq - 1)),
-  );
-  return [...whole, ...certs];
 }
 
 describe('union', () => {
@@ -141,8 +135,7 @@ describe('union', () => {
         const [x, y] = [reach(left), reach(right)];
         expect(setOf(y.st)).toEqual(setOf(x.st));
         expect(setOf(x.st).places).toHaveLength(16);
-        const highest = Math.max(0, ...cut.first.certified);
-        expect(x.st.branches.get(one.chain.proof.id)!.certified).toBe(highest);
+        expect(x.st.branches.get(one.chain.proof.id)!.certified).toBe(8);
         // Again, nothing changes, and the store says the same.
         const before = setOf(x.st);
         for (const page of cutUp(x, one, cut.first)) take(x, page);
@@ -243,17 +236,6 @@ describe('a page of a branch', () => {
     expect(stranger.st.branches.size).toBe(0);
   });
 
-  it('holds no more that is not certified than a leader may have placed', () => {
-    const state = new CoreState(7, 7);
-    const records = messages(person(1), UNCERTIFIED_PLACES_MAX + 1, ROOT(state, 1));
-    const proof = state.election('online', 4, person(1), users(1, 2, 3));
-    const chain = new PlacedChain(proof, records);
-    take(state, pageOf(state, chain, records, 0, records.length));
-    expect(state.st.branches.size).toBe(0);
-    take(state, pageOf(state, chain, records, 0, records.length, chain.certificate(0)));
-    expect(state.st.branches.get(proof.id)!.tip.seq).toBe(records.length);
-  });
-
   it('of a newer roster is a reason to pull it', () => {
     const { one } = twoEpochs();
     const state = new CoreState(6, 6);
@@ -269,7 +251,7 @@ describe('a record', () => {
     const { one } = twoEpochs();
     const state = new CoreState(7, 7);
     const { chain, records } = one;
-    take(state, pageOf(state, chain, records, 2, 4, chain.certificate(3)));
+    take(state, pageOf(state, chain, records, 2, 4));
     const third = records[2]!;
     expect(isOrphan(state.st, third)).toBe(true);
     const shown = () => provisional(state.st).map(({ state: s }) => s);
@@ -292,12 +274,10 @@ describe('a record', () => {
       seq: records.indexOf(both) + 1,
       digest: both.digest,
     });
-    take(state, pageOf(state, two.chain, two.records, 0, 8));
-    take(state, pageOf(state, one.chain, one.records, 0, 8));
     expect(certifiedPlace(state.st, both.digest)).toBeNull();
-    takeCommitted(state.ctx, state.st, two.chain.certificate(7));
+    take(state, pageOf(state, two.chain, two.records, 0, 8));
     expect(certifiedPlace(state.st, both.digest)).toEqual(placeIn(two));
-    takeCommitted(state.ctx, state.st, one.chain.certificate(7));
+    take(state, pageOf(state, one.chain, one.records, 0, 8));
     expect(certifiedPlace(state.st, both.digest)).toEqual(placeIn(one));
   });
 });

@@ -382,6 +382,7 @@ describe('V0, Channels, client to server', () => {
         headers: BYTES,
         records: [],
         proofs: [],
+        cert: BYTES,
         tip: 1,
       },
     })));

@@ -63,6 +63,16 @@ describe('a plan of faults', () => {
     expect(drawn).not.toContain('old-disk');
   });
 
+  it('lets a minority forget at most, in all of a run', () => {
+    for (const seed of seeds) {
+      for (const nodes of [1, 2, 3, 6, 9]) {
+        const all = plan(seed, LOSSY_KINDS, nodes);
+        const forgetful = new Set(all.flatMap((f) => (f.kind === 'old-disk' ? f.nodes : [])));
+        expect(forgetful.size).toBeLessThanOrEqual((nodes - 1) / 2);
+      }
+    }
+  });
+
   it('names nodes and relays that there are, in channels and networks of every size', () => {
     for (const nodes of [1, 2, 3, 9]) {
       for (const relays of [1, 3]) {

@@ -38,8 +38,12 @@ function eventObject(event: ReadEvent): Json {
   switch (event.type) {
     case 'entry':
       return entryObject(event.entry);
-    case 'merged':
-      return { event: 'merged', count: event.count, seq: event.seq };
+    case 'moved':
+      return { event: 'moved', id: event.entry.id, after: event.after?.id ?? null };
+    case 'merged': {
+      const { seq, by, entries, first, last, branches } = event;
+      return { event: 'merged', seq, by, entries, first, last, branches };
+    }
     case 'removed':
       return { event: 'removed' };
   }
