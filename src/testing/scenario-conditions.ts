@@ -75,14 +75,14 @@ const CONDITIONS: { readonly [name: string]: Make } = {
       return is.includes(words.join(' ')) ? undefined : `the status is "${is}"`;
     };
   },
-  /** `pages 0 1`: they show the same behind the final messages, and something. */
+  /** `pages 0 1`: their readers see the same. */
   pages(stage, args) {
     const nodes = args.map((arg) => stage.node(arg));
     return () => {
-      const [first, ...others] = nodes.map((node) => showPage(stage, node).join('; '));
+      const [first, ...others] = nodes.map((node) => showPage(stage, node, 1).join('; '));
       const other = others.find((page) => page !== first);
-      if (!first) return `node ${nodes[0]?.index} shows nothing that is not final`;
-      return other === undefined ? undefined : `one shows ${first}, another ${other || 'nothing'}`;
+      if (other === undefined) return undefined;
+      return `one shows ${first || 'nothing'}, another ${other || 'nothing'}`;
     };
   },
   /** `happened 1 → 0 ACK_CH_MSG`: a line of this block, hidden or not, has these words. */
@@ -136,6 +136,16 @@ const CONDITIONS: { readonly [name: string]: Make } = {
     const isPlaced = inState(stage, args, ['placed', 'committed', 'final']);
     return () => (isPlaced() === undefined ? `node ${args[0]} has a place for it` : undefined);
   },
+  /** `logged 1 hello`: in its log, once, whether or not it will stay there. */
+  logged(stage, [index, ...words]) {
+    const node = stage.node(index);
+    const text = words.join(' ');
+    return () => {
+      const id = stage.cluster.messageId(text);
+      const times = logOf(stage, node).filter(({ record }) => record.id === id).length;
+      return times === 1 ? undefined : `"${text}" is ${times} times in the log of node ${index}`;
+    };
+  },
   /** `told final hello`: what its author was last told. */
   told(stage, [state, ...words]) {
     const text = words.join(' ');
@@ -170,10 +180,7 @@ function inState(
   const node = stage.node(index);
   const text = words.join(' ');
   return () => {
-    const id = stage.cluster.messageId(text);
-    const again = logOf(stage, node).filter((one) => one.record.id === id).length > 1;
-    if (again) return `"${text}" is twice in the log of node ${node.index}`;
-    const state = placeOf(stage, node, id);
+    const state = placeOf(stage, node, stage.cluster.messageId(text));
     if (state && states.includes(state)) return undefined;
     return `"${text}" is ${state ?? 'not placed'} on node ${node.index}`;
   };
