@@ -12,6 +12,7 @@ import type { ChannelState } from '../../src/core/channel-state.js';
 import type { ElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
+import { leadershipOf } from '../../src/core/leadership.js';
 import {
   certifiedPlace,
   committedInLog,
@@ -20,6 +21,7 @@ import {
   pruneSet,
   rememberEpoch,
   takeCommitted,
+  uniteBranch,
 } from '../../src/core/provisional.js';
 import type { ChannelRecord } from '../../src/core/record.js';
 import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
@@ -58,6 +60,18 @@ const take = (state: CoreState, page: BranchPage): void => {
   onBranchPage(state.ctx, state.st, SENDER, page);
   state.carryOut();
 };
+
+/** Lets the state place what a leader proposes: nothing of it is certified yet. */
+function place(state: CoreState, { chain, records }: Source, from: number, to: number): void {
+  rememberEpoch(state.ctx, state.st, chain.proof);
+  for (const record of records.slice(from, to)) {
+    const proof = state.proofOf(record);
+    state.st.pool.add({ record, proof, cameAt: 0, offeredAt: 0, kept: false }, true);
+  }
+  const headers = chain.headers.slice(from, to);
+  uniteBranch(state.ctx, state.st, chain.proof.id, chain.points[from]!, headers);
+  state.carryOut();
+}
 
 /** What the set holds, whatever way it came. */
 const setOf = (st: ChannelState) => ({
@@ -179,6 +193,55 @@ describe('union', () => {
   });
 });
 
+describe('a certified page', () => {
+  /** One epoch's leader proposed one chain and certified another: what differs begins behind `same` places. */
+  function twoChains(same: number) {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    const records = [...one.records.slice(0, same), ...messages(person(5), 4, ROOT(state, 5))];
+    const other = { chain: new PlacedChain(one.chain.proof, records), records };
+    return { state, one, other };
+  }
+  const branchOf = ({ st }: CoreState, { chain }: Source) => st.branches.get(chain.proof.id)!;
+
+  it('takes the place of what was only proposed', async () => {
+    const { state, one, other } = twoChains(2);
+    place(state, one, 0, 6);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    const branch = branchOf(state, one);
+    expect(branch.digests()).toEqual(other.records.slice(0, 5).map((r) => r.digest));
+    expect(branch.certified).toBe(5);
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+
+  it('leaves what is placed behind it and agrees', () => {
+    const { state, one } = twoChains(2);
+    place(state, one, 0, 6);
+    take(state, pageOf(state, one.chain, one.records, 0, 4));
+    expect(branchOf(state, one).tip.seq).toBe(6);
+    expect(branchOf(state, one).certified).toBe(4);
+  });
+
+  it('takes nothing from what is certified, whoever certified another chain too', () => {
+    const { state, one, other } = twoChains(2);
+    take(state, pageOf(state, one.chain, one.records, 0, 4));
+    place(state, one, 4, 6);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    const kept = branchOf(state, one).digests();
+    expect(kept.slice(0, 4)).toEqual(one.records.slice(0, 4).map((r) => r.digest));
+    expect(branchOf(state, one).certified).toBe(4);
+  });
+
+  it('takes nothing from the chain that this node follows now', () => {
+    const { state, one, other } = twoChains(2);
+    place(state, one, 0, 6);
+    const { epoch, ballots } = one.chain.proof;
+    state.st.leadership = leadershipOf(state.ctx, state.st, epoch, ballots, true);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    expect(branchOf(state, one).digests()).toEqual(one.records.slice(0, 6).map((r) => r.digest));
+  });
+});
+
 describe('a page of a branch', () => {
   const refusal = (change: (page: BranchPage, state: CoreState) => BranchPage): CoreState => {
     const { one } = twoEpochs();
@@ -286,7 +349,7 @@ describe('a certificate of commitment', () => {
   const given = () => {
     const { one } = twoEpochs();
     const state = new CoreState(7, 7);
-    take(state, pageOf(state, one.chain, one.records, 0, 6));
+    place(state, one, 0, 6);
     return { state, chain: one.chain };
   };
 
@@ -333,7 +396,7 @@ describe('a certificate of commitment', () => {
     const records = messages(person(1), 600, ROOT(state, 1));
     const proof = state.election('online', 4, person(1), users(1, 2, 3));
     const chain = new PlacedChain(proof, records);
-    take(state, pageOf(state, chain, records, 0, 600));
+    place(state, { chain, records }, 0, 600);
     for (let i = 9; i < 600; i += 10) takeCommitted(state.ctx, state.st, chain.certificate(i));
     const { certificates } = state.st.branches.get(proof.id)!;
     expect(certificates).toEqual([130, 260, 390, 520, 600]);
@@ -384,6 +447,26 @@ describe('a tail that falls out of the log', () => {
     const reopened = await state.reopened();
     expect(setOf(reopened)).toEqual(setOf(state.st));
     expect(provisional(reopened).map((e) => [e.record.digest, e.state])).toEqual(before);
+  });
+
+  it('of two leaders, of whom the first certified something, becomes a branch of each', async () => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, 4);
+    const next = state.election('roster', 5, person(3), users(1, 2, 3, 4, 5, 6, 7));
+    rememberEpoch(state.ctx, state.st, next);
+    const more = messages(person(3), 3, ROOT(state, 3));
+    for (const record of more) {
+      const at = { epoch: next.id, term: 5, roster: state.st.roster.number };
+      appendEntry(state.ctx, state.st, record, () => state.proofOf(record), at);
+    }
+    truncateTail(state.ctx, state.st, 2);
+    state.carryOut();
+    const [first, second] = [proof.id, next.id].map((id) => state.st.branches.get(id)!);
+    expect([first!.base.seq, first!.tip, first!.certified]).toEqual([0, chain.points[4], 4]);
+    expect([second!.base, second!.tip.seq, second!.certified]).toEqual([chain.points[4], 9, 0]);
+    const kept = [...first!.digests(), ...second!.digests()];
+    expect(kept).toEqual([...records, ...more].map((r) => r.digest));
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
   });
 
   it('twice, under two leaders, keeps what each certified', async () => {
