@@ -52,9 +52,7 @@ export const verifySet = (v: Verification, o: SetOptions): Promise<void> =>
     const certificates = await certificatesIn(v);
     const branches = await branchesIn(v);
     const epochs = await elections(v, o);
-    for (const branch of branches.values()) {
-      checkBranch(v, branch, epochs.get(branch.id), certificates.get(branch.id));
-    }
+    for (const branch of branches.values()) checkBranch(v, branch, epochs.get(branch.id));
     for (const [epoch, certified] of certificates) {
       checkCertificates(v, certified, epochs, branches.get(epoch));
     }
@@ -100,6 +98,7 @@ async function certificatesIn(v: Verification): Promise<Map<EpochId, Certified[]
       const epoch = key.split('/')[3] as EpochId;
       const cert = decodeCertificate(value);
       if (key !== v.keys.commit(epoch, cert.seq)) throw new Error(`it certifies seq ${cert.seq}`);
+      if (cert.epoch !== epoch) throw new Error('it is of another epoch than its branch');
       found.set(epoch, [...(found.get(epoch) ?? []), { key, cert }]);
     });
   }
@@ -170,19 +169,13 @@ async function elections(
 
 const KIND = { roster: 'a roster epoch', online: 'an online epoch' } as const;
 
-function checkBranch(
-  v: Verification,
-  branch: Branch,
-  proof: ElectionProof | undefined,
-  certified: readonly Certified[] = [],
-): void {
+function checkBranch(v: Verification, branch: Branch, proof: ElectionProof | undefined): void {
   const key = v.keys.branch(branch.id);
   const { base, tip, id } = branch;
-  // Behind its last certificate a branch is worth what its leader's election is.
-  if (!proof && tip.seq > (certified.at(-1)?.cert.seq ?? 0)) {
-    v.problem(key, 'no election of its leader is proven');
+  if (!proof) {
+    if (branch.size > 0) v.problem(key, 'no election of its leader is proven');
+    return;
   }
-  if (!proof) return;
   const hash = v.crypto.sha256;
   const isOnline = proof.epoch.kind === 'online';
   const start = isOnline ? branchStart(hash, id) : chainStart(hash, v.id);
@@ -207,8 +200,6 @@ function checkCertificates(
       v.problem(key, 'a certificate of a branch that is not there');
       continue;
     }
-    // What it certified is final by now, and the election forgotten.
-    if (cert.seq <= branch.base.seq && !epochs.has(cert.epoch)) continue;
     checkCommitted(v, key, cert, epochs);
     const point = certifiedPoint(v.crypto.sha256, cert);
     if (cert.seq > branch.tip.seq) {

@@ -165,7 +165,7 @@ describe('a roster leader', () => {
     expect(new Set(authors)).toEqual(new Set(users(2)));
   });
 
-  it('names a former tail of several leaders, of which only the last one is proven here', () => {
+  it('names a former tail of several leaders by the one that is proven here', () => {
     const state = new CoreState(7);
     const all = users(1, 2, 3, 4, 5, 6, 7);
     const records = messages(person(2), 4, rootOf(state, 2));

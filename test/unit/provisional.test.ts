@@ -12,6 +12,7 @@ import type { ChannelState } from '../../src/core/channel-state.js';
 import type { ElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
+import { leadershipOf } from '../../src/core/leadership.js';
 import {
   certifiedPlace,
   committedInLog,
@@ -20,6 +21,7 @@ import {
   pruneSet,
   rememberEpoch,
   takeCommitted,
+  uniteBranch,
 } from '../../src/core/provisional.js';
 import type { ChannelRecord } from '../../src/core/record.js';
 import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
@@ -58,6 +60,18 @@ const take = (state: CoreState, page: BranchPage): void => {
   onBranchPage(state.ctx, state.st, SENDER, page);
   state.carryOut();
 };
+
+/** Lets the state place what a leader proposes: nothing of it is certified yet. */
+function place(state: CoreState, { chain, records }: Source, from: number, to: number): void {
+  rememberEpoch(state.ctx, state.st, chain.proof);
+  for (const record of records.slice(from, to)) {
+    const proof = state.proofOf(record);
+    state.st.pool.add({ record, proof, cameAt: 0, offeredAt: 0, kept: false }, true);
+  }
+  const headers = chain.headers.slice(from, to);
+  uniteBranch(state.ctx, state.st, chain.proof.id, chain.points[from]!, headers);
+  state.carryOut();
+}
 
 /** What the set holds, whatever way it came. */
 const setOf = (st: ChannelState) => ({
@@ -200,6 +214,55 @@ describe('union', () => {
     take(state, pageOf(state, one.chain, one.records, 0, 5));
     const branch = state.st.branches.get(one.chain.proof.id)!;
     expect([branch.certified, branch.tip.seq]).toEqual([5, 8]);
+  });
+});
+
+describe('a certified page', () => {
+  /** One epoch's leader proposed one chain and certified another: what differs begins behind `same` places. */
+  function twoChains(same: number) {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    const records = [...one.records.slice(0, same), ...messages(person(5), 4, ROOT(state, 5))];
+    const other = { chain: new PlacedChain(one.chain.proof, records), records };
+    return { state, one, other };
+  }
+  const branchOf = ({ st }: CoreState, { chain }: Source) => st.branches.get(chain.proof.id)!;
+
+  it('takes the place of what was only proposed', async () => {
+    const { state, one, other } = twoChains(2);
+    place(state, one, 0, 6);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    const branch = branchOf(state, one);
+    expect(branch.digests()).toEqual(other.records.slice(0, 5).map((r) => r.digest));
+    expect(branch.certified).toBe(5);
+    expect(setOf(await state.reopened())).toEqual(setOf(state.st));
+  });
+
+  it('leaves what is placed behind it and agrees', () => {
+    const { state, one } = twoChains(2);
+    place(state, one, 0, 6);
+    take(state, pageOf(state, one.chain, one.records, 0, 4));
+    expect(branchOf(state, one).tip.seq).toBe(6);
+    expect(branchOf(state, one).certified).toBe(4);
+  });
+
+  it('takes nothing from what is certified, whoever certified another chain too', () => {
+    const { state, one, other } = twoChains(2);
+    take(state, pageOf(state, one.chain, one.records, 0, 4));
+    place(state, one, 4, 6);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    const kept = branchOf(state, one).digests();
+    expect(kept.slice(0, 4)).toEqual(one.records.slice(0, 4).map((r) => r.digest));
+    expect(branchOf(state, one).certified).toBe(4);
+  });
+
+  it('takes nothing from the chain that this node follows now', () => {
+    const { state, one, other } = twoChains(2);
+    place(state, one, 0, 6);
+    const { epoch, ballots } = one.chain.proof;
+    state.st.leadership = leadershipOf(state.ctx, state.st, epoch, ballots, true);
+    take(state, pageOf(state, other.chain, other.records, 0, 5));
+    expect(branchOf(state, one).digests()).toEqual(one.records.slice(0, 6).map((r) => r.digest));
   });
 });
 
