@@ -42,7 +42,9 @@ export function answerPull(
   }
   if (p.set) onSet(ctx, st, from, p, p.set);
   if (!p.take) return;
-  if (st.leading && p.take.epoch === st.leadership?.id) proposeTo(ctx, st, from, p.take.seq);
+  // Who follows this leader asks with its log's position too; others take pages, as from anybody.
+  const isFollower = p.anchor.length > 0 && p.take.epoch === st.leadership?.id;
+  if (st.leading && isFollower) proposeTo(ctx, st, from, p.take.seq);
   else onTake(ctx, st, from, p.take);
 }
 
