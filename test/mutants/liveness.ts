@@ -1,7 +1,7 @@
 /** Mutants of what must come about once faults stop. */
 
 import type { Mutant } from './mutant.js';
-import { contesting, shiftingInRain } from './plans.js';
+import { apart, contesting, shiftingInRain } from './plans.js';
 
 export const LIVENESS: readonly Mutant[] = [
   {
@@ -46,5 +46,31 @@ export const LIVENESS: readonly Mutant[] = [
       },
     ],
     options: contesting,
+  },
+  {
+    name: 'never-merge',
+    invariant: 'liveness',
+    what: 'a roster leader leaves in the branches what they hold',
+    edits: [
+      {
+        file: 'src/core/merge.ts',
+        find: '  if (part.length === 0) return;\n',
+        replace: '  if (part.length >= 0) return;\n',
+      },
+    ],
+    options: apart,
+  },
+  {
+    name: 'merge-when-elected',
+    invariant: 'liveness',
+    what: 'a leader merges what it holds when it is elected, and nothing that comes later',
+    edits: [
+      {
+        file: 'src/core/merge.ts',
+        find: '  if (leading.merging?.version !== st.version) {',
+        replace: '  if (leading.merging === null) {',
+      },
+    ],
+    options: apart,
   },
 ];
