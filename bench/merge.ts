@@ -9,7 +9,7 @@
 import { startCluster } from './processes.js';
 
 const BYTES = 256;
-const POLL_MS = 10;
+const POLL_MS = 100;
 
 interface Status {
   readonly final: number;
