@@ -6,7 +6,9 @@
 
 import type { Readable, Writable } from 'node:stream';
 import type { Logger } from 'pino';
+import type { UserId } from '../core/ids.js';
 import type { Node } from '../node/api.js';
+import type { DirectoryReport } from '../node/verify-directory.js';
 import type { Identity } from './identity.js';
 
 export interface Terminal extends Writable {
@@ -44,10 +46,13 @@ export interface RunningRelay {
   close(): Promise<void>;
 }
 
-/** What is wrong with the files of a store. */
-export interface StoreProblem {
-  readonly where: string;
-  readonly what: string;
+export interface VerifyStore {
+  readonly dir: string;
+  /** Whose store it is. */
+  readonly user: UserId;
+  /** The id or the name of a channel; all without it. */
+  readonly channel?: string;
+  readonly onProgress: (what: 'keys' | 'entries', done: number) => void;
 }
 
 export interface DemoOptions {
@@ -69,8 +74,8 @@ export interface Host {
   createStore(dir: string): Promise<void>;
   /** Rejects with `store_locked` when another process has it open. */
   openNode(options: OpenNode): Promise<Node>;
-  /** Checks the files of the store itself, below channels; rejects like `openNode`. */
-  checkStore(dir: string, onProgress: (keys: number) => void): Promise<readonly StoreProblem[]>;
+  /** Checks a store that no node has open: its files, then all that is in it. Rejects like `openNode`. */
+  verifyStore(options: VerifyStore): Promise<DirectoryReport>;
   startRelay(options: StartRelay): Promise<RunningRelay>;
   /** Resolves with the exit code. */
   runDemo(options: DemoOptions): Promise<number>;

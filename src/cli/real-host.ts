@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import type { Host, OpenNode, StartRelay, StoreProblem } from './host.js';
+import type { Host, OpenNode, StartRelay, VerifyStore } from './host.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
 
@@ -20,7 +20,7 @@ export function realHost(signal: AbortSignal): Host {
     now: Date.now,
     createStore,
     openNode,
-    checkStore,
+    verifyStore,
     startRelay,
     async runDemo(options) {
       const { runDemo } = await import('./demo.js');
@@ -50,13 +50,9 @@ async function openNode({ dir, identity, links, relays, log }: OpenNode) {
   return openNode({ store, identity, log, relays, offline: !links });
 }
 
-async function checkStore(
-  dir: string,
-  onProgress: (keys: number) => void,
-): Promise<readonly StoreProblem[]> {
-  const { checkStore } = await import('../node/check-store.js');
-  const { problems } = await checkStore(storeIn(dir), { onProgress });
-  return problems.map(({ code, key, message }) => ({ where: key ?? code, what: message }));
+async function verifyStore({ dir, ...options }: VerifyStore) {
+  const { verifyDirectory } = await import('../node/verify-directory.js');
+  return verifyDirectory(storeIn(dir), options);
 }
 
 async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {

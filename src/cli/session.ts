@@ -57,7 +57,8 @@ export async function openForUp(host: Host, options: Omit<OpenNode, 'identity'>)
   });
 }
 
-async function whileLocked<T>({ now, signal }: Host, open: () => Promise<T>): Promise<T> {
+/** Waits while another command has the store open, for a while. */
+export async function whileLocked<T>({ now, signal }: Host, open: () => Promise<T>): Promise<T> {
   const deadline = now() + STORE_WAIT_MS;
   for (;;) {
     if (signal.aborted) throw aborted(signal);

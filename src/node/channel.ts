@@ -30,22 +30,12 @@ import { type ImportMessage, type ImportOptions, importMessages } from './import
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite } from './invite.js';
 import { messageSubmission } from './message-body.js';
-import type { NodeParts } from './node.js';
+import type { ChannelHost, ReadableChannel } from './parts.js';
 import { readChannel } from './reader.js';
-import type { RelayConnection } from './relay-link.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
 
-/** What a channel needs of the node that it is in. */
-export type ChannelHost = Pick<
-  NodeParts,
-  'user' | 'store' | 'hash' | 'machine' | 'offline' | 'clock' | 'ulid' | 'random' | 'publicKey'
-> &
-  Pick<NodeParts, 'overrideRelay' | 'request'> & {
-    linkTo(key: string | undefined): Pick<RelayConnection, 'connected' | 'problem'> | undefined;
-  };
-
-export class NodeChannel implements Channel {
+export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
   readonly changes = new Changes();
   readonly members: Channel['members'];

@@ -44,43 +44,11 @@ import {
   storedChannels,
 } from './node-keys.js';
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
+import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { RelayConnection } from './relay-link.js';
 import { verifyChannel } from './verify.js';
-import { aborted, closed } from './wait.js';
-
-/** What the parts of a node use of it. */
-export interface NodeParts {
-  readonly user: UserId;
-  readonly store: Store;
-  readonly hash: Hash;
-  readonly machine: Machine;
-  readonly offline: boolean;
-  clock(): Clock;
-  ulid(wall: number): Ulid;
-  random(bytes: number): Uint8Array;
-  publicKey(seed: Uint8Array): UserId;
-  links(): Iterable<RelayConnection>;
-  linkTo(key: string | undefined): RelayConnection | undefined;
-  overrideRelay(url: string): Promise<void>;
-  /** Throws unless something can be sent: `offline`, `closed`, or what stopped the node. */
-  checkOpen(): void;
-  /**
-   * Gives the core an input under a fresh token; settles when the core says
-   * done or failed. `stop` tells the core that nobody waits any longer.
-   */
-  request(
-    input: (token: number) => Input,
-    signal?: AbortSignal,
-    stop?: (token: number) => Input,
-  ): Promise<void>;
-  fail(error: unknown): void;
-}
-
-interface Request {
-  resolve(): void;
-  reject(error: unknown): void;
-}
+import { abortable, aborted, closed, type Settle } from './wait.js';
 
 const DRAIN_MS_DEFAULT = 2_000;
 
@@ -137,7 +105,7 @@ class ConclaveNode implements Node, NodeParts {
   readonly #o: FullOptions;
   readonly #driver: Driver;
   readonly #channels = new Map<ChannelId, NodeChannel>();
-  readonly #requests = new Map<number, Request>();
+  readonly #requests = new Map<number, Settle>();
   readonly #private: PrivateMessages;
   /** This node's own addresses for relays, by key. */
   readonly #overrides = new Map<string, string>();
@@ -247,32 +215,18 @@ class ConclaveNode implements Node, NodeParts {
     stop?: (token: number) => Input,
   ): Promise<void> {
     this.checkOpen();
-    if (signal?.aborted) throw aborted(signal);
-    const token = ++this.#token;
-    return new Promise((resolve, reject) => {
-      const settled = (): void => signal?.removeEventListener('abort', onAbort);
-      const request: Request = {
-        resolve() {
-          settled();
-          resolve();
-        },
-        reject(error) {
-          settled();
-          reject(error);
-        },
-      };
-      const onAbort = (): void => {
+    return abortable(signal, (request) => {
+      const token = ++this.#token;
+      this.#requests.set(token, request);
+      this.#driver.pump.input(input(token));
+      return () => {
         this.#requests.delete(token);
         if (stop) this.#driver.pump.input(stop(token));
-        reject(aborted(signal));
       };
-      this.#requests.set(token, request);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#driver.pump.input(input(token));
     });
   }
 
-  #settle(token: number, outcome: (request: Request) => void): void {
+  #settle(token: number, outcome: (request: Settle) => void): void {
     const request = this.#requests.get(token);
     if (!request) return;
     this.#requests.delete(token);

@@ -16,7 +16,7 @@ import { RECORD_BODY_BYTES_MAX } from '../core/limits.js';
 import type { StoreOp } from '../core/store.js';
 import type { Dm, PrivateMessage, WaitOptions } from './api.js';
 import { checkText } from './input.js';
-import type { NodeParts } from './node.js';
+import type { NodeParts } from './parts.js';
 import {
   areKnown,
   deliveredOps,

@@ -26,11 +26,11 @@ import type { Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
-import type { NodeChannel } from './channel.js';
 import { checkWhole } from './input.js';
 import { Merges, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
 import { Moves } from './moves.js';
+import type { ReadableChannel } from './parts.js';
 import { Pace } from './wait.js';
 
 /** A page is read whole before it is shown, so that no reader holds a place in the store open. */
@@ -78,7 +78,7 @@ function startOf(from: ReadOptions['from']): Start {
 }
 
 export function readChannel(
-  channel: NodeChannel,
+  channel: ReadableChannel,
   store: Store,
   hash: Hash,
   options: ReadOptions,
@@ -104,7 +104,7 @@ const refOf = (item: ProvisionalEntry | null): EntryRef | null =>
   item && { digest: item.record.digest, id: item.record.id };
 
 class Reading {
-  readonly #channel: NodeChannel;
+  readonly #channel: ReadableChannel;
   readonly #store: Store;
   readonly #hash: Hash;
   readonly #start: Start;
@@ -113,7 +113,7 @@ class Reading {
   readonly #moves = new Moves();
   readonly #pace: Pace;
 
-  constructor(channel: NodeChannel, store: Store, hash: Hash, start: Start) {
+  constructor(channel: ReadableChannel, store: Store, hash: Hash, start: Start) {
     this.#channel = channel;
     this.#store = store;
     this.#hash = hash;

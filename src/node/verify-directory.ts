@@ -7,8 +7,9 @@
 
 import { decodeWhole } from '../core/bytes.js';
 import type { Crypto } from '../core/crypto.js';
-import type { UserId } from '../core/ids.js';
-import { after } from '../core/layout.js';
+import { ConclaveError } from '../core/errors.js';
+import type { ChannelId, UserId } from '../core/ids.js';
+import { after, channelKeys, decodeStoredGenesis } from '../core/layout.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
@@ -28,6 +29,8 @@ export interface DirectoryReport {
 }
 
 export interface VerifyDirectoryOptions {
+  /** The id or the name of one channel: the others are not looked at. */
+  readonly channel?: string;
   /** Whose directory it is; without it the node's own acknowledgements are not verified. */
   readonly user?: UserId;
   readonly crypto?: Crypto;
@@ -37,11 +40,12 @@ export interface VerifyDirectoryOptions {
 /**
  * Verifies the store in `dir`. Rejects when it can't be looked at
  * (`store_locked`, `store_missing`, `store_foreign`, `store_newer`,
- * `store_failed`); damage is what it reports.
+ * `store_failed`), and with `no_channel` or `ambiguous` when the channel asked
+ * for is not there; damage is what it reports.
  */
 export async function verifyDirectory(
   dir: string,
-  { user, crypto = nativeCrypto, onProgress = () => {} }: VerifyDirectoryOptions = {},
+  { channel, user, crypto = nativeCrypto, onProgress = () => {} }: VerifyDirectoryOptions = {},
 ): Promise<DirectoryReport> {
   const files = await checkStore(dir, { onProgress: (keys) => onProgress('keys', keys) });
   if (files.problems.length > 0) {
@@ -59,13 +63,37 @@ export async function verifyDirectory(
       self: user,
       onProgress: (entries: number) => onProgress('entries', entries),
     };
-    for (const id of await storedChannels(store)) {
+    for (const id of await wantedChannels(store, channel)) {
       channels.push(await verifyChannel(crypto, store, id, options));
     }
     const ok = problems.length === 0 && channels.every((channel) => channel.ok);
     return { ok, problems, channels };
   } finally {
     await store.close();
+  }
+}
+
+async function wantedChannels(store: Store, wanted: string | undefined): Promise<ChannelId[]> {
+  const all = await storedChannels(store);
+  if (wanted === undefined) return all;
+  const named = await Promise.all(all.map((id) => nameOf(store, id)));
+  const found = all.filter((id, i) => id === wanted || named[i] === wanted);
+  if (found.length === 1) return found;
+  if (found.length === 0)
+    throw new ConclaveError('no_channel', `there is no channel "${wanted}" here`);
+  throw new ConclaveError(
+    'ambiguous',
+    `${found.length} channels are called "${wanted}": give the id`,
+  );
+}
+
+/** Undefined where it can't be read: that is for the verification to say. */
+async function nameOf(store: Store, id: ChannelId): Promise<string | undefined> {
+  try {
+    const stored = await store.get(channelKeys(id).genesis);
+    return stored && decodeStoredGenesis(stored).name;
+  } catch {
+    return undefined;
   }
 }
 

@@ -16,14 +16,46 @@ export const aborted = (signal?: AbortSignal): ConclaveError =>
 export const closed = (): ConclaveError =>
   new ConclaveError('closed', 'the node was closed: open it again to go on');
 
-interface Waiter {
-  wake(): void;
+/** What settles a wait. */
+export interface Settle {
+  resolve(): void;
   reject(error: unknown): void;
+}
+
+/**
+ * A wait that is given up, and rejects with `aborted`, when `signal` is
+ * aborted. `begin` is handed what settles it, and returns what to do when it is
+ * given up before.
+ */
+export function abortable(
+  signal: AbortSignal | undefined,
+  begin: (settle: Settle) => () => void,
+): Promise<void> {
+  if (signal?.aborted) return Promise.reject(aborted(signal));
+  return new Promise((resolve, reject) => {
+    let giveUp = (): void => {};
+    const onAbort = (): void => {
+      giveUp();
+      reject(aborted(signal));
+    };
+    const settled = (): void => signal?.removeEventListener('abort', onAbort);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    giveUp = begin({
+      resolve() {
+        settled();
+        resolve();
+      },
+      reject(error) {
+        settled();
+        reject(error);
+      },
+    });
+  });
 }
 
 /** Wakes all who wait whenever `notify` is called; `fail` ends all waits, for good. */
 export class Changes {
-  #waiters = new Set<Waiter>();
+  #waiters = new Set<Settle>();
   #version = 0;
   #failure: unknown;
 
@@ -34,7 +66,7 @@ export class Changes {
 
   notify(): void {
     this.#version += 1;
-    for (const waiter of this.#take()) waiter.wake();
+    for (const waiter of this.#take()) waiter.resolve();
   }
 
   fail(error: unknown): void {
@@ -42,7 +74,7 @@ export class Changes {
     for (const waiter of this.#take()) waiter.reject(this.#failure);
   }
 
-  #take(): Set<Waiter> {
+  #take(): Set<Settle> {
     const waiters = this.#waiters;
     this.#waiters = new Set();
     return waiters;
@@ -54,26 +86,10 @@ export class Changes {
    */
   next(seen: number, signal?: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (seen !== this.#version) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const settled = (): void => signal?.removeEventListener('abort', onAbort);
-      const waiter: Waiter = {
-        wake() {
-          settled();
-          resolve();
-        },
-        reject(error) {
-          settled();
-          reject(error);
-        },
-      };
-      const onAbort = (): void => {
-        this.#waiters.delete(waiter);
-        waiter.reject(aborted(signal));
-      };
+    if (seen !== this.#version && !signal?.aborted) return Promise.resolve();
+    return abortable(signal, (waiter) => {
       this.#waiters.add(waiter);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      return () => this.#waiters.delete(waiter);
     });
   }
 }

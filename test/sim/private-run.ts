@@ -7,7 +7,7 @@
 
 import type { Command, Outgoing } from '../../src/core/commands.js';
 import { type Ulid, type UserId, ulidFromBytes } from '../../src/core/ids.js';
-import type { NodeParts } from '../../src/node/node.js';
+import type { NodeParts } from '../../src/node/parts.js';
 import { type Logged, lastNumber, readLogged, undelivered } from '../../src/node/private-log.js';
 import { PrivateMessages } from '../../src/node/private-messages.js';
 import type { Outcome, RelayConnection } from '../../src/node/relay-link.js';

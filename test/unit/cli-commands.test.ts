@@ -589,10 +589,45 @@ describe('reports', () => {
     ]);
     h.problems = [];
     h.host = {
-      openNode: () => Promise.reject(new ConclaveError('store_damaged', 'its mark is missing')),
+      verifyStore: () => Promise.reject(new ConclaveError('store_foreign', 'its mark is missing')),
     };
     const closed = await h.run(['verify', '--dir', h.dir, '--json']);
-    expect([closed.code, errorOf(closed)]).toMatchObject([1, { code: 'store_damaged' }]);
+    expect([closed.code, errorOf(closed)]).toMatchObject([1, { code: 'store_foreign' }]);
+  });
+
+  test('verify: damaged files and channels, each named', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const problems = [{ where: 'node/boot', what: 'an encoding ends too early' }];
+    h.host = {
+      verifyStore: async () => ({ ok: false, problems, channels: [report(true)] }),
+    };
+    const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([code, json.slice(0, 2)]).toEqual([1, [{ ok: false, problems }, report(true)]]);
+    expect(errorOf({ json })).toMatchObject({ code: 'verify_failed' });
+  });
+
+  test('verify: one channel, by its name', async () => {
+    const h = new Harness();
+    const { id } = await h.withChannel();
+    const mine = { ...report(true), channel: id };
+    h.world.stores.get(h.dir)!.reports = [report(true), mine];
+    const one = await h.run(['verify', '--dir', h.dir, '--json', 'team']);
+    expect(one.json).toEqual([mine]);
+    const other = await h.run(['verify', '--dir', h.dir, '--json', 'nope']);
+    expect([other.code, errorOf(other)]).toMatchObject([1, { code: 'no_channel' }]);
+  });
+
+  test('verify: by the node that is up', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    h.world.stores.get(h.dir)!.reports = [report(true)];
+    const up = await h.up();
+    h.host = { verifyStore: () => Promise.reject(new Error('the store is open')) };
+    const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
+    expect([code, json]).toEqual([0, [report(true)]]);
+    up.interrupt();
+    await up.done;
   });
 });
 

@@ -6,6 +6,9 @@ import { type Cli, callNode } from '../cli.js';
 import { connectControl } from '../control-client.js';
 import { verifyLines } from '../human.js';
 import { readIdentity } from '../identity.js';
+import type { Json } from '../output.js';
+import { whileLocked } from '../session.js';
+import { tellVerified } from '../verified.js';
 import { dirOption, example } from './shared.js';
 
 export function addVerify(program: Command, cli: () => Cli): void {
@@ -19,32 +22,43 @@ export function addVerify(program: Command, cli: () => Cli): void {
     )
     .argument('[channel]', 'the id of the channel, or its name; without it, all')
     .addOption(dirOption())
-    .action(async (channel: string | undefined, { dir }) => {
-      await checkFiles(cli(), dir);
-      await callNode(cli(), {
-        dir,
-        name: 'verify',
-        links: false,
-        args: { channel },
-        human: verifyLines,
-      });
-    });
+    .action((channel: string | undefined, { dir }) => verify(cli(), dir, channel));
   example(command, 'conclave verify --dir ./alice');
 }
 
-async function checkFiles({ host, out }: Cli, dir: string): Promise<void> {
+async function verify(cli: Cli, dir: string, channel: string | undefined): Promise<void> {
   const running = await connectControl(dir);
-  if (running) {
-    running.destroy();
-    return;
-  }
-  await readIdentity(dir);
-  const problems = await host.checkStore(dir, (done) =>
-    out.progress({ what: 'keys checked', done }),
+  running?.destroy();
+  if (!running) return verifyStore(cli, dir, channel);
+  await callNode(cli, {
+    dir,
+    name: 'verify',
+    links: false,
+    args: { channel },
+    human: verifyLines,
+  });
+}
+
+/** Of a node that is not up: no part of the store is read but to check it. */
+async function verifyStore(
+  { host, out }: Cli,
+  dir: string,
+  channel: string | undefined,
+): Promise<void> {
+  const { user } = await readIdentity(dir);
+  const only = channel === undefined ? {} : { channel };
+  const onProgress = (what: 'keys' | 'entries', done: number): void =>
+    out.progress({ what: `${what} checked`, done });
+  const { problems, channels } = await whileLocked(host, () =>
+    host.verifyStore({ dir, user, onProgress, ...only }),
   );
-  if (problems.length === 0) return;
-  const report = { ok: false, problems };
-  await out.result(report, verifyLines(report, out.paint));
-  const { where, what } = problems[0]!;
-  throw new ConclaveError('verify_failed', `the store in ${dir} is damaged: ${where}: ${what}`);
+  const emit = (report: Json): Promise<void> => out.result(report, verifyLines(report, out.paint));
+  const [first] = problems;
+  if (first) await emit({ ok: false, problems });
+  if (!first || channels.length > 0) await tellVerified(channels, emit);
+  if (!first) return;
+  throw new ConclaveError(
+    'verify_failed',
+    `the store in ${dir} is damaged: ${first.where}: ${first.what}`,
+  );
 }

@@ -1,9 +1,8 @@
 /** Handlers that report: `status`, `members`, `explain`, `verify`. */
 
-import { ConclaveError } from '../../core/errors.js';
-import { ZERO_DIGEST } from '../../core/ids.js';
 import type { ChannelStatus } from '../../node/api.js';
 import { type Handler, optional, text } from '../io.js';
+import { tellVerified } from '../verified.js';
 import { theChannel } from './shared.js';
 
 export const status: Handler = async (node, args, io) => {
@@ -36,18 +35,5 @@ export const verify: Handler = async (node, args, io) => {
   const reports = await node.verify(only?.id, (done) =>
     io.progress({ what: 'entries checked', done }),
   );
-  for (const { channel, ok, entries, final, head, problems } of reports) {
-    await io.emit({ ok, channel, entries, final, head, problems });
-  }
-  if (reports.length === 0) {
-    await io.emit({ ok: true, entries: 0, final: 0, head: ZERO_DIGEST, problems: [] });
-  }
-  const broken = reports.filter(({ ok }) => !ok);
-  if (broken.length === 0) return;
-  const { channel, problems } = broken[0]!;
-  const first = problems[0] ? `: ${problems[0].where}: ${problems[0].what}` : '';
-  throw new ConclaveError(
-    'verify_failed',
-    `the store does not verify, in channel ${channel}${first}. Restore a backup, or start anew with an invitation`,
-  );
+  await tellVerified(reports, io.emit);
 };
