@@ -273,7 +273,7 @@ export class Chaos {
         return undefined;
       case 'relay-forgets':
         network.relays[fault.relay]!.forget();
-        return undefined;
+        return () => network.restartRelay(fault.relay);
       case 'lying-relay': {
         const relay = network.relays[fault.relay]!;
         relay.lie(fault.lies);

@@ -62,7 +62,7 @@ export type Fault = Lasting &
         readonly reset: boolean;
       }
     | { readonly kind: 'relay-restart'; readonly relay: number }
-    /** The relay forgets its channels, not its connections. */
+    /** The relay forgets its channels, not its connections, and then is replaced. */
     | { readonly kind: 'relay-forgets'; readonly relay: number }
     | {
         readonly kind: 'lying-relay';

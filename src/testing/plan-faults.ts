@@ -100,7 +100,8 @@ const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
     { ...time, kind: chance(draw, 0.6) ? 'relay-restart' : 'relay-forgets', relay },
   ],
   'lying-relay': ({ o, draw, time, relay }) => {
-    const lasts = { ...time, until: Math.min(o.until, time.at + upTo(draw, 20_000)) };
+    const until = Math.min(o.until, time.at + Math.floor(between(draw, 500, 15_000)));
+    const lasts = { ...time, until };
     const lies = drawLies(draw, o.nodes);
     return [{ ...lasts, kind: 'lying-relay', relay, lies, restarts: chance(draw, 0.5) }];
   },
@@ -228,9 +229,9 @@ function drawLies(draw: Draw, nodes: number): Lies {
     drop: some(0.6),
     late: some(0.8),
     lateMs: upTo(draw, 5_000),
-    replay: some(0.4),
-    forge: some(0.2),
-    rumour: some(0.2),
+    replay: some(1),
+    forge: some(1),
+    rumour: some(0.5),
     censored: Array.from({ length: chance(draw, 0.4) ? 1 + below(draw, 3) : 0 }, censor),
   };
 }

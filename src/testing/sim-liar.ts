@@ -6,8 +6,10 @@
  * of who is there.
  */
 
-import type { Outgoing } from '../core/commands.js';
+import { decodeCommand, encodePayload, type Outgoing } from '../core/commands.js';
+import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, UserId } from '../core/ids.js';
+import { pack, unpack } from '../core/msgpack.js';
 import { below, chance, type Draw, pick } from './prng.js';
 import type { Timeline } from './timeline.js';
 
@@ -26,7 +28,7 @@ export interface Lies {
   readonly lateMs: Millis;
   /** An old command is delivered to anyone beside what is forwarded. */
   readonly replay: number;
-  /** So is one with another sender, receiver or channel number written on it. */
+  /** So is one with something in it changed: its sender, its receiver, a field, a byte. */
   readonly forge: number;
   /** So are false presence, statuses, errors and limits. */
   readonly rumour: number;
@@ -65,6 +67,7 @@ export class Liar {
     const { lies } = this;
     const { draw, timeline, forward, say, withheld } = this.#o;
     if (!lies) return forward(to, command);
+    if (this.#remembered.length === 0) this.#remembered.push(command);
     if (chance(draw, lies.replay)) say(this.#anyone(), pick(draw, this.#remembered));
     if (chance(draw, lies.forge)) this.#forge();
     if (chance(draw, lies.rumour)) this.#rumour();
@@ -75,6 +78,8 @@ export class Liar {
 
   #remember(command: Outgoing): void {
     const { id } = command.payload as { id?: ChannelId };
+    // Beacons are many, and old ones say little.
+    if (command.name === 'BEACON' && !chance(this.#o.draw, 0.1)) return;
     if (command.name !== 'BEACON' && id) this.#channel = id;
     this.#remembered[this.#next] = command;
     this.#next = (this.#next + 1) % REMEMBERED_MAX;
@@ -94,14 +99,21 @@ export class Liar {
     );
   }
 
-  /** An old command as if it were from another, or for another. */
+  /** An old command, changed where nothing may protect it, if it can be sent so at all. */
   #forge(): void {
     const { draw, say } = this.#o;
     const { name, payload } = pick(draw, this.#remembered);
     const to = this.#anyone();
-    const from = chance(draw, 0.5) ? { from: this.#anyone() } : {};
-    const changed = 'to' in payload ? { ...payload, ...from, to } : { ...payload, ...from };
-    say(to, { name, payload: changed } as Outgoing);
+    const whom = {
+      ...(chance(draw, 0.3) ? { from: this.#anyone() } : {}),
+      ...('to' in payload ? { to } : {}),
+    };
+    const changed = chance(draw, 0.6) ? changedSomewhere(draw, payload) : payload;
+    try {
+      say(to, asSent({ name, payload: { ...changed, ...whom } } as Outgoing));
+    } catch (error) {
+      if (!(error instanceof ConclaveError)) throw error;
+    }
   }
 
   #rumour(): void {
@@ -124,4 +136,37 @@ export class Liar {
     const roster = pick(draw, [0, 1, below(draw, 20), Number.MAX_SAFE_INTEGER]);
     say(to, { name: 'CH_STATUS', payload: { id, name: new Uint8Array(0), roster, online } });
   }
+}
+
+/** As it would come off a wire. Throws for what no frame can hold. */
+export function asSent({ name, payload }: Outgoing): Outgoing {
+  const whole = { ...payload, timestamp: 0, nonce: new Uint8Array(8) };
+  return decodeCommand(name, unpack(pack(encodePayload(name, whole)))) as Outgoing;
+}
+
+/** A copy with one thing in it another one: a field, an item of a list, a byte. */
+function changedSomewhere<T>(draw: Draw, value: T): T;
+function changedSomewhere(draw: Draw, value: unknown): unknown {
+  if (typeof value === 'number') return pick(draw, [0, 1, value + 1, value * 2, 2 ** 53 - 1]);
+  if (typeof value === 'boolean') return !value;
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) {
+    const at = below(draw, value.length);
+    return `${value.slice(0, at)}${below(draw, 16).toString(16)}${value.slice(at + 1)}`;
+  }
+  if (value instanceof Uint8Array) {
+    if (value.length === 0) return Uint8Array.of(1);
+    const bytes = value.slice();
+    bytes[below(draw, bytes.length)]! ^= 1 << below(draw, 8);
+    return chance(draw, 0.2) ? bytes.subarray(0, below(draw, bytes.length)) : bytes;
+  }
+  if (Array.isArray(value)) {
+    if (value.length === 0) return value;
+    const at = below(draw, value.length);
+    if (chance(draw, 0.3)) return value.filter((_, i) => i !== at);
+    if (chance(draw, 0.3)) return [...value, value[at]];
+    return value.map((item, i) => (i === at ? changedSomewhere(draw, item) : item));
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const key = pick(draw, Object.keys(value)) as keyof typeof value;
+  return { ...value, [key]: changedSomewhere(draw, value[key]) };
 }

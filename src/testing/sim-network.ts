@@ -4,14 +4,14 @@
  * A node reconnects by itself once its link can be had.
  */
 
-import { type Command, decodeCommand, encodePayload, type Outgoing } from '../core/commands.js';
+import type { Command, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { Millis, UserId } from '../core/ids.js';
-import { pack, unpack } from '../core/msgpack.js';
 import type { LinkId } from '../core/presence.js';
 import type { FrameEvent, Loss } from './observer.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import { Lane, weightOf } from './sim-lane.js';
+import { asSent } from './sim-liar.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
 import { CALM, type Weather } from './weather.js';
@@ -253,7 +253,9 @@ export class SimNetwork {
         if (slot.connection?.gone) this.#disconnect(slot, true);
       }
     }
-    for (const relay of this.#relays) relay.heal();
+    this.#relays.forEach((relay, i) => {
+      if (relay.heal()) this.restartRelay(i);
+    });
     this.weather = CALM;
   }
 
@@ -305,9 +307,7 @@ export class SimNetwork {
   }
 
   #received(command: Outgoing): Command {
-    if (!this.#encoded) return command as Command;
-    const payload = { ...command.payload, timestamp: 0, nonce: new Uint8Array(8) };
-    return decodeCommand(command.name, unpack(pack(encodePayload(command.name, payload))));
+    return (this.#encoded ? asSent(command) : command) as Command;
   }
 
   #carry(

@@ -48,6 +48,7 @@ export class SimRelay {
   /** Told of what is not forwarded to `to`, which is here, because it is blocked. */
   onBlocked: (to: UserId) => void = () => {};
 
+  #isForgetful = false;
   /** Present where this relay lies sooner or later. */
   #liar: Liar | undefined;
 
@@ -102,14 +103,15 @@ export class SimRelay {
     if (this.#liar) this.#liar.lies = lies;
   }
 
-  /** Is honest, and forwards to all. */
-  heal(): void {
+  /** Forwards to all; true when it is not as it should be and must be replaced. */
+  heal(): boolean {
     this.#blocked.clear();
-    this.lie(null);
+    return this.#isForgetful || this.#liar?.lies != null;
   }
 
   /** Forgets its channels and keeps its connections. */
   forget(): void {
+    this.#isForgetful = true;
     this.#channels.clear();
     this.#sharing.clear();
   }
@@ -118,6 +120,8 @@ export class SimRelay {
   restart(): void {
     this.#users.clear();
     this.forget();
+    this.#isForgetful = false;
+    this.lie(null);
   }
 
   receive(from: UserId, command: Outgoing): void {
