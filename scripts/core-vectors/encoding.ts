@@ -78,6 +78,7 @@ const TYPES = {
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
   texts: (value: string[]) => list(value, text),
   ids: (value: Hex[]) => list(value, (id) => id),
+  boots: (value: Fields[]) => list(value, (b) => encode('boot ulid, batches u64', b)),
   heard: (value: Fields[]) => list(value, (h) => encode('user raw, boot ulid, counter u64', h)),
   header: (value: Fields) => encode(HEADER, value),
   headers: (value: Fields[]) => list(value, (h) => encode(HEADER, h)),
@@ -107,7 +108,7 @@ const CANDIDACY =
   'kind kind, candidate raw, round ulid, term u64, lastTerm u64, lastSeq u64' as const;
 
 const STATEMENTS: { readonly [tag: string]: string } = {
-  beacon: 'user raw, boot ulid, counter u64, heard heard',
+  beacon: 'user raw, boot ulid, counter u64, batches u64, before boots, heard heard',
   records: `${CONTEXT}, root raw, count u16`,
   prevote: `${CONTEXT}, ${CANDIDACY}`,
   grant: `${CONTEXT}, ${CANDIDACY}`,

@@ -49,9 +49,19 @@ const STATEMENTS: readonly [string, string, Fields][] = [
   [
     'a beacon of who heard nobody',
     'beacon',
-    { user: alice.user, boot: BOOT, counter: 1, heard: [] },
+    { user: alice.user, boot: BOOT, counter: 1, batches: 0, before: [], heard: [] },
   ],
-  ['a beacon that names two', 'beacon', { user: alice.user, boot: BOOT, counter: 2 ** 32, heard }],
+  [
+    'a beacon that names two, and two boots before its own',
+    'beacon',
+    {
+      ...{ user: alice.user, boot: LARGEST_ULID, counter: 2 ** 32, batches: LARGEST, heard },
+      before: [
+        { boot: BOOT, batches: 12 },
+        { boot: ROUND, batches: 1 },
+      ],
+    },
+  ],
   ['a pre-vote', 'prevote', { ...context, ...candidacy }],
   ['a pre-vote for an online epoch', 'prevote', { ...context, ...candidacy, kind: 'online' }],
   ['a grant', 'grant', { ...context, ...candidacy }],
@@ -131,7 +141,13 @@ function refusedStatements() {
   const tag = (name: string) => text(`conclave/${name}`);
   const join = { ...context, user: alice.user, invite: carol.user, ...point };
   const beacon =
-    text('conclave/beacon') + u8(0) + encode('user raw, boot ulid, counter u64', heard[0]!);
+    text('conclave/beacon') +
+    u8(0) +
+    encode('user raw, boot ulid, counter u64, batches u64, before boots', {
+      ...heard[0]!,
+      batches: 1,
+      before: [],
+    });
   const named = encode('user raw, boot ulid, counter u64', heard[1]!);
   return [
     { what: 'no bytes at all', bytes: '' },

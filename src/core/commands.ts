@@ -17,6 +17,8 @@
 import { ConclaveError } from './errors.js';
 import {
   BEACON_HEARD_MAX,
+  BEACONS_SHOWN_MAX,
+  BOOTS_KEPT,
   BRANCHES_LISTED_MAX,
   CHANNEL_NAME_BYTES_MAX,
   FRAME_PAYLOAD_BYTES_MAX,
@@ -53,7 +55,7 @@ const PROOF_BYTES_MAX = 256 + MEMBERS_PER_CHANNEL_MAX * (32 + 96);
 const record = bytes(RECORD_BODY_BYTES_MAX + 512);
 const proof = bytes(1_024);
 const sig = bytes(64, true);
-const statement = bytes(16 + BEACON_HEARD_MAX * 56 + 128);
+const statement = bytes(16 + BEACON_HEARD_MAX * 56 + BOOTS_KEPT * 24 + 128);
 const blob = bytes(FRAME_PAYLOAD_BYTES_MAX);
 const key32 = bytes(32, true);
 const point = object({ seq: integer(), hash: digest });
@@ -178,7 +180,18 @@ export const COMMANDS = {
   MSG: spec('relay', 'broadcast', object({ ...always, ...privateFields() })),
   ACK_MSG: spec('client', 'broadcast', object({ ...always, ...receiptFields() }), 'MSG_ACK'),
   MSG_ACK: spec('relay', 'broadcast', object({ ...always, ...receiptFields() })),
-  BEACON: spec('both', 'broadcast', object({ ...always, from: user, ...signed }), 'BEACON'),
+  BEACON: spec(
+    'both',
+    'broadcast',
+    object({
+      ...always,
+      from: user,
+      ...signed,
+      /** Beacons of members whose stores were put back since. */
+      shown: optional(list(object({ user, ...signed }), BEACONS_SHOWN_MAX)),
+    }),
+    'BEACON',
+  ),
 
   // Channels: the relay's own
   CH_LST: spec('client', 'link', object(always)),

@@ -166,6 +166,8 @@ export interface StepContext {
   readonly timing: Timing;
   /** Whether a user is online over a link that this channel uses. */
   readonly isOnline: (user: UserId) => boolean;
+  /** Whether a user named this boot of this node: it knows of none that this node forgot. */
+  readonly isKnownTo: (user: UserId) => boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly ulid: () => Ulid;

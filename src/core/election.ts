@@ -209,7 +209,7 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
     return;
   }
   if (election?.stage !== 'prevote' || p.round !== election.round || !p.sig) return;
-  if (!hasVote(st, p.from)) return;
+  if (!hasVote(st, p.from) || !ctx.isKnownTo(p.from)) return;
   election.grants.set(p.from, p.sig);
   countGrants(ctx, st, election);
 }

@@ -406,7 +406,7 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
 export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
   if (!lead || st.leading || st.memory || st.conflict) return;
-  if (!st.roster.members.get(ctx.self)?.votes) return;
+  if (!st.roster.members.get(ctx.self)?.votes || !ctx.isKnownTo(lead.epoch.leader)) return;
   if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   const chain = chainOf(st, lead);
   const matched = Math.min(lead.matched, chain.tip.seq);

@@ -56,7 +56,8 @@ export interface RecordItem {
 
 /** A command as the core takes it, once `checks` are verified. */
 export type Inspected =
-  | { type: 'beacon'; beacon: Beacon }
+  /** `shown`: a beacon of this node's own. */
+  | { type: 'beacon'; beacon: Beacon; sig: Uint8Array; shown?: Beacon }
   | { type: 'records'; items: readonly RecordItem[] }
   | {
       type: 'propose';
@@ -113,15 +114,16 @@ function ofChannel(statement: { channel: ChannelId }, id: ChannelId): void {
 export function inspect(ctx: InspectContext, command: Command): Inspection | undefined {
   switch (command.name) {
     case 'BEACON': {
-      const { from, s, sig } = command.payload;
+      const { from, s, sig, shown } = command.payload;
       const beacon = decodeAs('beacon', s);
       if (beacon.user !== from) mismatch('sender');
-      return {
-        from,
-        channel: null,
-        what: { type: 'beacon', beacon },
-        checks: [{ by: from, statement: s, sig }],
-      };
+      const checks: Signed[] = [{ by: from, statement: s, sig }];
+      const own = shown?.find(({ user }) => user === ctx.self);
+      if (!own) return { from, channel: null, what: { type: 'beacon', beacon, sig }, checks };
+      const of = decodeAs('beacon', own.s);
+      if (of.user !== ctx.self) mismatch('user');
+      checks.push({ by: ctx.self, statement: own.s, sig: own.sig });
+      return { from, channel: null, what: { type: 'beacon', beacon, sig, shown: of }, checks };
     }
     case 'UCNN':
       return { from: null, channel: null, what: { type: 'hint' }, checks: [] };

@@ -84,6 +84,10 @@ export const MIN_ONLINE_DEFAULT = 3;
 
 // Beacons
 export const BEACON_HEARD_MAX = 1_024;
+/** Members that one beacon shows how far their stores have been. */
+export const BEACONS_SHOWN_MAX = 4;
+/** Boots before the present one that a store keeps and a beacon names. */
+export const BOOTS_KEPT = 8;
 
 /** Default timings of a node, in milliseconds. */
 export const TIMING = {

@@ -7,16 +7,15 @@
 
 import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
-import { chainStart, type Point } from './chain.js';
-import type { ChannelState, Joining, Wish } from './channel-state.js';
+import type { ChannelState, Joining } from './channel-state.js';
 import { onConfirm, onResent, tickConfirm } from './confirm.js';
 import type { Crypto } from './crypto.js';
-import { Ready, type SelfInput, type StepContext, type Submission } from './effects.js';
+import { Ready, type StepContext, type Submission } from './effects.js';
 import { onBallot, onGrant, tickElection } from './election.js';
 import { greet, onBranchPage, tickExchange } from './exchange.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
-import { channelIdOf, commitName, decodeGenesis } from './genesis.js';
 import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
+import type { Clock, Input } from './input.js';
 import type { Inspection } from './inspect.js';
 import {
   encodeHardState,
@@ -35,75 +34,33 @@ import {
 } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { admit, askToJoin, onJoin, tickJoining, tickWishes } from './membership.js';
-import { onRecall, onReport, tickMemory } from './memory.js';
+import { admit, onJoin, tickJoining, tickWishes } from './membership.js';
+import { forget, forgetAll, onRecall, onReport, tickMemory } from './memory.js';
 import { tickMerge } from './merge.js';
 import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
+import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
+import { relayKeyOf, relayKeysOf } from './relay-url.js';
 import { proveTail, trimFacts } from './replica.js';
-import { rosterStart, voters } from './roster.js';
+import { voters } from './roster.js';
 import { chooseLinks } from './route.js';
-import { encodeStatement } from './statements.js';
+import { type Beacon, encodeStatement } from './statements.js';
+import type { Growth, StoreBoots } from './store-boots.js';
+import { judgeGenesis, type Stranger, tickStranger } from './stranger.js';
 import { onLead, onPrevote } from './voting.js';
-
-export interface Clock {
-  /** Monotonic, ms. */
-  readonly now: Millis;
-  /** Wall clock, ms since 1970. */
-  readonly wall: number;
-}
-
-export type Input =
-  | { readonly type: 'link-up'; readonly link: LinkId; readonly relay: UserId }
-  | { readonly type: 'link-down'; readonly link: LinkId }
-  | { readonly type: 'message'; readonly link: LinkId; readonly inspection: Inspection }
-  | {
-      readonly type: 'submit';
-      readonly channel: ChannelId;
-      readonly token: number;
-      readonly submissions: readonly Submission[];
-      readonly also?: readonly { key: string; value: Uint8Array }[];
-    }
-  | {
-      readonly type: 'wish';
-      readonly channel: ChannelId;
-      readonly token: number;
-      readonly make: Wish['make'];
-    }
-  | { readonly type: 'open'; readonly state: ChannelState }
-  | { readonly type: 'create'; readonly token: number; readonly genesis: StoredGenesis }
-  | {
-      readonly type: 'join';
-      readonly token: number;
-      readonly channel: ChannelId;
-      readonly name: string;
-      readonly invite: UserId;
-      readonly nickname: string;
-      readonly pinned: Point;
-      readonly relays: readonly string[];
-    }
-  | { readonly type: 'stop-join'; readonly channel: ChannelId }
-  /** Forgets a wish; a record that left already may still come into force. */
-  | { readonly type: 'stop-wish'; readonly channel: ChannelId; readonly token: number }
-  | SelfInput;
 
 export interface MachineOptions {
   readonly crypto: Pick<Crypto, 'sha256'>;
   readonly self: UserId;
   readonly boot: Ulid;
+  readonly boots: StoreBoots;
   readonly timing: Timing;
   readonly random: () => number;
   readonly ulid: (wall: number) => Ulid;
   /** Only holds its channels, to be looked at: decides, signs and writes nothing. */
   readonly passive?: boolean;
-}
-
-/** A channel that this node asked to join and knows nothing of yet. */
-interface Stranger {
-  readonly joining: Joining;
-  readonly name: string;
 }
 
 interface Slot {
@@ -115,23 +72,11 @@ interface Slot {
   submissionBytes: number;
 }
 
-/** The relay's key in a channel's relay URL. */
-export const relayKeyOf = (url: string): string | undefined =>
-  /^conclave:\/\/([0-9a-f]{64})@/.exec(url)?.[1];
-
-const knownKeys = new WeakMap<readonly string[], ReadonlySet<string | undefined>>();
-
-/** The keys of a roster's relays: a list that is never changed, only replaced. */
-function relayKeysOf(relays: readonly string[]): ReadonlySet<string | undefined> {
-  const keys = knownKeys.get(relays) ?? new Set(relays.map(relayKeyOf));
-  knownKeys.set(relays, keys);
-  return keys;
-}
-
 export class Machine {
   readonly self: UserId;
   readonly #o: MachineOptions;
   readonly #presence: Presence;
+  readonly #store: OwnStore;
   readonly #relays = new Map<LinkId, UserId>();
   readonly #announcing = new Announcing();
   readonly #slots = new Map<ChannelId, Slot>();
@@ -143,6 +88,7 @@ export class Machine {
   constructor(options: MachineOptions) {
     this.self = options.self;
     this.#o = options;
+    this.#store = new OwnStore(options.boot, options.boots);
     this.#presence = new Presence(options.self, options.boot, options.timing, options.random);
   }
 
@@ -150,7 +96,12 @@ export class Machine {
     return this.#slots.get(id)?.st;
   }
 
-  /** Read-only use: status, display. */
+  /** What this node heard last of a user's store. */
+  storeOf(user: UserId): Growth | undefined {
+    return this.#presence.storeOf(user);
+  }
+
+  /** Read-only: status, display. */
   context(id: ChannelId, clock: Clock): StepContext {
     this.#clock = clock;
     return this.#contextFor(this.#slots.get(id)?.st.roster.relays ?? [], new Ready());
@@ -169,11 +120,11 @@ export class Machine {
       if (slot.dirty || slot.wakeAt <= clock.now) this.#tick(slot);
       next = Math.min(next, slot.wakeAt);
     }
-    for (const [id, stranger] of this.#strangers)
-      next = Math.min(next, this.#tickStranger(id, stranger));
+    next = Math.min(next, this.#tickStrangers());
     // New members of a channel should know each other as online at once.
     if (this.#ready.events.some((e) => e.type === 'roster')) this.#presence.hint(clock.now);
     this.#sendBeacon();
+    if (!this.#o.passive) this.#store.count(this.#ready);
     const { due, lapseDue } = this.#presence;
     this.#ready.wakeAt = Math.min(next, due, lapseDue, this.#announcing.due);
     return this.#ready;
@@ -197,6 +148,7 @@ export class Machine {
       ready,
       ulid: () => this.#o.ulid(wall),
       isOnline: (user) => links.some((link) => reaches(link, user)),
+      isKnownTo: (user) => this.#presence.hasNamed(user),
       linksTo: (users) => (users.length === 0 ? links : chooseLinks(users, links, reaches)),
     };
   }
@@ -351,14 +303,11 @@ export class Machine {
     }
   }
 
-  #tickStranger(id: ChannelId, { joining }: Stranger): Millis {
-    const ctx = this.#contextFor(joining.relays, this.#ready);
-    if (this.#clock.now >= joining.nextAt) {
-      const hash = this.#o.crypto.sha256;
-      const context = { channel: id, roster: 0, rosterHash: rosterStart(hash, id) };
-      askToJoin(ctx, context, joining, { seq: 0, hash: chainStart(hash, id) });
-    }
-    return joining.nextAt;
+  #tickStrangers(): Millis {
+    const due = [...this.#strangers].map(([id, stranger]) =>
+      tickStranger(this.#contextFor(stranger.joining.relays, this.#ready), id, stranger),
+    );
+    return Math.min(Number.POSITIVE_INFINITY, ...due);
   }
 
   /** Asks one link's relay where it stands with every channel that uses it. */
@@ -391,8 +340,10 @@ export class Machine {
 
   #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
     if (what.type === 'beacon') {
-      const { newBoot, cameOnline } = this.#presence.heard(link, what.beacon, this.#clock.now);
-      if (newBoot || cameOnline) this.#memberChanged(what.beacon.user, newBoot, cameOnline);
+      const { beacon, sig, shown } = what;
+      const { newBoot, cameOnline } = this.#presence.heard(link, beacon, sig, this.#clock.now);
+      if (newBoot || cameOnline) this.#memberChanged(beacon.user, newBoot, cameOnline);
+      if (shown) this.#isShown(shown);
       return;
     }
     if (what.type === 'hint') return this.#presence.hint(this.#clock.now);
@@ -408,6 +359,15 @@ export class Machine {
     }
     const stranger = this.#strangers.get(channel);
     if (stranger) this.#takeAsStranger(channel, stranger, from, what);
+  }
+
+  #isShown(shown: Beacon): void {
+    const evidence = this.#store.isShown(this.#ready, shown);
+    if (!evidence) return;
+    for (const slot of this.#slots.values()) {
+      slot.dirty = true;
+      forget(this.#contextOf(slot.st), slot.st, evidence);
+    }
   }
 
   #memberChanged(user: UserId, newBoot: boolean, cameOnline: boolean): void {
@@ -437,15 +397,15 @@ export class Machine {
     }
     if (what.type !== 'page' || !what.genesis || from === null) return;
     const { bytes, sig } = what.genesis;
-    const hash = this.#o.crypto.sha256;
-    if (channelIdOf(hash, bytes) !== id) return;
-    const { salt, nameCommitment } = decodeGenesis(bytes);
-    if (commitName(hash, salt, stranger.name) !== nameCommitment) {
+    const verdict = judgeGenesis(this.#o.crypto.sha256, id, stranger, bytes);
+    if (verdict === 'of another channel') return;
+    if (verdict === 'of another name') {
       this.#strangers.delete(id);
       const message = 'the invitation gives the channel another name than its founder did';
       return this.#fail(stranger.joining.token, 'bad_invite', message, false);
     }
     const st = this.#found({ bytes, sig, name: stranger.name });
+    if (this.#store.wasPutBack) forgetAll(this.#ready, st, 'a channel that the store lost');
     this.#add(st);
     st.joining = stranger.joining;
     this.#takeChannelMessage(st, 0, from, what);
@@ -501,6 +461,8 @@ export class Machine {
         return;
     }
     if (st.roster.members.has(from)) this.#takeFromMember(ctx, st, from, what);
+    // It may have become a member in what this node forgot.
+    else if (st.memory) pullFrom(ctx, st, from);
   }
 
   #takeFromMember(
@@ -583,15 +545,19 @@ export class Machine {
     const users = new Set<UserId>();
     for (const { st } of this.#slots.values())
       for (const user of st.roster.members.keys()) users.add(user);
-    const beacon = this.#presence.beacon(this.#clock.now, users);
+    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told);
     if (!beacon || users.size === 0) return;
     const statement = encodeStatement(beacon);
     const signed = this.#ready.signed(this.self, statement);
+    const beacons = this.#presence.takeShown();
+    const shown = beacons.length > 0 && {
+      shown: beacons.map(({ by, statement: s, sig }) => ({ user: by, s, sig })),
+    };
     this.#ready.early.push({
       links: [...this.#relays.keys()],
       command: () => ({
         name: 'BEACON',
-        payload: { from: this.self, s: statement, sig: signed.sig },
+        payload: { from: this.self, s: statement, sig: signed.sig, ...shown },
       }),
     });
   }

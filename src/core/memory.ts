@@ -16,7 +16,7 @@
 import { Writer } from './bytes.js';
 import type { Certificate } from './certificate.js';
 import type { ChannelState, Forgotten } from './channel-state.js';
-import type { StepContext } from './effects.js';
+import type { Ready, StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
@@ -40,13 +40,22 @@ export const nothingKnown = (): Forgotten => ({
 
 /** Stops voting and acknowledging until the others told what was forgotten. */
 export function forget(ctx: StepContext, st: ChannelState, evidence: string): void {
-  if (st.memory || voters(st.roster).length < 2) return;
-  st.memory = nothingKnown();
-  ctx.ready.put(st.keys.forgotten, new TextEncoder().encode(evidence));
-  ctx.ready.sync = true;
+  if (st.memory) return;
+  forgetAll(ctx.ready, st, evidence);
   endLeadership(ctx, st, ctx.timing.election_max_ms);
   ctx.ready.events.push({ type: 'note', channel: st.id, note: 'memory lost', detail: evidence });
 }
+
+/** The same for a channel that is new to this node's store. */
+export function forgetAll(ready: Ready, st: ChannelState, evidence: string): void {
+  st.memory = nothingKnown();
+  ready.put(st.keys.forgotten, new TextEncoder().encode(evidence));
+  ready.sync = true;
+}
+
+/** There is nobody to ask. */
+const votesAlone = (ctx: StepContext, st: ChannelState): boolean =>
+  isVoter(ctx, st) && voters(st.roster).length === 1;
 
 /** A message of this node came that it neither holds nor knows to be final. */
 export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: ChannelRecord): void {
@@ -54,6 +63,7 @@ export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: Channe
   if (heldRecord(st, record.digest) || st.facts.has(record.digest)) return;
   if (st.recoveredIn !== null && record.boot <= st.recoveredIn) return;
   if (st.outbox.size === 0) st.ownPrev = record.digest;
+  if (votesAlone(ctx, st)) return;
   forget(ctx, st, `a message of this node, ${record.id}, that its store does not hold`);
 }
 
@@ -63,7 +73,8 @@ export function noteOwnBallot(ctx: StepContext, st: ChannelState, proof: Electio
   if (!proof.ballots.some((b) => b.user === ctx.self)) return;
   const { term: promised, votedFor } = st.hard[kind];
   const isKnown = promised > term || (promised === term && votedFor?.candidate === leader);
-  if (!isKnown) forget(ctx, st, `a ballot of this node in ${kind} term ${term}`);
+  if (!isKnown && !votesAlone(ctx, st))
+    forget(ctx, st, `a ballot of this node in ${kind} term ${term}`);
 }
 
 /** An acknowledgement of this node that its store does not hold. */
@@ -75,16 +86,20 @@ export function noteOwnAck(ctx: StepContext, st: ChannelState, cert: Certificate
     cert.epochKind === 'roster'
       ? own.seq > st.log.final.seq && cert.term >= st.hard.roster.seen
       : cert.term > st.hard.online.seen;
-  if (isNews) forget(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
+  if (isNews && !votesAlone(ctx, st))
+    forget(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
 }
 
+const isVoter = (ctx: StepContext, st: ChannelState): boolean =>
+  st.roster.members.get(ctx.self)?.votes === true;
+
 const isAsked = (ctx: StepContext, st: ChannelState): boolean =>
-  st.roster.members.get(ctx.self)?.votes === true && !st.memory && st.conflict === null;
+  isVoter(ctx, st) && !st.memory && st.conflict === null;
 
 /** Asks again and again until enough have reported. */
 export function tickMemory(ctx: StepContext, st: ChannelState): void {
   const { memory } = st;
-  if (!memory || st.conflict) return;
+  if (!memory || st.conflict || !isVoter(ctx, st)) return;
   if (ctx.now >= memory.askAt) ask(ctx, st, memory);
   ctx.ready.wake(memory.askAt);
 }
@@ -125,6 +140,7 @@ function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
  */
 export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Recall): void {
   if (!isAsked(ctx, st) || st.roster.members.get(from)?.votes !== true) return;
+  if (!ctx.isKnownTo(from)) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   const { roster, online } = st.hard;
   // Nobody pushes terms to the sky: like a candidate's, the asker's are near to what is known here.

@@ -5,11 +5,16 @@
  * a counter, and the newest counters that it heard. A user is online for this
  * node on a link while the last beacon that came over that link names a recent
  * beacon of this node: so a relay's word, or a replayed beacon, is never enough.
+ *
+ * A user that comes back with a store that lacks what this node heard of has
+ * forgotten what it did: it is shown that beacon of its, and is not named until
+ * it knows (section "Lost memory").
  */
 
 import type { Millis, Ulid, UserId } from './ids.js';
-import { BEACON_HEARD_MAX, type Timing } from './limits.js';
-import type { Beacon, HeardBeacon } from './statements.js';
+import { BEACON_HEARD_MAX, BEACONS_SHOWN_MAX, type Timing } from './limits.js';
+import { type Beacon, encodeStatement, type HeardBeacon, type Signed } from './statements.js';
+import { type Growth, lacks } from './store-boots.js';
 
 /** Identifies one link of this node. */
 export type LinkId = number;
@@ -21,6 +26,14 @@ interface Sighting {
   at: Millis;
   /** When this node sent the newest beacon of its own that the user named. */
   namedSentAt: Millis;
+}
+
+interface Heard {
+  readonly boot: Ulid;
+  readonly counter: number;
+  readonly at: Millis;
+  readonly beacon: Beacon;
+  readonly sig: Uint8Array;
 }
 
 export interface HeardResult {
@@ -38,8 +51,14 @@ export class Presence {
   #counter = 0;
   /** Send times of this node's newest beacons, by counter. */
   readonly #sent = new Map<number, Millis>();
-  readonly #heard = new Map<UserId, { boot: Ulid; counter: number; at: Millis }>();
+  readonly #heard = new Map<UserId, Heard>();
+  /** Who named this boot, and so knows of nothing that this node's store lacks. */
+  readonly #named = new Set<UserId>();
+  /** The last beacons of users whose stores were put back, to be shown to them. */
+  readonly #toShow = new Map<UserId, Signed>();
   readonly #links = new Map<LinkId, Map<UserId, Sighting>>();
+  /** Whom the last beacon was for: others are not answered at once. */
+  #users: ReadonlySet<UserId> = new Set();
   #next: Millis = 0;
   /** No sighting grows stale before this. */
   #staleAt: Millis = Number.POSITIVE_INFINITY;
@@ -74,7 +93,8 @@ export class Presence {
     this.#next = Math.min(this.#next, Math.max(now, last + REPLY_GAP_MS));
   }
 
-  heard(link: LinkId, beacon: Beacon, now: Millis): HeardResult {
+  /** A beacon came, with its verified signature. */
+  heard(link: LinkId, beacon: Beacon, sig: Uint8Array, now: Millis): HeardResult {
     const none = { newBoot: false, cameOnline: false };
     const sightings = this.#links.get(link);
     if (!sightings || beacon.user === this.#self) return none;
@@ -82,14 +102,26 @@ export class Presence {
     // Boots are ULIDs of a user's own clock: a smaller one is a replay.
     if (known && beacon.boot < known.boot) return none;
     const newBoot = known !== undefined && beacon.boot !== known.boot;
+    if (newBoot && lacks(beacon.before, known.beacon)) {
+      const { beacon: last, sig: lastSig } = known;
+      this.#toShow.set(last.user, {
+        by: last.user,
+        statement: encodeStatement(last),
+        sig: lastSig,
+      });
+      this.#soon(now);
+      return none;
+    }
     if (!known || newBoot || beacon.counter > known.counter) {
-      this.#heard.set(beacon.user, { boot: beacon.boot, counter: beacon.counter, at: now });
-      if (!known || newBoot) this.#soon(now);
+      const { boot, counter } = beacon;
+      this.#heard.set(beacon.user, { boot, counter, at: now, beacon, sig });
+      if ((!known || newBoot) && this.#users.has(beacon.user)) this.#soon(now);
     }
     const mine = beacon.heard.find((h) => h.user === this.#self && h.boot === this.#boot);
+    if (mine) this.#named.add(beacon.user);
     const namedSentAt = mine ? this.#sent.get(mine.counter) : undefined;
     if (namedSentAt === undefined) {
-      this.#soon(now);
+      if (this.#users.has(beacon.user)) this.#soon(now);
       return { newBoot, cameOnline: false };
     }
     const before = sightings.get(beacon.user);
@@ -139,6 +171,23 @@ export class Presence {
     return this.#heard.get(user)?.boot;
   }
 
+  /** What this node heard last of a user's store. */
+  storeOf(user: UserId): Growth | undefined {
+    return this.#heard.get(user)?.beacon;
+  }
+
+  /** Whether a user named this boot of this node, ever. */
+  hasNamed(user: UserId): boolean {
+    return this.#named.has(user);
+  }
+
+  /** Beacons to show with the next own one. */
+  takeShown(): Signed[] {
+    const shown = [...this.#toShow.values()].slice(0, BEACONS_SHOWN_MAX);
+    for (const { by } of shown) this.#toShow.delete(by);
+    return shown;
+  }
+
   /** When `lapsed` has something to tell at the earliest. */
   get lapseDue(): Millis {
     return this.#staleAt + 1;
@@ -149,10 +198,15 @@ export class Presence {
     return this.#links.size === 0 ? Number.POSITIVE_INFINITY : this.#next;
   }
 
-  /** The next beacon, if it is due; names only `users`. */
-  beacon(now: Millis, users: ReadonlySet<UserId>): Beacon | undefined {
+  /** The next beacon, if it is due; names only `users`. `store`: how this node's grew, as far as is durable. */
+  beacon(
+    now: Millis,
+    users: ReadonlySet<UserId>,
+    store: Pick<Beacon, 'batches' | 'before'>,
+  ): Beacon | undefined {
     if (now < this.due) return undefined;
     this.#next = now + this.#timing.beacon_ms * (0.8 + 0.4 * this.#jitter());
+    this.#users = users;
     this.#counter += 1;
     this.#sent.set(this.#counter, now);
     for (const [counter, at] of this.#sent) {
@@ -164,6 +218,7 @@ export class Presence {
       user: this.#self,
       boot: this.#boot,
       counter: this.#counter,
+      ...store,
       heard: this.#recentlyHeard(now, users),
     };
   }

@@ -8,7 +8,7 @@
  * so that no statement means anything in another kind, version, channel or
  * roster. Integers are big-endian, see bytes.ts. Fields by tag:
  *
- *     beacon    user 32 · boot 16 · counter u64 · heard list of (user 32 · boot 16 · counter u64)
+ *     beacon    user 32 · boot 16 · counter u64 · batches u64 · before list of (boot 16 · batches u64) · heard list of (user 32 · boot 16 · counter u64)
  *     records   root 32 · count u16
  *     prevote   kind u8 · candidate 32 · round 16 · term u64 · lastTerm u64 · lastSeq u64
  *     grant     the same fields, signed by the voter
@@ -25,7 +25,8 @@
 import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
-import { BEACON_HEARD_MAX, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
+import { BEACON_HEARD_MAX, BOOTS_KEPT, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
+import { type BootBatches, readBootBatches, writeBoots } from './store-boots.js';
 
 /** A statement with who signed it. `sig` is empty until the driver has signed. */
 export interface Signed {
@@ -61,6 +62,9 @@ export interface HeardBeacon {
 
 export interface Beacon extends HeardBeacon {
   readonly tag: 'beacon';
+  /** Batches made durable in this boot, and in those before (store-boots.ts). */
+  readonly batches: number;
+  readonly before: readonly BootBatches[];
   readonly heard: readonly HeardBeacon[];
 }
 
@@ -200,7 +204,8 @@ export function signedRecords(context: Context, root: Uint8Array, count: number)
 export function encodeStatement(s: Statement): Uint8Array {
   switch (s.tag) {
     case 'beacon': {
-      const w = begin(s.tag).id(s.user).ulid(s.boot).u64(s.counter);
+      const w = begin(s.tag).id(s.user).ulid(s.boot).u64(s.counter).u64(s.batches);
+      writeBoots(w, s.before);
       return w.list(s.heard, (h) => w.id(h.user).ulid(h.boot).u64(h.counter)).done();
     }
     case 'prevote':
@@ -286,7 +291,10 @@ function readContext(r: Reader): Context {
 function readFields(tag: string, r: Reader): Statement {
   if (tag === 'beacon') {
     const heard = (): HeardBeacon => ({ user: r.id<UserId>(), boot: r.ulid(), counter: r.u64() });
-    return { tag, ...heard(), heard: r.list(BEACON_HEARD_MAX, heard) };
+    const own = heard();
+    const batches = r.u64();
+    const before = r.list(BOOTS_KEPT, () => readBootBatches(r));
+    return { tag, ...own, batches, before, heard: r.list(BEACON_HEARD_MAX, heard) };
   }
   const context = readContext(r);
   switch (tag) {

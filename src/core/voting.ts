@@ -79,7 +79,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   if (p.kind === 'online' && st.genesis.quorum === 'roster') return;
   // Without a leader nobody else tells this node, who may be waited for, of its own new roster.
   if (p.roster > st.roster.number) pullFrom(ctx, st, from);
-  if (!hasVote(st, ctx.self) || st.conflict) return;
+  if (!hasVote(st, ctx.self) || st.conflict || !ctx.isKnownTo(from)) return;
   const refused = reasonToRefuse(ctx, st, p);
   if (refused === undefined && !hasVote(st, from)) return;
   const base = {
@@ -153,7 +153,7 @@ export function onLead(
   electorate: readonly UserId[],
   grants: readonly UserId[],
 ): void {
-  if (st.conflict || st.memory) return;
+  if (st.conflict || st.memory || !ctx.isKnownTo(l.candidate)) return;
   if (!hasVote(st, ctx.self) || !hasVote(st, l.candidate)) return;
   if (l.kind === 'online' && st.genesis.quorum === 'roster') return;
   if (l.roster !== st.roster.number || l.rosterHash !== st.roster.hash) return;

@@ -6,14 +6,18 @@
 import type { Command } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
-import { hex32, type Ulid, type UserId, unhex } from '../core/ids.js';
+import { hex32, type UserId, unhex } from '../core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../core/keys.js';
-import { Machine, relayKeyOf } from '../core/machine.js';
+import { Machine, type MachineOptions } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
+import { relayKeyOf } from '../core/relay-url.js';
 import type { Signed } from '../core/statements.js';
 import type { FullOptions } from './options.js';
 import { RelayConnection } from './relay-link.js';
+
+/** What a store says of this opening of it. */
+export type Opening = Pick<MachineOptions, 'boot' | 'boots'>;
 
 export interface DriverEvents {
   core(event: CoreEvent): void;
@@ -71,7 +75,7 @@ export class Driver {
   #failed = false;
   readonly #idleWaiters: (() => void)[] = [];
 
-  constructor(o: FullOptions, boot: Ulid, events: DriverEvents) {
+  constructor(o: FullOptions, opening: Opening, events: DriverEvents) {
     this.#o = o;
     this.#events = events;
     this.#identity = linkIdentity(o.crypto, o.identity.seed);
@@ -80,7 +84,7 @@ export class Driver {
     const machine = new Machine({
       crypto: o.crypto,
       self: this.user,
-      boot,
+      ...opening,
       timing: o.timing,
       random: o.uniform,
       ulid: o.ulid,

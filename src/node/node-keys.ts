@@ -2,6 +2,8 @@
  * Where a node keeps what belongs to no channel (docs/ARCHITECTURE.md, "Store"):
  *
  *     node/boot               boot id of the last opening
+ *     node/boots              the boots before, and how many batches each made durable (core/store-boots.ts)
+ *     node/batches            the same of the last boot
  *     node/relay/<key>        this node's own address for that relay: text
  *     node/import/…           importing.ts
  *     node/dm/…               private-log.ts

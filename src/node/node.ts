@@ -11,6 +11,7 @@ import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
 import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
+import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
 import {
   CHANNEL_NAME_BYTES_MAX,
@@ -20,9 +21,10 @@ import {
   RELAYS_PER_CHANNEL_MAX,
 } from '../core/limits.js';
 import { loadChannel } from '../core/load.js';
-import { type Clock, type Input, type Machine, relayKeyOf } from '../core/machine.js';
-import { pinnedRelayUrl } from '../core/relay-url.js';
+import type { Machine } from '../core/machine.js';
+import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
+import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots } from '../core/store-boots.js';
 import type {
   Channel,
   CreateOptions,
@@ -33,7 +35,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import { NodeChannel } from './channel.js';
-import { Driver } from './driver.js';
+import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
 import { decodeInvite, type Invite } from './invite.js';
 import {
@@ -67,11 +69,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   checkName("an identity's name", name, NICKNAME_BYTES_MAX);
   for (const url of options.relays ?? []) pinnedRelayUrl(url);
   const full = await completeOptions(options);
-  const boot = await nextBoot(full).catch(async (error: unknown) => {
+  const opening = await nextOpening(full).catch(async (error: unknown) => {
     await full.store.close();
     throw error;
   });
-  const node = new ConclaveNode(full, boot);
+  const node = new ConclaveNode(full, opening);
   try {
     await node.load();
     return node;
@@ -81,18 +83,21 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   }
 }
 
-/** A boot id greater than the last one, durable before anything bears it. */
-async function nextBoot(o: FullOptions): Promise<Ulid> {
-  const stored = await o.store.get(BOOT_KEY);
+/** A boot id greater than the last one, durable before anything bears it, and what came before. */
+async function nextOpening({ store, clock, ulid, offline }: FullOptions): Promise<Opening> {
+  const stored = await store.get(BOOT_KEY);
   const last = stored ? decodeWhole(stored, (r) => r.ulid()) : undefined;
-  const { wall } = o.clock();
-  const boot = o.ulid(last ? Math.max(wall, decodeTime(last) + 1) : wall);
-  if (!o.offline) {
-    await o.store.write([{ key: BOOT_KEY, value: new Writer(16).ulid(boot).done() }], {
-      sync: true,
-    });
+  const { wall } = clock();
+  const boot = ulid(last ? Math.max(wall, decodeTime(last) + 1) : wall);
+  const boots = bootsOf(await store.get(BOOTS_KEY), await store.get(BATCHES_KEY));
+  if (!offline) {
+    const ops = [
+      { key: BOOT_KEY, value: new Writer(16).ulid(boot).done() },
+      { key: BOOTS_KEY, value: encodeBoots(boots) },
+    ];
+    await store.write(ops, { sync: true });
   }
-  return boot;
+  return { boot, boots };
 }
 
 class ConclaveNode implements Node, NodeParts {
@@ -115,13 +120,13 @@ class ConclaveNode implements Node, NodeParts {
   #closing: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(o: FullOptions, boot: Ulid) {
+  constructor(o: FullOptions, opening: Opening) {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
     this.offline = o.offline;
     this.name = o.identity.name;
-    this.#driver = new Driver(o, boot, {
+    this.#driver = new Driver(o, opening, {
       core: (event) => this.#onCore(event),
       command: (link, command) => this.#onCommand(link, command),
       links: () => {

@@ -12,6 +12,7 @@ import type { ChannelId, UserId } from '../core/ids.js';
 import { after, channelKeys, decodeStoredGenesis } from '../core/layout.js';
 import { pinnedRelayUrl } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
+import { BATCHES_KEY, BOOTS_KEY, bootsOf } from '../core/store-boots.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import type { VerifyReport } from './api.js';
 import { checkStore } from './check-store.js';
@@ -111,6 +112,8 @@ async function nodeValues(store: Store): Promise<Problem[]> {
   };
   const boot = await store.get(BOOT_KEY);
   if (boot) await check(BOOT_KEY, () => decodeWhole(boot, (r) => r.ulid()));
+  const boots = [await store.get(BOOTS_KEY), await store.get(BATCHES_KEY)] as const;
+  await check(BOOTS_KEY, () => bootsOf(...boots));
   for await (const [key, value] of store.range({ gte: OVERRIDES, lt: after(OVERRIDES) })) {
     await check(key, () => pinnedRelayUrl(decodeOverride(value)));
   }

@@ -7,7 +7,7 @@
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, ulidFromBytes } from '../core/ids.js';
-import type { Input } from '../core/machine.js';
+import type { Input } from '../core/input.js';
 import type { Store } from '../core/store.js';
 import type { ReadEvent, ReadOptions } from '../node/api.js';
 import { NodeChannel } from '../node/channel.js';

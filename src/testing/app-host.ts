@@ -7,8 +7,8 @@
 
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis, UserId } from '../core/ids.js';
+import type { Input } from '../core/input.js';
 import { channelKeys, decodeFinal } from '../core/layout.js';
-import type { Input } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
 import { aborted } from '../node/wait.js';
 import type { AppClock, AppNode, AppOptions, RunningApp } from './app.js';

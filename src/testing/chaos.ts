@@ -1,6 +1,7 @@
 /** Carries out a plan of faults on the nodes and the network of a run. */
 
 import type { ChannelId, Millis } from '../core/ids.js';
+import type { BootBatches } from '../core/store-boots.js';
 import type { Fault, Victim } from './faults.js';
 import type { DiskImage } from './sim-disk.js';
 import { DIRECTIONS, type Direction, type SimNetwork } from './sim-network.js';
@@ -20,7 +21,8 @@ export class Chaos {
   #isOver = false;
   onFault: (text: string) => void = () => {};
   /** Told of a node that comes back with an old copy of its disk, or with none. */
-  onForget: (node: SimNode, memory: 'old' | 'none') => void = () => {};
+  onForget: (node: SimNode, memory: 'old' | 'none', before: readonly BootBatches[]) => void =
+    () => {};
   /** Told of each fault, its victim resolved, when it begins and when it ends. */
   onChange: ((type: 'fault' | 'fault-over', index: number, fault: Fault) => void) | undefined;
 
@@ -185,8 +187,9 @@ export class Chaos {
     const nodes = fault.nodes.map((index) => this.#nodes[index]!);
     nodes.forEach((node, i) => {
       node.crash();
+      const before = node.durableBoots;
       node.disk.restore(copies[i]);
-      this.onForget(node, fault.copiedAt === null ? 'none' : 'old');
+      this.onForget(node, fault.copiedAt === null ? 'none' : 'old', before);
     });
     return async () => {
       for (const node of nodes) await node.start();

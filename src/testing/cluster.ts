@@ -11,7 +11,7 @@ import type { Command, Outgoing } from '../core/commands.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import type { Millis, Ulid, UserId } from '../core/ids.js';
-import type { Input } from '../core/machine.js';
+import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { errorText } from './error-text.js';
@@ -70,8 +70,9 @@ export class Cluster implements NodeWatcher {
     this.network = new SimNetwork({ timeline, seed, hash, relays, encoded: true });
     this.app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
     const { channel } = this.app;
-    this.invariants = new Invariants(crypto, channel, users[0]!, (invariant, message) => {
-      this.#break(`invariant ${invariant}: ${message}`);
+    this.invariants = new Invariants(crypto, channel, users[0]!, () => this.nodes, {
+      broke: (invariant, message) => this.#break(`invariant ${invariant}: ${message}`),
+      beyond: (why) => this.#break(`beyond what is promised: ${why}`),
     });
     this.nodes = users.map((user, index) => {
       const disk = new SimDisk(timeline, drawsOf(seed, `disk ${index}`));

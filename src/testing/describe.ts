@@ -219,8 +219,8 @@ const INDEXES: ReadonlySet<string> = new Set([
 ]);
 
 function describeOp(names: Names, { key, value }: StoreOp): [string, string] | undefined {
-  const [, , folder = '', last = ''] = key.split('/');
-  if (INDEXES.has(folder)) return undefined;
+  const [space, , folder = '', last = ''] = key.split('/');
+  if (space === 'node' || INDEXES.has(folder)) return undefined;
   switch (folder) {
     case 'log': {
       if (!value) return ['drops', String(Number.parseInt(last, 16))];

@@ -97,9 +97,10 @@ export const FAULT_KINDS = [
   'shift',
   /** One node right after the other is down. */
   'rolling',
+  /** Members come back with older copies of their disks. */
+  'old-disk',
+  /** Members come back with empty disks. */
+  'lost-disk',
 ] as const;
 
-/** Kinds that a run must ask for: disks that lose what was durable. */
-export const LOSSY_KINDS = ['old-disk', 'lost-disk'] as const;
-
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof LOSSY_KINDS)[number];
+export type FaultKind = (typeof FAULT_KINDS)[number];

@@ -25,6 +25,7 @@ import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ballotSignatures } from '../core/epoch-record.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
+import type { Input } from '../core/input.js';
 import {
   type ChannelKeys,
   channelKeys,
@@ -33,12 +34,13 @@ import {
   decodePlace,
   decodePoint,
   decodeRawEntry,
+  decodeSigned,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
-import type { Input } from '../core/machine.js';
 import { decodeRecord } from '../core/record.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import type { BootBatches } from '../core/store-boots.js';
 import { checkBounds, checkFrame } from './bounds.js';
 import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
@@ -46,6 +48,7 @@ import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { Pages } from './pages.js';
+import { PutBack } from './put-back.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 
@@ -67,6 +70,13 @@ interface Acknowledged {
   /** Up to where it amounts to these. */
   final: number;
   committed: number;
+}
+
+/** What comes of what was seen. */
+export interface Verdicts {
+  readonly broke: Break;
+  /** It went beyond what is promised. */
+  readonly beyond: (why: string) => void;
 }
 
 const STATES = ['queued', 'sent', 'committed', 'final'] as const;
@@ -100,10 +110,23 @@ export class Invariants {
   readonly #ownDurable = new Set<string>();
   /** Best that a node said of its own messages in this boot, by `node/digest`. */
   readonly #said = new Map<number, Map<Digest, number>>();
+  readonly #putBack: PutBack;
   /** Reports what is broken. */
   readonly broke: Break;
 
-  constructor(crypto: Verifier, channel: ChannelId, founder: UserId, onBreak: Break) {
+  constructor(
+    crypto: Verifier,
+    channel: ChannelId,
+    founder: UserId,
+    nodes: () => readonly SimNode[],
+    { broke, beyond }: Verdicts,
+  ) {
+    const onBreak: Break = (invariant, message) => {
+      const excuse = this.#putBack.excuse(invariant);
+      if (excuse) beyond(`${excuse}: ${message}`);
+      else broke(invariant, message);
+    };
+    this.#putBack = new PutBack(nodes, broke);
     const hash = crypto.sha256;
     this.#hash = hash;
     this.#isValid = crypto.isValid;
@@ -147,7 +170,8 @@ export class Invariants {
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
-  forgot(node: SimNode): void {
+  forgot(node: SimNode, before: readonly BootBatches[]): void {
+    this.#putBack.restored(node, before);
     this.started(node);
     this.#pages.forget(node.index);
     for (const digest of this.#committedDigests) {
@@ -160,13 +184,17 @@ export class Invariants {
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     const st = node.state(this.#channel);
     if (!st) return;
+    if (st.memory) this.#putBack.noticed(node);
     const { roster } = st;
     if (!this.#rosters.has(roster.hash)) {
       this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });
     }
     for (const input of inputs) {
-      if (input.type === 'own-ack') this.#acknowledged(node.user, input.ack);
-      if (input.type === 'own-ballot') this.#voted(node.user, input.ballot);
+      if (input.type === 'own-ack') {
+        this.#putBack.signed(node, node.user);
+        this.#acknowledged(node.user, input.ack);
+      }
+      if (input.type === 'own-ballot') this.#voted(node, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
     if (ready.ops.length === 0) this.#leads(node);
@@ -298,13 +326,15 @@ export class Invariants {
           this.#checkDurable(node, ack);
           this.#checkMatches(node, ack);
         }
+        const leader = this.#epochs.get(ack.epoch)?.leader;
+        if (leader) this.#putBack.signed(node, leader);
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
         if (command.payload.ballot) {
           const ballot = decodeAs('ballot', command.payload.ballot.s);
           this.#checkPromise(node, ballot);
-          this.#voted(node.user, ballot);
+          this.#voted(node, ballot);
         }
         return;
       case 'CH_COMMIT':
@@ -361,11 +391,13 @@ export class Invariants {
     }
   }
 
-  #voted(user: UserId, b: Ballot): void {
+  #voted(node: SimNode, b: Ballot): void {
+    const { user } = node;
+    this.#putBack.signed(node, b.candidate);
     const place = `${user}/${b.kind}/${b.term}`;
     const vote = `${b.candidate}/${b.electorate}`;
     const known = this.#ballots.get(place);
-    if (known !== undefined && known !== vote) {
+    if (known !== undefined && known !== vote && !this.#putBack.mayContradict(node)) {
       this.broke('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
     }
     this.#ballots.set(place, vote);
@@ -431,6 +463,9 @@ export class Invariants {
   #claims(node: SimNode, bytes: Uint8Array): void {
     const cert = decodeCertificate(bytes);
     const id = `${cert.epoch}${cert.rosterHash}`;
+    // Its own it may have given in an earlier boot.
+    const own = node.disk.durable(this.#keys.ack(cert.epoch));
+    if (own) this.#acknowledged(node.user, decodeAs('ack', decodeSigned(own).statement));
     for (const { user, seq } of cert.acks) {
       if ((this.#acks.get(id)?.acks.get(user)?.seq ?? 0) < seq) {
         this.broke('7 durable first', `node ${node.index} counts an acknowledgement never given`);

@@ -9,10 +9,10 @@ import type { ChannelState } from '../core/channel-state.js';
 import type { Outgoing } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import { type ChannelId, type Digest, type EpochId, hex32, type UserId } from '../core/ids.js';
+import type { Input } from '../core/input.js';
 import type { ChannelKeys } from '../core/layout.js';
 import { channelKeys } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
-import type { Input } from '../core/machine.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { committedInLog } from '../core/provisional.js';
 import { decodeAs, type EpochKind } from '../core/statements.js';
@@ -316,6 +316,7 @@ export class MarkWatch {
 
   event(event: CoreEvent): void {
     if (event.type === 'note' && event.note === 'stepped down') this.#mark('stepped-down');
+    if (event.type === 'note' && event.note === 'memory regained') this.#mark('memory-lost');
     if (event.type === 'joined' && this.#faults.size > 0) this.#mark('joined-under-fire');
     if (event.type !== 'progress') return;
     if (event.state === 'committed') this.#committed.add(event.digest);

@@ -107,12 +107,10 @@ export const MARKS = [
   { name: 'merge-displaced', means: 'a merge falls out of the log, and another is made' },
   { name: 'orphan', means: 'a member holds a record and nothing of its predecessor' },
 
+  // Lost memory
+  { name: 'memory-lost', means: 'a member with an old disk stops voting, and recovers' },
+
   // To come
-  {
-    name: 'memory-lost',
-    means: 'a member with an old disk stops voting, and recovers',
-    pending: 'recovery from lost memory is not in the core',
-  },
   {
     name: 'voter-convicted',
     means: 'two statements of a member that voted twice come together',

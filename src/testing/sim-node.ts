@@ -12,13 +12,22 @@ import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, Ulid, UserId } from '../core/ids.js';
 import { ulidFromBytes } from '../core/ids.js';
+import type { Clock, Input } from '../core/input.js';
 import { TIMING } from '../core/limits.js';
 import { channelsIn, loadChannel } from '../core/load.js';
-import { type Clock, type Input, Machine } from '../core/machine.js';
+import { Machine } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
 import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import {
+  BATCHES_KEY,
+  BOOTS_KEY,
+  type BootBatches,
+  bootsOf,
+  encodeBoots,
+  type StoreBoots,
+} from '../core/store-boots.js';
 import { type ChannelView, channelView } from '../core/view.js';
 import type { Draw } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
@@ -106,6 +115,10 @@ export class SimNode implements LinkUser {
   get machine(): Machine | undefined {
     return this.#pump?.machine;
   }
+  /** What its disk says of its boots, what is not durable left out. */
+  get durableBoots(): readonly BootBatches[] {
+    return bootsOf(this.disk.durable(BOOTS_KEY), this.disk.durable(BATCHES_KEY)).before;
+  }
   /** Its clocks, as its core sees them. */
   get clock(): Clock {
     return this.#clock();
@@ -129,6 +142,7 @@ export class SimNode implements LinkUser {
       crypto,
       self: this.user,
       boot: this.#ulid(this.#bootTime()),
+      boots: this.#nextBoots(),
       timing: TIMING,
       random: draw,
       ulid: (wall) => this.#ulid(wall),
@@ -219,6 +233,12 @@ export class SimNode implements LinkUser {
     const time = Math.max(this.#clock().wall, last + 1);
     this.disk.put(BOOT_KEY, new Writer(8).u64(time).done());
     return time;
+  }
+
+  #nextBoots(): StoreBoots {
+    const boots = bootsOf(this.disk.get(BOOTS_KEY), this.disk.get(BATCHES_KEY));
+    this.disk.put(BOOTS_KEY, encodeBoots(boots));
+    return boots;
   }
 
   #ulid(wall: number): Ulid {

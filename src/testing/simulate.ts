@@ -15,7 +15,7 @@ import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Millis, UserId } from '../core/ids.js';
-import type { Input } from '../core/machine.js';
+import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
@@ -28,6 +28,7 @@ import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
 import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { irreparable } from './put-back.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
@@ -121,6 +122,8 @@ export interface SimulateResult {
   readonly seed: number;
   readonly ok: boolean;
   readonly violation?: Violation;
+  /** The run ended early: faults went beyond what the protocol promises anything for. */
+  readonly beyond?: string;
   readonly traceHash: string;
   /** Names of the marks reached (marks.ts). */
   readonly marks: readonly string[];
@@ -215,6 +218,7 @@ class Run implements NodeWatcher {
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
+  #beyond: string | undefined;
 
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
@@ -241,7 +245,10 @@ class Run implements NodeWatcher {
     };
     this.#app.onStored = (node, submissions) => this.#recorder.stored(node, submissions);
     const onBreak = (invariant: string, message: string) => this.#break(invariant, message);
-    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, onBreak);
+    this.#invariants = new Invariants(crypto, this.#app.channel, users[0]!, () => this.#nodes, {
+      broke: onBreak,
+      beyond: (why) => this.#endEarly(why),
+    });
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
@@ -304,6 +311,7 @@ class Run implements NodeWatcher {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
       ...(this.#violation ? { violation: this.#violation } : {}),
+      ...(this.#beyond ? { beyond: this.#beyond } : {}),
       traceHash: this.#trace.digest('hex'),
       marks: this.#marks.names,
       steps: this.#steps,
@@ -340,20 +348,24 @@ class Run implements NodeWatcher {
       this.#recorder.unfinished(this.#nodes) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
-      this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
+      const beyond = irreparable(this.#nodes, this.#app.channel);
+      if (beyond) this.#endEarly(beyond);
+      else this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
     const rest = () => this.#guest?.unsettled() ?? why();
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
-    const what = invented(this.#nodes, this.#app, this.#invariants, minOnline);
+    const what = this.#isOver
+      ? undefined
+      : invented(this.#nodes, this.#app, this.#invariants, minOnline);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
   #checkHistory(): void {
-    if (this.#violation) return;
+    if (this.#isOver) return;
     const settled = this.#nodes.length >= this.#s.minOnline;
     const history = this.#recorder.history(this.#nodes, settled);
     this.#o.onHistory?.(history);
@@ -370,9 +382,9 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
     chaos.onFault = (text) => this.#note(text);
-    chaos.onForget = (node) => {
+    chaos.onForget = (node, _memory, before) => {
       this.#app.forgets(node);
-      this.#invariants.forgot(node);
+      this.#invariants.forgot(node, before);
     };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
@@ -402,7 +414,7 @@ class Run implements NodeWatcher {
       else this.#timeline.at(Math.min(end, this.#timeline.now + POLL_MS), poll);
     };
     poll();
-    while (over === undefined && !this.#violation) {
+    while (over === undefined && !this.#isOver) {
       const event = this.#timeline.next();
       if (!event) break;
       const waits = event();
@@ -410,10 +422,21 @@ class Run implements NodeWatcher {
       const code = this.#guest?.flush();
       if (code) await code;
     }
-    return over === true || this.#violation !== undefined;
+    return over === true || this.#isOver;
+  }
+
+  get #isOver(): boolean {
+    return this.#violation !== undefined || this.#beyond !== undefined;
+  }
+
+  #endEarly(why: string): void {
+    if (this.#isOver) return;
+    this.#beyond = why;
+    this.#note(`the run ends: ${why}`);
   }
 
   #break(invariant: string, message: string): void {
+    if (this.#beyond) return;
     if (!this.#violation) {
       this.#violation = { invariant, message, at: this.#timeline.now, step: this.#steps };
       this.#reporter?.tell({ type: 'violation', invariant, message });

@@ -190,7 +190,7 @@ const EXACT_BYTES: { readonly [field: string]: number } = {
 
 /** Fields of bytes whose size may vary, and the most that they may have; one `proof` shows an election. */
 const MOST_BYTES: { readonly [field: string]: number } = {
-  s: 16 + limits.BEACON_HEARD_MAX * 56 + 128,
+  s: 16 + limits.BEACON_HEARD_MAX * 56 + limits.BOOTS_KEPT * 24 + 128,
   headers: limits.FRAME_PAYLOAD_BYTES_MAX,
   cert: limits.FRAME_PAYLOAD_BYTES_MAX,
   proof: 256 + limits.MEMBERS_PER_CHANNEL_MAX * (32 + 96),

@@ -1,9 +1,9 @@
 /** Plans of faults: what is drawn, and that each fault is independent of all others. */
 
 import { describe, expect, it } from 'vitest';
-import { FAULT_KINDS, type Fault, type FaultKind, LOSSY_KINDS } from '../../src/testing/faults.js';
+import { FAULT_KINDS, type Fault, type FaultKind } from '../../src/testing/faults.js';
 import { apart, drawHalves } from '../../src/testing/partitions.js';
-import { drawKinds, planFaults } from '../../src/testing/plan-faults.js';
+import { planFaults } from '../../src/testing/plan-faults.js';
 import { drawsOf } from '../../src/testing/prng.js';
 
 const plan = (seed: number, kinds: readonly FaultKind[], nodes = 7, relays = 2): Fault[] =>
@@ -14,7 +14,7 @@ const seeds = Array.from({ length: 200 }, (_, i) => i + 1);
 describe('a plan of faults', () => {
   it('is plain data within the time that it is for', () => {
     for (const seed of seeds) {
-      const faults = plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS]);
+      const faults = plan(seed, FAULT_KINDS);
       expect(JSON.parse(JSON.stringify(faults))).toEqual(faults);
       for (const { at, until } of faults) {
         expect(at).toBeGreaterThanOrEqual(1_000);
@@ -25,9 +25,7 @@ describe('a plan of faults', () => {
   });
 
   it('comes to every fault that there is', () => {
-    const drawn = new Set(
-      seeds.flatMap((seed) => plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS])).map((f) => f.kind),
-    );
+    const drawn = new Set(seeds.flatMap((seed) => plan(seed, FAULT_KINDS)).map((f) => f.kind));
     expect([...drawn].sort()).toEqual(
       [
         'block',
@@ -56,17 +54,10 @@ describe('a plan of faults', () => {
     );
   });
 
-  it('loses no disk unless it was asked for', () => {
-    const drawn = new Set(
-      seeds.flatMap((seed) => plan(seed, drawKinds(drawsOf(seed, 'kinds')))).map((f) => f.kind),
-    );
-    expect(drawn).not.toContain('old-disk');
-  });
-
   it('lets a minority forget at most, in all of a run', () => {
     for (const seed of seeds) {
       for (const nodes of [1, 2, 3, 6, 9]) {
-        const all = plan(seed, LOSSY_KINDS, nodes);
+        const all = plan(seed, ['old-disk', 'lost-disk'], nodes);
         const forgetful = new Set(all.flatMap((f) => (f.kind === 'old-disk' ? f.nodes : [])));
         expect(forgetful.size).toBeLessThanOrEqual((nodes - 1) / 2);
       }
@@ -78,7 +69,7 @@ describe('a plan of faults', () => {
       for (const relays of [1, 3]) {
         for (const fault of seeds
           .slice(0, 50)
-          .flatMap((s) => plan(s, [...FAULT_KINDS, ...LOSSY_KINDS], nodes, relays))) {
+          .flatMap((s) => plan(s, FAULT_KINDS, nodes, relays))) {
           if ('node' in fault && typeof fault.node === 'number')
             expect(fault.node).toBeLessThan(nodes);
           if ('relay' in fault) expect(fault.relay).toBeLessThan(relays);

@@ -1,0 +1,50 @@
+/** What a machine is stepped with: the time, and all that happened since (docs/ARCHITECTURE.md, "The core"). */
+
+import type { Point } from './chain.js';
+import type { ChannelState, Wish } from './channel-state.js';
+import type { SelfInput, Submission } from './effects.js';
+import type { ChannelId, Millis, UserId } from './ids.js';
+import type { Inspection } from './inspect.js';
+import type { StoredGenesis } from './layout.js';
+import type { LinkId } from './presence.js';
+
+export interface Clock {
+  /** Monotonic, ms. */
+  readonly now: Millis;
+  /** Wall clock, ms since 1970. */
+  readonly wall: number;
+}
+
+export type Input =
+  | { readonly type: 'link-up'; readonly link: LinkId; readonly relay: UserId }
+  | { readonly type: 'link-down'; readonly link: LinkId }
+  | { readonly type: 'message'; readonly link: LinkId; readonly inspection: Inspection }
+  | {
+      readonly type: 'submit';
+      readonly channel: ChannelId;
+      readonly token: number;
+      readonly submissions: readonly Submission[];
+      readonly also?: readonly { key: string; value: Uint8Array }[];
+    }
+  | {
+      readonly type: 'wish';
+      readonly channel: ChannelId;
+      readonly token: number;
+      readonly make: Wish['make'];
+    }
+  | { readonly type: 'open'; readonly state: ChannelState }
+  | { readonly type: 'create'; readonly token: number; readonly genesis: StoredGenesis }
+  | {
+      readonly type: 'join';
+      readonly token: number;
+      readonly channel: ChannelId;
+      readonly name: string;
+      readonly invite: UserId;
+      readonly nickname: string;
+      readonly pinned: Point;
+      readonly relays: readonly string[];
+    }
+  | { readonly type: 'stop-join'; readonly channel: ChannelId }
+  /** Forgets a wish; a record that left already may still come into force. */
+  | { readonly type: 'stop-wish'; readonly channel: ChannelId; readonly token: number }
+  | SelfInput;

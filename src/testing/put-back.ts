@@ -1,0 +1,94 @@
+/**
+ * Members whose stores were put back to an older copy, and who do not know it
+ * (docs/PROTOCOL.md, section "Lost memory"). Nobody can tell them what those
+ * have forgotten whom they meet: such a member may sign what contradicts what
+ * it signed, like one that votes twice, and agreement with it is lost. So:
+ *
+ *   - it is a fault of the product when it gives a ballot or an acknowledgement
+ *     to somebody who remembers a more of its store;
+ *   - when it gave one to somebody who does not, what depends on agreement is
+ *     beyond what the protocol promises: the run ends there.
+ */
+
+import type { ChannelId, UserId } from '../core/ids.js';
+import type { Machine } from '../core/machine.js';
+import { majorityOf } from '../core/quorum.js';
+import { voters } from '../core/roster.js';
+import { type BootBatches, lacks, mergeBoots } from '../core/store-boots.js';
+import type { Break } from './chains.js';
+import type { SimNode } from './sim-node.js';
+
+/** Why a channel can't come to rest: too many of its voters lost memory for the others to tell them. */
+export function irreparable(nodes: readonly SimNode[], channel: ChannelId): string | undefined {
+  const states = nodes.map((node) => ({ user: node.user, st: node.state(channel) }));
+  const newest = Math.max(...states.map(({ st }) => st?.roster.number ?? 0));
+  const roster = states.find(({ st }) => st?.roster.number === newest)?.st?.roster;
+  const all = roster ? voters(roster) : [];
+  const asking = states.filter(({ user, st }) => st?.memory && all.includes(user)).length;
+  const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));
+  if (asking === 0 || all.length - asking >= enough) return undefined;
+  return `${asking} of ${all.length} voters lost memory`;
+}
+
+/** Invariants that one member who contradicts itself can break. */
+const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader completeness'];
+
+export class PutBack {
+  readonly #nodes: () => readonly SimNode[];
+  readonly #broke: Break;
+  /** For each node that does not know what it forgot: who could tell it. */
+  readonly #unaware = new Map<SimNode, ReadonlySet<Machine>>();
+  /** The boots of each, whatever its disk says now. */
+  readonly #ever = new Map<SimNode, readonly BootBatches[]>();
+  /** Who signed something while it did not know. */
+  readonly #signed = new Set<SimNode>();
+
+  constructor(nodes: () => readonly SimNode[], broke: Break) {
+    this.#nodes = nodes;
+    this.#broke = broke;
+  }
+
+  /** A node, which is down, has another disk; before, it was with these boots. */
+  restored(node: SimNode, before: readonly BootBatches[]): void {
+    const now = node.durableBoots;
+    const ever = mergeBoots(this.#ever.get(node) ?? [], before);
+    this.#ever.set(node, ever);
+    this.#unaware.delete(node);
+    if (!ever[0] || !lacks(now, { ...ever[0], before: ever.slice(1) })) return;
+    const remembering = this.#nodes()
+      .map(({ machine }) => machine)
+      .filter((machine) => {
+        const heard = machine?.storeOf(node.user);
+        return heard && lacks(now, heard);
+      });
+    this.#unaware.set(node, new Set(remembering as Machine[]));
+  }
+
+  /** It knows: it signs nothing until it knows all. */
+  noticed(node: SimNode): void {
+    this.#unaware.delete(node);
+  }
+
+  /** A ballot or an acknowledgement leaves for `to`, or is a node's own. */
+  signed(node: SimNode, to: UserId): void {
+    const remembering = this.#unaware.get(node);
+    if (!remembering) return;
+    this.#signed.add(node);
+    const receiver = this.#nodes().find(({ user }) => user === to)?.machine;
+    if (receiver && remembering.has(receiver)) {
+      const message = `node ${node.index}, whose store was put back, signs for one who knows that it was`;
+      this.#broke('2 one ballot', message);
+    }
+  }
+
+  mayContradict(node: SimNode): boolean {
+    return this.#signed.has(node);
+  }
+
+  /** Why a violation is beyond what is promised. */
+  excuse(invariant: string): string | undefined {
+    if (this.#signed.size === 0 || !AGREEMENT.includes(invariant)) return undefined;
+    const nodes = [...this.#signed].map(({ index }) => index).join(' and ');
+    return `${nodes} signed on a disk that was put back, which nobody who knew it could tell`;
+  }
+}
