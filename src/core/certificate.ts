@@ -156,7 +156,7 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
   c.links.forEach((link, i) => {
     hashes.push(chainNext(hash, hashes[i]!, c.seq + i + 1, link));
   });
-  const context = { channel: c.channel, roster: c.roster, rosterHash: c.rosterHash };
+  const { channel, roster, rosterHash, epochKind: kind, epoch, term } = c;
   return c.acks.map((ack) => {
     const at = hashes[ack.seq - c.seq];
     if (at === undefined) bad('an acknowledgement lies outside its links');
@@ -164,10 +164,12 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
       by: ack.user,
       statement: encodeStatement({
         tag: 'ack',
-        ...context,
-        kind: c.epochKind,
-        epoch: c.epoch,
-        term: c.term,
+        channel,
+        roster,
+        rosterHash,
+        kind,
+        epoch,
+        term,
         seq: ack.seq,
         hash: at,
       }),
