@@ -9,9 +9,9 @@
 import {
   type Certificate,
   certifiedPoint,
-  checkFinalCertificate,
   decodeCertificate,
   decodeHeaders,
+  finalFlaw,
 } from './certificate.js';
 import { chainNext, chainOver, type Header, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
@@ -172,11 +172,7 @@ function takeFinalPage(
 ): void {
   noteOwnAck(ctx, st, cert);
   if (cert.seq > st.log.final.seq) {
-    try {
-      checkFinalCertificate(cert, st.roster);
-    } catch {
-      return;
-    }
+    if (finalFlaw(cert, st.roster) !== undefined) return;
     if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
     if (isOtherHistory(st, cert.seq)) return refuseHistory(ctx, st);
     const point = certifiedPoint(ctx.crypto.sha256, cert);
