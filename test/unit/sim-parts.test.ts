@@ -156,8 +156,8 @@ describe('a lane', () => {
     const seen: string[] = [];
     const frame = (name: string, more: Partial<Frame> = {}): Frame => ({
       isKept: false,
-      bytes: () => 100,
-      isUp: () => true,
+      bytes: 100,
+      isUp: true,
       arrive: () => seen.push(`${name} at ${Math.round(timeline.now)}`),
       lost: (why) => seen.push(`${name} ${why}`),
       ...more,
@@ -200,7 +200,7 @@ describe('a lane', () => {
 
   it('forgets what is under way when its connection is gone', async () => {
     const { timeline, lane, seen, frame } = make();
-    lane.carry(frame('a', { isUp: () => false }), CALM);
+    lane.carry(frame('a', { isUp: false }), CALM);
     await runUntil(timeline, 10);
     expect(seen).toEqual(['a closed']);
   });
