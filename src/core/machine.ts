@@ -119,15 +119,6 @@ interface Slot {
 export const relayKeyOf = (url: string): string | undefined =>
   /^conclave:\/\/([0-9a-f]{64})@/.exec(url)?.[1];
 
-const knownKeys = new WeakMap<readonly string[], ReadonlySet<string | undefined>>();
-
-/** The keys of a roster's relays: a list that is never changed, only replaced. */
-function relayKeysOf(relays: readonly string[]): ReadonlySet<string | undefined> {
-  const keys = knownKeys.get(relays) ?? new Set(relays.map(relayKeyOf));
-  knownKeys.set(relays, keys);
-  return keys;
-}
-
 export class Machine {
   readonly self: UserId;
   readonly #o: MachineOptions;
@@ -137,6 +128,8 @@ export class Machine {
   readonly #slots = new Map<ChannelId, Slot>();
   readonly #strangers = new Map<ChannelId, Stranger>();
   readonly #contexts = new Map<ChannelId, { relays: readonly string[]; ctx: StepContext }>();
+  /** By list of relays, which is never changed, only replaced; until a link comes or goes. */
+  #linksTo = new WeakMap<readonly string[], readonly LinkId[]>();
   #ready = new Ready();
   #clock: Clock = { now: 0, wall: 0 };
 
@@ -182,8 +175,7 @@ export class Machine {
   #contextFor(relays: readonly string[], ready: Ready): StepContext {
     const { crypto, self, boot, timing, random } = this.#o;
     const { now, wall } = this.#clock;
-    const keys = relayKeysOf(relays);
-    const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
+    const links = this.#linksOver(relays);
     const reaches = (link: LinkId, user: UserId): boolean =>
       this.#presence.onlineOn(link, user, now);
     return {
@@ -199,6 +191,16 @@ export class Machine {
       isOnline: (user) => links.some((link) => reaches(link, user)),
       linksTo: (users) => (users.length === 0 ? links : chooseLinks(users, links, reaches)),
     };
+  }
+
+  /** This node's links to any of these relays. */
+  #linksOver(relays: readonly string[]): readonly LinkId[] {
+    const known = this.#linksTo.get(relays);
+    if (known) return known;
+    const keys = new Set(relays.map(relayKeyOf));
+    const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
+    this.#linksTo.set(relays, links);
+    return links;
   }
 
   /** One context serves all of a channel's inputs in one step, until its relays or links change. */
@@ -217,6 +219,7 @@ export class Machine {
     switch (input.type) {
       case 'link-up':
         this.#contexts.clear();
+        this.#linksTo = new WeakMap();
         this.#relays.set(input.link, input.relay);
         this.#presence.linkUp(input.link, this.#clock.now);
         this.#announceAll(input.link);
@@ -224,6 +227,7 @@ export class Machine {
         return;
       case 'link-down':
         this.#contexts.clear();
+        this.#linksTo = new WeakMap();
         this.#relays.delete(input.link);
         this.#presence.linkDown(input.link);
         this.#announcing.linkDown(input.link);
