@@ -17,6 +17,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    // As the simulator's own processes have it (src/testing/runs.ts).
+    execArgv: ['--max-semi-space-size=64'],
     // No retries: a test that fails now and then is a defect to find.
     retry: 0,
     reporters: ['default', './scripts/total-reporter.mjs'],

@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '../src/testing/runs.js';
 import { benchCatchUp } from './catch-up.js';
 import { benchCommit } from './commit.js';
 import { benchMerge } from './merge.js';
@@ -9,9 +10,10 @@ import { benchMerge } from './merge.js';
 const only = process.argv[2];
 const wanted = (name: string): boolean => only === undefined || only === name;
 
-function runAlone(file: string): void {
+function runAlone(file: string, flags: readonly string[] = []): void {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const { status } = spawnSync(process.execPath, ['--import', 'tsx', path], { stdio: 'inherit' });
+  const args = [...flags, '--import', 'tsx', path];
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;
 }
 
@@ -44,4 +46,4 @@ if (wanted('catch-up')) {
 }
 if (wanted('relay')) runAlone('./relay-fanout.ts');
 if (wanted('memory')) runAlone('./memory.ts');
-if (wanted('sim')) runAlone('./sim.ts');
+if (wanted('sim')) runAlone('./sim.ts', NODE_FLAGS);

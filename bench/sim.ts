@@ -3,7 +3,8 @@
  * against real time for five lightly loaded nodes (a message every five
  * seconds), and what a seed costs as `npm test` runs it. Everything counts:
  * network, disks, invariants and the trace. Time is the process's own, so that
- * what else runs on the machine matters less.
+ * what else runs on the machine matters less. It runs with the flags of the
+ * processes that `sim --jobs` starts.
  */
 
 /** The build, as users have it: what runs TypeScript directly slows closures down. */

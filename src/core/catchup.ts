@@ -9,9 +9,9 @@
 import {
   type Certificate,
   certifiedPoint,
-  checkFinalCertificate,
   decodeCertificate,
   decodeHeaders,
+  finalFlaw,
 } from './certificate.js';
 import { chainNext, chainOver, type Header, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
@@ -171,20 +171,16 @@ function takeFinalPage(
   cert: Certificate,
 ): void {
   noteOwnAck(ctx, st, cert);
-  if (cert.seq > st.log.final.seq) {
-    try {
-      checkFinalCertificate(cert, st.roster);
-    } catch {
-      return;
-    }
-    if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
-    if (isOtherHistory(st, cert.seq)) return refuseHistory(ctx, st);
-    const point = certifiedPoint(ctx.crypto.sha256, cert);
-    if (st.log.hashAt(cert.seq) !== point.hash) return;
-    finalise(ctx, st, cert);
-    // The next request to join names the new final point.
-    if (st.joining) Object.assign(st.joining, { nextAt: ctx.now, refusedSince: null });
-  }
+  // A second copy asks for nothing: where links repeat, questions would breed.
+  if (cert.seq <= st.log.final.seq) return;
+  if (finalFlaw(cert, st.roster) !== undefined) return;
+  if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
+  if (isOtherHistory(st, cert.seq)) return refuseHistory(ctx, st);
+  const point = certifiedPoint(ctx.crypto.sha256, cert);
+  if (st.log.hashAt(cert.seq) !== point.hash) return;
+  finalise(ctx, st, cert);
+  // The next request to join names the new final point.
+  if (st.joining) Object.assign(st.joining, { nextAt: ctx.now, refusedSince: null });
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
   if (news) pullFrom(ctx, st, from);
   else if (st.leadership?.epoch.leader === from && !st.leading) pullFrom(ctx, st, from);

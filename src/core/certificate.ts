@@ -156,7 +156,7 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
   c.links.forEach((link, i) => {
     hashes.push(chainNext(hash, hashes[i]!, c.seq + i + 1, link));
   });
-  const context = { channel: c.channel, roster: c.roster, rosterHash: c.rosterHash };
+  const { channel, roster, rosterHash, epochKind: kind, epoch, term } = c;
   return c.acks.map((ack) => {
     const at = hashes[ack.seq - c.seq];
     if (at === undefined) bad('an acknowledgement lies outside its links');
@@ -164,10 +164,12 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
       by: ack.user,
       statement: encodeStatement({
         tag: 'ack',
-        ...context,
-        kind: c.epochKind,
-        epoch: c.epoch,
-        term: c.term,
+        channel,
+        roster,
+        rosterHash,
+        kind,
+        epoch,
+        term,
         seq: ack.seq,
         hash: at,
       }),
@@ -177,57 +179,76 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
 }
 
 /**
- * Everything about a final certificate but its signatures: throws
- * `bad_certificate` unless it is one of more than half of `roster`'s voters,
- * each counted once, over an entry of its own leadership.
+ * What is wrong with a final certificate, its signatures aside; undefined when
+ * it is one of more than half of `roster`'s voters, each counted once, over an
+ * entry of its own leadership.
  */
-export function checkFinalCertificate(c: Certificate, roster: Roster): void {
-  if (c.kind !== 'final') bad('it is not a final one');
-  if (c.channel !== roster.channel) bad('it is of another channel');
-  if (c.roster !== roster.number || c.rosterHash !== roster.hash) bad('it is of another roster');
+export function finalFlaw(c: Certificate, roster: Roster): string | undefined {
+  if (c.kind !== 'final') return 'it is not a final one';
+  if (c.channel !== roster.channel) return 'it is of another channel';
+  if (c.roster !== roster.number || c.rosterHash !== roster.hash) return 'it is of another roster';
   if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
-    bad('the certified entry is not of the leadership that was acknowledged');
+    return 'the certified entry is not of the leadership that was acknowledged';
   }
   const votes = new Set(voters(roster));
   const counted = new Set<UserId>();
   for (const ack of c.acks) {
-    if (!votes.has(ack.user)) bad(`${ack.user} has no vote`);
-    if (counted.has(ack.user)) bad(`${ack.user} is counted twice`);
+    if (!votes.has(ack.user)) return `${ack.user} has no vote`;
+    if (counted.has(ack.user)) return `${ack.user} is counted twice`;
     counted.add(ack.user);
   }
-  if (!isMajority(counted.size, votes.size)) bad(`${counted.size} of ${votes.size} is no majority`);
+  if (!isMajority(counted.size, votes.size))
+    return `${counted.size} of ${votes.size} is no majority`;
+  return undefined;
+}
+
+/** Throws `bad_certificate` where `finalFlaw` finds one. */
+export function checkFinalCertificate(c: Certificate, roster: Roster): void {
+  const flaw = finalFlaw(c, roster);
+  if (flaw !== undefined) bad(flaw);
 }
 
 /**
- * Everything about a committed certificate but its signatures: more than half
- * of the electorate of the epoch acknowledged an entry of that epoch, each
- * member counted once. Throws `bad_certificate`.
+ * What is wrong with a committed certificate, its signatures aside; undefined
+ * when more than half of the electorate of the epoch acknowledged an entry of
+ * that epoch, each member counted once.
  */
+export function committedFlaw(
+  c: Certificate,
+  id: EpochId,
+  epoch: EpochDescriptor,
+): string | undefined {
+  if (c.kind !== 'committed') return 'it is not one of commitment';
+  if (c.channel !== epoch.channel) return 'it is of another channel';
+  if (c.epoch !== id || c.term !== epoch.term || c.epochKind !== epoch.kind) {
+    return 'it is of another epoch';
+  }
+  if (c.roster !== epoch.roster || c.rosterHash !== epoch.rosterHash)
+    return 'it is of another roster';
+  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
+    return 'the certified entry is not of the leadership that was acknowledged';
+  }
+  const electorate = new Set(epoch.electorate);
+  const counted = new Set<UserId>();
+  for (const ack of c.acks) {
+    if (!electorate.has(ack.user)) return `${ack.user} is not of the electorate`;
+    if (counted.has(ack.user)) return `${ack.user} is counted twice`;
+    counted.add(ack.user);
+  }
+  if (!isMajority(counted.size, electorate.size)) {
+    return `${counted.size} of ${electorate.size} is no majority`;
+  }
+  return undefined;
+}
+
+/** Throws `bad_certificate` where `committedFlaw` finds one. */
 export function checkCommittedCertificate(
   c: Certificate,
   id: EpochId,
   epoch: EpochDescriptor,
 ): void {
-  if (c.kind !== 'committed') bad('it is not one of commitment');
-  if (c.channel !== epoch.channel) bad('it is of another channel');
-  if (c.epoch !== id || c.term !== epoch.term || c.epochKind !== epoch.kind) {
-    bad('it is of another epoch');
-  }
-  if (c.roster !== epoch.roster || c.rosterHash !== epoch.rosterHash)
-    bad('it is of another roster');
-  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
-    bad('the certified entry is not of the leadership that was acknowledged');
-  }
-  const electorate = new Set(epoch.electorate);
-  const counted = new Set<UserId>();
-  for (const ack of c.acks) {
-    if (!electorate.has(ack.user)) bad(`${ack.user} is not of the electorate`);
-    if (counted.has(ack.user)) bad(`${ack.user} is counted twice`);
-    counted.add(ack.user);
-  }
-  if (!isMajority(counted.size, electorate.size)) {
-    bad(`${counted.size} of ${electorate.size} is no majority`);
-  }
+  const flaw = committedFlaw(c, id, epoch);
+  if (flaw !== undefined) bad(flaw);
 }
 
 /**

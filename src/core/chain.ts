@@ -32,6 +32,9 @@ export interface Point {
 }
 
 const CHAIN_TAG = utf8('conclave/chain');
+const BRANCH_TAG = utf8('conclave/branch');
+const ELECTORATE_TAG = utf8('conclave/electorate');
+const EPOCH_TAG = utf8('conclave/epoch');
 
 export function chainStart(hash: Hash, channel: ChannelId): Digest {
   return hex32(new Writer(64).bytes(CHAIN_TAG).id(channel).hashed(hash));
@@ -39,7 +42,7 @@ export function chainStart(hash: Hash, channel: ChannelId): Digest {
 
 /** Hash at seq 0 of an online epoch's own chain. */
 export const branchStart = (hash: Hash, epoch: EpochId): Digest =>
-  hex32(hash(new Writer(64).text('conclave/branch').id(epoch).done()));
+  hex32(new Writer(64).bytes(BRANCH_TAG).id(epoch).hashed(hash));
 
 /**
  * Positions that an epoch's leader and followers speak of: the log's tail
@@ -90,15 +93,16 @@ export interface EpochDescriptor extends Context {
 
 /** Digest of a sorted list of members. */
 export function electorateDigest(hash: Hash, electorate: readonly UserId[]): Digest {
-  const w = new Writer(64 + electorate.length * 32).text('conclave/electorate');
-  return hex32(hash(w.list([...electorate].sort(), (u) => w.id(u)).done()));
+  const w = new Writer(64 + electorate.length * 32).bytes(ELECTORATE_TAG);
+  return hex32(w.list([...electorate].sort(), (u) => w.id(u)).hashed(hash));
 }
 
 export function epochId(hash: Hash, e: EpochDescriptor): EpochId {
+  const electorate = electorateDigest(hash, e.electorate);
   const w = new Writer(256)
-    .text('conclave/epoch')
+    .bytes(EPOCH_TAG)
     .id(e.channel)
     .u8(e.kind === 'roster' ? 0 : 1);
   w.u64(e.term).id(e.leader).u64(e.roster).id(e.rosterHash);
-  return hex32(hash(w.id(electorateDigest(hash, e.electorate)).done()));
+  return hex32(w.id(electorate).hashed(hash));
 }

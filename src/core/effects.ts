@@ -173,7 +173,7 @@ export interface StepContext {
   readonly ulid: () => Ulid;
   readonly ready: Ready;
   /** Links that together reach these users. */
-  readonly linksTo: (users: readonly UserId[]) => LinkId[];
+  readonly linksTo: (users: readonly UserId[]) => readonly LinkId[];
 }
 
 /** What a user of the node wants done; `token` names it in `done` and `failed`. */

@@ -11,7 +11,7 @@
  *     CH_PULL {set}  →  CH_PULL {take}  →  CH_MERGE page, again until it has all
  */
 
-import { type Certificate, checkCommittedCertificate } from './certificate.js';
+import { type Certificate, committedFlaw } from './certificate.js';
 import type { Header, Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
@@ -203,11 +203,7 @@ function isAcceptable(st: ChannelState, page: BranchPage): boolean {
   if (st.genesis.quorum === 'roster' || !isProven(st, proof)) return false;
   // What this node placed itself needs no telling.
   if (st.leading && st.leadership?.id === epoch) return false;
-  try {
-    checkCommittedCertificate(cert, epoch, proof.epoch);
-  } catch {
-    return false;
-  }
+  if (committedFlaw(cert, epoch, proof.epoch) !== undefined) return false;
   return proof.epoch.kind === 'roster' || isWhole(st, page);
 }
 

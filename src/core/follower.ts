@@ -6,7 +6,7 @@
  */
 
 import type { Certificate } from './certificate.js';
-import { certifiedPoint, checkFinalCertificate, encodeCertificate } from './certificate.js';
+import { certifiedPoint, encodeCertificate, finalFlaw } from './certificate.js';
 import type { Header, Point } from './chain.js';
 import { chainNext, electorateDigest, epochId } from './chain.js';
 import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
@@ -496,14 +496,8 @@ export function onCommit(
   if (isValidFinal(st, cert)) finalise(ctx, st, cert);
 }
 
-export function isValidFinal(st: ChannelState, cert: Certificate): boolean {
-  try {
-    checkFinalCertificate(cert, st.roster);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const isValidFinal = (st: ChannelState, cert: Certificate): boolean =>
+  finalFlaw(cert, st.roster) === undefined;
 
 /** Two conflicting final certificates: more than a majority protocol withstands. This node stops and keeps the proof. */
 export function noteConflict(ctx: StepContext, st: ChannelState, cert: Certificate): void {

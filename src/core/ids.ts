@@ -54,7 +54,7 @@ export function hex(bytes: Uint8Array): string {
   return latin1.decode(codes);
 }
 
-const SEEN_MAX = 1_024;
+const SEEN_MAX = 4_096;
 
 /**
  * Texts of identifiers seen lately: most come again and again, so a look is

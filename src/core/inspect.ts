@@ -9,6 +9,7 @@
  * never changes it.
  */
 
+import { bytesEqual } from './bytes.js';
 import { inspectPage, type Page } from './catchup.js';
 import {
   type Certificate,
@@ -28,7 +29,7 @@ import { ballotSignatures, decodeElectionProof, type ElectionProof } from './epo
 import { ConclaveError } from './errors.js';
 import type { BranchPage } from './exchange.js';
 import { decodeGenesis } from './genesis.js';
-import { type ChannelId, type Digest, hex, type UserId } from './ids.js';
+import type { ChannelId, Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { committedInLog } from './provisional.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
@@ -255,16 +256,21 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
     checks.push(...recordSignatures(ctx.hash, record, proof));
     items.push({ record, proof: () => proof.slice() });
   });
-  return { items, checks: distinct(ctx.hash, checks) };
+  return { items, checks: distinct(checks) };
 }
 
 /** Records of one batch share a signature: each is checked once. */
-function distinct(hash: Hash, checks: readonly Signed[]): Signed[] {
-  const byContent = new Map<string, Signed>();
-  for (const check of checks) {
-    byContent.set(`${check.by}${hex(hash(check.statement))}${hex(check.sig)}`, check);
-  }
-  return [...byContent.values()];
+function distinct(checks: readonly Signed[]): Signed[] {
+  const bySigner = new Map<UserId, Signed[]>();
+  return checks.filter((check) => {
+    const { by, statement, sig } = check;
+    const others = bySigner.get(by);
+    if (!others) bySigner.set(by, [check]);
+    else if (others.some((o) => bytesEqual(o.sig, sig) && bytesEqual(o.statement, statement))) {
+      return false;
+    } else others.push(check);
+    return true;
+  });
 }
 
 /** A leader still wants to hear of a record that waits: it may have become placeable. */
@@ -374,7 +380,7 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
     ? { ...p.genesis, founder: decodeGenesis(p.genesis.bytes).founder }
     : null;
   if (genesis) checks.push({ by: genesis.founder, statement: genesis.bytes, sig: genesis.sig });
-  return { what: { type: 'page', page, genesis }, checks: distinct(ctx.hash, checks) };
+  return { what: { type: 'page', page, genesis }, checks: distinct(checks) };
 }
 
 const isKept = (st: ChannelState, digest: Digest): boolean =>
@@ -413,7 +419,7 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
   const proofs = p.proofs.map((bytes) => bytes.slice());
   const { epoch, anchor, tip } = p;
   const page = { epoch, proof, anchor, end, headers, records, proofs, cert, tip };
-  return { what: { type: 'branch-page', page }, checks: distinct(ctx.hash, checks) };
+  return { what: { type: 'branch-page', page }, checks: distinct(checks) };
 }
 
 function joinOf(payload: Payload<'CH_JOIN'>): Parts {

@@ -118,8 +118,8 @@ export const decodeRawEntry = (bytes: Uint8Array): RawEntry =>
   }));
 
 export function decodeEntry(hash: Hash, bytes: Uint8Array): Entry {
-  const raw = decodeRawEntry(bytes);
-  return { ...raw, record: decodeRecord(hash, raw.record) };
+  const { seq, header, hash: at, record, proof } = decodeRawEntry(bytes);
+  return { seq, header, hash: at, record: decodeRecord(hash, record), proof };
 }
 
 /** A record outside the log, with its proof. */

@@ -109,7 +109,8 @@ export class Log implements Chain {
     at: { epoch: EpochId; term: number; roster: number },
   ): Entry {
     const { seq, hash } = this.tip;
-    const header: Header = { ...at, digest: record.digest };
+    const { epoch, term, roster } = at;
+    const header: Header = { epoch, term, roster, digest: record.digest };
     const next = chainNext(this.#hash, hash, seq + 1, header);
     return this.restore({ seq: seq + 1, header, hash: next, record, proof });
   }

@@ -42,7 +42,7 @@ import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
-import { relayKeyOf, relayKeysOf } from './relay-url.js';
+import { relayKeyOf } from './relay-url.js';
 import { proveTail, trimFacts } from './replica.js';
 import { voters } from './roster.js';
 import { chooseLinks } from './route.js';
@@ -82,6 +82,8 @@ export class Machine {
   readonly #slots = new Map<ChannelId, Slot>();
   readonly #strangers = new Map<ChannelId, Stranger>();
   readonly #contexts = new Map<ChannelId, { relays: readonly string[]; ctx: StepContext }>();
+  /** By list of relays, which is never changed, only replaced; until a link comes or goes. */
+  #linksTo = new WeakMap<readonly string[], readonly LinkId[]>();
   #ready = new Ready();
   #clock: Clock = { now: 0, wall: 0 };
 
@@ -133,8 +135,7 @@ export class Machine {
   #contextFor(relays: readonly string[], ready: Ready): StepContext {
     const { crypto, self, boot, timing, random } = this.#o;
     const { now, wall } = this.#clock;
-    const keys = relayKeysOf(relays);
-    const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
+    const links = this.#linksOver(relays);
     const reaches = (link: LinkId, user: UserId): boolean =>
       this.#presence.onlineOn(link, user, now);
     return {
@@ -153,6 +154,16 @@ export class Machine {
     };
   }
 
+  /** This node's links to any of these relays. */
+  #linksOver(relays: readonly string[]): readonly LinkId[] {
+    const known = this.#linksTo.get(relays);
+    if (known) return known;
+    const keys = new Set(relays.map(relayKeyOf));
+    const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
+    this.#linksTo.set(relays, links);
+    return links;
+  }
+
   /** One context serves all of a channel's inputs in one step, until its relays or links change. */
   #contextOf(st: ChannelState): StepContext {
     const cached = this.#contexts.get(st.id);
@@ -169,6 +180,7 @@ export class Machine {
     switch (input.type) {
       case 'link-up':
         this.#contexts.clear();
+        this.#linksTo = new WeakMap();
         this.#relays.set(input.link, input.relay);
         this.#presence.linkUp(input.link, this.#clock.now);
         this.#announceAll(input.link);
@@ -176,6 +188,7 @@ export class Machine {
         return;
       case 'link-down':
         this.#contexts.clear();
+        this.#linksTo = new WeakMap();
         this.#relays.delete(input.link);
         this.#presence.linkDown(input.link);
         this.#announcing.linkDown(input.link);

@@ -10,7 +10,7 @@ import { Branch } from './branch.js';
 import {
   type Certificate,
   certifiedPoint,
-  checkCommittedCertificate,
+  committedFlaw,
   encodeCertificate,
 } from './certificate.js';
 import { chainNext, type Header, type Point } from './chain.js';
@@ -257,11 +257,7 @@ const uniteStretch: typeof uniteCertified = (ctx, st, { epoch, anchor, headers }
 export function takeCommitted(ctx: StepContext, st: ChannelState, cert: Certificate): boolean {
   const known = st.epochs.get(cert.epoch);
   if (!known || st.genesis.quorum === 'roster') return false;
-  try {
-    checkCommittedCertificate(cert, cert.epoch, known.epoch);
-  } catch {
-    return false;
-  }
+  if (committedFlaw(cert, cert.epoch, known.epoch) !== undefined) return false;
   const { seq, hash } = certifiedPoint(ctx.crypto.sha256, cert);
   if (cert.epochKind === 'roster' && seq > st.log.final.seq && st.log.hashAt(seq) === hash) {
     if (seq <= committedInLog(st)) return false;

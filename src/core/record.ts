@@ -85,8 +85,24 @@ export function encodeRecord(hash: Hash, fields: RecordFields): ChannelRecord {
     .u32(fields.keyEpoch)
     .bytes(fields.body)
     .kept();
-  return { ...fields, bytes, digest: recordDigest(hash, bytes) };
+  return recordFrom(fields, recordDigest(hash, bytes), bytes);
 }
+
+/** Every record has its fields in this order: engines read objects of one shape much faster. */
+const recordFrom = (f: RecordFields, digest: Digest, bytes: Uint8Array): ChannelRecord => ({
+  channel: f.channel,
+  author: f.author,
+  boot: f.boot,
+  n: f.n,
+  prev: f.prev,
+  kind: f.kind,
+  id: f.id,
+  time: f.time,
+  keyEpoch: f.keyEpoch,
+  body: f.body,
+  digest,
+  bytes,
+});
 
 /** Throws `bad_encoding` or `bad_record`. */
 export function decodeRecord(hash: Hash, bytes: Uint8Array): ChannelRecord {
@@ -109,7 +125,7 @@ export function decodeRecord(hash: Hash, bytes: Uint8Array): ChannelRecord {
   });
   if (!KIND.test(fields.kind))
     throw new ConclaveError('bad_record', 'a record with a malformed kind');
-  return { ...fields, bytes, digest: recordDigest(hash, bytes) };
+  return recordFrom(fields, recordDigest(hash, bytes), bytes);
 }
 
 /** Shows that an author signed a record, under which roster, and where in its batch it stands. */

@@ -59,12 +59,3 @@ export function checkRelays(urls: readonly string[]): void {
 /** The relay's key in a channel's relay URL. */
 export const relayKeyOf = (url: string): string | undefined =>
   /^conclave:\/\/([0-9a-f]{64})@/.exec(url)?.[1];
-
-const knownKeys = new WeakMap<readonly string[], ReadonlySet<string | undefined>>();
-
-/** The keys of a roster's relays: a list that is never changed, only replaced. */
-export function relayKeysOf(relays: readonly string[]): ReadonlySet<string | undefined> {
-  const keys = knownKeys.get(relays) ?? new Set(relays.map(relayKeyOf));
-  knownKeys.set(relays, keys);
-  return keys;
-}

@@ -224,7 +224,8 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   ctx.ready.put(
     st.keys.final,
     encodeFinal({
-      ...st.log.final,
+      seq: st.log.final.seq,
+      hash: st.log.final.hash,
       keptSeq: st.kept.seq,
       bytesSince: st.kept.bytesSince,
       cert: bytes,

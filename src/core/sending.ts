@@ -19,7 +19,7 @@ export function sendToMembers(
 }
 
 /** The links that together reach all other members that are online. */
-export function linksToMembers(ctx: StepContext, st: ChannelState): LinkId[] {
+export function linksToMembers(ctx: StepContext, st: ChannelState): readonly LinkId[] {
   const others = [...st.roster.members.keys()].filter((u) => u !== ctx.self);
   if (others.length === 0) return [];
   const online = others.filter((u) => ctx.isOnline(u));

@@ -291,22 +291,25 @@ function readContext(r: Reader): Context {
 function readFields(tag: string, r: Reader): Statement {
   if (tag === 'beacon') {
     const heard = (): HeardBeacon => ({ user: r.id<UserId>(), boot: r.ulid(), counter: r.u64() });
-    const own = heard();
+    const { user, boot, counter } = heard();
     const batches = r.u64();
     const before = r.list(BOOTS_KEPT, () => readBootBatches(r));
-    return { tag, ...own, batches, before, heard: r.list(BEACON_HEARD_MAX, heard) };
+    const others = r.list(BEACON_HEARD_MAX, heard);
+    return { tag, user, boot, counter, batches, before, heard: others };
   }
-  const context = readContext(r);
+  const { channel, roster, rosterHash } = readContext(r);
   switch (tag) {
     case 'prevote':
     case 'grant':
-      return { tag, ...context, ...readCandidacy(r) };
+      return { tag, channel, roster, rosterHash, ...readCandidacy(r) };
     case 'lead':
-      return { tag, ...context, ...readCandidacy(r), electorate: r.id<Digest>() };
+      return { tag, channel, roster, rosterHash, ...readCandidacy(r), electorate: r.id<Digest>() };
     case 'ballot':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         kind: readKind(r),
         candidate: r.id<UserId>(),
         term: r.u64(),
@@ -315,7 +318,9 @@ function readFields(tag: string, r: Reader): Statement {
     case 'beat':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         epoch: r.id<EpochId>(),
         term: r.u64(),
         beat: r.u64(),
@@ -324,7 +329,9 @@ function readFields(tag: string, r: Reader): Statement {
     case 'propose':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         kind: readKind(r),
         epoch: r.id<EpochId>(),
         term: r.u64(),
@@ -339,7 +346,9 @@ function readFields(tag: string, r: Reader): Statement {
     case 'ack':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         kind: readKind(r),
         epoch: r.id<EpochId>(),
         term: r.u64(),
@@ -347,11 +356,21 @@ function readFields(tag: string, r: Reader): Statement {
         hash: r.id<Digest>(),
       };
     case 'recall':
-      return { tag, ...context, round: r.ulid(), term: r.u64(), onlineTerm: r.u64() };
+      return {
+        tag,
+        channel,
+        roster,
+        rosterHash,
+        round: r.ulid(),
+        term: r.u64(),
+        onlineTerm: r.u64(),
+      };
     case 'report':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         round: r.ulid(),
         term: r.u64(),
         promised: r.u64(),
@@ -364,7 +383,9 @@ function readFields(tag: string, r: Reader): Statement {
     case 'join':
       return {
         tag,
-        ...context,
+        channel,
+        roster,
+        rosterHash,
         user: r.id<UserId>(),
         name: r.text(NICKNAME_BYTES_MAX),
         invite: r.id<UserId>(),
@@ -376,16 +397,17 @@ function readFields(tag: string, r: Reader): Statement {
   }
 }
 
-/** The kind of statement that starts with these bytes. */
-function tagOf(bytes: Uint8Array): string {
+/** The kind of statement that starts with these bytes; most often it is the `likely` one. */
+function tagOf(bytes: Uint8Array, likely: Statement['tag'] | undefined): string {
+  if (likely && bytesEqual(TAGS[likely], bytes)) return likely;
   for (const tag in TAGS) if (bytesEqual(TAGS[tag as keyof typeof TAGS], bytes)) return tag;
   throw new ConclaveError('bad_encoding', 'a statement of an unknown kind');
 }
 
 /** Throws `bad_encoding`. */
-export function decodeStatement(bytes: Uint8Array): Statement {
+export function decodeStatement(bytes: Uint8Array, likely?: Statement['tag']): Statement {
   return decodeWhole(bytes, (r) => {
-    const tag = tagOf(r.bytes(32));
+    const tag = tagOf(r.bytes(32), likely);
     if (r.u8() !== PROTOCOL_VERSION) {
       throw new ConclaveError('bad_encoding', 'a statement of another protocol version');
     }
@@ -398,7 +420,7 @@ export function decodeAs<T extends Statement['tag']>(
   tag: T,
   bytes: Uint8Array,
 ): Extract<Statement, { tag: T }> {
-  const statement = decodeStatement(bytes);
+  const statement = decodeStatement(bytes, tag);
   if (statement.tag !== tag) {
     throw new ConclaveError('bad_encoding', `a ${statement.tag} statement where a ${tag} belongs`);
   }

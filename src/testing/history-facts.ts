@@ -33,6 +33,10 @@ export interface FinalPlace {
 export interface Facts {
   readonly history: History;
   readonly sends: ReadonlyMap<string, Sent>;
+  /** Every entry that anybody saw, in the order of the history. */
+  readonly sightings: readonly Sighting[];
+  /** Whenever anybody was given to know that a message is final somewhere. */
+  readonly finalClaims: readonly FinalPlace[];
   /** The first claim for each seq, and for each message; 'final stays' compares the others. */
   readonly finalAt: ReadonlyMap<number, FinalPlace>;
   readonly finalOf: ReadonlyMap<string, FinalPlace>;
@@ -61,29 +65,38 @@ export const majority = (of: number): number => Math.floor(of / 2) + 1;
 export const committersMin = ({ members, minOnline = 3 }: History): number =>
   Math.min(majority(minOnline), majority(majority(members)));
 
-/** Calls `visit` for every entry that anybody saw, in the order of the history. */
-export function eachSighting(history: History, visit: (sighting: Sighting) => void): void {
-  const { events, ends } = history;
-  for (const [when, event] of events.entries()) {
-    const { type } = event;
-    if (type === 'shown') visit({ when, node: event.node, entry: event.entry });
-    if (type !== 'read') continue;
-    for (const entry of event.page) visit({ when, node: event.node, entry });
+/** Every entry that anybody saw, in the order of the history. */
+function sightingsIn({ events, ends }: History): Sighting[] {
+  const sightings: Sighting[] = [];
+  for (let when = 0; when < events.length; when++) {
+    const event = events[when]!;
+    if (event.type === 'shown') sightings.push({ when, node: event.node, entry: event.entry });
+    if (event.type !== 'read') continue;
+    for (const entry of event.page) sightings.push({ when, node: event.node, entry });
   }
   for (const { node, log } of ends) {
-    for (const entry of log) visit({ when: events.length, node, entry });
+    for (const entry of log) sightings.push({ when: events.length, node, entry });
   }
+  return sightings;
 }
 
-/** Calls `visit` whenever anybody was given to know that a message is final at `seq`. */
-export function eachFinalClaim(history: History, visit: (place: FinalPlace) => void): void {
-  for (const [when, event] of history.events.entries()) {
+/** Whenever anybody was given to know that a message is final somewhere. */
+function finalClaimsIn({ events }: History, sightings: readonly Sighting[]): FinalPlace[] {
+  const claims: FinalPlace[] = [];
+  for (const [when, event] of events.entries()) {
     if (event.type !== 'told' || event.state !== 'final' || event.seq === null) continue;
-    visit({ id: event.id, seq: event.seq, when, node: event.node });
+    claims.push({ id: event.id, seq: event.seq, when, node: event.node });
   }
-  eachSighting(history, ({ when, node, entry: { id, seq, state } }) => {
-    if (state === 'final' && seq !== null) visit({ id, seq, when, node });
-  });
+  for (const { when, node, entry } of sightings) {
+    const { id, seq, state } = entry;
+    if (state === 'final' && seq !== null) claims.push({ id, seq, when, node });
+  }
+  return claims;
+}
+
+function keepFirst<K>(places: Map<K, FinalPlace>, key: K, place: FinalPlace): void {
+  const known = places.get(key);
+  if (!known || place.when < known.when) places.set(key, place);
 }
 
 export function factsOf(history: History): Facts {
@@ -95,19 +108,18 @@ export function factsOf(history: History): Facts {
     if (event.type === 'told') existing.add(event.id);
     if (event.type === 'removal' && !removals.has(event.author)) removals.set(event.author, when);
   }
-  eachSighting(history, ({ entry }) => existing.add(entry.id));
+  const sightings = sightingsIn(history);
+  for (const { entry } of sightings) existing.add(entry.id);
+  const finalClaims = finalClaimsIn(history, sightings);
   const finalAt = new Map<number, FinalPlace>();
   const finalOf = new Map<string, FinalPlace>();
-  const keepFirst = <K>(places: Map<K, FinalPlace>, key: K, place: FinalPlace): void => {
-    const known = places.get(key);
-    if (!known || place.when < known.when) places.set(key, place);
-  };
-  eachFinalClaim(history, (place) => {
-    keepFirst(finalAt, place.seq, place);
-    keepFirst(finalOf, place.id, place);
-  });
+  for (const claim of finalClaims) {
+    keepFirst(finalAt, claim.seq, claim);
+    keepFirst(finalOf, claim.id, claim);
+  }
   const distrusted = new Set(history.distrusted);
-  return { history, sends, finalAt, finalOf, existing, removals, distrusted };
+  const seen = { sightings, finalClaims, finalAt, finalOf, existing };
+  return { history, sends, ...seen, removals, distrusted };
 }
 
 /** For messages: when this was, where. */

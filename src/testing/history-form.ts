@@ -12,15 +12,15 @@ export function wellFormed({ history, sends }: Facts): string[] {
   let now = Number.NEGATIVE_INFINITY;
   const read = new Map<number, number>();
   for (const [i, event] of history.events.entries()) {
-    const here = `event ${i} (${event.type}, at ${event.at} ms)`;
-    if (event.at < now) problems.push(`${here} is before the one before it`);
+    const here = (): string => `event ${i} (${event.type}, at ${event.at} ms)`;
+    if (event.at < now) problems.push(`${here()} is before the one before it`);
     now = Math.max(now, event.at);
     const problem = problemOf(event, read);
-    if (problem) problems.push(`${here}: ${problem}`);
+    if (problem) problems.push(`${here()}: ${problem}`);
     if (event.type === 'send' && sends.get(event.id)!.event !== event)
-      problems.push(`${here}: ${event.id} was sent before`);
+      problems.push(`${here()}: ${event.id} was sent before`);
     if (event.type === 'told' && (sends.get(event.id)?.event.node ?? event.node) !== event.node)
-      problems.push(`${here}: node ${event.node} did not send ${event.id}`);
+      problems.push(`${here()}: node ${event.node} did not send ${event.id}`);
   }
   if (history.ends.length === 0) problems.push('there is no log at the end');
   return problems;

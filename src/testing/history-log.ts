@@ -7,8 +7,6 @@
 import type { HistoryEntry, HistoryState } from './history.js';
 import {
   committersMin,
-  eachFinalClaim,
-  eachSighting,
   type Facts,
   isMessage,
   type Moment,
@@ -18,9 +16,9 @@ import {
 } from './history-facts.js';
 
 /** What was told or shown as final at a seq is there for ever, for everyone, and has a seq. */
-export function finalStays({ history, finalAt, finalOf }: Facts): string[] {
+export function finalStays({ history, sightings, finalClaims, finalAt, finalOf }: Facts): string[] {
   const problems: string[] = [];
-  eachFinalClaim(history, ({ id, seq, when, node }) => {
+  for (const { id, seq, when, node } of finalClaims) {
     const there = finalAt.get(seq)!;
     if (there.id !== id) {
       const first = `${there.id} (node ${there.node}, ${stamp(history, there.when)})`;
@@ -31,11 +29,12 @@ export function finalStays({ history, finalAt, finalOf }: Facts): string[] {
       const claim = `node ${node} ${stamp(history, when)}`;
       problems.push(`${id} is final at seq ${other.seq} and, for ${claim}, at seq ${seq}`);
     }
-  });
-  eachSighting(history, ({ when, node, entry: { id, seq, state } }) => {
-    if ((state === 'final') === (seq !== null)) return;
+  }
+  for (const { when, node, entry } of sightings) {
+    const { id, seq, state } = entry;
+    if ((state === 'final') === (seq !== null)) continue;
     problems.push(`node ${node} shows ${id} as ${state} with seq ${seq} ${stamp(history, when)}`);
-  });
+  }
   return problems;
 }
 
@@ -48,7 +47,7 @@ interface Acknowledged {
 }
 
 /** The best that anyone was given to know of each message. */
-function acknowledgements({ history, sends }: Facts): Iterable<Acknowledged> {
+function acknowledgements({ history, sightings, sends }: Facts): Iterable<Acknowledged> {
   const best = new Map<string, Acknowledged>();
   const note = (id: string, state: HistoryState, when: Moment, node: number): void => {
     const sent = sends.get(id);
@@ -59,9 +58,9 @@ function acknowledgements({ history, sends }: Facts): Iterable<Acknowledged> {
   for (const [when, event] of history.events.entries()) {
     if (event.type === 'told') note(event.id, event.state, when, event.node);
   }
-  eachSighting(history, ({ entry, when, node }) => {
+  for (const { entry, when, node } of sightings) {
     if (RANK[entry.state] >= RANK.committed) note(entry.id, entry.state, when, node);
-  });
+  }
   return best.values();
 }
 
@@ -138,22 +137,25 @@ export function noDuplicates({ history, sends, distrusted }: Facts): string[] {
 }
 
 /** Every message was sent before it was seen, by its author, with that content. */
-export function noInvention({ history, sends, distrusted }: Facts): string[] {
+export function noInvention({ history, sightings, sends, distrusted }: Facts): string[] {
   const problems: string[] = [];
-  eachSighting(history, ({ when, node, entry }) => {
+  for (const { when, node, entry } of sightings) {
     const { id, author, content } = entry;
-    if (!isMessage(entry) || distrusted.has(author)) return;
+    if (!isMessage(entry) || distrusted.has(author)) continue;
     const sent = sends.get(id);
-    const sight = `node ${node} shows ${id} ${stamp(history, when)}`;
-    if (!sent || sent.when > when) return void problems.push(`${sight}, and nobody had sent it`);
+    const sight = (): string => `node ${node} shows ${id} ${stamp(history, when)}`;
+    if (!sent || sent.when > when) {
+      problems.push(`${sight()}, and nobody had sent it`);
+      continue;
+    }
     if (sent.event.author !== author) {
-      problems.push(`${sight} as ${author}'s, and it was ${sent.event.author} who sent it`);
+      problems.push(`${sight()} as ${author}'s, and it was ${sent.event.author} who sent it`);
     }
     const was = sent.event.content;
     if (content !== undefined && was !== undefined && content !== was) {
-      problems.push(`${sight} with another content than it was sent with`);
+      problems.push(`${sight()} with another content than it was sent with`);
     }
-  });
+  }
   for (const event of history.events) {
     if (event.type === 'told' && !sends.has(event.id)) {
       problems.push(`node ${event.node} told of ${event.id}, and nobody had sent it`);
@@ -175,15 +177,13 @@ function countBelow(sorted: readonly number[], limit: number): number {
 }
 
 /** Final entries come first in every page, in log order, and none between two of them is left out. */
-export function noHoles({ history }: Facts): string[] {
+export function noHoles({ history, sightings }: Facts): string[] {
   const problems: string[] = [];
   const known = new Set<number>();
-  eachSighting(history, ({ entry: { seq } }) => {
-    if (seq !== null) known.add(seq);
-  });
+  for (const { entry } of sightings) if (entry.seq !== null) known.add(entry.seq);
   const sorted = [...known].sort((a, b) => a - b);
   const order = new Map(sorted.map((seq, i) => [seq, i]));
-  const checkPage = (page: readonly HistoryEntry[], from: number, what: string): void => {
+  const checkPage = (page: readonly HistoryEntry[], from: number, what: () => string): void => {
     let next = countBelow(sorted, from);
     let over = false;
     for (const { id, seq } of page) {
@@ -191,9 +191,9 @@ export function noHoles({ history }: Facts): string[] {
         over = true;
         continue;
       }
-      if (over) problems.push(`${what}: ${id} is final and stands behind what is not`);
+      if (over) problems.push(`${what()}: ${id} is final and stands behind what is not`);
       const at = order.get(seq)!;
-      if (at !== next) problems.push(`${what}: seq ${seq} comes out of order, or behind a hole`);
+      if (at !== next) problems.push(`${what()}: seq ${seq} comes out of order, or behind a hole`);
       next = at + 1;
     }
   };
@@ -203,7 +203,7 @@ export function noHoles({ history }: Facts): string[] {
       checkPage(
         event.page,
         event.from ?? 1,
-        `the page of node ${event.node} ${stamp(history, when)}`,
+        () => `the page of node ${event.node} ${stamp(history, when)}`,
       );
     if (event.type !== 'shown' || event.entry.seq === null) continue;
     const { reader, entry } = event;
@@ -217,28 +217,30 @@ export function noHoles({ history }: Facts): string[] {
     readers.set(reader, at);
   }
   for (const { node, log } of history.ends)
-    checkPage(log, 1, `the log that node ${node} ends with`);
+    checkPage(log, 1, () => `the log that node ${node} ends with`);
   return problems;
 }
 
 /** Once at rest, all nodes show the same. */
 export function equalEnds({ history }: Facts): string[] {
   if (history.settled === false) return [];
-  const text = ({ id, seq, state }: HistoryEntry): string => `${id} (${seq ?? 'no seq'}, ${state})`;
+  const text = (e: HistoryEntry | undefined): string =>
+    e ? `${e.id} (${e.seq ?? 'no seq'}, ${e.state})` : 'nothing';
   const [one, ...others] = history.ends;
   return others.flatMap(({ node, log }) => {
     const length = Math.max(log.length, one!.log.length);
     for (let i = 0; i < length; i++) {
-      const [here, there] = [log[i], one!.log[i]].map((e) => (e ? text(e) : 'nothing'));
-      if (here !== there)
-        return `entry ${i + 1} is ${here} for node ${node} and ${there} for node ${one!.node}`;
+      const [here, there] = [log[i], one!.log[i]];
+      if (here?.id === there?.id && here?.seq === there?.seq && here?.state === there?.state)
+        continue;
+      return `entry ${i + 1} is ${text(here)} for node ${node} and ${text(there)} for node ${one!.node}`;
     }
     return [];
   });
 }
 
 /** With `quorum: 'roster'`, committed and final are one: nothing is ever less than final and more than sent. */
-export function committedIsFinal({ history }: Facts): string[] {
+export function committedIsFinal({ history, sightings }: Facts): string[] {
   if (history.quorum !== 'roster') return [];
   const problems: string[] = [];
   for (const event of history.events) {
@@ -246,15 +248,21 @@ export function committedIsFinal({ history }: Facts): string[] {
       problems.push(`node ${event.node} told at ${event.at} ms that ${event.id} is committed`);
     }
   }
-  eachSighting(history, ({ when, node, entry: { id, state } }) => {
-    if (state === 'committed')
-      problems.push(`node ${node} shows ${id} as committed ${stamp(history, when)}`);
-  });
+  for (const { when, node, entry } of sightings) {
+    if (entry.state === 'committed')
+      problems.push(`node ${node} shows ${entry.id} as committed ${stamp(history, when)}`);
+  }
   return problems;
 }
 
 /** Nothing is withheld but of authors that were to be removed, and not what was final. */
-export function withheldAfterRemoval({ history, sends, removals, finalOf }: Facts): string[] {
+export function withheldAfterRemoval({
+  history,
+  sightings,
+  sends,
+  removals,
+  finalOf,
+}: Facts): string[] {
   const problems: string[] = [];
   const check = (id: string, author: string | undefined, when: Moment, node: number): void => {
     const asked = author === undefined ? undefined : removals.get(author);
@@ -266,8 +274,8 @@ export function withheldAfterRemoval({ history, sends, removals, finalOf }: Fact
     if (event.type === 'told' && event.state === 'withheld')
       check(event.id, sends.get(event.id)?.event.author, when, event.node);
   }
-  eachSighting(history, ({ when, node, entry }) => {
+  for (const { when, node, entry } of sightings) {
     if (entry.state === 'withheld') check(entry.id, entry.author, when, node);
-  });
+  }
   return problems;
 }

@@ -201,9 +201,8 @@ export class HistoryRecorder {
     if (st.log.final.seq !== final) return undefined;
     const keys = channelKeys(channel);
     const page: HistoryEntry[] = [];
-    for (const [, value] of node.disk.range(keys.log(from), keys.log(final + 1), final)) {
-      page.push(this.#final(value));
-    }
+    const pairs = node.disk.range(keys.log(from), keys.log(final + 1), final);
+    for (const pair of pairs) page.push(this.#final(pair[1]));
     for (const { record, state } of provisional(st)) {
       if (isMessageLane(record)) page.push(entryOf(record, null, state));
     }

@@ -94,23 +94,14 @@ export class SimDisk {
   }
 
   #collect(gte: string, isWanted: (key: string) => boolean, limit: number): Pair[] {
-    const out: Pair[] = [];
-    for (const pair of this.#ordered(gte, isWanted)) {
-      if (out.length >= limit) break;
-      out.push(pair);
-    }
-    return out;
-  }
-
-  #ordered(gte: string, isWanted: (key: string) => boolean): Iterable<Pair> {
-    if (this.#changes.size === 0) return this.#durable.range(gte, isWanted);
-    const found = new Map(this.#durable.range(gte, isWanted));
+    if (this.#changes.size === 0) return this.#durable.range(gte, isWanted, limit);
+    const found = new Map(this.#durable.range(gte, isWanted, Number.POSITIVE_INFINITY));
     for (const [key, value] of this.#changes) {
       if (key < gte || !isWanted(key)) continue;
       if (value) found.set(key, value);
       else found.delete(key);
     }
-    return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
   }
 
   /** Makes a value durable at once: for what a node does before it is up. */

@@ -18,11 +18,11 @@ export interface Frame {
   /** Arrives while the connection lasts: link and relay speak of the link itself. */
   readonly isKept: boolean;
   /** About its size; asked for on narrow links only. */
-  readonly bytes: () => number;
+  readonly bytes: number;
   /** Its connection is still the one it was sent on. */
-  readonly isUp: () => boolean;
-  readonly arrive: () => void;
-  readonly lost: (why: Loss) => void;
+  readonly isUp: boolean;
+  arrive(): void;
+  lost(why: Loss): void;
 }
 
 export class Lane {
@@ -98,12 +98,12 @@ export class Lane {
     if (this.bytesPerMs === Number.POSITIVE_INFINITY) return 0;
     const { now } = this.#timeline;
     const waits = Math.max(0, this.#freeAt - now);
-    if (waits <= QUEUE_MS_MAX) this.#freeAt = now + waits + frame.bytes() / this.bytesPerMs;
+    if (waits <= QUEUE_MS_MAX) this.#freeAt = now + waits + frame.bytes / this.bytesPerMs;
     return waits;
   }
 
   #land(frame: Frame): void {
-    if (!frame.isUp()) return frame.lost('closed');
+    if (!frame.isUp) return frame.lost('closed');
     if (this.#clogs > 0) this.#held.push(() => this.#land(frame));
     else if (this.cuts === 0) frame.arrive();
     else if (frame.isKept) this.#timeline.in(RETRY_MS, () => this.#land(frame));

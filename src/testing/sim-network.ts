@@ -10,7 +10,7 @@ import type { Millis, UserId } from '../core/ids.js';
 import type { LinkId } from '../core/presence.js';
 import type { FrameEvent, Loss } from './observer.js';
 import { between, type Draw, drawsOf } from './prng.js';
-import { Lane, weightOf } from './sim-lane.js';
+import { type Frame, Lane, weightOf } from './sim-lane.js';
 import { asSent } from './sim-liar.js';
 import { SimRelay } from './sim-relay.js';
 import type { Timeline } from './timeline.js';
@@ -99,6 +99,12 @@ export class SimNetwork {
   #frame = 0;
   /** What a relay is forwarding now. */
   #forwarded: { readonly frame: number; readonly node: number; readonly name: string } | undefined;
+
+  readonly #ends: Ends = {
+    arrived: (flight) => this.#arrived(flight),
+    lost: ({ connection: { slot }, direction, number }, why) =>
+      this.#lost(number, slot.relay, direction === 'down' ? slot.node : null, why),
+  };
 
   constructor(options: NetworkOptions) {
     const { timeline, seed, hash } = options;
@@ -263,16 +269,10 @@ export class SimNetwork {
   send(node: number, link: LinkId, command: Outgoing): void {
     const connection = this.#byLink.get(link);
     if (connection?.slot.node !== node) return;
-    const from = this.#users[node]!.user;
     const { relay } = connection.slot;
     const frame = ++this.#frame;
     this.onFrame?.({ type: 'sent', frame, node, relay, command });
-    this.#carry(connection, 'up', command, frame, () => {
-      this.onFrame?.({ type: 'relayed', frame, relay });
-      this.#forwarded = { frame, node, name: command.name };
-      this.#relays[relay]!.receive(from, command);
-      this.#forwarded = undefined;
-    });
+    this.#carry(connection, 'up', command, frame);
   }
 
   #down(relay: number, to: UserId, command: Outgoing): void {
@@ -288,11 +288,21 @@ export class SimNetwork {
   #passDown(frame: number, relay: number, node: number, command: Outgoing): void {
     const { connection } = this.#slot(node, relay);
     if (!connection) return this.#lost(frame, relay, node, 'closed');
-    this.#carry(connection, 'down', command, frame, () => {
-      this.onFrame?.({ type: 'delivered', frame, relay, to: node });
-      this.onArrival(relay, node, command.name);
-      this.#users[node]!.receive(connection.link, this.#received(command));
-    });
+    this.#carry(connection, 'down', command, frame);
+  }
+
+  #arrived({ connection, direction, command, number: frame }: Flight): void {
+    const { node, relay } = connection.slot;
+    if (direction === 'up') {
+      this.onFrame?.({ type: 'relayed', frame, relay });
+      this.#forwarded = { frame, node, name: command.name };
+      this.#relays[relay]!.receive(this.#users[node]!.user, command);
+      this.#forwarded = undefined;
+      return;
+    }
+    this.onFrame?.({ type: 'delivered', frame, relay, to: node });
+    this.onArrival(relay, node, command.name);
+    this.#users[node]!.receive(connection.link, this.#received(command));
   }
 
   /** What a relay says for itself is a frame of its own. */
@@ -310,25 +320,54 @@ export class SimNetwork {
     return (this.#encoded ? asSent(command) : command) as Command;
   }
 
-  #carry(
-    c: Connection,
+  #carry(c: Connection, direction: Direction, command: Outgoing, frame: number): void {
+    this.frames += 1;
+    c.slot[direction].carry(new Flight(this.#ends, c, direction, command, frame), this.weather);
+  }
+}
+
+/** What becomes of a frame under way. */
+interface Ends {
+  readonly arrived: (flight: Flight) => void;
+  readonly lost: (flight: Flight, why: Loss) => void;
+}
+
+/** A frame on a lane. There are many, so each is one object rather than a handful of closures. */
+class Flight implements Frame {
+  readonly #ends: Ends;
+  readonly connection: Connection;
+  readonly direction: Direction;
+  readonly command: Outgoing;
+  readonly number: number;
+
+  constructor(
+    ends: Ends,
+    connection: Connection,
     direction: Direction,
     command: Outgoing,
-    frame: number,
-    arrive: () => void,
-  ): void {
-    this.frames += 1;
-    const { slot } = c;
-    const to = direction === 'down' ? slot.node : null;
-    slot[direction].carry(
-      {
-        isKept: KEPT.has(command.name),
-        bytes: () => weightOf(command.payload),
-        isUp: () => slot.connection === c && c.gone === null,
-        arrive,
-        lost: (why) => this.#lost(frame, slot.relay, to, why),
-      },
-      this.weather,
-    );
+    number: number,
+  ) {
+    this.#ends = ends;
+    this.connection = connection;
+    this.direction = direction;
+    this.command = command;
+    this.number = number;
+  }
+
+  get isKept(): boolean {
+    return KEPT.has(this.command.name);
+  }
+  get bytes(): number {
+    return weightOf(this.command.payload);
+  }
+  get isUp(): boolean {
+    const { connection } = this;
+    return connection.slot.connection === connection && connection.gone === null;
+  }
+  arrive(): void {
+    this.#ends.arrived(this);
+  }
+  lost(why: Loss): void {
+    this.#ends.lost(this, why);
   }
 }

@@ -46,14 +46,18 @@ export class Pairs {
     for (const { key, value } of ops) this.set(key, value);
   }
 
-  /** Pairs from `gte` on, in order, while `isWanted`. */
-  *range(gte: string, isWanted: (key: string) => boolean): IterableIterator<Pair> {
+  /** Pairs from `gte` on, in order, while `isWanted`, at most `limit`. */
+  range(gte: string, isWanted: (key: string) => boolean, limit: number): Pair[] {
     this.#settle();
     const keys = this.#sorted;
-    for (let i = lowerBound(keys, gte); i < keys.length && isWanted(keys[i]!); i++) {
-      const value = this.#values.get(keys[i]!);
-      if (value) yield [keys[i]!, value];
+    const pairs: Pair[] = [];
+    for (let i = lowerBound(keys, gte); i < keys.length && pairs.length < limit; i++) {
+      const key = keys[i]!;
+      if (!isWanted(key)) break;
+      const value = this.#values.get(key);
+      if (value) pairs.push([key, value]);
     }
+    return pairs;
   }
 
   copy(): Pairs {

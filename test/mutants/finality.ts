@@ -84,8 +84,8 @@ export const FINALITY: readonly Mutant[] = [
     edits: [
       {
         file: CERTIFICATE,
-        find: "roster.hash) bad('it is of another roster');\n  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {",
-        replace: "roster.hash) bad('it is of another roster');\n  if (c.head.term > c.term) {",
+        find: "roster.hash) return 'it is of another roster';\n  if (c.head.epoch !== c.epoch || c.head.term !== c.term) {",
+        replace: "roster.hash) return 'it is of another roster';\n  if (c.head.term > c.term) {",
       },
     ],
   },
@@ -96,8 +96,8 @@ export const FINALITY: readonly Mutant[] = [
     edits: [
       {
         file: CERTIFICATE,
-        find: 'has no vote`);\n    if (counted.has(ack.user))',
-        replace: 'has no vote`);\n    if (votes.size < 0)',
+        find: 'has no vote`;\n    if (counted.has(ack.user))',
+        replace: 'has no vote`;\n    if (votes.size < 0)',
       },
       {
         file: CERTIFICATE,
@@ -125,7 +125,7 @@ export const FINALITY: readonly Mutant[] = [
     edits: [
       {
         file: CERTIFICATE,
-        find: "  if (c.roster !== roster.number || c.rosterHash !== roster.hash) bad('it is of another roster');\n",
+        find: "  if (c.roster !== roster.number || c.rosterHash !== roster.hash) return 'it is of another roster';\n",
         replace: '',
       },
     ],

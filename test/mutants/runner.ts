@@ -16,6 +16,8 @@ import type { Outcome, Task } from './worker.js';
 /** A run that says nothing for so long hangs; an ordinary one takes a fraction of a second. */
 const HANG_MS = 120_000;
 const HEAP_MB_MAX = 1_024;
+/** Three times the semi-space of the simulator's own processes (src/testing/runs.ts). */
+const YOUNG_MB_MAX = 192;
 
 export interface Hunted {
   readonly mutant: Mutant;
@@ -42,7 +44,10 @@ class Lane {
 
   async run(task: Task): Promise<Outcome> {
     this.#worker ??= new Worker(this.#file, {
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+      resourceLimits: {
+        maxOldGenerationSizeMb: HEAP_MB_MAX,
+        maxYoungGenerationSizeMb: YOUNG_MB_MAX,
+      },
     });
     const worker = this.#worker;
     const outcome = await new Promise<Outcome>((resolve) => {
