@@ -142,6 +142,11 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
     st.pool.add(pooled, true);
     ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));
   }
+  const lead = st.leadership;
+  if (!lead || lead.branch) return;
+  lead.matched = Math.min(lead.matched, seq);
+  // What a leader placed stays its log while it leads: another placed otherwise, and was certified.
+  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
 }
 
 /**

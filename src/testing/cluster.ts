@@ -171,6 +171,10 @@ export class Cluster implements NodeWatcher {
     this.invariants.sending(node, command);
     this.#reporter.tell({ type: 'says', node: node.index, command });
   }
+  misbehaves(node: SimNode, command: Outgoing): void {
+    this.invariants.misbehaves(node, command);
+    this.#reporter.tell({ type: 'says', node: node.index, command });
+  }
   event(node: SimNode, event: CoreEvent): void {
     this.invariants.event(node, event);
     this.app.event(node, event);
