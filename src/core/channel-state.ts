@@ -195,12 +195,16 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
+  /** Until when other candidates may keep this node from standing; null before the first did. */
+  yieldUntil: Millis | null;
   /** Since when more than half of the voters answer while an online leader is followed. */
   majoritySince: Millis | null;
   /** The last roster pre-vote did not find a majority: the next is of kind online. */
   standOnline: boolean;
   /** Whom this boot voted for last: a leader it helped to elect is no replay of a dead one. */
   votedFor: { kind: EpochKind; term: number; candidate: UserId } | null;
+  /** Who hears a leader that this node does not, and said so last: it carries this node's records there. */
+  carrier: { readonly user: UserId; readonly at: Millis } | null;
   /** Terms that refusals showed; the next attempt goes above them. */
   readonly seenTerm: Record<EpochKind, number>;
 

@@ -59,6 +59,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
 
 function loseLeader(ctx: StepContext, st: ChannelState): void {
   st.leadership!.live = false;
+  st.yieldUntil = null;
   st.votedFor = null;
   // The silence itself was patience enough for the first to stand.
   st.electionAt =
@@ -155,6 +156,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
   };
   // A refusal is not signed: what it showed counts for one attempt.
   st.seenTerm[kind] = 0;
+  st.yieldUntil = null;
   st.standOnline = false;
   st.election = election;
   const own = signedGrant(ctx, st, candidacyOf(ctx.self, election));
@@ -203,6 +205,9 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
   const election = st.election;
   if (p.refused !== undefined) {
     if (p.refused === 'term') seeTerm(ctx, st, p);
+    if (p.refused === 'leader' && p.round === election?.round) {
+      st.carrier = { user: p.from, at: ctx.now };
+    }
     if (p.refused === 'log' && p.round === election?.round) askForTail(ctx, st, p.from);
     const mayWin = p.refused === 'term' || p.refused === 'log';
     if (mayWin && p.round === election?.round && hasVote(st, p.from)) election.refusals.add(p.from);

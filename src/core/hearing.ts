@@ -44,6 +44,19 @@ export function postponeElection(ctx: StepContext, st: ChannelState): void {
   st.electionAt = ctx.now + electionPatience(ctx);
 }
 
+/**
+ * Gives a candidate that this node granted time to win. Not for ever: where not
+ * everyone reaches everyone this node may be the only one that can, and all
+ * others candidates that can't.
+ */
+export function yieldTo(ctx: StepContext, st: ChannelState): void {
+  st.yieldUntil ??= ctx.now + YIELDS * ctx.timing.election_max_ms;
+  st.electionAt = Math.min(ctx.now + electionPatience(ctx), Math.max(ctx.now, st.yieldUntil));
+}
+
+/** Longest patiences that others may take from a node before it stands itself. */
+const YIELDS = 4;
+
 /** Voters that answer, this node among them if it votes. */
 export const answering = (ctx: StepContext, st: ChannelState): UserId[] =>
   voters(st.roster).filter((user) => user === ctx.self || ctx.isOnline(user));

@@ -87,6 +87,8 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     votedFor: null,
     standOnline: false,
     majoritySince: null,
+    carrier: null,
+    yieldUntil: null,
     seenTerm: { roster: 0, online: 0 },
     limbo: null,
     pull: null,

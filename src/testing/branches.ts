@@ -98,6 +98,7 @@ export class Branches {
       return;
     }
     const { author, prev } = message;
+    if (this.#chains.isForked()) return;
     if (!chain.at.has(prev) && !this.#finalAt.has(prev) && !this.#chains.isRoot(prev)) {
       this.#break('9 order', `an online leadership places seq ${seq} before its prev`);
     }

@@ -62,6 +62,8 @@ export class Chains {
   readonly #start: ChainEntry;
   /** Whether a leadership may have placed two entries at one seq: its leader has two faces. */
   hasTwoChains: (epoch: EpochId) => boolean = () => false;
+  /** Whether two histories are final, of which only one is known here. */
+  isForked: () => boolean = () => false;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 

@@ -131,6 +131,7 @@ export class Invariants {
     this.#keys = channelKeys(channel);
     this.broke = onBreak;
     this.chains = new Chains(crypto, channel, founder, onBreak);
+    this.chains.isForked = () => this.offences.isForked;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
@@ -610,7 +611,8 @@ export class Invariants {
   event(node: SimNode, event: CoreEvent): void {
     if (event.type === 'changed') {
       const st = node.state(this.#channel);
-      if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
+      const isHonest = this.offences.isHonest(node.user);
+      if (st && isHonest) this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
     if (event.type !== 'progress') return;
     this.#checkProgress(node, event);

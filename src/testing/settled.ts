@@ -9,11 +9,12 @@
 
 import type { ChannelState } from '../core/channel-state.js';
 import { isMessageLane } from '../core/log.js';
+import type { EpochKind } from '../core/statements.js';
 import type { Application } from './application.js';
 import { isMore } from './counting.js';
 import type { Invariants } from './invariants.js';
 import type { SimNode } from './sim-node.js';
-import { connectedTo, type Reach } from './topology.js';
+import { connectedTo, isServed, type Reach } from './topology.js';
 
 /** Everyone reaches everyone. */
 const WHOLE: Reach = () => true;
@@ -62,27 +63,43 @@ function unsettledTogether(
   const states = nodes.map((node) => node.state(app.channel));
   const first = states[0];
   if (!first) return `node ${nodes[0]!.index} has no channel`;
-  const leaders = all.filter((node) => node.state(app.channel)?.leading);
+  const leaders = all.filter((node) => leads(node, app, 'roster'));
   if (leaders.length !== 1) return 'there is not one leader';
   const [leader] = leaders as [SimNode];
   if (!isMore(heard(leader), all.length))
     return `node ${leader.index} leads and reaches no majority`;
   const canCommit = heard(leader) >= minOnline;
+  const served = new Set(
+    nodes.flatMap(({ index }) => {
+      const all = nodes.map((node) => node.index);
+      return canCommit && isServed(index, leader.index, all, reach) ? [index] : [];
+    }),
+  );
   for (const [k, st] of states.entries()) {
     const node = nodes[k]!;
     const i = node.index;
     if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
-    const why = differs(i, st, first, nodes[0]!.index) ?? (canCommit ? waits(i, st) : undefined);
+    const why =
+      differs(i, st, first, nodes[0]!.index) ?? (served.has(i) ? waits(i, st) : undefined);
     if (why) return why;
     if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
+    // Who does not reach it may have an online leader, whose branch this one merges.
+    if (!reach(i, leader.index)) continue;
+    if (leads(node, app, 'online')) return `node ${i} leads online, and reaches the leader`;
+    if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
-    if (reach(i, leader.index) && !st.leadership?.live) return `node ${i} has no leader`;
+    if (!st.leadership?.live) return `node ${i} has no leader`;
   }
-  const lost = canCommit ? missing(nodes, app, invariants) : undefined;
+  const lost = canCommit ? missing(served, app, invariants) : undefined;
   // All is at rest and nobody holds it any more.
   if (lost) invariants.broke('8 nothing lost', lost);
   return lost;
 }
+
+const leads = (node: SimNode, app: Application, kind: EpochKind): boolean => {
+  const st = node.state(app.channel);
+  return st?.leading != null && st.leadership?.epoch.kind === kind;
+};
 
 /** How a node's log, roster or set is not what all have in the end. */
 function differs(
@@ -98,8 +115,9 @@ function differs(
   if (st.log.final.hash !== first.log.final.hash) {
     return `node ${i} is final up to ${st.log.final.seq}, node ${other} up to ${first.log.final.seq}`;
   }
-  if (st.log.tail.length > 0) return `node ${i} has ${st.log.tail.length} entries in its tail`;
-  return st.branches.size > 0 ? `node ${i} has ${st.branches.size} branches` : undefined;
+  return st.log.tail.length > 0
+    ? `node ${i} has ${st.log.tail.length} entries in its tail`
+    : undefined;
 }
 
 /** Messages of a node that are not final. A membership record that another change overtook stays until it is forgotten. */
@@ -119,7 +137,7 @@ function unsettledApart(
   for (const node of nodes) {
     const st = node.state(app.channel);
     if (st?.conflict) return `node ${node.index} stopped: ${st.conflict}`;
-    if (st?.leading && st.leadership?.epoch.kind === 'roster') {
+    if (leads(node, app, 'roster')) {
       return `node ${node.index} leads and reaches no majority`;
     }
     const [other] = connectedTo(node.index, indices, reach);
@@ -134,7 +152,7 @@ function unsettledApart(
 
 /** A message that was stored or committed and is not final. */
 function missing(
-  nodes: readonly SimNode[],
+  served: ReadonlySet<number>,
   app: Application,
   invariants: Invariants,
 ): string | undefined {
@@ -143,9 +161,8 @@ function missing(
   for (const digest of invariants.committed) {
     if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
   }
-  const trusted = new Set(nodes.map(({ index }) => index));
   for (const [id, { node, stored, seen }] of app.submitted) {
-    if ((stored || seen !== 'nothing') && trusted.has(node) && !placed.has(id)) {
+    if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {
       return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
     }
   }

@@ -30,6 +30,14 @@ export function reachOf(faults: readonly Fault[], relays: number): Reach {
     a === b || (!blocked.has(`${a}/${b}`) && over(a).some((relay) => over(b).includes(relay)));
 }
 
+/** Whether a node's messages get to a leader: it reaches it, or a member that does. */
+export const isServed = (
+  node: number,
+  leader: number,
+  of: readonly number[],
+  reach: Reach,
+): boolean => of.some((via) => reach(node, via) && reach(via, leader));
+
 type Indexed = readonly { readonly index: number }[];
 
 /**
@@ -45,8 +53,11 @@ export function allCanCommit(
   const indices = nodes.map(({ index }) => index);
   const heard = indices.map((a) => indices.filter((b) => reach(a, b)).length);
   const leaders = heard.filter((count) => isMore(count, all));
-  const isWhole = connectedTo(indices[0]!, indices, reach).length === indices.length;
-  return leaders.length > 0 && isWhole && leaders.every((count) => count >= minOnline);
+  const areServed = indices.every(
+    (leader, i) =>
+      !isMore(heard[i]!, all) || indices.every((node) => isServed(node, leader, indices, reach)),
+  );
+  return leaders.length > 0 && areServed && leaders.every((count) => count >= minOnline);
 }
 
 /** The nodes among `of` that records can get to from `first`, from member to member. */
