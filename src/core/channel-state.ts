@@ -37,6 +37,22 @@ export interface Leadership {
   proposal: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
+  readonly suspicion: Suspicion;
+}
+
+/** Whether a leader that is alive does its work (suspicion.ts). */
+export interface Suspicion {
+  /** Ends of the log when it was looked at last; when they moved, or nothing waited there. */
+  tip: number;
+  final: number;
+  placedAt: Millis;
+  movedAt: Millis;
+  /** When the newest came, of the records that this leader placed. */
+  newest: Millis;
+  /** It is suspected until here, and may be again from there; how often it was. */
+  until: Millis;
+  nextAt: Millis;
+  times: number;
 }
 
 /** The chain that a leadership's entries go to. */

@@ -15,7 +15,14 @@ import type { ChannelState, Election, Leadership } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { ballotSignatures, type ElectionProof, isElectorate } from './epoch-record.js';
-import { answering, electionPatience, hearsLeader, isHeard, postponeElection } from './hearing.js';
+import {
+  answering,
+  electionPatience,
+  hearsLeader,
+  isHeard,
+  isSuspected,
+  postponeElection,
+} from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
 import { SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
@@ -31,6 +38,7 @@ import {
   encodeStatement,
   type Signed,
 } from './statements.js';
+import { tickSuspicion } from './suspicion.js';
 import { castBallot, hasVote, signedGrant } from './voting.js';
 
 /** Drives elections by time. */
@@ -42,6 +50,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
     ctx.ready.wake(st.leadership!.lastHeardAt + ctx.timing.election_min_ms);
   }
   if (!hasVote(st, ctx.self)) return;
+  tickSuspicion(ctx, st);
   const running = st.election;
   if (running) {
     if (ctx.now - running.startedAt >= ctx.timing.round_ms) giveUp(ctx, st, running);
@@ -75,7 +84,8 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
  * electorate. Under a roster leader: nothing.
  */
 function kindToStandFor(ctx: StepContext, st: ChannelState): EpochKind | null {
-  const lead = hearsLeader(ctx, st) ? st.leadership : null;
+  const heard = hearsLeader(ctx, st) ? st.leadership : null;
+  const lead = heard && isSuspected(ctx, heard) ? null : heard;
   if (lead?.epoch.kind === 'roster') {
     st.majoritySince = null;
     return null;

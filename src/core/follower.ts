@@ -317,6 +317,8 @@ export function appendProposed(ctx: StepContext, st: ChannelState, header: Heade
   if (!pooled || header.roster > st.roster.number) return false;
   if (!mayStand(ctx, st, pooled.record, header)) return false;
   const { epoch, term, roster } = header;
+  const { suspicion } = st.leadership ?? {};
+  if (suspicion) suspicion.newest = Math.max(suspicion.newest, pooled.cameAt);
   appendEntry(ctx, st, pooled.record, () => pooled.proof, { epoch, term, roster });
   return true;
 }
@@ -455,11 +457,12 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   else sendToUser(ctx, ctx.ready.late, lead.epoch.leader, command(lead.epoch.leader));
 }
 
-/** Under one leadership a member acknowledges one chain, whatever its leader proposes to whom. */
+/** Under one leadership a member acknowledges one chain, and what it holds of it, whatever its leader proposes to whom. */
 function isOfAckedChain(st: ChannelState, lead: Leadership, chain: Chain): boolean {
   const before = st.acks.get(lead.id)?.ack;
-  const there = before && chain.hashAt(before.seq);
-  return there === undefined || there === before!.hash;
+  if (!before) return true;
+  const there = chain.hashAt(before.seq);
+  return before.seq <= chain.tip.seq && (there === undefined || there === before.hash);
 }
 
 /** Any member may put the certificate of a membership change together. */

@@ -142,10 +142,17 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
     const { digest } = pooled.record;
     if (st.offered.has(digest) || isPlaced(st, digest) || isLeftToMerge(ctx, st, pooled)) continue;
     st.offered.add(digest);
+    noteOffer(ctx, st, pooled);
     batch.push(pooled);
   }
   if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
   sendOffers(ctx, st, ctx.ready.late, batch, to === 'all' ? null : to);
+}
+
+/** Remembers since when the leader that is followed should know of a record. */
+function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+  const epoch = st.leadership?.id;
+  if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
 
 /** Certified in a branch that a roster leader may not have yet: it comes by a merge, unless that takes long. */
@@ -262,6 +269,9 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     }
   }
   if (due.length === 0 || !lead?.live || st.leading) return;
-  for (const pooled of due) pooled.offeredAt = ctx.now;
+  for (const pooled of due) {
+    pooled.offeredAt = ctx.now;
+    noteOffer(ctx, st, pooled);
+  }
   sendOffers(ctx, st, ctx.ready.late, due, lead.epoch.leader);
 }

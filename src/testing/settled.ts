@@ -82,6 +82,8 @@ function unsettledTogether(
     const why =
       differs(i, st, first, nodes[0]!.index) ?? (served.has(i) ? waits(i, st) : undefined);
     if (why) return why;
+    // No leader is suspected for the changes of membership that it leaves out.
+    if (invariants.offences.may(leader.user, 'censor')) continue;
     if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;
