@@ -49,7 +49,9 @@ export interface Suspicion {
   movedAt: Millis;
   /** When the newest came, of the records that this leader placed. */
   newest: Millis;
-  /** It is suspected until here, and may be again from there; how often it was. */
+  /** There is a reason to suspect it: others are granted. */
+  holds: boolean;
+  /** This node stands against it until here, and again from there; how often it did. */
   until: Millis;
   nextAt: Millis;
   times: number;
@@ -202,6 +204,8 @@ export interface ChannelState {
   /** Records of this node in this boot. */
   ownN: number;
   offerAt: Millis;
+  /** Since own records wait though a leader is there: it may reach more members than this node. */
+  unsureSince: Millis | null;
   /** When this node looks again for records of others that it should offer. */
   offerOthersAt: Millis;
   /** Own records offered to the current leader and not placed yet. */

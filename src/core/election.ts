@@ -20,8 +20,8 @@ import {
   electionPatience,
   hearsLeader,
   isHeard,
-  isSuspected,
   postponeElection,
+  standsAgainst,
 } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
@@ -85,7 +85,7 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
  */
 function kindToStandFor(ctx: StepContext, st: ChannelState): EpochKind | null {
   const heard = hearsLeader(ctx, st) ? st.leadership : null;
-  const lead = heard && isSuspected(ctx, heard) ? null : heard;
+  const lead = heard && standsAgainst(ctx, heard) ? null : heard;
   if (lead?.epoch.kind === 'roster') {
     st.majoritySince = null;
     return null;

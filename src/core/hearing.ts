@@ -16,18 +16,16 @@ export function isHeard(ctx: StepContext, st: ChannelState, lead: Leadership | n
   return st.leading !== null || ctx.now - lead.lastHeardAt < ctx.timing.election_min_ms;
 }
 
-/** Whether this node would rather have another leader (suspicion.ts). */
-export const isSuspected = (ctx: StepContext, lead: Leadership): boolean =>
-  ctx.now < lead.suspicion.until;
+/** Whether this node stands against a leader that it hears (suspicion.ts). */
+export const standsAgainst = (ctx: StepContext, { suspicion }: Leadership): boolean =>
+  suspicion.holds && ctx.now < suspicion.until;
 
 /** A leader of either kind is heard. */
 export const hearsLeader = (ctx: StepContext, st: ChannelState): boolean =>
   isHeard(ctx, st, st.leadership);
 
 export const hearsRosterLeader = (ctx: StepContext, st: ChannelState): boolean =>
-  st.leadership?.epoch.kind === 'roster' &&
-  hearsLeader(ctx, st) &&
-  !isSuspected(ctx, st.leadership);
+  st.leadership?.epoch.kind === 'roster' && hearsLeader(ctx, st) && !st.leadership.suspicion.holds;
 
 /** Whether a leader other than `candidate` is heard that is a reason to refuse an election of this kind. */
 export function hearsOther(
@@ -38,7 +36,7 @@ export function hearsOther(
 ): boolean {
   const lead = st.leadership;
   if (!lead || !isHeard(ctx, st, lead)) return false;
-  if (isSuspected(ctx, lead)) return lead.epoch.leader === candidate;
+  if (lead.suspicion.holds) return lead.epoch.leader === candidate;
   if (lead.epoch.kind === 'roster') return kind === 'online' || lead.epoch.leader !== candidate;
   return kind === 'online' && lead.epoch.leader !== candidate;
 }

@@ -88,6 +88,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     standOnline: false,
     majoritySince: null,
     carrier: null,
+    unsureSince: null,
     yieldUntil: null,
     seenTerm: { roster: 0, online: 0 },
     limbo: null,

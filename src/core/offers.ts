@@ -130,10 +130,13 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   if (st.outbox.size === 0) return;
   const to = receiverOf(ctx, st);
   if (to === undefined) return;
+  // Where this node reaches too few, its leader may yet reach enough.
+  const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  st.unsureSince = isSure ? null : (st.unsureSince ?? ctx.now);
+  const patience = (st.unsureSince ?? 0) + OFFER_UNSURE_MS - ctx.now;
+  if (!isSure && patience > 0) return ctx.ready.wake(ctx.now + patience);
   if (ctx.now >= st.offerAt) {
     st.offered.clear();
-    // Where this node reaches too few, its leader may yet reach enough.
-    const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
     st.offerAt = ctx.now + (isSure ? ctx.timing.offer_ms : OFFER_UNSURE_MS);
   }
   const batch: Pooled[] = [];

@@ -13,7 +13,6 @@ import { answering, isHeard } from './hearing.js';
 import { onlineMembers } from './leader.js';
 import { SUSPECT_MS } from './limits.js';
 import { isMessageLane } from './log.js';
-import { isInBranch } from './provisional.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
 import { voters } from './roster.js';
@@ -25,12 +24,13 @@ export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
   const { suspicion } = lead;
   notePlaces(ctx, st, lead);
   const reason = reasonToSuspect(ctx, st, lead);
+  suspicion.holds = reason !== undefined;
   if (reason === undefined) {
-    if (st.log.tail.length > 0) ctx.ready.wake(suspicion.movedAt + SUSPECT_MS);
+    if (waits(st, lead)) ctx.ready.wake(suspicion.movedAt + SUSPECT_MS);
     return;
   }
   if (ctx.now < suspicion.nextAt) return ctx.ready.wake(suspicion.nextAt);
-  // Others may not suspect it: then it is followed, for twice as long each time.
+  // Others may not suspect it: then this node waits twice as long each time before it stands again.
   suspicion.until = ctx.now + SUSPECT_MS;
   suspicion.times += 1;
   suspicion.nextAt = suspicion.until + SUSPECT_MS * 2 ** Math.min(suspicion.times, BACKOFF_MAX);
@@ -43,14 +43,18 @@ export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
 const BACKOFF_MAX = 6;
 
 /** Takes note of whether the log went on. */
-function notePlaces(ctx: StepContext, st: ChannelState, { suspicion }: Leadership): void {
+function notePlaces(ctx: StepContext, st: ChannelState, lead: Leadership): void {
+  const { suspicion } = lead;
   const { tip, final } = st.log;
-  const isIdle = st.log.tail.length === 0;
-  if (isIdle || final.seq !== suspicion.final) suspicion.movedAt = ctx.now;
+  if (!waits(st, lead) || final.seq !== suspicion.final) suspicion.movedAt = ctx.now;
   if (tip.seq !== suspicion.tip) suspicion.placedAt = ctx.now;
   suspicion.final = final.seq;
   suspicion.tip = tip.seq;
 }
+
+/** Whether something that the leader placed is not final here. */
+const waits = ({ log }: ChannelState, { proposal }: Leadership): boolean =>
+  Math.max(log.tip.seq, proposal?.propose.tipSeq ?? 0) > log.final.seq;
 
 function reasonToSuspect(
   ctx: StepContext,
@@ -68,9 +72,7 @@ function reasonToSuspect(
     const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
     const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);
-    if (isMessageLane(record) && mayStand && !isInBranch(st, record.digest)) {
-      return `it leaves out message ${record.id}`;
-    }
+    if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;
   }
   return undefined;
 }

@@ -68,6 +68,8 @@ function unsettledTogether(
   const [leader] = leaders as [SimNode];
   if (!isMore(heard(leader), all.length))
     return `node ${leader.index} leads and reaches no majority`;
+  const { offences } = invariants;
+  const isTwoFaced = offences.hasTwoChains(leader.state(app.channel)!.leadership!.id);
   const canCommit = heard(leader) >= minOnline;
   const served = new Set(
     nodes.flatMap(({ index }) => {
@@ -80,10 +82,11 @@ function unsettledTogether(
     const i = node.index;
     if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
     const why =
-      differs(i, st, first, nodes[0]!.index) ?? (served.has(i) ? waits(i, st) : undefined);
+      differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
+      (served.has(i) ? waits(i, st) : undefined);
     if (why) return why;
     // No leader is suspected for the changes of membership that it leaves out.
-    if (invariants.offences.may(leader.user, 'censor')) continue;
+    if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
     if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;
@@ -109,6 +112,7 @@ function differs(
   st: ChannelState,
   first: ChannelState,
   other: number,
+  isTwoFaced: boolean,
 ): string | undefined {
   if (st.conflict !== null) return `node ${i} stopped: ${st.conflict}`;
   if (st.roster.hash !== first.roster.hash) {
@@ -117,9 +121,9 @@ function differs(
   if (st.log.final.hash !== first.log.final.hash) {
     return `node ${i} is final up to ${st.log.final.seq}, node ${other} up to ${first.log.final.seq}`;
   }
-  return st.log.tail.length > 0
-    ? `node ${i} has ${st.log.tail.length} entries in its tail`
-    : undefined;
+  // What a leader with two faces told some of the others never knew: a change of membership may wait there.
+  const waiting = isTwoFaced ? st.log.tail.filter((e) => isMessageLane(e.record)) : st.log.tail;
+  return waiting.length > 0 ? `node ${i} has ${waiting.length} entries in its tail` : undefined;
 }
 
 /** Messages of a node that are not final. A membership record that another change overtook stays until it is forgotten. */
