@@ -42,6 +42,8 @@ export interface Leadership {
 
 /** Whether a leader that is alive does its work (suspicion.ts). */
 export interface Suspicion {
+  /** Since when it is heard without a break. */
+  since: Millis;
   /** Ends of the log when it was looked at last; when they moved, or nothing waited there. */
   tip: number;
   final: number;

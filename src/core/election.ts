@@ -72,7 +72,7 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
   st.votedFor = null;
   // The silence itself was patience enough for the first to stand.
   st.electionAt =
-    ctx.now + ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
+    ctx.now + ctx.patience() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }
 

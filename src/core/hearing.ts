@@ -43,7 +43,7 @@ export function hearsOther(
 
 export const electionPatience = (ctx: StepContext): number =>
   ctx.timing.election_min_ms +
-  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
+  ctx.patience() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
 
 export function postponeElection(ctx: StepContext, st: ChannelState): void {
   st.electionAt = ctx.now + electionPatience(ctx);

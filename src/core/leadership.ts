@@ -40,7 +40,7 @@ export function leadershipOf(
     ackAgain: false,
     suspicion: {
       ...{ tip: st.log.tip.seq, final: st.log.final.seq, placedAt: ctx.now, movedAt: ctx.now },
-      ...{ newest: 0, holds: false, until: 0, nextAt: 0, times: 0 },
+      ...{ since: ctx.now, newest: 0, holds: false, until: 0, nextAt: 0, times: 0 },
     },
   };
 }

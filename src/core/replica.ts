@@ -328,7 +328,7 @@ export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: n
   st.challenge = null;
   st.heardAcks.clear();
   st.offered.clear();
-  st.electionAt = ctx.now + patience_ms * (1 + ctx.random());
+  st.electionAt = ctx.now + patience_ms * (1 + ctx.patience());
   ctx.ready.wake(st.electionAt);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }

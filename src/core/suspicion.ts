@@ -20,8 +20,13 @@ import { voters } from './roster.js';
 /** Looks now and then whether the leader does its work. */
 export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
   const lead = st.leadership;
-  if (!lead || lead.branch || st.leading || st.memory || !isHeard(ctx, st, lead)) return;
+  if (!lead || lead.branch || st.leading || st.memory) return;
   const { suspicion } = lead;
+  if (!isHeard(ctx, st, lead)) {
+    // What went on meanwhile is unknown, and offers may be lost.
+    Object.assign(suspicion, { since: ctx.now, movedAt: ctx.now, placedAt: ctx.now, holds: false });
+    return;
+  }
   notePlaces(ctx, st, lead);
   const reason = reasonToSuspect(ctx, st, lead);
   suspicion.holds = reason !== undefined;
@@ -34,7 +39,7 @@ export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
   suspicion.until = ctx.now + SUSPECT_MS;
   suspicion.times += 1;
   suspicion.nextAt = suspicion.until + SUSPECT_MS * 2 ** Math.min(suspicion.times, BACKOFF_MAX);
-  st.electionAt = ctx.now + ctx.random() * ctx.timing.election_max_ms;
+  st.electionAt = ctx.now + ctx.patience() * ctx.timing.election_max_ms;
   ctx.ready.wake(st.electionAt);
   const note = { note: 'leader suspected', detail: reason };
   ctx.ready.events.push({ type: 'note', channel: st.id, ...note });
@@ -66,9 +71,11 @@ function reasonToSuspect(
   if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
   if (st.log.membershipInFlight()) return undefined;
   for (const { record, offer } of st.pool.values()) {
-    if (offer?.epoch !== id || ctx.now - offer.at < SUSPECT_MS) continue;
+    if (offer?.epoch !== id) continue;
+    const offeredAt = Math.max(offer.at, suspicion.since);
+    if (ctx.now - offeredAt < SUSPECT_MS) continue;
     // It took what came long after, or nothing at all.
-    const isLeftOut = suspicion.newest - offer.at >= SUSPECT_MS;
+    const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
     const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
     const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);

@@ -64,6 +64,8 @@ export class Chains {
   hasTwoChains: (epoch: EpochId) => boolean = () => false;
   /** Whether two histories are final, of which only one is known here. */
   isForked: () => boolean = () => false;
+  /** A member may have served such pages: a certificate vouches for its records, nothing for their proofs. */
+  mayHaveFalseProofs: () => boolean = () => false;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
@@ -179,8 +181,14 @@ export class Chains {
       this.#break('3 log matching', `entry ${raw.seq} holds another record than its header names`);
     }
     if (this.#isSigned(record, raw.proof)) this.#proven.set(record.digest, raw);
-    else this.#break('10 no invention', `nothing shows that its author signed entry ${raw.seq}`);
+    else if (!this.#isProvenElsewhere(record))
+      this.#break('10 no invention', `nothing shows that its author signed entry ${raw.seq}`);
     return record;
+  }
+
+  /** Whether another copy showed it, where some member serves pages with false proofs beside what is certified. */
+  #isProvenElsewhere({ digest }: ChannelRecord): boolean {
+    return this.mayHaveFalseProofs() && this.#proven.has(digest);
   }
 
   #isSigned(record: ChannelRecord, proof: Uint8Array): boolean {

@@ -79,7 +79,8 @@ export class Cluster implements NodeWatcher {
       return new SimNode({
         ...{ index, user, timeline, network: this.network, disk, crypto, relayKeys },
         ...{ watcher: this, skewMs: 0, workMs: 0, sabotage: undefined },
-        draw: inTurn(drawsOf(seed, `node ${index}`), index, nodes),
+        draw: drawsOf(seed, `node ${index}`),
+        patience: inTurn(drawsOf(seed, `patience ${index}`), index, nodes),
       });
     });
     for (const node of this.nodes) this.network.add(node);

@@ -131,6 +131,7 @@ export class Invariants {
     this.#keys = channelKeys(channel);
     this.broke = onBreak;
     this.chains = new Chains(crypto, channel, founder, onBreak);
+    this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages;
     this.chains.isForked = () => this.offences.isForked;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);

@@ -12,6 +12,7 @@ export class Offences {
   readonly #deeds = new Map<UserId, ReadonlySet<Deed>>();
   /** The lowest roster term in which a member signed what contradicts what it signed or holds. */
   #since = Number.POSITIVE_INFINITY;
+  #haveFalsePages = false;
   /** Second ballots, by user, kind and term. */
   readonly #votes = new Set<string>();
   /** Leaderships under which two things were proposed at one place. */
@@ -23,7 +24,9 @@ export class Offences {
 
   /** From now on `user` may do such things. */
   mayDo(user: UserId, deeds: Iterable<Deed>): void {
-    this.#deeds.set(user, new Set([...(this.#deeds.get(user) ?? []), ...deeds]));
+    const all = new Set([...(this.#deeds.get(user) ?? []), ...deeds]);
+    this.#deeds.set(user, all);
+    this.#haveFalsePages ||= all.has('false-pages') || all.has('forge');
   }
 
   /** Nobody misbehaves in this run so far. */
@@ -34,6 +37,11 @@ export class Offences {
   /** Whether the user's node follows the protocol in all it says. */
   isHonest(user: UserId): boolean {
     return !this.#deeds.has(user);
+  }
+
+  /** Some member serves pages that it changed. */
+  get haveFalsePages(): boolean {
+    return this.#haveFalsePages;
   }
 
   may(user: UserId, deed: Deed): boolean {

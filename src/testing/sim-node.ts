@@ -69,6 +69,8 @@ export interface NodeOptions {
   readonly disk: SimDisk;
   readonly crypto: SimCrypto;
   readonly draw: Draw;
+  /** For how long it waits before it stands for election; `draw` by default. */
+  readonly patience?: Draw;
   readonly watcher: NodeWatcher;
   readonly relayKeys: readonly UserId[];
   /** This node's wall clock is off by so much. */
@@ -131,7 +133,7 @@ export class SimNode implements LinkUser {
   /** Boots from what the disk holds. */
   async start(): Promise<void> {
     if (this.#pump) return;
-    const { crypto, timeline, network, draw, watcher } = this.#o;
+    const { crypto, timeline, network, draw, patience = draw, watcher } = this.#o;
     const hash = crypto.sha256;
     const life = ++this.#life;
     this.#bootedAt = timeline.now;
@@ -140,7 +142,8 @@ export class SimNode implements LinkUser {
       self: this.user,
       boot: this.#ulid(this.#bootTime()),
       timing: TIMING,
-      random: () => (this.#misbehaviour?.isEager ? draw() * EAGERNESS : draw()),
+      random: draw,
+      patience: () => (this.#misbehaviour?.isEager ? EAGERNESS * patience() : patience()),
       ulid: (wall) => this.#ulid(wall),
     });
     const step = machine.step.bind(machine);
