@@ -125,6 +125,9 @@ export const MEMBER_KINDS = [
 /** Networks in which not everyone reaches everyone, even when all faults are over. */
 export const TOPOLOGY_KINDS = ['topology'] as const;
 
+/** Kinds that few seeds draw beside the others, and no run of an application. */
+export const RARE_KINDS = [...MEMBER_KINDS, ...TOPOLOGY_KINDS] as const;
+
 export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof LOSSY_KINDS)[number]

@@ -2,7 +2,7 @@
 
 import type { Millis } from '../core/ids.js';
 import type { Fault, FaultKind, Lasting, Victim } from './faults.js';
-import { FAULT_KINDS, MEMBER_KINDS, TOPOLOGY_KINDS } from './faults.js';
+import { FAULT_KINDS, MEMBER_KINDS, RARE_KINDS, TOPOLOGY_KINDS } from './faults.js';
 import {
   drawCensorship,
   drawLyingMember,
@@ -55,11 +55,11 @@ export function drawRareKinds(draw: Draw): FaultKind[] {
   return share < MEMBERS_SHARE + TOPOLOGY_SHARE ? [...TOPOLOGY_KINDS] : [];
 }
 
-/** Kinds that begin once all have joined. */
-export const areOfMembers = (kinds: readonly FaultKind[]): boolean =>
-  kinds.some((kind) => BEHAVED.has(kind));
+/** Whether some of these kinds are of channels that all have joined. */
+export const needMembers = (kinds: readonly FaultKind[]): boolean =>
+  kinds.some((kind) => RARE.has(kind));
 
-const BEHAVED: ReadonlySet<FaultKind> = new Set([...MEMBER_KINDS, ...TOPOLOGY_KINDS]);
+const RARE: ReadonlySet<FaultKind> = new Set(RARE_KINDS);
 
 /** How much time a plan of these kinds needs for something to happen. */
 export const loadMsFor = (kinds: readonly FaultKind[], draw: Draw): Millis =>
@@ -71,8 +71,7 @@ export const loadMsFor = (kinds: readonly FaultKind[], draw: Draw): Millis =>
 
 const LONG_KINDS: ReadonlySet<FaultKind> = new Set([
   ...(['halves', 'relay-split'] as const),
-  ...MEMBER_KINDS,
-  ...TOPOLOGY_KINDS,
+  ...RARE_KINDS,
 ]);
 /** Long enough for an election on both sides, and for some traffic under it. */
 const LONG_MS = { min: 5_000, max: 20_000 };
@@ -84,8 +83,8 @@ export function planFaults(o: PlanOptions): Fault[] {
   const perMinute = between(draw, 6, 60);
   const count = Math.ceil((perMinute * (o.until - o.from)) / 60_000);
   // Members misbehave and networks are asymmetric once, whatever else happens.
-  const faults = o.kinds.flatMap((kind) => (BEHAVED.has(kind) ? drawOnce(o, kind) : []));
-  const kinds = o.kinds.filter((kind) => !BEHAVED.has(kind));
+  const faults = o.kinds.flatMap((kind) => (RARE.has(kind) ? drawOnce(o, kind) : []));
+  const kinds = o.kinds.filter((kind) => !RARE.has(kind));
   for (let i = 0; i < count && kinds.length > 0; i++) {
     const own = drawsOf(o.seed, `fault ${i}`);
     const at = Math.floor(between(own, o.from, o.until));

@@ -26,7 +26,7 @@ import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
-import { areOfMembers, drawKinds, drawRareKinds, loadMsFor, planFaults } from './plan-faults.js';
+import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
@@ -189,7 +189,7 @@ function settings(o: SimulateOptions, isOfGuest: boolean) {
     relays: o.relays ?? relays,
     minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
     kinds: asked,
-    early: o.early ?? (early && (isPlan(asked) || !areOfMembers(asked as FaultKind[]))),
+    early: o.early ?? (early && (isPlan(asked) || !needMembers(asked as FaultKind[]))),
     loadMs: o.loadMs ?? loadMs,
     crypto: o.crypto ?? crypto,
     quorum: o.quorum ?? quorum,
