@@ -92,7 +92,8 @@ export function appendEntry(
   proof: () => Uint8Array,
   at: { epoch: EpochId; term: number; roster: number },
 ): Entry {
-  const entry = st.log.append(record, new Uint8Array(0), at);
+  // A leader's own record is not signed yet; any other's proof is known, and may be needed before the batch is.
+  const entry = st.log.append(record, proof(), at);
   persistEntry(ctx, st, entry, proof);
   return entry;
 }

@@ -1,5 +1,5 @@
 /**
- * Suspicion (docs/PROTOCOL.md, section "Suspicion"): a roster leader that is
+ * Suspicion (docs/PROTOCOL.md, section "Elections"): a roster leader that is
  * alive and lets nothing become final, or leaves a member's messages out, is
  * one that this node would rather replace. It suspects by what it sees itself:
  * a message that it offered to that leader, or an entry of its tail. A node
