@@ -114,7 +114,7 @@ function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
     reportProgress(ctx, st, own.pooled.record, 'sent', null);
   }
   if (!pooled || pooled.kept || own) return;
-  pooled.kept = true;
+  st.pool.keep(pooled);
   ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
   ctx.ready.sync = true;
 }
