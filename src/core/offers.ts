@@ -25,7 +25,7 @@ import {
 import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
-import { certifiedPlace } from './provisional.js';
+import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
 import { isLeaderKind, isMembership } from './roster.js';
@@ -122,10 +122,11 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
     st.offerAt = ctx.now + ctx.timing.offer_ms;
   }
   const batch: Pooled[] = [];
-  for (const { pooled } of st.outbox.values()) {
+  for (const { pooled, state } of st.outbox.values()) {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
     const { digest } = pooled.record;
-    if (st.offered.has(digest) || isPlaced(st, digest) || isLeftToMerge(ctx, st, pooled)) continue;
+    if (state === 'committed' && mayWaitForMerge(ctx, st, pooled)) continue;
+    if (st.offered.has(digest) || isPlaced(st, digest)) continue;
     st.offered.add(digest);
     batch.push(pooled);
   }
@@ -133,10 +134,9 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   sendOffers(ctx, st, ctx.ready.late, batch, null);
 }
 
-/** Certified in a branch that a roster leader may not have yet: it comes by a merge, unless that takes long. */
-const isLeftToMerge = (ctx: StepContext, st: ChannelState, { record, cameAt }: Pooled): boolean =>
+/** Under a roster leader: what is certified in a branch, which it may not have yet, comes by a merge, unless that takes long. */
+const mayWaitForMerge = (ctx: StepContext, st: ChannelState, { cameAt }: Pooled): boolean =>
   st.leadership?.branch === null &&
-  certifiedPlace(st, record.digest) !== null &&
   ctx.now - Math.max(cameAt, st.leadership.since) < MERGE_PATIENCE_MS;
 
 /** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */
@@ -228,23 +228,18 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
   st.offerOthersAt = ctx.now + ctx.timing.offer_ms / 2;
   const lead = st.leadership;
   const due: Pooled[] = [];
-  for (const pooled of [...st.pool.values()]) {
-    const { record } = pooled;
-    if (st.outbox.has(record.digest)) continue;
-    if (!pooled.kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
-      st.pool.remove(record.digest);
+  // What is removed meanwhile does not disturb the iteration.
+  for (const pooled of st.pool.values()) {
+    const { record, kept } = pooled;
+    if (!kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
+      if (!st.outbox.has(record.digest)) st.pool.remove(record.digest);
       continue;
     }
-    const patience = pooled.kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
-    if (
-      isMessageLane(record) &&
-      ctx.now - pooled.offeredAt >= patience &&
-      !isPlaced(st, record.digest) &&
-      !isLeftToMerge(ctx, st, pooled) &&
-      due.length < RECORDS_PER_BATCH_MAX
-    ) {
-      due.push(pooled);
-    }
+    const patience = kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
+    if (due.length >= RECORDS_PER_BATCH_MAX || ctx.now - pooled.offeredAt < patience) continue;
+    const isLeft = mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest);
+    if (isLeft || !isMessageLane(record)) continue;
+    if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);
   }
   if (due.length === 0 || !lead?.live || st.leading) return;
   for (const pooled of due) pooled.offeredAt = ctx.now;

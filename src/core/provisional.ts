@@ -34,6 +34,17 @@ export function isInBranch(st: ChannelState, digest: Digest): boolean {
   return false;
 }
 
+/** Whether the record has a certified place and is not final. */
+export function isCertified(st: ChannelState, digest: Digest): boolean {
+  const inTail = st.log.seqOf(digest);
+  if (inTail !== undefined && inTail <= committedInLog(st)) return true;
+  for (const branch of st.branches.values()) {
+    const seq = branch.seqOf(digest);
+    if (seq !== undefined && seq <= branch.certified) return true;
+  }
+  return false;
+}
+
 /** The smallest certified place of a record that is not final; null when it has none. */
 export function certifiedPlace(st: ChannelState, digest: Digest): Place | null {
   let smallest: Place | null = null;
