@@ -5,7 +5,7 @@
  */
 
 import type { Branch } from './branch.js';
-import type { Chain, EpochDescriptor, Header, Point } from './chain.js';
+import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
@@ -70,10 +70,15 @@ export interface Exchange {
   at: Millis;
   /** Members to compare with at once: they came online, or lead. */
   readonly greet: Set<UserId>;
-  /** Who was asked for a branch last, and when: one sender for a branch. */
+  /** Who was asked for a branch last, for what follows which seq, and when: one sender for a branch. */
   readonly asked: Map<
     EpochId,
-    { readonly to: UserId; readonly at: Millis; readonly fruitless: number }
+    {
+      readonly to: UserId;
+      readonly seq: number;
+      readonly at: Millis;
+      readonly fruitless: number;
+    }
   >;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
@@ -205,7 +210,7 @@ export interface ChannelState {
   readonly seenTerm: Record<EpochKind, number>;
 
   /** A proposal whose records are not all here. */
-  limbo: { base: Point; headers: Header[]; end: Point } | null;
+  limbo: Stretch | null;
   pull: { to: UserId; at: Millis } | null;
   challenge: { id: Ulid; at: Millis } | null;
   /** Final records looked up in the store, by digest: their seq. Bounded. */

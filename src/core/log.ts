@@ -104,15 +104,17 @@ export class Log implements Chain {
     return this.#tips.get(author);
   }
 
-  /** Puts one entry behind the tip. */
+  /** Puts one entry behind the tip; `known` is its chain hash, where it was computed already. */
   append(
     record: ChannelRecord,
     proof: Uint8Array,
     at: { epoch: EpochId; term: number; roster: number },
+    known?: Digest,
   ): Entry {
     const { seq, hash } = this.tip;
-    const header: Header = { ...at, digest: record.digest };
-    const next = chainNext(this.#hash, hash, seq + 1, header);
+    const { epoch, term, roster } = at;
+    const header: Header = { epoch, term, roster, digest: record.digest };
+    const next = known ?? chainNext(this.#hash, hash, seq + 1, header);
     return this.restore({ seq: seq + 1, header, hash: next, record, proof });
   }
 

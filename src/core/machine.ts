@@ -514,7 +514,7 @@ export class Machine {
         onRecords(ctx, st, what.items);
         return drainLimbo(ctx, st);
       case 'propose':
-        return onPropose(ctx, st, from, what.propose, what.headers, what.signed);
+        return onPropose(ctx, st, from, what.propose, what.stretch, what.signed);
       case 'ack':
         if (what.ack.epoch !== st.leadership?.id) onResent(ctx, st, from, what.ack, what.sig);
         countAck(ctx, st, from, what.ack, what.sig);

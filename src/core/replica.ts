@@ -91,8 +91,9 @@ export function appendEntry(
   record: ChannelRecord,
   proof: () => Uint8Array,
   at: { epoch: EpochId; term: number; roster: number },
+  hash?: Digest,
 ): Entry {
-  const entry = st.log.append(record, new Uint8Array(0), at);
+  const entry = st.log.append(record, new Uint8Array(0), at, hash);
   persistEntry(ctx, st, entry, proof);
   return entry;
 }

@@ -46,9 +46,7 @@ function pageOf(
   return {
     epoch: chain.proof.id,
     proof: chain.proof,
-    anchor: chain.points[from]!,
-    end: chain.points[to]!,
-    headers: chain.headers.slice(from, to),
+    ...chain.stretch(from, to),
     records: part,
     proofs: part.map((record) => state.proofOf(record)),
     cert,
@@ -68,8 +66,7 @@ function place(state: CoreState, { chain, records }: Source, from: number, to: n
     const proof = state.proofOf(record);
     state.st.pool.add({ record, proof, cameAt: 0, offeredAt: 0, kept: false }, true);
   }
-  const headers = chain.headers.slice(from, to);
-  uniteBranch(state.ctx, state.st, chain.proof.id, chain.points[from]!, headers);
+  uniteBranch(state.ctx, state.st, chain.proof.id, chain.stretch(from, to));
   state.carryOut();
 }
 
