@@ -29,6 +29,7 @@ import {
   decodeAs,
   type EpochKind,
   encodeStatement,
+  type Prevote,
   type Signed,
 } from './statements.js';
 import { castBallot, hasVote, signedGrant } from './voting.js';
@@ -227,6 +228,23 @@ export function expectedGrant(
     statement: encodeStatement({ tag: 'grant', ...contextOf(st), ...c }),
     sig: p.sig,
   };
+}
+
+/**
+ * Of two candidates for a roster epoch, both at their pre-votes, one gives up:
+ * that of the lower term, or the greater id. Where a partition heals, both
+ * sides' leaders stand at once, and would split the votes.
+ */
+export function yieldToRival(ctx: StepContext, st: ChannelState, p: Prevote): void {
+  const own = st.election;
+  if (own?.kind !== 'roster' || own.stage !== 'prevote' || p.kind !== 'roster') return;
+  const { last, term } = own;
+  const isFirst = p.term > term || (p.term === term && p.candidate < ctx.self);
+  const isBehind = p.lastTerm < last.term || (p.lastTerm === last.term && p.lastSeq < last.seq);
+  const mayWin = p.rosterHash === st.roster.hash && p.term > st.hard.roster.term && !isBehind;
+  if (!isFirst || !mayWin || !hasVote(st, p.candidate)) return;
+  st.election = null;
+  postponeElection(ctx, st);
 }
 
 function countGrants(ctx: StepContext, st: ChannelState, election: Election): void {

@@ -12,7 +12,7 @@ import type { ChannelState, Joining, Wish } from './channel-state.js';
 import { onConfirm, onResent, tickConfirm } from './confirm.js';
 import type { Crypto } from './crypto.js';
 import { Ready, type SelfInput, type StepContext, type Submission } from './effects.js';
-import { onBallot, onGrant, tickElection } from './election.js';
+import { onBallot, onGrant, tickElection, yieldToRival } from './election.js';
 import { greet, onBranchPage, tickExchange } from './exchange.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { channelIdOf, commitName, decodeGenesis } from './genesis.js';
@@ -522,6 +522,7 @@ export class Machine {
       case 'commit':
         return onCommit(ctx, st, from, what.cert);
       case 'prevote':
+        yieldToRival(ctx, st, what.prevote);
         return onPrevote(ctx, st, from, what.prevote);
       case 'grant':
         onGrant(ctx, st, what.payload);
