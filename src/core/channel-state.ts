@@ -94,7 +94,8 @@ export interface Election {
   readonly round: Ulid;
   readonly term: number;
   readonly last: { readonly term: number; readonly seq: number };
-  readonly startedAt: Millis;
+  /** When its stage began. */
+  startedAt: Millis;
   readonly grants: Map<UserId, Uint8Array>;
   /** Who answered, and refused because of the term or the log. */
   readonly refusals: Set<UserId>;

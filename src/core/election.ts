@@ -268,6 +268,7 @@ function askForBallots(ctx: StepContext, st: ChannelState, election: Election): 
     return postponeElection(ctx, st);
   }
   election.stage = 'ballots';
+  election.startedAt = ctx.now;
   election.gatherUntil = null;
   election.electorate = [...election.grants.keys()].sort();
   const electorate = electorateDigest(ctx.crypto.sha256, election.electorate);

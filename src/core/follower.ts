@@ -11,7 +11,7 @@ import { dropFirst, electorateDigest, endOf, epochId, type Header, type Stretch 
 import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
-import { isHeard } from './hearing.js';
+import { answering, isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
@@ -21,6 +21,7 @@ import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
 import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
+import { isMajority } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import {
   appendEntry,
@@ -57,6 +58,7 @@ export function onElected(
   if (epoch.leader !== from || beat.epoch !== id || beat.term !== epoch.term) return;
   if (from === ctx.self || st.conflict) return;
   if (epoch.kind === 'online' && st.genesis.quorum === 'roster') return;
+  if (epoch.kind === 'online' && mayWinRoster(ctx, st)) return;
   if (epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (epoch.roster !== st.roster.number || !isProven(st, proof)) return;
   noteOwnBallot(ctx, st, proof);
@@ -89,6 +91,13 @@ export function onElected(
   if (st.branches.size > 0) st.exchange.greet.add(from);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   if (!lead.live) challenge(ctx, st, from);
+}
+
+/** Whether this node stands for a roster epoch that it may win: it would give that up for an online leader. */
+function mayWinRoster(ctx: StepContext, st: ChannelState): boolean {
+  if (st.election?.kind !== 'roster') return false;
+  const all = voters(st.roster).length;
+  return st.election.stage === 'ballots' || isMajority(answering(ctx, st).length, all);
 }
 
 /**
