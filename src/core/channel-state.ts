@@ -194,6 +194,15 @@ export interface ChannelState {
   offerAt: Millis;
   /** When this node looks again for records of others that it should offer. */
   offerOthersAt: Millis;
+  /** Where that look goes on, and over how many more: it sees a part of a large pool at a time. */
+  offerOthersRest: { readonly records: IterableIterator<Pooled>; left: number } | null;
+  /** What a look at the outbox that found nothing to offer rests on: until it changes, there is nothing. */
+  nothingToOffer: {
+    readonly outCount: number;
+    readonly version: number;
+    readonly leadership: Leadership | null;
+    readonly until: Millis;
+  } | null;
   /** Own records offered to the current leader and not placed yet. */
   readonly offered: Set<Digest>;
 

@@ -119,8 +119,29 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   if (!healthy) return;
   if (ctx.now >= st.offerAt) {
     st.offered.clear();
+    st.nothingToOffer = null;
     st.offerAt = ctx.now + ctx.timing.offer_ms;
   }
+  if (!hasNothingToOffer(ctx, st)) {
+    const batch = offersOf(ctx, st);
+    if (batch.length > 0) sendOffers(ctx, st, ctx.ready.late, batch, null);
+    else if (st.offered.size < OFFER_WINDOW_RECORDS) {
+      const { outCount, version, leadership } = st;
+      st.nothingToOffer = { outCount, version, leadership, until: st.offerAt };
+    }
+  }
+  if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
+}
+
+/** Since the last look nothing was submitted, displaced or certified, and the same leader leads. */
+function hasNothingToOffer(ctx: StepContext, st: ChannelState): boolean {
+  const last = st.nothingToOffer;
+  if (last === null || ctx.now >= last.until || last.leadership !== st.leadership) return false;
+  return last.outCount === st.outCount && last.version === st.version;
+}
+
+/** Own records that the leader's chain lacks, as far as the window lets them, which counts them as offered. */
+function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
   const batch: Pooled[] = [];
   for (const { pooled, state } of st.outbox.values()) {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
@@ -130,8 +151,7 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
     st.offered.add(digest);
     batch.push(pooled);
   }
-  if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
-  sendOffers(ctx, st, ctx.ready.late, batch, null);
+  return batch;
 }
 
 /** Under a roster leader: what is certified in a branch, which it may not have yet, comes by a merge, unless that takes long. */
@@ -219,6 +239,17 @@ export function onRecords(
   }
 }
 
+function* take<T>(items: IterableIterator<T>, count: number): Generator<T> {
+  for (let taken = 0; taken < count; taken++) {
+    const next = items.next();
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
+/** Records of the pool that one look for offers sees; a set of many thousands takes several. */
+const LOOKED_AT_MAX = 2_048;
+
 /**
  * Offers what this node holds of others and nobody placed: what fell out of
  * the log at once, the rest when its author seems not to do it itself.
@@ -228,8 +259,12 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
   st.offerOthersAt = ctx.now + ctx.timing.offer_ms / 2;
   const lead = st.leadership;
   const due: Pooled[] = [];
-  // What is removed meanwhile does not disturb the iteration.
-  for (const pooled of st.pool.values()) {
+  // What comes and goes meanwhile does not disturb the iteration.
+  const rest = st.offerOthersRest ?? { records: st.pool.values(), left: st.pool.size };
+  const part = Math.min(rest.left, LOOKED_AT_MAX);
+  rest.left -= part;
+  st.offerOthersRest = rest.left > 0 ? rest : null;
+  for (const pooled of take(rest.records, part)) {
     const { record, kept } = pooled;
     if (!kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
       if (!st.outbox.has(record.digest)) st.pool.remove(record.digest);
