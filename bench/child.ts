@@ -1,16 +1,27 @@
 /** One node or relay as a process of its own, driven over IPC by a benchmark. */
 
 import { randomBytes } from 'node:crypto';
-import { memoryUsage } from 'node:process';
-import { nativeCrypto } from '../src/native/crypto-native.js';
+import { writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { cpuUsage, memoryUsage } from 'node:process';
 import type { Channel, Node } from '../src/node/index.js';
-import { levelStore, openNode } from '../src/node/index.js';
-import { startRelay } from '../src/relay/index.js';
+
+/** What ships is measured: tsx makes another, slower program of the sources. */
+const built = (path: string): Promise<unknown> =>
+  import(new URL(`../dist/${path}`, import.meta.url).href);
+const { nativeCrypto } = (await built(
+  'native/crypto-native.js',
+)) as typeof import('../src/native/crypto-native.js');
+const { levelStore, openNode } = (await built(
+  'node/index.js',
+)) as typeof import('../src/node/index.js');
+const { startRelay } = (await built('relay/index.js')) as typeof import('../src/relay/index.js');
 
 type Request = { id: number; call: string; args: unknown[] };
 
 let node: Node | undefined;
 let channel: Channel | undefined;
+let profiler: Session | undefined;
 
 const WINDOW = 4_096;
 
@@ -64,6 +75,23 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
     const { final, head, state, leader, epoch, committed } = channel!.currentStatus();
     const { rss } = memoryUsage();
     return { final, head, state, leader, committed, kind: epoch?.kind ?? null, rss };
+  },
+  /** Seconds of a core that this process has used. */
+  async cpu() {
+    const { user, system } = cpuUsage();
+    return (user + system) / 1e6;
+  },
+  /** Starts a profile of this process, or ends it and writes it to `file`. */
+  async profile(file: string | null) {
+    if (file === null) {
+      profiler = new Session();
+      profiler.connect();
+      await profiler.post('Profiler.enable');
+      await profiler.post('Profiler.start');
+    } else {
+      const { profile } = await profiler!.post('Profiler.stop');
+      writeFileSync(file, JSON.stringify(profile));
+    }
   },
   async close() {
     await node?.close();

@@ -2,14 +2,21 @@
  * Merging after a partition: six nodes, cut three against three by relay, each
  * side commits its records in an online epoch; then the network heals. What is
  * measured is the time from the heal to equal heads with everything final, and
- * where it goes: until the first roster leader, until the first merge record,
- * until all is final.
+ * where it goes: until the first roster leader, until one node and until every
+ * node holds both sides' records, until the first merged records are final.
+ * Beside it the processor time of each node, which says what the six would
+ * take on machines of their own.
+ *
+ * With BENCH_PROFILE=DIR each node's profile from the heal on goes to DIR.
  */
+
+import { join } from 'node:path';
 
 import { startCluster } from './processes.js';
 
 const BYTES = 256;
-const POLL_MS = 100;
+/** Looking costs too. */
+const POLL_MS = 250;
 
 interface Status {
   readonly final: number;
@@ -24,8 +31,14 @@ export interface MergeRow {
   readonly records: number;
   /** Seconds since the heal. */
   readonly led: number;
+  /** One node holds the records of both sides; every node does. */
+  readonly oneHolds: number;
+  readonly allHold: number;
   readonly merging: number;
   readonly equal: number;
+  /** Seconds of a core since the heal, of the node that needed most, and of all six. */
+  readonly cpuMost: number;
+  readonly cpuSum: number;
   readonly rssMiB: number;
   /** Of one node that commits as many with a majority, no partition. */
   readonly plainSeconds: number;
@@ -56,21 +69,47 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
     const share = Math.ceil(perSide / 3);
     await Promise.all(nodes.map((n) => n.call('send', share, BYTES)));
     const before = Math.max(...(await statuses()).map((s) => s.final));
+    const cpu = (): Promise<number[]> => Promise.all(nodes.map((n) => n.call<number>('cpu')));
+    const cpuBefore = await cpu();
+    const profiles = process.env.BENCH_PROFILE;
+    if (profiles) await Promise.all(nodes.map((n) => n.call('profile', null)));
     const started = performance.now();
     const seconds = (): number => (performance.now() - started) / 1000;
+    const reached = new Map<string, number>();
+    const note = (what: string, isReached: boolean): void => {
+      if (isReached && !reached.has(what)) reached.set(what, seconds());
+    };
+    const holdsAll = (s: Status): boolean => s.final + s.committed >= before + 6 * share;
     await reach(relays[0]!, relays[1]!);
-    await until((all) => all.some((s) => s.kind === 'roster'));
-    const led = seconds();
-    await until((all) => all.some((s) => s.final > before + 1));
-    const merging = seconds();
-    const end = await until((all) =>
-      all.every((s) => s.head === all[0]!.head && s.final > before + 6 * share),
-    );
+    const end = await until((all) => {
+      note(
+        'led',
+        all.some((s) => s.kind === 'roster'),
+      );
+      note('oneHolds', all.some(holdsAll));
+      note('allHold', all.every(holdsAll));
+      note(
+        'merging',
+        all.some((s) => s.final > before + 1),
+      );
+      return all.every((s) => s.head === all[0]!.head && s.final > before + 6 * share);
+    });
+    const equal = seconds();
+    const used = (await cpu()).map((after, i) => after - cpuBefore[i]!);
+    if (profiles) {
+      const file = (i: number): string => join(profiles, `node${i}.cpuprofile`);
+      await Promise.all(nodes.map((n, i) => n.call('profile', file(i))));
+    }
+    const at = (what: string): number => reached.get(what) ?? equal;
     return {
       records: 6 * share,
-      led,
-      merging,
-      equal: seconds(),
+      led: at('led'),
+      oneHolds: at('oneHolds'),
+      allHold: at('allHold'),
+      merging: at('merging'),
+      equal,
+      cpuMost: Math.max(...used),
+      cpuSum: used.reduce((sum, s) => sum + s, 0),
       rssMiB: Math.max(...end.map((s) => s.rss)) / 2 ** 20,
       plainSeconds,
     };

@@ -9,7 +9,7 @@
  * records are final, and behind its last certificate, to a certified stretch.
  */
 
-import { type Chain, chainNext, type Header, type Point } from './chain.js';
+import { type Chain, chainNext, endOf, type Header, type Point, type Stretch } from './chain.js';
 import type { Hash } from './crypto.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
@@ -89,22 +89,17 @@ export class Branch implements Chain {
   }
 
   /** Puts places before the base, which must lead to it. */
-  prepend(base: Point, headers: readonly Header[]): void {
-    const hashes: Digest[] = [];
-    let { seq, hash } = base;
-    for (const header of headers) {
-      seq += 1;
-      hash = chainNext(this.#hash, hash, seq, header);
-      hashes.push(hash);
-      this.#at.set(header.digest, seq);
-    }
+  prepend(stretch: Stretch): void {
+    const { anchor, headers, hashes } = stretch;
+    const { seq, hash } = endOf(stretch);
     invariant(
       seq === this.#base.seq && hash === this.#base.hash,
       'what is prepended leads to the base',
     );
-    this.#headers.unshift(...headers);
-    this.#hashes.unshift(...hashes);
-    this.#base = base;
+    for (const [i, { digest }] of headers.entries()) this.#at.set(digest, anchor.seq + i + 1);
+    this.#headers = [...headers, ...this.#headers];
+    this.#hashes = [...hashes, ...this.#hashes];
+    this.#base = anchor;
   }
 
   /** Forgets the places behind `seq`. */

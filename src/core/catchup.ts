@@ -13,7 +13,7 @@ import {
   decodeHeaders,
   finalFlaw,
 } from './certificate.js';
-import { chainNext, chainOver, type Header, type Point } from './chain.js';
+import { dropFirst, endOf, type Point, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { Hash } from './crypto.js';
@@ -34,9 +34,7 @@ import { isMembership } from './roster.js';
 import { decodeAs, type Propose, type Report, type Signed } from './statements.js';
 
 /** A page as the driver's inspection found it: its chain leads to `end`, its records match its headers. */
-export interface Page {
-  readonly anchor: Point;
-  readonly headers: readonly Header[];
+export interface Page extends Stretch {
   readonly records: readonly ChannelRecord[];
   readonly proofs: readonly Uint8Array[];
   readonly end: Point;
@@ -65,7 +63,8 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
       throw new ConclaveError('bad_page', 'a page whose records are not those of its headers');
     }
   });
-  const end = chainOver(hash, p.anchor, headers);
+  const stretch = stretchOf(hash, p.anchor, headers);
+  const end = endOf(stretch);
   const cert = p.cert ? decodeCertificate(p.cert) : null;
   if (cert && headers.length > 0) {
     const point = certifiedPoint(hash, cert);
@@ -81,8 +80,7 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
     throw new ConclaveError('bad_page', 'a page whose proposal is for another point');
   }
   return {
-    anchor: p.anchor,
-    headers,
+    ...stretch,
     records,
     proofs: p.proofs,
     end,
@@ -151,14 +149,12 @@ function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {
   const { anchor } = page;
   if (anchor.seq < st.log.final.seq || st.log.hashAt(anchor.seq) !== anchor.hash) return false;
   holdTail(ctx, st, page);
-  let { seq, hash } = anchor;
-  for (const header of page.headers) {
-    hash = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
-    if (st.log.hashAt(seq + 1) !== hash) {
-      if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
-      if (!appendProposed(ctx, st, header)) return false;
-    }
-    seq += 1;
+  for (const [i, header] of page.headers.entries()) {
+    const seq = anchor.seq + i;
+    const hash = page.hashes[i]!;
+    if (st.log.hashAt(seq + 1) === hash) continue;
+    if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
+    if (!appendProposed(ctx, st, header, hash)) return false;
   }
   return true;
 }
@@ -211,22 +207,18 @@ function refuseHistory(ctx: StepContext, st: ChannelState): void {
 function installPage(ctx: StepContext, st: ChannelState, page: Page): boolean {
   const skip = Math.max(0, st.log.memoryFrom - page.anchor.seq, st.log.final.seq - page.anchor.seq);
   if (skip > page.headers.length) return false;
-  const base = chainOver(ctx.crypto.sha256, page.anchor, page.headers.slice(0, skip));
+  const base = dropFirst(page, skip).anchor;
   if (st.log.hashAt(base.seq) !== base.hash) return false;
-  let at = base;
   for (let i = skip; i < page.headers.length; i++) {
-    const header = page.headers[i]!;
     const record = page.records[i]!;
-    const next = chainOver(ctx.crypto.sha256, at, [header]);
-    if (st.log.hashAt(next.seq) !== next.hash) {
-      if (isMembership(record.kind) && !rosterAfter(ctx, st, record)) return false;
-      noteOwnRecord(ctx, st, record);
-      if (st.log.tip.seq > at.seq) truncateTail(ctx, st, at.seq);
-      const proof = page.proofs[i]!;
-      const { epoch, term, roster } = header;
-      appendEntry(ctx, st, record, () => proof, { epoch, term, roster });
-    }
-    at = next;
+    const hash = page.hashes[i]!;
+    const seq = page.anchor.seq + i;
+    if (st.log.hashAt(seq + 1) === hash) continue;
+    if (isMembership(record.kind) && !rosterAfter(ctx, st, record)) return false;
+    noteOwnRecord(ctx, st, record);
+    if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
+    const proof = page.proofs[i]!;
+    appendEntry(ctx, st, record, () => proof, page.headers[i]!, hash);
   }
   return true;
 }
@@ -238,7 +230,7 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
   holdTail(ctx, st, page);
   st.limbo = null;
-  follow(ctx, st, lead, page.anchor, page.headers);
+  follow(ctx, st, lead, page);
   notePropose(lead, p, page.signed!);
 }
 

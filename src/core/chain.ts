@@ -72,15 +72,37 @@ export function chainNext(hash: Hash, previous: Digest, seq: number, header: Hea
   return hex32(w.hashed(hash));
 }
 
-/** The point reached from `base` over `headers`. */
-export function chainOver(hash: Hash, base: Point, headers: readonly Header[]): Point {
-  let { seq, hash: at } = base;
-  for (const header of headers) {
+/** Part of a chain: the headers behind `anchor`, with the hash at each, so that none is computed twice. */
+export interface Stretch {
+  readonly anchor: Point;
+  readonly headers: readonly Header[];
+  readonly hashes: readonly Digest[];
+}
+
+export function stretchOf(hash: Hash, anchor: Point, headers: readonly Header[]): Stretch {
+  let { seq, hash: at } = anchor;
+  const hashes = headers.map((header) => {
     seq += 1;
     at = chainNext(hash, at, seq, header);
-  }
-  return { seq, hash: at };
+    return at;
+  });
+  return { anchor, headers, hashes };
 }
+
+/** Where a stretch ends. */
+export const endOf = ({ anchor, hashes }: Pick<Stretch, 'anchor' | 'hashes'>): Point =>
+  hashes.length === 0 ? anchor : { seq: anchor.seq + hashes.length, hash: hashes.at(-1)! };
+
+/** A stretch without its first `count` headers. */
+export const dropFirst = (s: Stretch, count: number): Stretch => ({
+  anchor: endOf({ anchor: s.anchor, hashes: s.hashes.slice(0, count) }),
+  headers: s.headers.slice(count),
+  hashes: s.hashes.slice(count),
+});
+
+/** The point reached from `base` over `headers`. */
+export const chainOver = (hash: Hash, base: Point, headers: readonly Header[]): Point =>
+  endOf(stretchOf(hash, base, headers));
 
 /** One leadership, as its id binds it. */
 export interface EpochDescriptor extends Context {

@@ -5,7 +5,7 @@
  */
 
 import type { Branch } from './branch.js';
-import type { Chain, EpochDescriptor, Header, Point } from './chain.js';
+import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
@@ -90,10 +90,15 @@ export interface Exchange {
   at: Millis;
   /** Members to compare with at once: they came online, or lead. */
   readonly greet: Set<UserId>;
-  /** Who was asked for a branch last, and when: one sender for a branch. */
+  /** Who was asked for a branch last, for what follows which seq, and when: one sender for a branch. */
   readonly asked: Map<
     EpochId,
-    { readonly to: UserId; readonly at: Millis; readonly fruitless: number }
+    {
+      readonly to: UserId;
+      readonly seq: number;
+      readonly at: Millis;
+      readonly fruitless: number;
+    }
   >;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
@@ -109,7 +114,8 @@ export interface Election {
   readonly round: Ulid;
   readonly term: number;
   readonly last: { readonly term: number; readonly seq: number };
-  readonly startedAt: Millis;
+  /** When its stage began. */
+  startedAt: Millis;
   readonly grants: Map<UserId, Uint8Array>;
   /** Who answered, and refused because of the term or the log. */
   readonly refusals: Set<UserId>;
@@ -210,6 +216,15 @@ export interface ChannelState {
   unsureSince: Millis | null;
   /** When this node looks again for records of others that it should offer. */
   offerOthersAt: Millis;
+  /** Where that look goes on, and over how many more: it sees a part of a large pool at a time. */
+  offerOthersRest: { readonly records: IterableIterator<Pooled>; left: number } | null;
+  /** What a look at the outbox that found nothing to offer rests on: until it changes, there is nothing. */
+  nothingToOffer: {
+    readonly outCount: number;
+    readonly version: number;
+    readonly leadership: Leadership | null;
+    readonly until: Millis;
+  } | null;
   /** Own records offered to the current leader and not placed yet. */
   readonly offered: Set<Digest>;
 
@@ -231,7 +246,7 @@ export interface ChannelState {
   readonly seenTerm: Record<EpochKind, number>;
 
   /** A proposal whose records are not all here. */
-  limbo: { base: Point; headers: Header[]; end: Point } | null;
+  limbo: Stretch | null;
   pull: { to: UserId; at: Millis } | null;
   challenge: { id: Ulid; at: Millis } | null;
   /** Final records looked up in the store, by digest: their seq. Bounded. */

@@ -36,6 +36,7 @@ import {
   decodeAs,
   type EpochKind,
   encodeStatement,
+  type Prevote,
   type Signed,
 } from './statements.js';
 import { tickSuspicion } from './suspicion.js';
@@ -244,6 +245,23 @@ export function expectedGrant(
   };
 }
 
+/**
+ * Of two candidates for a roster epoch, both at their pre-votes, one gives up:
+ * that of the lower term, or the greater id. Where a partition heals, both
+ * sides' leaders stand at once, and would split the votes.
+ */
+export function yieldToRival(ctx: StepContext, st: ChannelState, p: Prevote): void {
+  const own = st.election;
+  if (own?.kind !== 'roster' || own.stage !== 'prevote' || p.kind !== 'roster') return;
+  const { last, term } = own;
+  const isFirst = p.term > term || (p.term === term && p.candidate < ctx.self);
+  const isBehind = p.lastTerm < last.term || (p.lastTerm === last.term && p.lastSeq < last.seq);
+  const mayWin = p.rosterHash === st.roster.hash && p.term > st.hard.roster.term && !isBehind;
+  if (!isFirst || !mayWin || !hasVote(st, p.candidate)) return;
+  st.election = null;
+  postponeElection(ctx, st);
+}
+
 function countGrants(ctx: StepContext, st: ChannelState, election: Election): void {
   const all = voters(st.roster);
   const size = election.grants.size;
@@ -265,6 +283,7 @@ function askForBallots(ctx: StepContext, st: ChannelState, election: Election): 
     return postponeElection(ctx, st);
   }
   election.stage = 'ballots';
+  election.startedAt = ctx.now;
   election.gatherUntil = null;
   election.electorate = [...election.grants.keys()].sort();
   const electorate = electorateDigest(ctx.crypto.sha256, election.electorate);

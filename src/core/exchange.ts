@@ -12,7 +12,7 @@
  */
 
 import { type Certificate, committedFlaw } from './certificate.js';
-import type { Header, Point } from './chain.js';
+import { endOf, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
@@ -38,12 +38,9 @@ type Pull = Payload<'CH_PULL'>;
 type Summary = NonNullable<Pull['set']>;
 
 /** A page of a branch as the driver's inspection found it. */
-export interface BranchPage {
+export interface BranchPage extends Stretch {
   readonly epoch: EpochId;
   readonly proof: ElectionProof;
-  readonly anchor: Point;
-  readonly end: Point;
-  readonly headers: readonly Header[];
   /** Null for records that vanish when they are displaced. */
   readonly records: readonly (ChannelRecord | null)[];
   readonly proofs: readonly Uint8Array[];
@@ -144,8 +141,9 @@ function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId):
   const asked = st.exchange.asked.get(epoch);
   if (asked && ctx.now - asked.at < patience(ctx)) return;
   const fruitless = asked ? asked.fruitless + 1 : 0;
-  st.exchange.asked.set(epoch, { to: from, at: ctx.now, fruitless });
-  const at = { epoch, seq: st.branches.get(epoch)?.certified ?? 0 };
+  const seq = st.branches.get(epoch)?.certified ?? 0;
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless });
+  const at = { epoch, seq };
   sendToUser(ctx, ctx.ready.early, from, () => ({
     name: 'CH_PULL',
     payload: { id: st.id, from: ctx.self, to: from, anchor: [], want: [], take: at },
@@ -181,7 +179,9 @@ export function onBranchPage(
 ): void {
   if (!isMember(ctx, st)) return;
   const asked = st.exchange.asked.get(page.epoch);
-  if (asked?.to === from) st.exchange.asked.delete(page.epoch);
+  // Whoever sent it; what comes twice is no answer to the next question.
+  const isAnswer = asked !== undefined && endOf(page).seq > asked.seq;
+  if (isAnswer) st.exchange.asked.delete(page.epoch);
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
   noteOwnBallot(ctx, st, page.proof);
@@ -192,7 +192,7 @@ export function onBranchPage(
   if (!branch) return;
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
-  if (asked?.to === from && branch.certified < page.tip) take(ctx, st, from, page.epoch);
+  if (isAnswer && branch.certified < page.tip) take(ctx, st, asked.to, page.epoch);
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
 }

@@ -7,12 +7,19 @@
 
 import type { Certificate } from './certificate.js';
 import { certifiedPoint, encodeCertificate, finalFlaw } from './certificate.js';
-import type { Chain, Header, Point } from './chain.js';
-import { chainNext, electorateDigest, epochId } from './chain.js';
+import {
+  type Chain,
+  dropFirst,
+  electorateDigest,
+  endOf,
+  epochId,
+  type Header,
+  type Stretch,
+} from './chain.js';
 import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
-import { isHeard } from './hearing.js';
+import { answering, isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
@@ -22,6 +29,7 @@ import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
 import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
+import { isMajority } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import {
   appendEntry,
@@ -58,6 +66,7 @@ export function onElected(
   if (epoch.leader !== from || beat.epoch !== id || beat.term !== epoch.term) return;
   if (from === ctx.self || st.conflict) return;
   if (epoch.kind === 'online' && st.genesis.quorum === 'roster') return;
+  if (epoch.kind === 'online' && mayWinRoster(ctx, st)) return;
   if (epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (epoch.roster !== st.roster.number || !isProven(st, proof)) return;
   noteOwnBallot(ctx, st, proof);
@@ -90,6 +99,13 @@ export function onElected(
   if (st.branches.size > 0) st.exchange.greet.add(from);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   if (!lead.live) challenge(ctx, st, from);
+}
+
+/** Whether this node stands for a roster epoch that it may win: it would give that up for an online leader. */
+function mayWinRoster(ctx: StepContext, st: ChannelState): boolean {
+  if (st.election?.kind !== 'roster') return false;
+  const all = voters(st.roster).length;
+  return st.election.stage === 'ballots' || isMajority(answering(ctx, st).length, all);
 }
 
 /**
@@ -149,9 +165,10 @@ export function onPropose(
   st: ChannelState,
   from: UserId,
   p: Propose,
-  headers: readonly Header[],
+  stretch: Stretch,
   signed: Omit<Signed, 'by'>,
 ): void {
+  const isHeartbeat = stretch.headers.length === 0;
   if (from === ctx.self || st.conflict) return;
   if (p.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (p.roster !== st.roster.number || p.rosterHash !== st.roster.hash) {
@@ -165,12 +182,12 @@ export function onPropose(
   }
   if (p.term < st.hard[p.kind].term) refuse(ctx, st, from, 'term', p.kind);
   const news = p.beat > lead.lastBeat;
-  if (news && headers.length === 0) lead.ackAgain = true;
+  if (news && isHeartbeat) lead.ackAgain = true;
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
   else challenge(ctx, st, from);
-  follow(ctx, st, lead, { seq: p.baseSeq, hash: p.baseHash }, headers);
+  follow(ctx, st, lead, stretch);
   notePropose(lead, p, signed);
-  if (news && headers.length === 0 && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
+  if (news && isHeartbeat && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
 /**
@@ -205,74 +222,57 @@ export function follow(
   ctx: StepContext,
   st: ChannelState,
   lead: Leadership,
-  base: Point,
-  headers: readonly Header[],
+  stretch: Stretch,
 ): void {
   const leader = lead.epoch.leader;
-  if (st.limbo && st.limbo.end.seq === base.seq && st.limbo.end.hash === base.hash) {
-    if (st.limbo.headers.length + headers.length <= TAIL_ENTRIES_MAX) {
-      st.limbo.headers.push(...headers);
-      st.limbo.end = endOf(ctx, base, headers);
+  const { anchor, headers } = stretch;
+  const { limbo } = st;
+  const limboEnd = limbo && endOf(limbo);
+  if (limbo && limboEnd?.seq === anchor.seq && limboEnd.hash === anchor.hash) {
+    if (limbo.headers.length + headers.length <= TAIL_ENTRIES_MAX) {
+      st.limbo = {
+        anchor: limbo.anchor,
+        headers: [...limbo.headers, ...headers],
+        hashes: [...limbo.hashes, ...stretch.hashes],
+      };
     }
     return drainLimbo(ctx, st);
   }
   if (lead.branch) {
-    if (lead.branch.hashAt(base.seq) === base.hash) takeOver(ctx, st, lead, base, headers);
-    else if (base.seq > lead.branch.tip.seq) pullFrom(ctx, st, leader);
+    if (lead.branch.hashAt(anchor.seq) === anchor.hash) takeOver(ctx, st, lead, stretch);
+    else if (anchor.seq > lead.branch.tip.seq) pullFrom(ctx, st, leader);
     return;
   }
-  let from = base;
-  let rest = headers;
-  const behind = st.log.memoryFrom - base.seq;
-  if (behind > 0) {
-    // What lies before memory is final here, and the leader's log has it.
-    if (behind > headers.length) return;
-    from = endOf(ctx, base, headers.slice(0, behind));
-    rest = headers.slice(behind);
-  }
-  if (st.log.hashAt(from.seq) !== from.hash) {
-    if (from.seq > st.log.final.seq) pullFrom(ctx, st, leader);
+  // What lies before memory is final here, and the leader's log has it.
+  const behind = Math.max(0, st.log.memoryFrom - anchor.seq);
+  if (behind > headers.length) return;
+  const rest = behind > 0 ? dropFirst(stretch, behind) : stretch;
+  if (st.log.hashAt(rest.anchor.seq) !== rest.anchor.hash) {
+    if (rest.anchor.seq > st.log.final.seq) pullFrom(ctx, st, leader);
     return;
   }
-  takeOver(ctx, st, lead, from, rest);
+  takeOver(ctx, st, lead, rest);
 }
 
-function endOf(ctx: StepContext, base: Point, headers: readonly Header[]): Point {
-  let { seq, hash } = base;
-  for (const h of headers) {
-    seq += 1;
-    hash = chainNext(ctx.crypto.sha256, hash, seq, h);
-  }
-  return { seq, hash };
-}
-
-/** The chain holds `base`, which is the leader's: appends as many of the headers as have their record here. */
-function takeOver(
-  ctx: StepContext,
-  st: ChannelState,
-  lead: Leadership,
-  base: Point,
-  headers: readonly Header[],
-): void {
+/** The chain holds the stretch's anchor, which is the leader's: appends as many of the headers as have their record here. */
+function takeOver(ctx: StepContext, st: ChannelState, lead: Leadership, stretch: Stretch): void {
   const chain = chainOf(st, lead);
-  let { seq, hash } = base;
+  const { anchor, headers, hashes } = stretch;
+  let { seq } = anchor;
   let index = 0;
   for (; index < headers.length; index++) {
-    const header = headers[index]!;
-    const next = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
-    if (chain.hashAt(seq + 1) !== next) {
+    const hash = hashes[index]!;
+    if (chain.hashAt(seq + 1) !== hash) {
       if (seq < chain.base.seq) return;
-      if (!takeEntry(ctx, st, lead, seq, header)) break;
+      if (!takeEntry(ctx, st, lead, seq, headers[index]!, hash)) break;
     }
     seq += 1;
-    hash = next;
   }
   st.limbo = null;
   if (seq > lead.matched) lead.matched = seq;
   if (index < headers.length) {
-    const rest = headers.slice(index);
-    st.limbo = { base: { seq, hash }, headers: [...rest], end: endOf(ctx, { seq, hash }, rest) };
-    askForMissing(ctx, st, lead, rest);
+    st.limbo = dropFirst(stretch, index);
+    askForMissing(ctx, st, lead, st.limbo.headers);
   }
 }
 
@@ -283,16 +283,17 @@ function takeEntry(
   lead: Leadership,
   seq: number,
   header: Header,
+  hash: Digest,
 ): boolean {
   // What a leader proposed only grows: an honest one places one entry at a seq.
   if (!lead.branch) {
     const acked = st.acks.get(lead.id)?.ack.seq ?? 0;
     if (seq < Math.max(lead.matched, acked)) return false;
     if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
-    return appendProposed(ctx, st, header);
+    return appendProposed(ctx, st, header, hash);
   }
   if (lead.branch.tip.seq > seq || !mayStandInBranch(st, lead, header)) return false;
-  addPlace(ctx, st, lead.branch, header);
+  addPlace(ctx, st, lead.branch, header, hash);
   return true;
 }
 
@@ -311,15 +312,19 @@ function mayStandInBranch(st: ChannelState, lead: Leadership, header: Header): b
 }
 
 /** Appends the record that a header names, if it is here and may stand here. */
-export function appendProposed(ctx: StepContext, st: ChannelState, header: Header): boolean {
+export function appendProposed(
+  ctx: StepContext,
+  st: ChannelState,
+  header: Header,
+  hash: Digest,
+): boolean {
   if (st.log.tail.length >= TAIL_ENTRIES_MAX || st.log.tailBytes >= TAIL_BYTES_MAX) return false;
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
   if (!mayStand(ctx, st, pooled.record, header)) return false;
-  const { epoch, term, roster } = header;
   const { suspicion } = st.leadership ?? {};
   if (suspicion) suspicion.newest = Math.max(suspicion.newest, pooled.cameAt);
-  appendEntry(ctx, st, pooled.record, () => pooled.proof, { epoch, term, roster });
+  appendEntry(ctx, st, pooled.record, () => pooled.proof, header, hash);
   return true;
 }
 
@@ -389,18 +394,19 @@ export function drainLimbo(ctx: StepContext, st: ChannelState): void {
   const { limbo, leadership: lead } = st;
   if (!limbo || !lead) return;
   const chain = chainOf(st, lead);
-  if (chain.hashAt(limbo.base.seq) !== limbo.base.hash) {
+  const { anchor } = limbo;
+  if (chain.hashAt(anchor.seq) !== anchor.hash) {
     st.limbo = null;
     return;
   }
   const first = limbo.headers[0];
   // A page may have brought the chain past the base: then there is something to skip.
-  if (first && chain.tip.seq === limbo.base.seq && missingOf(st, [first]).length > 0) {
+  if (first && chain.tip.seq === anchor.seq && missingOf(st, [first]).length > 0) {
     // Ask again when the first question seems lost.
     askForMissing(ctx, st, lead, limbo.headers);
     return;
   }
-  takeOver(ctx, st, lead, limbo.base, limbo.headers);
+  takeOver(ctx, st, lead, limbo);
 }
 
 /**

@@ -20,7 +20,7 @@ import {
   nestedSignatures,
   recordSignatures,
 } from './certificate.js';
-import { chainOver, type Header } from './chain.js';
+import { endOf, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Command, Payload } from './commands.js';
 import type { Hash } from './crypto.js';
@@ -63,7 +63,7 @@ export type Inspected =
   | {
       type: 'propose';
       propose: Propose;
-      headers: readonly Header[];
+      stretch: Stretch;
       signed: Omit<Signed, 'by'>;
     }
   | { type: 'ack'; ack: Ack; sig: Uint8Array }
@@ -281,13 +281,15 @@ function proposeOf(ctx: InspectContext, p: Payload<'CH_PROPOSE'>): Parts {
   const propose = decodeAs('propose', p.s);
   ofChannel(propose, p.id);
   const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
-  const end = chainOver(ctx.hash, { seq: propose.baseSeq, hash: propose.baseHash }, headers);
+  const base = { seq: propose.baseSeq, hash: propose.baseHash };
+  const stretch = stretchOf(ctx.hash, base, headers);
+  const end = endOf(stretch);
   if (end.seq !== propose.tipSeq || end.hash !== propose.tipHash) mismatch('chain');
   return {
     what: {
       type: 'propose',
       propose,
-      headers,
+      stretch,
       signed: { statement: p.s.slice(), sig: p.sig.slice() },
     },
     checks: [{ by: p.from, statement: p.s, sig: p.sig }],
@@ -393,15 +395,16 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
     mismatch('number of records');
   }
   const st = ctx.channel(p.id);
-  const end = chainOver(ctx.hash, p.anchor, headers);
   const cert = decodeCertificate(p.cert);
   ofChannel(cert, p.id);
+  const point = certifiedPoint(ctx.hash, cert);
   const branch = st?.branches.get(p.epoch);
-  if (branch && branch.certified >= cert.seq && branch.hashAt(end.seq) === end.hash) {
+  if (branch && branch.certified >= cert.seq && branch.hashAt(point.seq) === point.hash) {
     return undefined;
   }
+  const stretch = stretchOf(ctx.hash, p.anchor, headers);
+  const end = endOf(stretch);
   const proof = decodeElectionProof(ctx.hash, p.id, p.proof);
-  const point = certifiedPoint(ctx.hash, cert);
   if (point.seq !== end.seq || point.hash !== end.hash) mismatch('certificate');
   if (cert.epoch !== p.epoch || proof.id !== p.epoch) mismatch('election');
   const checks: Signed[] = certificateSignatures(ctx.hash, cert);
@@ -417,8 +420,8 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
     return record;
   });
   const proofs = p.proofs.map((bytes) => bytes.slice());
-  const { epoch, anchor, tip } = p;
-  const page = { epoch, proof, anchor, end, headers, records, proofs, cert, tip };
+  const { epoch, tip } = p;
+  const page = { ...stretch, epoch, proof, records, proofs, cert, tip };
   return { what: { type: 'branch-page', page }, checks: distinct(checks) };
 }
 

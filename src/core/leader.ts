@@ -20,9 +20,9 @@ import { isMessageLane } from './log.js';
 import type { Pooled } from './pool.js';
 import {
   addPlace,
-  certifiedPlace,
   committedInLog,
   heldRecord,
+  isCertified,
   isInBranch,
   takeCommitted,
 } from './provisional.js';
@@ -83,7 +83,7 @@ export function takeLead(
 /** An online leader places anew what is not certified, wherever it is held. */
 function noteUncertified(st: ChannelState): void {
   const held = [...st.log.tail, ...st.pool.values()].map((e) => e.record.digest);
-  for (const digest of held) if (certifiedPlace(st, digest) === null) notePlaceable(st, digest);
+  for (const digest of held) if (!isCertified(st, digest)) notePlaceable(st, digest);
 }
 
 /** CH_ELECTED, to all or as the answer to a challenge: proof of the election, and a beat. */

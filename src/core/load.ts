@@ -79,6 +79,8 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     ownN: 0,
     offerAt: 0,
     offerOthersAt: 0,
+    offerOthersRest: null,
+    nothingToOffer: null,
     offered: new Set(),
     leadership: null,
     leading: null,

@@ -27,6 +27,8 @@ export class Log implements Chain {
   #tail: Entry[] = [];
   #tailBytes = 0;
   readonly #inTail = new Map<Digest, number>();
+  /** Membership records in the tail, oldest first. */
+  #changes: Entry[] = [];
   /** Last message of each author that is final, and over it the last in the tail. */
   readonly #finalTips: Map<UserId, Digest>;
   #tips: Map<UserId, Digest>;
@@ -102,16 +104,17 @@ export class Log implements Chain {
     return this.#tips.get(author);
   }
 
-  /** Puts one entry behind the tip. */
+  /** Puts one entry behind the tip; `known` is its chain hash, where it was computed already. */
   append(
     record: ChannelRecord,
     proof: Uint8Array,
     at: { epoch: EpochId; term: number; roster: number },
+    known?: Digest,
   ): Entry {
     const { seq, hash } = this.tip;
     const { epoch, term, roster } = at;
     const header: Header = { epoch, term, roster, digest: record.digest };
-    const next = chainNext(this.#hash, hash, seq + 1, header);
+    const next = known ?? chainNext(this.#hash, hash, seq + 1, header);
     return this.restore({ seq: seq + 1, header, hash: next, record, proof });
   }
 
@@ -122,6 +125,7 @@ export class Log implements Chain {
     this.#tailBytes += entry.record.bytes.length;
     this.#inTail.set(entry.record.digest, entry.seq);
     if (isMessageLane(entry.record)) this.#tips.set(entry.record.author, entry.record.digest);
+    else if (isMembership(entry.record.kind)) this.#changes.push(entry);
     return entry;
   }
 
@@ -134,6 +138,7 @@ export class Log implements Chain {
       this.#tailBytes -= entry.record.bytes.length;
       this.#inTail.delete(entry.record.digest);
     }
+    this.#changes = this.#changes.filter((e) => e.seq <= seq);
     this.#tips = new Map(this.#finalTips);
     for (const { record } of this.#tail) {
       if (isMessageLane(record)) this.#tips.set(record.author, record.digest);
@@ -158,6 +163,7 @@ export class Log implements Chain {
     if (this.#recent.length > 2 * JOIN_LAG_ENTRIES_MAX) {
       this.#recent = this.#recent.slice(-JOIN_LAG_ENTRIES_MAX);
     }
+    this.#changes = this.#changes.filter((e) => e.seq > seq);
     const last = entries.at(-1)!;
     this.#final = { seq: last.seq, hash: last.hash };
     this.#finalTerm = last.header.term;
@@ -166,7 +172,7 @@ export class Log implements Chain {
 
   /** The first membership record in the tail: at most one change is in flight. */
   membershipInFlight(): Entry | undefined {
-    return this.#tail.find((e) => isMembership(e.record.kind));
+    return this.#changes[0];
   }
 
   /** Positions and hashes, exponentially further back from the tip, the final point last. */

@@ -11,7 +11,7 @@ import type { ChannelState, Joining } from './channel-state.js';
 import { onConfirm, onResent, tickConfirm } from './confirm.js';
 import type { Crypto } from './crypto.js';
 import { Ready, type StepContext, type Submission } from './effects.js';
-import { onBallot, onGrant, tickElection } from './election.js';
+import { onBallot, onGrant, tickElection, yieldToRival } from './election.js';
 import { greet, onBranchPage, tickExchange } from './exchange.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
@@ -494,7 +494,7 @@ export class Machine {
         onRecords(ctx, st, what.items);
         return drainLimbo(ctx, st);
       case 'propose':
-        return onPropose(ctx, st, from, what.propose, what.headers, what.signed);
+        return onPropose(ctx, st, from, what.propose, what.stretch, what.signed);
       case 'ack':
         if (what.ack.epoch !== st.leadership?.id) onResent(ctx, st, from, what.ack, what.sig);
         countAck(ctx, st, from, what.ack, what.sig);
@@ -502,6 +502,7 @@ export class Machine {
       case 'commit':
         return onCommit(ctx, st, from, what.cert);
       case 'prevote':
+        yieldToRival(ctx, st, what.prevote);
         return onPrevote(ctx, st, from, what.prevote);
       case 'grant':
         onGrant(ctx, st, what.payload);

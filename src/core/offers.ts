@@ -27,7 +27,7 @@ import {
 import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
-import { certifiedPlace } from './provisional.js';
+import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
 import { isLeaderKind, isMembership } from './roster.js';
@@ -133,23 +133,44 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   // Where this node reaches too few, its leader may yet reach enough.
   const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
   st.unsureSince = isSure ? null : (st.unsureSince ?? ctx.now);
-  const patience = (st.unsureSince ?? 0) + OFFER_UNSURE_MS - ctx.now;
-  if (!isSure && patience > 0) return ctx.ready.wake(ctx.now + patience);
+  const sureEnoughAt = (st.unsureSince ?? 0) + OFFER_UNSURE_MS;
+  if (!isSure && ctx.now < sureEnoughAt) return ctx.ready.wake(sureEnoughAt);
   if (ctx.now >= st.offerAt) {
     st.offered.clear();
+    st.nothingToOffer = null;
     st.offerAt = ctx.now + (isSure ? ctx.timing.offer_ms : OFFER_UNSURE_MS);
   }
+  if (!hasNothingToOffer(ctx, st)) {
+    const batch = offersOf(ctx, st);
+    if (batch.length > 0) sendOffers(ctx, st, ctx.ready.late, batch, to === 'all' ? null : to);
+    else if (st.offered.size < OFFER_WINDOW_RECORDS) {
+      const { outCount, version, leadership } = st;
+      st.nothingToOffer = { outCount, version, leadership, until: st.offerAt };
+    }
+  }
+  if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
+}
+
+/** Since the last look nothing was submitted, displaced or certified, and the same leader leads. */
+function hasNothingToOffer(ctx: StepContext, st: ChannelState): boolean {
+  const last = st.nothingToOffer;
+  if (last === null || ctx.now >= last.until || last.leadership !== st.leadership) return false;
+  return last.outCount === st.outCount && last.version === st.version;
+}
+
+/** Own records that the leader's chain lacks, as far as the window lets them, which counts them as offered. */
+function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
   const batch: Pooled[] = [];
-  for (const { pooled } of st.outbox.values()) {
+  for (const { pooled, state } of st.outbox.values()) {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
     const { digest } = pooled.record;
-    if (st.offered.has(digest) || isPlaced(st, digest) || isLeftToMerge(ctx, st, pooled)) continue;
+    if (state === 'committed' && mayWaitForMerge(ctx, st, pooled)) continue;
+    if (st.offered.has(digest) || isPlaced(st, digest)) continue;
     st.offered.add(digest);
     noteOffer(ctx, st, pooled);
     batch.push(pooled);
   }
-  if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
-  sendOffers(ctx, st, ctx.ready.late, batch, to === 'all' ? null : to);
+  return batch;
 }
 
 /** Remembers since when the leader that is followed should know of a record. */
@@ -158,10 +179,9 @@ function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
   if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
 
-/** Certified in a branch that a roster leader may not have yet: it comes by a merge, unless that takes long. */
-const isLeftToMerge = (ctx: StepContext, st: ChannelState, { record, cameAt }: Pooled): boolean =>
+/** Under a roster leader: what is certified in a branch, which it may not have yet, comes by a merge, unless that takes long. */
+const mayWaitForMerge = (ctx: StepContext, st: ChannelState, { cameAt }: Pooled): boolean =>
   st.leadership?.branch === null &&
-  certifiedPlace(st, record.digest) !== null &&
   ctx.now - Math.max(cameAt, st.leadership.since) < MERGE_PATIENCE_MS;
 
 /** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */
@@ -244,6 +264,17 @@ export function onRecords(
   }
 }
 
+function* take<T>(items: IterableIterator<T>, count: number): Generator<T> {
+  for (let taken = 0; taken < count; taken++) {
+    const next = items.next();
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
+/** Records of the pool that one look for offers sees; a set of many thousands takes several. */
+const LOOKED_AT_MAX = 2_048;
+
 /**
  * Offers what this node holds of others and nobody placed: what fell out of
  * the log at once, the rest when its author seems not to do it itself.
@@ -253,23 +284,22 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
   st.offerOthersAt = ctx.now + ctx.timing.offer_ms / 2;
   const lead = st.leadership;
   const due: Pooled[] = [];
-  for (const pooled of [...st.pool.values()]) {
-    const { record } = pooled;
-    if (st.outbox.has(record.digest)) continue;
-    if (!pooled.kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
-      st.pool.remove(record.digest);
+  // What comes and goes meanwhile does not disturb the iteration.
+  const rest = st.offerOthersRest ?? { records: st.pool.values(), left: st.pool.size };
+  const part = Math.min(rest.left, LOOKED_AT_MAX);
+  rest.left -= part;
+  st.offerOthersRest = rest.left > 0 ? rest : null;
+  for (const pooled of take(rest.records, part)) {
+    const { record, kept } = pooled;
+    if (!kept && ctx.now - pooled.cameAt > POOL_KEEP_MS) {
+      if (!st.outbox.has(record.digest)) st.pool.remove(record.digest);
       continue;
     }
-    const patience = pooled.kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
-    if (
-      isMessageLane(record) &&
-      ctx.now - pooled.offeredAt >= patience &&
-      !isPlaced(st, record.digest) &&
-      !isLeftToMerge(ctx, st, pooled) &&
-      due.length < RECORDS_PER_BATCH_MAX
-    ) {
-      due.push(pooled);
-    }
+    const patience = kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
+    if (due.length >= RECORDS_PER_BATCH_MAX || ctx.now - pooled.offeredAt < patience) continue;
+    const isLeft = mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest);
+    if (isLeft || !isMessageLane(record)) continue;
+    if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);
   }
   if (due.length === 0 || !lead?.live || st.leading) return;
   for (const pooled of due) {

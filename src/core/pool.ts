@@ -37,6 +37,8 @@ export class Pool {
   readonly #byDigest = new Map<Digest, Pooled>();
   readonly #byPrev = new Map<Digest, Digest[]>();
   readonly #use = new Map<UserId, { count: number; bytes: number }>();
+  /** What counts against its author's share. */
+  readonly #counted = new Set<Digest>();
   #bytes = 0;
   /** Grows with each record that comes or goes. */
   version = 0;
@@ -63,15 +65,18 @@ export class Pool {
     const { record } = pooled;
     if (this.#byDigest.has(record.digest)) return true;
     const use = this.#use.get(record.author) ?? { count: 0, bytes: 0 };
-    const full =
-      use.count >= POOL_RECORDS_PER_AUTHOR_MAX ||
-      use.bytes + record.bytes.length > POOL_BYTES_PER_AUTHOR_MAX;
-    if (full && !exempt) return false;
+    if (!exempt) {
+      const full =
+        use.count >= POOL_RECORDS_PER_AUTHOR_MAX ||
+        use.bytes + record.bytes.length > POOL_BYTES_PER_AUTHOR_MAX;
+      if (full) return false;
+      use.count += 1;
+      use.bytes += record.bytes.length;
+      this.#use.set(record.author, use);
+      this.#counted.add(record.digest);
+    }
     this.version += 1;
-    use.count += 1;
-    use.bytes += record.bytes.length;
     this.#bytes += record.bytes.length;
-    this.#use.set(record.author, use);
     this.#byDigest.set(record.digest, pooled);
     const siblings = this.#byPrev.get(record.prev);
     if (siblings) siblings.push(record.digest);
@@ -85,15 +90,26 @@ export class Pool {
     const { record } = pooled;
     this.version += 1;
     this.#byDigest.delete(digest);
-    const use = this.#use.get(record.author)!;
-    use.count -= 1;
-    use.bytes -= record.bytes.length;
+    this.#uncount(record);
     this.#bytes -= record.bytes.length;
-    if (use.count === 0) this.#use.delete(record.author);
     const siblings = this.#byPrev.get(record.prev)!.filter((d) => d !== digest);
     if (siblings.length > 0) this.#byPrev.set(record.prev, siblings);
     else this.#byPrev.delete(record.prev);
     return pooled;
+  }
+
+  /** Marks a record as kept: something places it, so it no longer counts as its author's. */
+  keep(pooled: Pooled): void {
+    pooled.kept = true;
+    this.#uncount(pooled.record);
+  }
+
+  #uncount({ digest, author, bytes }: ChannelRecord): void {
+    if (!this.#counted.delete(digest)) return;
+    const use = this.#use.get(author)!;
+    use.count -= 1;
+    use.bytes -= bytes.length;
+    if (use.count === 0) this.#use.delete(author);
   }
 
   /** Records whose predecessor is `prev`. */

@@ -13,7 +13,7 @@ import {
   committedFlaw,
   encodeCertificate,
 } from './certificate.js';
-import { chainNext, type Header, type Point } from './chain.js';
+import { endOf, type Header, type Point, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
@@ -31,6 +31,17 @@ export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined 
 /** Whether a branch places the record. */
 export function isInBranch(st: ChannelState, digest: Digest): boolean {
   for (const branch of st.branches.values()) if (branch.seqOf(digest) !== undefined) return true;
+  return false;
+}
+
+/** Whether the record has a certified place and is not final. */
+export function isCertified(st: ChannelState, digest: Digest): boolean {
+  const inTail = st.log.seqOf(digest);
+  if (inTail !== undefined && inTail <= committedInLog(st)) return true;
+  for (const branch of st.branches.values()) {
+    const seq = branch.seqOf(digest);
+    if (seq !== undefined && seq <= branch.certified) return true;
+  }
   return false;
 }
 
@@ -96,9 +107,15 @@ export function openBranch(ctx: StepContext, st: ChannelState, id: EpochId, base
   return branch;
 }
 
-/** Puts a place behind a branch's tip; its record is kept from now on. */
-export function addPlace(ctx: StepContext, st: ChannelState, branch: Branch, header: Header): void {
-  const { seq, hash } = branch.extend(header);
+/** Puts a place behind a branch's tip, with its chain hash where that is known; its record is kept from now on. */
+export function addPlace(
+  ctx: StepContext,
+  st: ChannelState,
+  branch: Branch,
+  header: Header,
+  known?: Digest,
+): void {
+  const { seq, hash } = known ? branch.restore(header, known) : branch.extend(header);
   ctx.ready.put(st.keys.place(branch.id, seq), encodePlace(header, hash));
   ctx.ready.sync = true;
   st.version += 1;
@@ -114,7 +131,7 @@ function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
     reportProgress(ctx, st, own.pooled.record, 'sent', null);
   }
   if (!pooled || pooled.kept || own) return;
-  pooled.kept = true;
+  st.pool.keep(pooled);
   ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
   ctx.ready.sync = true;
 }
@@ -127,18 +144,16 @@ export function uniteBranch(
   ctx: StepContext,
   st: ChannelState,
   id: EpochId,
-  base: Point,
-  headers: readonly Header[],
+  stretch: Stretch,
 ): Branch | undefined {
-  const branch = openBranch(ctx, st, id, base);
-  if (base.seq < branch.base.seq) prependPlaces(ctx, st, branch, base, headers);
-  if (branch.hashAt(base.seq) !== base.hash) return undefined;
-  let { seq, hash } = base;
-  for (const header of headers) {
-    seq += 1;
-    hash = chainNext(ctx.crypto.sha256, hash, seq, header);
-    if (seq > branch.tip.seq) addPlace(ctx, st, branch, header);
-    else if (branch.hashAt(seq) !== hash) return undefined;
+  const { anchor, headers, hashes } = stretch;
+  const branch = openBranch(ctx, st, id, anchor);
+  if (anchor.seq < branch.base.seq) prependPlaces(ctx, st, branch, stretch);
+  if (branch.hashAt(anchor.seq) !== anchor.hash) return undefined;
+  for (const [i, header] of headers.entries()) {
+    const seq = anchor.seq + i + 1;
+    if (seq > branch.tip.seq) addPlace(ctx, st, branch, header, hashes[i]);
+    else if (branch.hashAt(seq) !== hashes[i]) return undefined;
   }
   return branch;
 }
@@ -150,35 +165,24 @@ export function uniteBranch(
 export function uniteCertified(
   ctx: StepContext,
   st: ChannelState,
-  page: { epoch: EpochId; anchor: Point; headers: readonly Header[] },
+  page: Stretch & { epoch: EpochId },
 ): Branch | undefined {
-  const { epoch, anchor, headers } = page;
-  const branch = st.branches.get(epoch);
+  const branch = st.branches.get(page.epoch);
   if (branch && branch !== st.leadership?.branch) {
-    const agrees = agreesUpTo(ctx, branch, anchor, headers);
-    if (agrees !== undefined && agrees < Math.min(branch.tip.seq, anchor.seq + headers.length)) {
+    const agrees = agreesUpTo(branch, page);
+    if (agrees !== undefined && agrees < Math.min(branch.tip.seq, endOf(page).seq)) {
       cutBranch(ctx, st, branch, Math.max(agrees, branch.certified));
     }
   }
-  return uniteBranch(ctx, st, epoch, anchor, headers);
+  return uniteBranch(ctx, st, page.epoch, page);
 }
 
 /** How far a stretch and the branch have the same places; undefined where they do not meet. */
-function agreesUpTo(
-  ctx: StepContext,
-  branch: Branch,
-  base: Point,
-  headers: readonly Header[],
-): number | undefined {
-  if (branch.hashAt(base.seq) === undefined) return undefined;
-  if (branch.hashAt(base.seq) !== base.hash) return branch.base.seq;
-  let { seq, hash } = base;
-  for (const header of headers) {
-    hash = chainNext(ctx.crypto.sha256, hash, seq + 1, header);
-    if (branch.hashAt(seq + 1) !== hash) break;
-    seq += 1;
-  }
-  return seq;
+function agreesUpTo(branch: Branch, { anchor, hashes }: Stretch): number | undefined {
+  if (branch.hashAt(anchor.seq) === undefined) return undefined;
+  if (branch.hashAt(anchor.seq) !== anchor.hash) return branch.base.seq;
+  const parts = hashes.findIndex((hash, i) => branch.hashAt(anchor.seq + i + 1) !== hash);
+  return anchor.seq + (parts < 0 ? hashes.length : parts);
 }
 
 /** Forgets what a branch places behind `seq`; records stay held. */
@@ -195,24 +199,21 @@ function prependPlaces(
   ctx: StepContext,
   st: ChannelState,
   branch: Branch,
-  base: Point,
-  headers: readonly Header[],
+  { anchor, headers, hashes }: Stretch,
 ): void {
-  const missing = headers.slice(0, branch.base.seq - base.seq);
-  let { seq, hash } = base;
-  const places: [number, Uint8Array][] = [];
-  for (const header of missing) {
-    seq += 1;
-    hash = chainNext(ctx.crypto.sha256, hash, seq, header);
-    places.push([seq, encodePlace(header, hash)]);
+  const count = branch.base.seq - anchor.seq;
+  const missing = { anchor, headers: headers.slice(0, count), hashes: hashes.slice(0, count) };
+  const end = endOf(missing);
+  if (end.seq !== branch.base.seq || end.hash !== branch.base.hash) return;
+  branch.prepend(missing);
+  for (const [i, header] of missing.headers.entries()) {
+    const key = st.keys.place(branch.id, anchor.seq + i + 1);
+    ctx.ready.put(key, encodePlace(header, missing.hashes[i]!));
   }
-  if (seq !== branch.base.seq || hash !== branch.base.hash) return;
-  branch.prepend(base, missing);
-  for (const [at, value] of places) ctx.ready.put(st.keys.place(branch.id, at), value);
-  ctx.ready.put(st.keys.branch(branch.id), encodePoint(base));
+  ctx.ready.put(st.keys.branch(branch.id), encodePoint(anchor));
   ctx.ready.sync = true;
   st.version += 1;
-  for (const { digest } of missing) keepRecord(ctx, st, digest);
+  for (const { digest } of missing.headers) keepRecord(ctx, st, digest);
 }
 
 /**
@@ -244,11 +245,13 @@ function keepTail(
   const matters = entries.some((e) => isMessageLane(e.record));
   if (id === undefined || !matters || !st.epochs.has(id)) return undefined;
   const anchor = { seq: from, hash: st.log.hashAt(from)! };
-  return unite(ctx, st, { epoch: id, anchor, headers: entries.map((e) => e.header) });
+  const headers = entries.map((e) => e.header);
+  const hashes = entries.map((e) => e.hash);
+  return unite(ctx, st, { epoch: id, anchor, headers, hashes });
 }
 
-const uniteStretch: typeof uniteCertified = (ctx, st, { epoch, anchor, headers }) =>
-  uniteBranch(ctx, st, epoch, anchor, headers);
+const uniteStretch: typeof uniteCertified = (ctx, st, stretch) =>
+  uniteBranch(ctx, st, stretch.epoch, stretch);
 
 /**
  * Takes in a certificate of commitment whose signatures were verified. True

@@ -91,9 +91,10 @@ export function appendEntry(
   record: ChannelRecord,
   proof: () => Uint8Array,
   at: { epoch: EpochId; term: number; roster: number },
+  hash?: Digest,
 ): Entry {
   // A leader's own record is not signed yet; any other's proof is known, and may be needed before the batch is.
-  const entry = st.log.append(record, proof(), at);
+  const entry = st.log.append(record, proof(), at, hash);
   persistEntry(ctx, st, entry, proof);
   return entry;
 }

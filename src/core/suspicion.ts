@@ -31,7 +31,9 @@ export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
   const reason = reasonToSuspect(ctx, st, lead);
   suspicion.holds = reason !== undefined;
   if (reason === undefined) {
-    if (waits(st, lead)) ctx.ready.wake(suspicion.movedAt + SUSPECT_MS);
+    // Later than that it is looked at again when something comes, or somebody.
+    const lookAt = suspicion.movedAt + SUSPECT_MS;
+    if (waits(st, lead) && lookAt > ctx.now) ctx.ready.wake(lookAt);
     return;
   }
   if (ctx.now < suspicion.nextAt) return ctx.ready.wake(suspicion.nextAt);

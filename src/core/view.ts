@@ -11,7 +11,7 @@ import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { isMessageLane } from './log.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
-import { certifiedPlace, isOrphan } from './provisional.js';
+import { certifiedPlace, committedInLog, heldRecord, isInBranch, isOrphan } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import { voters } from './roster.js';
@@ -46,13 +46,16 @@ const ordered = new WeakMap<
   { readonly of: string; readonly list: Ordered<Item>[] }
 >();
 
+/** Another one when what tail and branches place has changed. */
+const setVersion = ({ log, logCert, pool, version }: ChannelState): string =>
+  `${version} ${pool.version} ${log.final.seq} ${log.tip.hash} ${logCert?.seq}`;
+
 /** What tail and branches place, in order; computed anew once that changed. */
 function displayOrder(st: ChannelState): Ordered<Item>[] {
-  const { log, logCert, pool, version, orphans } = st;
-  const of = `${version} ${pool.version} ${log.final.seq} ${log.tip.hash} ${logCert?.seq}`;
+  const of = setVersion(st);
   const known = ordered.get(st);
   // An orphan's predecessor may come by any way.
-  if (known?.of === of && orphans.size === 0) return known.list;
+  if (known?.of === of && st.orphans.size === 0) return known.list;
   const list = inOrder(placedItems(st));
   ordered.set(st, { of, list });
   return list;
@@ -111,9 +114,58 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     waiting,
     queued,
     sent,
-    committed: displayOrder(st).filter((o) => o.committed && isMessageLane(o.item.record)).length,
+    committed: committedCount(st),
   };
 }
+
+const counted = new WeakMap<ChannelState, { readonly of: string; readonly count: number }>();
+
+/** How many messages that are not final are shown as committed: those of `displayOrder`, counted without ordering them. */
+export function committedCount(st: ChannelState): number {
+  const of = setVersion(st);
+  const known = counted.get(st);
+  if (known?.of === of && st.orphans.size === 0) return known.count;
+  const count = countCommitted(st);
+  counted.set(st, { of, count });
+  return count;
+}
+
+function countCommitted(st: ChannelState): number {
+  const committed = new Set<Digest>();
+  let count = 0;
+  let waiting: ChannelRecord[] = [];
+  const consider = (record: ChannelRecord): void => {
+    const { digest, prev } = record;
+    if (committed.has(digest) || isOrphan(st, record)) return;
+    if (!committed.has(prev) && isShownPlaced(st, prev)) {
+      waiting.push(record);
+      return;
+    }
+    committed.add(digest);
+    if (isMessageLane(record)) count += 1;
+  };
+  const last = committedInLog(st);
+  for (const { seq, record } of st.log.tail) if (seq <= last) consider(record);
+  for (const branch of st.branches.values()) {
+    for (let seq = branch.base.seq + 1; seq <= branch.certified; seq++) {
+      const held = heldRecord(st, branch.headerAt(seq)!.digest);
+      if (held) consider(held.record);
+    }
+  }
+  // Branches are in no order: a predecessor may have come after its successors.
+  for (let before = Number.POSITIVE_INFINITY; waiting.length < before; ) {
+    const again = waiting;
+    before = again.length;
+    waiting = [];
+    for (const record of again) consider(record);
+  }
+  return count;
+}
+
+/** Whether the tail or a branch places the record, so that it is shown. */
+const isShownPlaced = (st: ChannelState, digest: Digest): boolean =>
+  st.log.seqOf(digest) !== undefined ||
+  (st.pool.get(digest) !== undefined && isInBranch(st, digest));
 
 function waitingForMemory(st: ChannelState): Waiting {
   const all = voters(st.roster);

@@ -3,7 +3,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Branch } from '../../src/core/branch.js';
-import { branchStart, chainNext, type Header, type Point } from '../../src/core/chain.js';
+import {
+  branchStart,
+  chainNext,
+  type Header,
+  type Point,
+  stretchOf,
+} from '../../src/core/chain.js';
 import { digestOf, epochOf, hash } from './fixtures/channel.js';
 
 const ID = epochOf('branch');
@@ -73,7 +79,7 @@ describe('Branch', () => {
             }
           } else if (what === 'prepend') {
             const to = Math.max(0, base - by);
-            branch.prepend(POINTS[to]!, headers(to + 1, base));
+            branch.prepend(stretchOf(hash, POINTS[to]!, headers(to + 1, base)));
             base = to;
           } else {
             base = Math.min(tip, base + by);
@@ -88,7 +94,7 @@ describe('Branch', () => {
   it('takes nothing in front that does not lead to its base', () => {
     const refused = (base: Point, before: readonly Header[]) => {
       const branch = branchFrom(6, 8);
-      expect(() => branch.prepend(base, before)).toThrow(/leads to the base/);
+      expect(() => branch.prepend(stretchOf(hash, base, before))).toThrow(/leads to the base/);
     };
     refused(POINTS[3]!, headers(4, 5));
     refused(POINTS[3]!, headers(4, 7));

@@ -40,9 +40,7 @@ function page(
   onBranchPage(state.ctx, state.st, SENDER, {
     epoch: chain.proof.id,
     proof: chain.proof,
-    anchor: chain.points[0]!,
-    end: chain.points[records.length]!,
-    headers: chain.headers.slice(0, records.length),
+    ...chain.stretch(0, records.length),
     records,
     proofs: records.map((record) => state.proofOf(record)),
     cert: chain.certificate(records.length - 1),
@@ -123,6 +121,7 @@ describe('a roster leader', () => {
     lead(state);
     state.st.exchange.asked.set(one.proof.id, {
       to: SENDER,
+      seq: 0,
       at: state.now,
       fruitless: 0,
     });

@@ -138,4 +138,17 @@ describe('the share of an author', () => {
     pool.remove(more.digest);
     expect(pool.add(pooled(more), false)).toBe(false);
   });
+
+  it('is not used up by what something places', () => {
+    const pool = new Pool();
+    const placed = recordOf(ALICE, 0);
+    const one = pooled(placed);
+    pool.add(one, false);
+    pool.keep(one);
+    pool.keep(one);
+    fillCount(pool);
+    expect(pool.add(pooled(more), false)).toBe(false);
+    pool.remove(placed.digest);
+    expect(pool.add(pooled(more), false)).toBe(false);
+  });
 });
