@@ -45,6 +45,7 @@ import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { LeaderWatch } from './leader-watch.js';
 import { Pages } from './pages.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
@@ -82,6 +83,7 @@ export class Invariants {
   readonly #disks: DiskModel;
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
+  readonly #leaderWatch: LeaderWatch;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -121,6 +123,7 @@ export class Invariants {
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);
+    this.#leaderWatch = new LeaderWatch(onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -144,6 +147,7 @@ export class Invariants {
   started(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
     this.#said.set(node.index, new Map());
+    this.#leaderWatch.started(node.index);
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
@@ -169,6 +173,7 @@ export class Invariants {
       if (input.type === 'own-ballot') this.#voted(node.user, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
+    this.#leaderWatch.stepped(node.index, st, inputs, ready);
     if (ready.ops.length === 0) this.#leads(node);
   }
 
@@ -294,7 +299,8 @@ export class Invariants {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
         // What is sent again was durable when it was given; a later leader may have replaced it.
-        if (!command.payload.re) {
+        if (command.payload.re) this.#checkGiven(node, ack);
+        else {
           this.#checkDurable(node, ack);
           this.#checkMatches(node, ack);
         }
@@ -385,6 +391,16 @@ export class Invariants {
     if (promised > ack.term) {
       this.broke('6 certificates', `${who} in term ${ack.term}, though it promised ${promised}`);
     }
+  }
+
+  /** Only an acknowledgement that was given is given again: it tells what was on this disk then. */
+  #checkGiven(node: SimNode, { epoch, rosterHash, seq }: Ack): void {
+    const given = this.#acks.get(`${epoch}${rosterHash}`)?.acks.get(node.user);
+    if (given && given.seq >= seq) return;
+    this.broke(
+      '7 durable first',
+      `node ${node.index} confirms seq ${seq}, which it never acknowledged`,
+    );
   }
 
   /** Whether the disk holds the chain up to there: in the log, or in the branch of its epoch. */
@@ -489,6 +505,12 @@ export class Invariants {
       this.broke(
         '17 pages',
         `node ${node.index} calls ${digest.slice(0, 8)} ${state} that it called ${STATES[before]}`,
+      );
+    }
+    if (state === 'queued' && this.#disks.isPlaced(node.index, digest)) {
+      this.broke(
+        '17 pages',
+        `node ${node.index} calls ${digest.slice(0, 8)} queued, which is placed`,
       );
     }
     said.set(digest, Math.max(before, now));
