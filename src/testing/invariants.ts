@@ -396,7 +396,7 @@ export class Invariants {
   /** Only an acknowledgement that was given is given again: it tells what was on this disk then. */
   #checkGiven(node: SimNode, { epoch, rosterHash, seq }: Ack): void {
     const given = this.#acks.get(`${epoch}${rosterHash}`)?.acks.get(node.user);
-    if (given && given.seq >= seq) return;
+    if ((given?.seq ?? 0) >= seq) return;
     this.broke(
       '7 durable first',
       `node ${node.index} confirms seq ${seq}, which it never acknowledged`,

@@ -26,6 +26,7 @@ import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
+import type { Pairs } from './partitions.js';
 import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
@@ -51,6 +52,8 @@ export interface SimulateOptions {
   readonly weather?: Weather;
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
+  /** Pairs that do not reach each other even once faults have stopped. */
+  readonly remain?: Pairs;
   /** Faults begin at once, not after all have joined. */
   readonly early?: boolean;
   /** What the applications do; what is left out is drawn from the seed. */
@@ -330,6 +333,7 @@ class Run implements NodeWatcher {
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
+    for (const [a, b] of this.#o.remain ?? []) this.#network.block(a, b, 1);
     this.#recorder.healed();
     this.#note('faults stop');
     this.#marks.healed();

@@ -1,7 +1,7 @@
 /** Mutants of what must be on disk first, and of what must stay there. */
 
 import type { Mutant } from './mutant.js';
-import { deposing } from './plans.js';
+import { apartAndCrashing, deposing } from './plans.js';
 
 const REPLICA = 'src/core/replica.ts';
 
@@ -91,6 +91,31 @@ export const DURABILITY: readonly Mutant[] = [
           '    this.#sendAll(ready.early);\n    for (const event of ready.events.splice(0)) this.#ports.event(event);\n',
       },
     ],
+  },
+  {
+    name: 'witness-acknowledges',
+    invariant: 7,
+    what: 'who holds a place confirms it with an acknowledgement, though it gave none',
+    edits: [
+      {
+        file: 'src/core/confirm.ts',
+        find: '  if (!own || !p.users.includes(ctx.self)) return;\n  const { signed } = own;\n',
+        replace: `  if (!p.users.includes(ctx.self)) return;
+  const witnessed = st.branches.get(p.epoch);
+  const held = st.epochs.get(p.epoch)?.epoch;
+  if (!own && (!witnessed || !held)) return;
+  const signed =
+    own?.signed ??
+    ctx.ready.signed(ctx.self, encodeStatement({ tag: 'ack', ...held!, epoch: p.epoch, ...witnessed!.tip }));
+`,
+      },
+      {
+        file: 'src/core/confirm.ts',
+        find: "import type { Ack } from './statements.js';",
+        replace: "import { type Ack, encodeStatement } from './statements.js';",
+      },
+    ],
+    options: apartAndCrashing,
   },
   {
     name: 'drop-displaced',

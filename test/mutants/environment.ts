@@ -61,9 +61,8 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/leader.ts',
-        find: '  const due = ctx.now - leading.lastProposalAt >= ctx.timing.heartbeat_ms || leading.nudge;',
-        replace:
-          '  const due = ctx.now - leading.lastProposalAt >= ctx.timing.heartbeat_ms + (performance.now() % 7) || leading.nudge;',
+        find: '    time: ctx.wall,\n',
+        replace: '    time: Date.now(),\n',
       },
     ],
   },

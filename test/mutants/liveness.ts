@@ -1,7 +1,7 @@
 /** Mutants of what must come about once faults stop. */
 
 import type { Mutant } from './mutant.js';
-import { apart, contesting, shiftingInRain } from './plans.js';
+import { apart, contesting, hub, replaying, shiftingInRain } from './plans.js';
 
 export const LIVENESS: readonly Mutant[] = [
   {
@@ -46,6 +46,46 @@ export const LIVENESS: readonly Mutant[] = [
       },
     ],
     options: contesting,
+  },
+  {
+    name: 'copy-no-log',
+    invariant: 'liveness',
+    what: 'a candidate that is refused for its log does not copy the better one',
+    edits: [
+      {
+        file: 'src/core/election.ts',
+        find: "    if (p.refused === 'log' && p.round === election?.round) askForTail(ctx, st, p.from);\n",
+        replace: '    void askForTail;\n',
+      },
+    ],
+    options: hub,
+  },
+  {
+    name: 'old-beats',
+    invariant: 'liveness',
+    what: "a dead leader's beats, said again, count as being heard",
+    edits: [
+      {
+        file: 'src/core/follower.ts',
+        find: '  if (beat <= lead.lastBeat && !fresh) return;\n',
+        replace: '',
+      },
+    ],
+    options: replaying('CH_PROPOSE'),
+  },
+  {
+    name: 'give-way-to-presence',
+    invariant: 'liveness',
+    what: 'an online leader gives up once a majority is there, whether or not it can win',
+    edits: [
+      {
+        file: 'src/core/election.ts',
+        find: '    if (lead && st.majoritySince === null) {\n',
+        replace:
+          "    if (lead && st.leading) {\n      endLeadership(ctx, st, 0);\n      return 'roster';\n    }\n    if (lead && st.majoritySince === null) {\n",
+      },
+    ],
+    options: apart,
   },
   {
     name: 'never-merge',

@@ -211,8 +211,82 @@ export function contesting(seed: number): RunOptions {
   return { ...SMALL, nodes, faults, workload, conditions };
 }
 
+/** Like `deposing`, while one change of membership is asked for after the other. */
+export function inviting(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'inviting');
+  const invites: number[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 100, 800))
+    invites.push(Math.floor(at));
+  const { workload: load, ...rest } = deposing(seed);
+  return { ...rest, workload: { ...load, invites } };
+}
+
+/** Members restart again and again with much unsaid, while messages get lost. */
+export function restartingInRain(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'restarting');
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 200, 1_000)) {
+    const until = at + between(draw, 10, 200);
+    faults.push({ kind: 'crash', node: below(draw, 3), inWrite: false, at, until });
+  }
+  return inRain(seed, { ...SMALL, nodes: 3, faults, workload: { everyMs: 30, burst: 5 } });
+}
+
 /** Like `deposing`, while messages get lost. */
 export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
+
+/**
+ * Groups as in `apart`, and one member of the larger group reaches everyone: it
+ * carries what one side made final to the other, which goes on by itself.
+ */
+export function bridged(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'bridged');
+  const nodes = 7;
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const until = at + between(draw, 4_000, 8_000);
+    const [few, most] = groupsOf(draw, nodes, [3, 3]) as [number[], number[]];
+    faults.push({ kind: 'block', pairs: pairsBetween([few, most]), at, until });
+    const bridge = [0, 1, 2, 3, 4, 5, 6].filter((n) => !few.includes(n) && !most.includes(n));
+    const pairs = pairsBetween([few, bridge]);
+    faults.push({ kind: 'block', pairs, at, until: at + between(draw, 2_500, 4_000) });
+    at = until + between(draw, 100, 2_000);
+  }
+  const load = workload(seed);
+  return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
+}
+
+/**
+ * One member is away; the leader of the others goes deaf, so that what it
+ * places is in all their logs and not final, and then all of them reach that
+ * one alone: nobody else can win, and it has the worst log.
+ */
+export function hub(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'hub');
+  const [one, ...others] = groupsOf(draw, 5, [1, 1, 1, 1, 1]).flat() as [number, ...number[]];
+  const until = LOAD_MS - 6_000;
+  const faults: Fault[] = [
+    { kind: 'isolate', node: one, directions: BOTH, at: until - 3_500, until },
+    {
+      kind: 'isolate',
+      node: 'leader',
+      directions: ['down'],
+      at: until - between(draw, 200, 900),
+      until,
+    },
+  ];
+  const remain = pairsBetween(others.map((n) => [n]));
+  const load = { everyMs: 50, burst: 1, invites: [] };
+  return {
+    ...SMALL,
+    nodes: 5,
+    quorum: 'roster',
+    loadMs: until,
+    faults,
+    remain,
+    workload: load,
+  };
+}
 
 /** Like `apart`, and members lose power meanwhile. */
 export function apartAndCrashing(seed: number): RunOptions {
@@ -252,10 +326,21 @@ export function firstWords(seed: number): RunOptions {
   return { ...SMALL, nodes: 3, loadMs: 14_000, faults, workload, conditions };
 }
 
-/** A relay that puts other names on what members say, and is slow about the rest. */
-export function lying(seed: number): RunOptions {
+/** A relay that puts other names on what members say in some commands, and is slow about the rest. */
+export const forging =
+  (...only: string[]) =>
+  (seed: number): RunOptions =>
+    lying(seed, { forge: 1, only });
+
+/** A relay that says again what members said in some commands. */
+export const replaying =
+  (...only: string[]) =>
+  (seed: number): RunOptions =>
+    lying(seed, { replay: 1, only });
+
+function lying(seed: number, what: Partial<Lies>): RunOptions {
   const draw = drawsOf(seed, 'lying');
-  const lies = { ...HONEST, late: between(draw, 0, 0.7), lateMs: 600, forge: 1 };
+  const lies = { ...HONEST, late: between(draw, 0, 0.7), lateMs: 600, ...what };
   const faults: Fault[] = [
     { kind: 'lying-relay', relay: 0, lies, restarts: false, at: JOINED_MS, until: LOAD_MS },
   ];

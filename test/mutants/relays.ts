@@ -1,7 +1,7 @@
 /** Mutants of what protects members from a relay that lies. */
 
 import type { Mutant } from './mutant.js';
-import { lying } from './plans.js';
+import { forging } from './plans.js';
 
 const INSPECT = 'src/core/inspect.ts';
 
@@ -17,7 +17,7 @@ export const RELAYS: readonly Mutant[] = [
         replace: "    what: { type: 'ack', ack, sig: p.sig },\n    checks: [],",
       },
     ],
-    options: lying,
+    options: forging('CH_MSG_ACK'),
   },
   {
     name: 'trust-ballots',
@@ -30,6 +30,6 @@ export const RELAYS: readonly Mutant[] = [
         replace: "what: { type: 'ballot', ballot, sig }, checks: [] };",
       },
     ],
-    options: lying,
+    options: forging('CH_VOTE'),
   },
 ];
