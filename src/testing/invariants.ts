@@ -33,6 +33,7 @@ import {
   decodePlace,
   decodePoint,
   decodeRawEntry,
+  decodeSigned,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import type { Input } from '../core/machine.js';
@@ -147,6 +148,10 @@ export class Invariants {
   started(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
     this.#said.set(node.index, new Map());
+    // A node may have lost power between writing an acknowledgement and giving it: then it gives it now.
+    for (const [, value] of node.disk.scan(this.#keys.acks)) {
+      this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
+    }
     this.#leaderWatch.started(node.index);
   }
 
