@@ -211,14 +211,30 @@ export function contesting(seed: number): RunOptions {
   return { ...SMALL, nodes, faults, workload, conditions };
 }
 
-/** Like `deposing`, while one change of membership is asked for after the other. */
+/**
+ * The founder leads and is left with one other member; both go on talking while
+ * it asks for a change of membership, and all that falls out of the log. Then
+ * one leader after the other goes, until the founder leads again.
+ */
 export function inviting(seed: number): RunOptions {
   const draw = drawsOf(seed, 'inviting');
+  const faults: Fault[] = [];
   const invites: number[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 100, 800))
-    invites.push(Math.floor(at));
-  const { workload: load, ...rest } = deposing(seed);
-  return { ...rest, workload: { ...load, invites } };
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const few = [0, 1 + below(draw, 4)];
+    const most = [1, 2, 3, 4].filter((n) => !few.includes(n));
+    let until = at + between(draw, 2_500, 3_500);
+    faults.push({ kind: 'block', pairs: pairsBetween([few, most]), at, until });
+    invites.push(Math.floor(at + between(draw, 300, 1_500)));
+    for (let i = 0; i < 3; i++) {
+      const from = until + between(draw, 300, 600);
+      until = from + between(draw, 1_000, 2_000);
+      faults.push({ kind: 'isolate', node: 'leader', directions: BOTH, at: from, until });
+    }
+    at = until + between(draw, 0, 1_000);
+  }
+  const load = { everyMs: between(draw, 20, 80), burst: 1, invites };
+  return { ...SMALL, nodes: 5, faults, workload: load };
 }
 
 /** Members restart again and again with much unsaid, while messages get lost. */
