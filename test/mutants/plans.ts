@@ -274,8 +274,8 @@ export function bridged(seed: number): RunOptions {
 
 /**
  * One member is away; the leader of the others goes deaf, so that what it
- * places is in all their logs and not final, and then all of them reach that
- * one alone: nobody else can win, and it has the worst log.
+ * places is in all their logs and not final, and is gone. Then all of them
+ * reach that one alone: nobody else can win, and it has the worst log.
  */
 export function hub(seed: number): RunOptions {
   const draw = drawsOf(seed, 'hub');
@@ -287,16 +287,27 @@ export function hub(seed: number): RunOptions {
       kind: 'isolate',
       node: 'leader',
       directions: ['down'],
-      at: until - between(draw, 200, 900),
+      at: until - between(draw, 300, 900),
       until,
     },
+    // It restarts and leads no more: the one that was away can't have the log from its leader.
+    { kind: 'crash', node: 'leader', inWrite: false, at: until - 20, until },
   ];
   const remain = pairsBetween(others.map((n) => [n]));
-  const load = { everyMs: 50, burst: 1, invites: [] };
+  // A deaf leader places what it says itself.
+  const posts = others.flatMap((node) =>
+    Array.from(
+      { length: 40 },
+      (_, i): Post => ({ at: until - 2_000 + i * 50, node, count: 1, bytes: 10 }),
+    ),
+  );
+  const load = { posts, invites: [] };
   return {
     ...SMALL,
     nodes: 5,
     quorum: 'roster',
+    // So that the faults end when the plan says so.
+    early: true,
     loadMs: until,
     faults,
     remain,
