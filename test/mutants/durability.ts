@@ -1,7 +1,7 @@
 /** Mutants of what must be on disk first, and of what must stay there. */
 
 import type { Mutant } from './mutant.js';
-import { apartAndCrashing, deposing } from './plans.js';
+import { apart, deposing } from './plans.js';
 
 const REPLICA = 'src/core/replica.ts';
 
@@ -95,18 +95,23 @@ export const DURABILITY: readonly Mutant[] = [
   {
     name: 'witness-acknowledges',
     invariant: 7,
-    what: 'who holds a place confirms it with an acknowledgement, though it gave none',
+    what: 'who is asked to confirm a place acknowledges it, whether or not it did before',
     edits: [
       {
         file: 'src/core/confirm.ts',
+        find: '  const message = branch.headerAt(seq)!.digest;',
+        replace: '  const message = branch.hashAt(seq)!;',
+      },
+      {
+        file: 'src/core/confirm.ts',
         find: '  if (!own || !p.users.includes(ctx.self)) return;\n  const { signed } = own;\n',
-        replace: `  if (!p.users.includes(ctx.self)) return;
-  const witnessed = st.branches.get(p.epoch);
-  const held = st.epochs.get(p.epoch)?.epoch;
-  if (!own && (!witnessed || !held)) return;
+        replace: `  const asked = st.epochs.get(p.epoch)?.epoch;
+  if (!own || !asked || !p.users.includes(ctx.self)) return;
+  const { epoch, seq, message: hash } = p;
   const signed =
-    own?.signed ??
-    ctx.ready.signed(ctx.self, encodeStatement({ tag: 'ack', ...held!, epoch: p.epoch, ...witnessed!.tip }));
+    own.ack.seq < seq
+      ? ctx.ready.signed(ctx.self, encodeStatement({ tag: 'ack', ...asked, epoch, seq, hash }))
+      : own.signed;
 `,
       },
       {
@@ -115,7 +120,7 @@ export const DURABILITY: readonly Mutant[] = [
         replace: "import { type Ack, encodeStatement } from './statements.js';",
       },
     ],
-    options: apartAndCrashing,
+    options: apart,
   },
   {
     name: 'drop-displaced',

@@ -154,6 +154,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '  const matched = chain.tip.seq;',
       },
     ],
+    options: hoarding,
   },
   {
     name: 'certificate-of-any-roster',

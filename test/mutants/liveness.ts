@@ -1,7 +1,7 @@
 /** Mutants of what must come about once faults stop. */
 
 import type { Mutant } from './mutant.js';
-import { apart, contesting, hub, replaying, shiftingInRain } from './plans.js';
+import { apart, bequeathing, hub, muffled, replaying, shiftingInRain } from './plans.js';
 
 export const LIVENESS: readonly Mutant[] = [
   {
@@ -30,6 +30,19 @@ export const LIVENESS: readonly Mutant[] = [
     options: shiftingInRain,
   },
   {
+    name: 'authors-alone-offer',
+    invariant: 'liveness',
+    what: 'nobody but its author offers a record to a leader',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '  if (due.length === 0 || !lead?.live || st.leading) return;\n',
+        replace: '  if (due.length >= 0 || !lead?.live || st.leading) return;\n',
+      },
+    ],
+    options: bequeathing,
+  },
+  {
     name: 'refuse-in-silence',
     invariant: 'liveness',
     what: 'who promised a later term does not tell the leader that it cannot follow',
@@ -45,7 +58,7 @@ export const LIVENESS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    options: contesting,
+    options: muffled,
   },
   {
     name: 'copy-no-log',

@@ -60,7 +60,7 @@ export const ONLINE: readonly Mutant[] = [
   },
   {
     name: 'drop-final-places',
-    invariant: 9,
+    invariant: 7,
     what: 'the running epoch of an online leader forgets places of what is final here',
     edits: [
       {

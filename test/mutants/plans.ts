@@ -53,6 +53,12 @@ const workload = (seed: number) => {
   return { everyMs: between(draw, 30, 200), burst: pick(draw, [1, 5, 20]) };
 };
 
+/** For runs of many members, which cost more. */
+const lightLoad = (seed: number) => {
+  const draw = drawsOf(seed, 'light load');
+  return { everyMs: between(draw, 60, 300), burst: pick(draw, [1, 5]) };
+};
+
 /**
  * Splits one right after the other, of which most leave a majority together: a
  * leader that goes on alone, or with a few, finds its entries replaced.
@@ -124,7 +130,7 @@ export function apart(seed: number): RunOptions {
     faults.push({ kind: 'block', pairs, at, until });
     at = until + between(draw, 100, 3_000);
   }
-  const load = workload(seed);
+  const load = lightLoad(seed);
   return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
 }
 
@@ -213,28 +219,43 @@ export function contesting(seed: number): RunOptions {
 
 /**
  * The founder leads and is left with one other member; both go on talking while
- * it asks for a change of membership, and all that falls out of the log. Then
- * one leader after the other goes, until the founder leads again.
+ * it asks for a change of membership. All that falls out of the log, and the
+ * founder alone holds it, unheard, until it is the only candidate and leads.
  */
 export function inviting(seed: number): RunOptions {
   const draw = drawsOf(seed, 'inviting');
-  const faults: Fault[] = [];
-  const invites: number[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; ) {
-    const few = [0, 1 + below(draw, 4)];
-    const most = [1, 2, 3, 4].filter((n) => !few.includes(n));
-    let until = at + between(draw, 2_500, 3_500);
-    faults.push({ kind: 'block', pairs: pairsBetween([few, most]), at, until });
-    invites.push(Math.floor(at + between(draw, 300, 1_500)));
-    for (let i = 0; i < 3; i++) {
-      const from = until + between(draw, 300, 600);
-      until = from + between(draw, 1_000, 2_000);
-      faults.push({ kind: 'isolate', node: 'leader', directions: BOTH, at: from, until });
-    }
-    at = until + between(draw, 0, 1_000);
-  }
-  const load = { everyMs: between(draw, 20, 80), burst: 1, invites };
-  return { ...SMALL, nodes: 5, faults, workload: load };
+  const other = 1 + below(draw, 4);
+  const most = [1, 2, 3, 4].filter((n) => n !== other);
+  const at = JOINED_MS + between(draw, 0, 500);
+  const healed = at + 3_500;
+  const gone = healed + between(draw, 2_500, 3_000);
+  const until = gone + 4_500;
+  const unheard = { ...HONEST, censored: [{ from: 0, name: 'CH_MSG' }] };
+  const candidates = [1, 2, 3, 4].map((from) => ({ from, name: 'CH_PREVOTE' }));
+  const alone = { ...HONEST, censored: candidates };
+  const liar = { kind: 'lying-relay', relay: 0, restarts: false } as const;
+  const faults: Fault[] = [
+    { kind: 'block', pairs: pairsBetween([[0, other], most]), at, until: healed },
+    { kind: 'crash', node: other, inWrite: false, at: healed - 50, until },
+    { ...liar, lies: unheard, at: healed - 50, until: gone },
+    { ...liar, lies: alone, at: gone + 1, until },
+    { kind: 'crash', node: 'leader', inWrite: false, at: gone, until: until - 500 },
+  ];
+  const posts = Array.from(
+    { length: 40 },
+    (_, i): Post => ({ at: at + i * 50, node: i % 2 ? 0 : other, count: 1, bytes: 10 }),
+  );
+  const load = { posts, invites: [Math.floor(at + between(draw, 500, 1_500))] };
+  const conditions = { workMs: 0, weather: CALM };
+  return {
+    ...SMALL,
+    nodes: 5,
+    quorum: 'roster',
+    conditions,
+    faults,
+    loadMs: until,
+    workload: load,
+  };
 }
 
 /** Members restart again and again with much unsaid, while messages get lost. */
@@ -246,6 +267,88 @@ export function restartingInRain(seed: number): RunOptions {
     faults.push({ kind: 'crash', node: below(draw, 3), inWrite: false, at, until });
   }
   return inRain(seed, { ...SMALL, nodes: 3, faults, workload: { everyMs: 30, burst: 5 } });
+}
+
+/**
+ * The leader is gone; whoever stands may have its pre-votes granted and then
+ * says nothing, so that it promises one term after the other that nobody else
+ * hears of, until others elect a leader below its promise.
+ */
+export function muffled(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'muffled');
+  const nodes = 5;
+  const ms = pick(draw, [10, 20, 40]);
+  const weather = { ...CALM, delay: { kind: 'fixed', ms } as const };
+  const until = JOINED_MS + 8_000;
+  const faults: Fault[] = [{ kind: 'weather', weather, at: JOINED_MS, until }];
+  faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until });
+  for (let node = 0; node < nodes; node++) {
+    for (let at = JOINED_MS; at < until; at += 3 * ms * between(draw, 1, 2)) {
+      faults.push({ kind: 'isolate', node, directions: ['up'], at, until: at + 2 * ms });
+    }
+  }
+  const conditions = { workMs: 0, diskMs: 0, weather: CALM };
+  const load = { everyMs: 500, burst: 1, invites: [] };
+  return { ...SMALL, nodes, early: true, loadMs: until, faults, workload: load, conditions };
+}
+
+/**
+ * Of a majority that made entries final all but one come back with an older copy
+ * of their disks. They meet that one, and learn from it that they forgot
+ * something, not what; then they are alone with those who missed it all.
+ */
+export const forgetting =
+  (old: 1 | 2) =>
+  (seed: number): RunOptions => {
+    const draw = drawsOf(seed, 'forgetting');
+    const nodes = 2 * old + 1;
+    const faults: Fault[] = [];
+    for (let at = JOINED_MS; at < LOAD_MS; ) {
+      const groups = groupsOf(draw, nodes, [old, old, 1]);
+      const [forgetful, behind, knowing] = groups as [number[], number[], number[]];
+      const copiedAt = at + between(draw, 300, 3_000);
+      const back = copiedAt + between(draw, 2_500, 3_500);
+      const alone = back + 1_000;
+      const until = alone + between(draw, 4_000, 6_000);
+      const pairs = pairsBetween([behind, [...forgetful, ...knowing]]);
+      faults.push({ kind: 'block', pairs, at, until: alone });
+      faults.push({ kind: 'old-disk', nodes: forgetful, copiedAt, at: back, until: back + 20 });
+      const censored = forgetful.flatMap((to) => [
+        { to, name: 'CH_APPEND' },
+        { to, name: 'CH_REPORT' },
+      ]);
+      const lies = { ...HONEST, censored };
+      faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: back, until: alone });
+      const others = pairsBetween([knowing, [...forgetful, ...behind]]);
+      faults.push({ kind: 'block', pairs: others, at: alone, until });
+      at = until + between(draw, 3_000, 4_000);
+    }
+    const conditions = { workMs: 0, weather: CALM };
+    const load = { everyMs: between(draw, 30, 100), burst: 1, invites: [] };
+    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
+  };
+
+/**
+ * The founder leads and is left with one other member, to which it says
+ * something that falls out of the log; then its disk is gone for good, and the
+ * other one alone holds what it said.
+ */
+export function bequeathing(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'bequeathing');
+  const heir = 1 + below(draw, 4);
+  const others = [1, 2, 3, 4].filter((n) => n !== heir);
+  const at = JOINED_MS + between(draw, 0, 500);
+  const gone = at + between(draw, 500, 1_500);
+  const until = gone + 3_000;
+  const post = { at: at + between(draw, 50, 300), node: 0, count: 1 + below(draw, 5), bytes: 10 };
+  const faults: Fault[] = [
+    { kind: 'block', pairs: pairsBetween([[0, heir], others]), at, until },
+    { kind: 'old-disk', nodes: [0], copiedAt: null, at: gone, until: until + 1_000 },
+  ];
+  const conditions = { workMs: 0, weather: CALM };
+  const load = { posts: [post], invites: [] };
+  const loadMs = LOAD_MS - 4_000;
+  return { ...SMALL, nodes: 5, quorum: 'roster', conditions, faults, loadMs, workload: load };
 }
 
 /** Like `deposing`, while messages get lost. */
@@ -260,7 +363,7 @@ export function bridged(seed: number): RunOptions {
   const nodes = 7;
   const faults: Fault[] = [];
   for (let at = JOINED_MS; at < LOAD_MS; ) {
-    const until = at + between(draw, 4_000, 8_000);
+    const until = at + between(draw, 6_000, 9_000);
     const [few, most] = groupsOf(draw, nodes, [3, 3]) as [number[], number[]];
     faults.push({ kind: 'block', pairs: pairsBetween([few, most]), at, until });
     const bridge = [0, 1, 2, 3, 4, 5, 6].filter((n) => !few.includes(n) && !most.includes(n));
@@ -268,7 +371,7 @@ export function bridged(seed: number): RunOptions {
     faults.push({ kind: 'block', pairs, at, until: at + between(draw, 2_500, 4_000) });
     at = until + between(draw, 100, 2_000);
   }
-  const load = workload(seed);
+  const load = lightLoad(seed);
   return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
 }
 
