@@ -195,8 +195,6 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
-  /** Gave a candidate time to win, and has neither had a leader nor stood itself since. */
-  gaveTime: boolean;
   /** Since when more than half of the voters answer while an online leader is followed. */
   majoritySince: Millis | null;
   /** The last roster pre-vote did not find a majority: the next is of kind online. */

@@ -156,7 +156,6 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
   // A refusal is not signed: what it showed counts for one attempt.
   st.seenTerm[kind] = 0;
   st.standOnline = false;
-  st.gaveTime = false;
   st.election = election;
   const own = signedGrant(ctx, st, candidacyOf(ctx.self, election));
   ctx.ready.onSigned.push(() => election.grants.set(ctx.self, own.sig));

@@ -84,7 +84,6 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     leading: null,
     election: null,
     electionAt: 0,
-    gaveTime: false,
     votedFor: null,
     standOnline: false,
     majoritySince: null,

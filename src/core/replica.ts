@@ -317,7 +317,6 @@ export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: n
   if (st.epochs.size > 0) pruneSet(ctx, st, []);
   st.leading = null;
   st.election = null;
-  st.gaveTime = false;
   st.limbo = null;
   st.pull = null;
   st.challenge = null;

@@ -104,13 +104,10 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
     name: 'CH_GRANT',
     payload: { ...base, sig: grant.sig },
   }));
-  // A grant gives the candidate time to win before this node stands itself for the same;
-  // but once, or those who can't win would keep the only one from standing that can.
+  // A grant gives the candidate time to win before this node stands itself for the same.
   const isMine =
     p.kind === 'roster' || !isMajority(answering(ctx, st).length, voters(st.roster).length);
-  if (st.election || !isMine || st.gaveTime) return;
-  st.gaveTime = true;
-  postponeElection(ctx, st);
+  if (!st.election && isMine) postponeElection(ctx, st);
 }
 
 /** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */

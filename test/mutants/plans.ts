@@ -412,7 +412,6 @@ export function hub(seed: number): RunOptions {
     // So that the faults end when the plan says so.
     early: true,
     loadMs: until,
-    conditions: { weather: CALM },
     faults,
     remain,
     workload: load,
