@@ -1,7 +1,7 @@
 /** `conclave sim`: what its options ask for, and its exit code (docs/simulation.md). */
 
 import type { FaultKind } from '../testing/index.js';
-import { FAULT_KINDS } from '../testing/index.js';
+import { FAULT_KINDS, LOSSY_KINDS, RARE_KINDS } from '../testing/index.js';
 import { parsePlanFile } from '../testing/plan.js';
 import type { CommonOptions } from '../testing/runs.js';
 import type { Cli } from './cli.js';
@@ -76,11 +76,13 @@ function commonOptions({ nodes, relays, faults, sabotage }: SimCommandOptions): 
   };
 }
 
+const KINDS = [...FAULT_KINDS, ...LOSSY_KINDS, ...RARE_KINDS];
+
 function parseFaults(text: string): FaultKind[] {
   if (text === 'none') return [];
   return text.split(',').map((kind) => {
-    const known = FAULT_KINDS.find((one) => one === kind);
-    if (!known) throw usageError(`"${kind}" is no fault: ${FAULT_KINDS.join(', ')}, or none`);
+    const known = KINDS.find((one) => one === kind);
+    if (!known) throw usageError(`"${kind}" is no fault: ${KINDS.join(', ')}, or none`);
     return known;
   });
 }

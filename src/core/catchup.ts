@@ -127,7 +127,7 @@ function takeProvenTail(
   if (!installTail(ctx, st, page)) return;
   keepProposal(ctx, st, page.propose!, page.signed!);
   st.election = null;
-  st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.random();
+  st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.patience();
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }
 

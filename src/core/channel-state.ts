@@ -37,6 +37,26 @@ export interface Leadership {
   proposal: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
+  readonly suspicion: Suspicion;
+}
+
+/** Whether a leader that is alive does its work (suspicion.ts). */
+export interface Suspicion {
+  /** Since when it is heard without a break. */
+  since: Millis;
+  /** Ends of the log when it was looked at last; when they moved, or nothing waited there. */
+  tip: number;
+  final: number;
+  placedAt: Millis;
+  movedAt: Millis;
+  /** When the newest came, of the records that this leader placed. */
+  newest: Millis;
+  /** There is a reason to suspect it: others are granted. */
+  holds: boolean;
+  /** This node stands against it until here, and again from there; how often it did. */
+  until: Millis;
+  nextAt: Millis;
+  times: number;
 }
 
 /** The chain that a leadership's entries go to. */
@@ -186,6 +206,8 @@ export interface ChannelState {
   /** Records of this node in this boot. */
   ownN: number;
   offerAt: Millis;
+  /** Since own records wait though a leader is there: it may reach more members than this node. */
+  unsureSince: Millis | null;
   /** When this node looks again for records of others that it should offer. */
   offerOthersAt: Millis;
   /** Own records offered to the current leader and not placed yet. */
@@ -195,12 +217,16 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
+  /** Until when other candidates may keep this node from standing; null before the first did. */
+  yieldUntil: Millis | null;
   /** Since when more than half of the voters answer while an online leader is followed. */
   majoritySince: Millis | null;
   /** The last roster pre-vote did not find a majority: the next is of kind online. */
   standOnline: boolean;
   /** Whom this boot voted for last: a leader it helped to elect is no replay of a dead one. */
   votedFor: { kind: EpochKind; term: number; candidate: UserId } | null;
+  /** Who hears a leader that this node does not, and said so last: it carries this node's records there. */
+  carrier: { readonly user: UserId; readonly at: Millis } | null;
   /** Terms that refusals showed; the next attempt goes above them. */
   readonly seenTerm: Record<EpochKind, number>;
 

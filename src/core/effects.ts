@@ -168,6 +168,8 @@ export interface StepContext {
   readonly isOnline: (user: UserId) => boolean;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The same, for the patience of who may stand for election. */
+  readonly patience: () => number;
   readonly ulid: () => Ulid;
   readonly ready: Ready;
   /** Links that together reach these users. */

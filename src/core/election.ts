@@ -15,7 +15,14 @@ import type { ChannelState, Election, Leadership } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { ballotSignatures, type ElectionProof, isElectorate } from './epoch-record.js';
-import { answering, electionPatience, hearsLeader, isHeard, postponeElection } from './hearing.js';
+import {
+  answering,
+  electionPatience,
+  hearsLeader,
+  isHeard,
+  postponeElection,
+  standsAgainst,
+} from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
 import { SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
@@ -31,6 +38,7 @@ import {
   encodeStatement,
   type Signed,
 } from './statements.js';
+import { tickSuspicion } from './suspicion.js';
 import { castBallot, hasVote, signedGrant } from './voting.js';
 
 /** Drives elections by time. */
@@ -42,6 +50,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
     ctx.ready.wake(st.leadership!.lastHeardAt + ctx.timing.election_min_ms);
   }
   if (!hasVote(st, ctx.self)) return;
+  tickSuspicion(ctx, st);
   const running = st.election;
   if (running) {
     if (ctx.now - running.startedAt >= ctx.timing.round_ms) giveUp(ctx, st, running);
@@ -59,10 +68,11 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
 
 function loseLeader(ctx: StepContext, st: ChannelState): void {
   st.leadership!.live = false;
+  st.yieldUntil = null;
   st.votedFor = null;
   // The silence itself was patience enough for the first to stand.
   st.electionAt =
-    ctx.now + ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
+    ctx.now + ctx.patience() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }
 
@@ -74,7 +84,8 @@ function loseLeader(ctx: StepContext, st: ChannelState): void {
  * electorate. Under a roster leader: nothing.
  */
 function kindToStandFor(ctx: StepContext, st: ChannelState): EpochKind | null {
-  const lead = hearsLeader(ctx, st) ? st.leadership : null;
+  const heard = hearsLeader(ctx, st) ? st.leadership : null;
+  const lead = heard && standsAgainst(ctx, heard) ? null : heard;
   if (lead?.epoch.kind === 'roster') {
     st.majoritySince = null;
     return null;
@@ -155,6 +166,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
   };
   // A refusal is not signed: what it showed counts for one attempt.
   st.seenTerm[kind] = 0;
+  st.yieldUntil = null;
   st.standOnline = false;
   st.election = election;
   const own = signedGrant(ctx, st, candidacyOf(ctx.self, election));
@@ -203,6 +215,9 @@ export function onGrant(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT
   const election = st.election;
   if (p.refused !== undefined) {
     if (p.refused === 'term') seeTerm(ctx, st, p);
+    if (p.refused === 'leader' && p.round === election?.round) {
+      st.carrier = { user: p.from, at: ctx.now };
+    }
     if (p.refused === 'log' && p.round === election?.round) askForTail(ctx, st, p.from);
     const mayWin = p.refused === 'term' || p.refused === 'log';
     if (mayWin && p.round === election?.round && hasVote(st, p.from)) election.refusals.add(p.from);

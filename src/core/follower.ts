@@ -7,7 +7,7 @@
 
 import type { Certificate } from './certificate.js';
 import { certifiedPoint, checkFinalCertificate, encodeCertificate } from './certificate.js';
-import type { Header, Point } from './chain.js';
+import type { Chain, Header, Point } from './chain.js';
 import { chainNext, electorateDigest, epochId } from './chain.js';
 import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
@@ -286,11 +286,13 @@ function takeEntry(
   seq: number,
   header: Header,
 ): boolean {
+  // What a leader proposed only grows: an honest one places one entry at a seq.
   if (!lead.branch) {
+    const acked = st.acks.get(lead.id)?.ack.seq ?? 0;
+    if (seq < Math.max(lead.matched, acked)) return false;
     if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
     return appendProposed(ctx, st, header);
   }
-  // A branch only grows: an honest leader places one entry at a seq.
   if (lead.branch.tip.seq > seq || !mayStandInBranch(st, lead, header)) return false;
   addPlace(ctx, st, lead.branch, header);
   return true;
@@ -317,6 +319,8 @@ export function appendProposed(ctx: StepContext, st: ChannelState, header: Heade
   if (!pooled || header.roster > st.roster.number) return false;
   if (!mayStand(ctx, st, pooled.record, header)) return false;
   const { epoch, term, roster } = header;
+  const { suspicion } = st.leadership ?? {};
+  if (suspicion) suspicion.newest = Math.max(suspicion.newest, pooled.cameAt);
   appendEntry(ctx, st, pooled.record, () => pooled.proof, { epoch, term, roster });
   return true;
 }
@@ -415,7 +419,7 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   // What is final here is in every later leader's log, so a node that is behind is still heard.
   const seq = lead.branch ? matched : Math.max(matched, st.log.final.seq);
   const hash = chain.hashAt(seq);
-  if (hash === undefined) return;
+  if (hash === undefined || !isOfAckedChain(st, lead, chain)) return;
   if (lead.acked && lead.acked.seq >= seq) {
     if (!lead.ackAgain) return;
   } else {
@@ -453,6 +457,14 @@ export function acknowledge(ctx: StepContext, st: ChannelState): void {
   const toAll = !lead.branch && st.log.membershipInFlight();
   if (toAll) sendToMembers(ctx, st, ctx.ready.late, command());
   else sendToUser(ctx, ctx.ready.late, lead.epoch.leader, command(lead.epoch.leader));
+}
+
+/** Under one leadership a member acknowledges one chain, and what it holds of it, whatever its leader proposes to whom. */
+function isOfAckedChain(st: ChannelState, lead: Leadership, chain: Chain): boolean {
+  const before = st.acks.get(lead.id)?.ack;
+  if (!before) return true;
+  const there = chain.hashAt(before.seq);
+  return before.seq <= chain.tip.seq && (there === undefined || there === before.hash);
 }
 
 /** Any member may put the certificate of a membership change together. */

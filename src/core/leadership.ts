@@ -38,5 +38,9 @@ export function leadershipOf(
     acked: own ? { seq: own.ack.seq, signed: own.signed } : null,
     proposal: null,
     ackAgain: false,
+    suspicion: {
+      ...{ tip: st.log.tip.seq, final: st.log.final.seq, placedAt: ctx.now, movedAt: ctx.now },
+      ...{ since: ctx.now, newest: 0, holds: false, until: 0, nextAt: 0, times: 0 },
+    },
   };
 }

@@ -121,8 +121,14 @@ export const RECONNECT_MAX_MS = 5_000;
 /** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */
 export const OUTBOX_RECORDS_MAX = 16_384;
 export const OUTBOX_BYTES_MAX = 16_777_216;
+/** A leader under which nothing becomes final, or a message offered to it stays out, is suspected after this. */
+export const SUSPECT_MS = 8_000;
 /** Own records offered to a leader and not placed by it yet. */
 export const OFFER_WINDOW_RECORDS = 1_024;
+/** Own records are offered again so often where this node reaches fewer than `minOnline`, or no leader. */
+export const OFFER_UNSURE_MS = 6_000;
+/** So long a member that hears a leader is taken for one, since it said so. */
+export const CARRIER_KEEP_MS = 10_000;
 /** How long a record of another member that nobody places is kept in memory. */
 export const POOL_KEEP_MS = 60_000;
 

@@ -94,7 +94,10 @@ export interface MachineOptions {
   readonly self: UserId;
   readonly boot: Ulid;
   readonly timing: Timing;
+  /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The same, for how long this node waits before it stands for election. */
+  readonly patience?: () => number;
   readonly ulid: (wall: number) => Ulid;
   /** Only holds its channels, to be looked at: decides, signs and writes nothing. */
   readonly passive?: boolean;
@@ -180,7 +183,7 @@ export class Machine {
   }
 
   #contextFor(relays: readonly string[], ready: Ready): StepContext {
-    const { crypto, self, boot, timing, random } = this.#o;
+    const { crypto, self, boot, timing, random, patience = random } = this.#o;
     const { now, wall } = this.#clock;
     const keys = relayKeysOf(relays);
     const links = [...this.#relays].filter(([, relay]) => keys.has(relay)).map(([link]) => link);
@@ -194,6 +197,7 @@ export class Machine {
       wall,
       timing,
       random,
+      patience,
       ready,
       ulid: () => this.#o.ulid(wall),
       isOnline: (user) => links.some((link) => reaches(link, user)),
@@ -306,7 +310,8 @@ export class Machine {
 
   #add(st: ChannelState): void {
     // Who votes alone waits for nobody.
-    const patience = voters(st.roster).length === 1 ? 0 : 0.5 + this.#o.random();
+    const patience =
+      voters(st.roster).length === 1 ? 0 : 0.5 + (this.#o.patience ?? this.#o.random)();
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * patience;
     this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
     this.#strangers.delete(st.id);

@@ -14,7 +14,9 @@ import type { UserId } from './ids.js';
 import { encodeOffer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
+  CARRIER_KEEP_MS,
   MERGE_PATIENCE_MS,
+  OFFER_UNSURE_MS,
   OFFER_WINDOW_RECORDS,
   OUTBOX_BYTES_MAX,
   OUTBOX_RECORDS_MAX,
@@ -112,14 +114,30 @@ export function signBatch(
   return pooled;
 }
 
+/**
+ * Whom to offer own records: all, where a leader is heard; else the member that
+ * said it hears one, and carries them there; undefined where nobody does.
+ */
+function receiverOf(ctx: StepContext, st: ChannelState): UserId | 'all' | undefined {
+  if (hearsLeader(ctx, st)) return 'all';
+  const { carrier } = st;
+  const isRecent = carrier !== null && ctx.now - carrier.at < CARRIER_KEEP_MS;
+  return isRecent && ctx.isOnline(carrier.user) ? carrier.user : undefined;
+}
+
 /** Offers own records to the leader, in order, as far as the window lets them. */
 export function offerOwn(ctx: StepContext, st: ChannelState): void {
   if (st.outbox.size === 0) return;
-  const healthy = hearsLeader(ctx, st) && onlineMembers(ctx, st).length >= st.genesis.minOnline;
-  if (!healthy) return;
+  const to = receiverOf(ctx, st);
+  if (to === undefined) return;
+  // Where this node reaches too few, its leader may yet reach enough.
+  const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  st.unsureSince = isSure ? null : (st.unsureSince ?? ctx.now);
+  const patience = (st.unsureSince ?? 0) + OFFER_UNSURE_MS - ctx.now;
+  if (!isSure && patience > 0) return ctx.ready.wake(ctx.now + patience);
   if (ctx.now >= st.offerAt) {
     st.offered.clear();
-    st.offerAt = ctx.now + ctx.timing.offer_ms;
+    st.offerAt = ctx.now + (isSure ? ctx.timing.offer_ms : OFFER_UNSURE_MS);
   }
   const batch: Pooled[] = [];
   for (const { pooled } of st.outbox.values()) {
@@ -127,10 +145,17 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
     const { digest } = pooled.record;
     if (st.offered.has(digest) || isPlaced(st, digest) || isLeftToMerge(ctx, st, pooled)) continue;
     st.offered.add(digest);
+    noteOffer(ctx, st, pooled);
     batch.push(pooled);
   }
   if (st.offered.size > 0) ctx.ready.wake(st.offerAt);
-  sendOffers(ctx, st, ctx.ready.late, batch, null);
+  sendOffers(ctx, st, ctx.ready.late, batch, to === 'all' ? null : to);
+}
+
+/** Remembers since when the leader that is followed should know of a record. */
+function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+  const epoch = st.leadership?.id;
+  if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
 
 /** Certified in a branch that a roster leader may not have yet: it comes by a merge, unless that takes long. */
@@ -247,6 +272,9 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     }
   }
   if (due.length === 0 || !lead?.live || st.leading) return;
-  for (const pooled of due) pooled.offeredAt = ctx.now;
+  for (const pooled of due) {
+    pooled.offeredAt = ctx.now;
+    noteOffer(ctx, st, pooled);
+  }
   sendOffers(ctx, st, ctx.ready.late, due, lead.epoch.leader);
 }

@@ -7,7 +7,7 @@
  * this node's own outbox, and what is kept, are exempt.
  */
 
-import type { Digest, Millis, UserId } from './ids.js';
+import type { Digest, EpochId, Millis, UserId } from './ids.js';
 import type { Offer } from './layout.js';
 import { POOL_BYTES_PER_AUTHOR_MAX, POOL_RECORDS_PER_AUTHOR_MAX } from './limits.js';
 import type { ChannelRecord } from './record.js';
@@ -17,6 +17,8 @@ export interface Pooled extends Offer {
   readonly cameAt: Millis;
   /** When it came, or was last offered to a leader by this node. */
   offeredAt: Millis;
+  /** Under which leadership this node offered it first, and when. */
+  offer?: { readonly epoch: EpochId; readonly at: Millis };
   /** Kept in the store: a branch places it or it fell out of the log, so somebody may rely on it. */
   kept: boolean;
   /** Own records: the batch whose one signature covers this one. */

@@ -142,6 +142,11 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
     st.pool.add(pooled, true);
     ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));
   }
+  const lead = st.leadership;
+  if (!lead || lead.branch) return;
+  lead.matched = Math.min(lead.matched, seq);
+  // What a leader placed stays its log while it leads: another placed otherwise, and was certified.
+  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
 }
 
 /**
@@ -317,12 +322,13 @@ export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: n
   if (st.epochs.size > 0) pruneSet(ctx, st, []);
   st.leading = null;
   st.election = null;
+  st.yieldUntil = null;
   st.limbo = null;
   st.pull = null;
   st.challenge = null;
   st.heardAcks.clear();
   st.offered.clear();
-  st.electionAt = ctx.now + patience_ms * (1 + ctx.random());
+  st.electionAt = ctx.now + patience_ms * (1 + ctx.patience());
   ctx.ready.wake(st.electionAt);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
 }

@@ -11,7 +11,7 @@ import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { isElectorate } from './epoch-record.js';
-import { answering, hearsOther, postponeElection } from './hearing.js';
+import { answering, hearsOther, postponeElection, yieldTo } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
 import { TERM_JUMP_MAX } from './limits.js';
@@ -107,7 +107,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   // A grant gives the candidate time to win before this node stands itself for the same.
   const isMine =
     p.kind === 'roster' || !isMajority(answering(ctx, st).length, voters(st.roster).length);
-  if (!st.election && isMine) postponeElection(ctx, st);
+  if (!st.election && isMine) yieldTo(ctx, st);
 }
 
 /** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */

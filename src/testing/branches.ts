@@ -43,6 +43,11 @@ export class Branches {
     this.#break = onBreak;
   }
 
+  /** Whether an online epoch's chain, as it was checked, has this hash at `seq`. */
+  hasAt(epoch: EpochId, seq: number, hash: Digest): boolean {
+    return this.#online.get(epoch)?.places[seq - 1]?.hash === hash;
+  }
+
   /** Digests of an online epoch's chain up to `seq`. */
   digestsUpTo(epoch: EpochId, seq: number): Digest[] {
     const places = this.#online.get(epoch)?.places ?? [];
@@ -52,7 +57,8 @@ export class Branches {
   /** Takes in a place of branch `id` as it was written. */
   add(id: EpochId, seq: number, stored: Uint8Array): BranchPlace {
     const place = decodePlace(stored);
-    if (this.#isOfLog(seq, place)) return place;
+    // What a leader with two faces told the others is checked; of what it told some nothing is known.
+    if (this.#isOfLog(seq, place) || this.#chains.hasTwoChains(id)) return place;
     const { header, hash } = place;
     const chain = this.#online.get(id) ?? { places: [], at: new Map<Digest, number>() };
     this.#online.set(id, chain);
@@ -92,6 +98,7 @@ export class Branches {
       return;
     }
     const { author, prev } = message;
+    if (this.#chains.isForked()) return;
     if (!chain.at.has(prev) && !this.#finalAt.has(prev) && !this.#chains.isRoot(prev)) {
       this.#break('9 order', `an online leadership places seq ${seq} before its prev`);
     }

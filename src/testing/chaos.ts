@@ -2,6 +2,8 @@
 
 import type { ChannelId, Millis } from '../core/ids.js';
 import type { Fault, Victim } from './faults.js';
+import type { Misdeed } from './misdeeds.js';
+import { drawsOf } from './prng.js';
 import type { DiskImage } from './sim-disk.js';
 import { DIRECTIONS, type Direction, type SimNetwork } from './sim-network.js';
 import type { SimNode } from './sim-node.js';
@@ -10,14 +12,26 @@ import type { Timeline } from './timeline.js';
 /** What ends a fault. */
 type End = () => void | Promise<void>;
 
+const MAY_BEGIN_MS = 200;
+
+const isStaying = (fault: Fault): boolean => 'stays' in fault && fault.stays === true;
+
 export class Chaos {
   readonly #timeline: Timeline;
   readonly #network: SimNetwork;
   readonly #nodes: readonly SimNode[];
   readonly #channel: ChannelId;
+  /** Ends what healing the network does not. */
+  readonly #toEnd: End[] = [];
+  /** Does again what is not over when the network was healed. */
+  readonly #staying: (() => void)[] = [];
   /** Each node's disk as it was, to go back to. */
   readonly #latencies: readonly (() => Millis)[];
+  readonly #seed: number;
   #isOver = false;
+  /** Whether members may begin to misbehave: before all have joined nothing is promised under it. */
+  mayMisbehave: () => boolean = () => true;
+  onMisbehave: (node: SimNode, misdeeds: readonly Misdeed[]) => void = () => {};
   onFault: (text: string) => void = () => {};
   /** Told of a node that comes back with an old copy of its disk, or with none. */
   onForget: (node: SimNode, memory: 'old' | 'none') => void = () => {};
@@ -29,7 +43,9 @@ export class Chaos {
     network: SimNetwork,
     nodes: readonly SimNode[],
     channel: ChannelId,
+    seed: number,
   ) {
+    this.#seed = seed;
     this.#timeline = timeline;
     this.#network = network;
     this.#nodes = nodes;
@@ -46,6 +62,8 @@ export class Chaos {
         const fault = this.#resolved(planned);
         this.onChange?.('fault', index, fault);
         const end = this.#begin(fault, copies);
+        if (isStaying(fault)) return;
+        if (end && fault.kind === 'misbehaves') this.#toEnd.push(end);
         this.#timeline.at(fault.until, () => {
           if (this.#isOver) return;
           this.onChange?.('fault-over', index, fault);
@@ -79,7 +97,9 @@ export class Chaos {
   /** Ends all faults and brings everything back. */
   stop(): void {
     this.#isOver = true;
+    for (const end of this.#toEnd) void end();
     this.#network.heal();
+    for (const again of this.#staying) again();
     for (const node of this.#nodes) {
       node.disk.mend();
       node.disk.latency = this.#latencies[node.index]!;
@@ -107,6 +127,8 @@ export class Chaos {
         return this.#beginAtNode(fault, this.#victim(fault.node));
       case 'old-disk':
         return this.#loseMemory(fault, copies);
+      case 'misbehaves':
+        return this.#misbehave(fault);
       case 'cut':
       case 'clog':
       case 'narrow':
@@ -193,6 +215,24 @@ export class Chaos {
     };
   }
 
+  #misbehave({ node: index, misdeeds, at }: Extract<Fault, { kind: 'misbehaves' }>): End {
+    const node = this.#nodes[index]!;
+    const users = this.#nodes.map(({ user }) => user);
+    let isEnded = false;
+    const begin = (): void => {
+      if (isEnded || this.#isOver) return;
+      if (!this.mayMisbehave()) return void this.#timeline.in(MAY_BEGIN_MS, begin);
+      this.onMisbehave(node, misdeeds);
+      const draw = drawsOf(this.#seed, `misdeeds ${index} ${at}`);
+      node.misbehave(this.#channel, users, draw).begin(misdeeds);
+    };
+    begin();
+    return () => {
+      isEnded = true;
+      node.misbehaviour?.end();
+    };
+  }
+
   #beginAtLink(
     fault: Extract<Fault, { kind: 'cut' | 'clog' | 'narrow' | 'half-open' | 'dead' | 'reset' }>,
     node: number,
@@ -263,10 +303,15 @@ export class Chaos {
       }
       case 'block':
         for (const [a, b] of fault.pairs) network.block(a, b, 1);
+        if (fault.stays)
+          this.#staying.push(() => {
+            for (const [a, b] of fault.pairs) network.block(a, b, 1);
+          });
         return () => {
           for (const [a, b] of fault.pairs) network.block(a, b, -1);
         };
       case 'relay-split':
+        if (fault.stays) this.#staying.push(() => this.#splitByRelays(fault.sides, false));
         return this.#splitByRelays(fault.sides, fault.reset);
       case 'relay-restart':
         network.restartRelay(fault.relay);

@@ -79,7 +79,8 @@ export class Cluster implements NodeWatcher {
       return new SimNode({
         ...{ index, user, timeline, network: this.network, disk, crypto, relayKeys },
         ...{ watcher: this, skewMs: 0, workMs: 0, sabotage: undefined },
-        draw: inTurn(drawsOf(seed, `node ${index}`), index, nodes),
+        draw: drawsOf(seed, `node ${index}`),
+        patience: inTurn(drawsOf(seed, `patience ${index}`), index, nodes),
       });
     });
     for (const node of this.nodes) this.network.add(node);
@@ -169,6 +170,10 @@ export class Cluster implements NodeWatcher {
   }
   sending(node: SimNode, command: Outgoing): void {
     this.invariants.sending(node, command);
+    this.#reporter.tell({ type: 'says', node: node.index, command });
+  }
+  misbehaves(node: SimNode, command: Outgoing): void {
+    this.invariants.misbehaves(node, command);
     this.#reporter.tell({ type: 'says', node: node.index, command });
   }
   event(node: SimNode, event: CoreEvent): void {

@@ -1,6 +1,7 @@
 /** Faults in words, for transcripts and pictures. */
 
 import type { Fault, Victim } from './faults.js';
+import type { Misdeed } from './misdeeds.js';
 
 const nodesOf = (nodes: readonly number[]): string =>
   `${nodes.length === 1 ? 'node' : 'nodes'} ${nodes.join(' ')}`;
@@ -56,10 +57,41 @@ export function describeFault(fault: Fault): string {
       return `relay ${fault.relay} forgets its channels`;
     case 'lying-relay':
       return `relay ${fault.relay} lies`;
+    case 'misbehaves':
+      return `node ${fault.node} misbehaves: ${fault.misdeeds.map(describeMisdeed).join(', ')}`;
     case 'weather':
       return fault.node === undefined
         ? 'the weather changes'
         : `the weather of node ${fault.node} changes`;
+  }
+}
+
+function describeMisdeed(misdeed: Misdeed): string {
+  switch (misdeed.do) {
+    case 'withhold':
+      return misdeed.names === 'all'
+        ? 'it says nothing but that it is there'
+        : `it never says ${misdeed.names.join(' ')}`;
+    case 'censor':
+      return `it places nothing of ${misdeed.author === 'all' ? 'others' : `node ${misdeed.author}`}`;
+    case 'forge':
+      return 'it changes what it says';
+    case 'replay':
+      return 'it repeats what was said before';
+    case 'false-certificates':
+      return 'it makes up certificates';
+    case 'false-pages':
+      return 'it serves false pages';
+    case 'two-votes':
+      return 'it votes for everyone';
+    case 'two-acks':
+      return 'it acknowledges everything';
+    case 'two-records':
+      return 'it writes two messages in one place';
+    case 'two-places':
+      return 'it proposes one thing to some and another to others';
+    case 'false-report':
+      return 'it reports a log that it has not got';
   }
 }
 

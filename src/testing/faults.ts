@@ -6,6 +6,7 @@
  */
 
 import type { Millis } from '../core/ids.js';
+import type { Misdeed } from './misdeeds.js';
 import type { Pairs } from './partitions.js';
 import type { Lies } from './sim-liar.js';
 import type { Direction } from './sim-network.js';
@@ -19,6 +20,7 @@ export type Lasting = { readonly at: Millis; readonly until: Millis };
 type OfNode<K extends string> = { readonly kind: K; readonly node: Victim };
 type OfLink<K extends string> = OfNode<K> & { readonly relay: number };
 
+/** One that `stays` is not over when the others are: the run must come to rest under it. */
 export type Fault = Lasting &
   /** Power is lost: now, or in the middle of the next write. */
   (
@@ -54,12 +56,13 @@ export type Fault = Lasting &
     /** A node loses all its links. */
     | (OfNode<'isolate'> & { readonly directions: readonly Direction[] })
     /** No relay forwards from the first to the second of each pair. */
-    | { readonly kind: 'block'; readonly pairs: Pairs }
+    | { readonly kind: 'block'; readonly pairs: Pairs; readonly stays?: true }
     /** The nodes of side `i` reach relay `i` alone, those of no side all. */
     | {
         readonly kind: 'relay-split';
         readonly sides: readonly (readonly number[])[];
         readonly reset: boolean;
+        readonly stays?: true;
       }
     | { readonly kind: 'relay-restart'; readonly relay: number }
     /** The relay forgets its channels, not its connections, and then is replaced. */
@@ -70,6 +73,13 @@ export type Fault = Lasting &
         readonly lies: Lies;
         /** It becomes honest by being replaced. */
         readonly restarts: boolean;
+      }
+    /** A member does as it likes, once all have joined. */
+    | {
+        readonly kind: 'misbehaves';
+        readonly node: number;
+        readonly misdeeds: readonly Misdeed[];
+        readonly stays?: true;
       }
     /** Of all links, or of one node's. */
     | { readonly kind: 'weather'; readonly weather: Weather; readonly node?: Victim }
@@ -102,4 +112,24 @@ export const FAULT_KINDS = [
 /** Kinds that a run must ask for: disks that lose what was durable. */
 export const LOSSY_KINDS = ['old-disk', 'lost-disk'] as const;
 
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof LOSSY_KINDS)[number];
+/** Kinds of members that misbehave (docs/simulation.md, "Members that misbehave"). */
+export const MEMBER_KINDS = [
+  /** Keeps silent, wholly or in part, or censors. */
+  'silent-member',
+  /** Says what proves nothing. */
+  'lying-member',
+  /** Signs what contradicts itself. */
+  'two-faced-member',
+] as const;
+
+/** Networks in which not everyone reaches everyone, even when all faults are over. */
+export const TOPOLOGY_KINDS = ['topology'] as const;
+
+/** Kinds that few seeds draw beside the others, and no run of an application. */
+export const RARE_KINDS = [...MEMBER_KINDS, ...TOPOLOGY_KINDS] as const;
+
+export type FaultKind =
+  | (typeof FAULT_KINDS)[number]
+  | (typeof LOSSY_KINDS)[number]
+  | (typeof MEMBER_KINDS)[number]
+  | (typeof TOPOLOGY_KINDS)[number];

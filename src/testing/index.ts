@@ -18,7 +18,7 @@ export { type CheckName, checkHistory } from './check-history.js';
 export { picture } from './diagram-page.js';
 export { type FaultStore, faultStore, type StoreImage, type WriteFault } from './fault-store.js';
 export type { Fault, FaultKind } from './faults.js';
-export { FAULT_KINDS } from './faults.js';
+export { FAULT_KINDS, LOSSY_KINDS, RARE_KINDS } from './faults.js';
 export type {
   History,
   HistoryEntry,

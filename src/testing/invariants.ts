@@ -20,10 +20,11 @@
 
 import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
 import type { Leadership } from '../core/channel-state.js';
-import type { Outgoing } from '../core/commands.js';
+import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ballotSignatures } from '../core/epoch-record.js';
+import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import {
   type ChannelKeys,
@@ -34,6 +35,7 @@ import {
   decodePoint,
   decodeRawEntry,
   decodeSigned,
+  type VotePromise,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import type { Input } from '../core/machine.js';
@@ -47,12 +49,15 @@ import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
+import { Offences } from './offences.js';
 import { Pages } from './pages.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 
 interface Leader {
   readonly node: number;
+  /** Who voted for it. */
+  readonly ballots: readonly UserId[];
   readonly epoch: EpochId;
   readonly tip: ChainEntry;
 }
@@ -71,6 +76,17 @@ interface Acknowledged {
   committed: number;
 }
 
+/** An acknowledgement that somebody gave. */
+interface GivenAck {
+  readonly user: UserId;
+  readonly ack: Ack;
+}
+
+const asGiven = ([user, ack]: readonly [UserId, Ack]): GivenAck => ({ user, ack });
+
+const isFor = ({ term, votedFor }: VotePromise, b: Ballot): boolean =>
+  term === b.term && votedFor?.candidate === b.candidate && votedFor.electorate === b.electorate;
+
 const STATES = ['queued', 'sent', 'committed', 'final'] as const;
 type Progress = Extract<CoreEvent, { type: 'progress' }>;
 
@@ -80,6 +96,8 @@ export class Invariants {
   readonly #hash: Hash;
   readonly #isValid: Verifier['isValid'];
   readonly chains: Chains;
+  /** What members that misbehave have signed, and so what is excused. */
+  readonly offences = new Offences();
   readonly #branches: Branches;
   readonly #disks: DiskModel;
   readonly #pages: Pages;
@@ -97,6 +115,8 @@ export class Invariants {
   readonly finalAt = new Map<Digest, number>();
   readonly #rosters = new Map<Digest, KnownRoster>();
   readonly #acks = new Map<string, Acknowledged>();
+  /** All of them, in a run in which a member misbehaves. */
+  readonly #allAcks = new Map<string, GivenAck[]>();
   readonly #committed = new Set<ChainEntry>();
   readonly #committedDigests = new Set<Digest>();
   /** Own messages, by `node/digest`, that were durable once. */
@@ -114,6 +134,9 @@ export class Invariants {
     this.#keys = channelKeys(channel);
     this.broke = onBreak;
     this.chains = new Chains(crypto, channel, founder, onBreak);
+    this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages;
+    this.chains.isForked = () => this.offences.isForked;
+    this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
       hash,
@@ -192,13 +215,16 @@ export class Invariants {
     if (kind === 'online') return;
     const known = this.#leaders.get(term);
     if (known) {
+      const ballots = lead.ballots.map(({ user }) => user);
+      if (this.offences.excuseTwoLeaders(kind, term, ballots, known.ballots)) return;
       this.broke('1 one leader', `nodes ${known.node} and ${node.index} both lead term ${term}`);
       return;
     }
     const before = st.log.hashAt(st.leading.firstSeq - 1);
     const tip = before === undefined ? undefined : this.chains.get(before);
     if (!tip) return this.broke('5 leader completeness', 'a leader starts from an unknown entry');
-    const leader = { node: node.index, epoch: lead.id, tip };
+    const ballots = lead.ballots.map(({ user }) => user);
+    const leader = { node: node.index, epoch: lead.id, tip, ballots };
     this.#leaders.set(term, leader);
     for (const placed of this.final) this.#checkHolds(term, leader, placed);
   }
@@ -230,8 +256,9 @@ export class Invariants {
 
   /** Invariant 5. */
   #checkHolds(term: number, leader: Leader, { entry, term: finalIn }: Placed): void {
-    if (finalIn >= term) return;
+    if (finalIn >= term || this.offences.isForked) return;
     if (this.chains.at(leader.tip, entry.seq) !== entry) {
+      if (this.offences.mayFork(term)) return;
       this.broke(
         '5 leader completeness',
         `node ${leader.node} leads term ${term} without entry ${entry.seq}, final in term ${finalIn}`,
@@ -282,6 +309,10 @@ export class Invariants {
     while (at && at.seq > 0) {
       const known: Placed | undefined = this.final[at.seq - 1];
       if (known && known.entry !== at) {
+        if (this.offences.mayFork(Math.max(term, known.term))) {
+          this.offences.isForked = true;
+          return;
+        }
         return this.broke('4 final', `two entries are final at seq ${at.seq}`);
       }
       if (known && known.term <= term) break;
@@ -330,7 +361,60 @@ export class Invariants {
     }
   }
 
+  /**
+   * A command leaves that the node's core did not mean to say. What it signs
+   * counts as what anybody signs; what theory gives up for it is noted.
+   */
+  misbehaves(node: SimNode, command: Outgoing): void {
+    try {
+      this.#noteDeed(node, command);
+    } catch (error) {
+      // What can't be read binds nobody.
+      if (!(error instanceof ConclaveError)) throw error;
+    }
+  }
+
+  #noteDeed(node: SimNode, { name, payload }: Outgoing): void {
+    const { user } = node;
+    if (name === 'ACK_CH_MSG') {
+      const ack = decodeAs('ack', payload.s);
+      if (!this.#isValid({ by: user, statement: payload.s, sig: payload.sig })) return;
+      if (ack.kind === 'roster' && !this.#mayAcknowledge(node, ack)) {
+        this.offences.spokeFalsely(ack.term);
+      }
+      this.#acknowledged(user, ack);
+    } else if (name === 'CH_VOTE' && payload.ballot) {
+      const { s: statement, sig } = payload.ballot;
+      if (!this.#isValid({ by: user, statement, sig })) return;
+      const ballot = decodeAs('ballot', statement);
+      if (ballot.kind === 'roster' && !this.#isPromised(node, ballot)) {
+        this.offences.spokeFalsely(ballot.term);
+      }
+      this.#voted(user, ballot);
+    } else if (name === 'CH_PROPOSE' && this.offences.may(user, 'two-places')) {
+      const { epoch, kind, term } = decodeAs('propose', payload.s);
+      this.offences.placedTwice(epoch, kind, term);
+    } else if (name === 'CH_REPORT' && this.offences.may(user, 'false-report')) {
+      this.offences.spokeFalsely(decodeAs('report', payload.s).term);
+    } else if (name === 'CH_MSG') this.#noteTwins(user, payload);
+  }
+
+  #mayAcknowledge(node: SimNode, ack: Ack): boolean {
+    const hard = node.disk.durable(this.#keys.hard);
+    const promised = hard ? decodeHardState(hard)[ack.kind].term : 0;
+    return promised === ack.term && this.#holdsAcknowledged(node, ack);
+  }
+
+  #noteTwins(user: UserId, { batch, each }: Body<'CH_MSG'>): void {
+    if (!this.offences.may(user, 'two-records') && !this.offences.may(user, 'two-places')) return;
+    for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
+      const record = decodeRecord(this.#hash, bytes);
+      if (record.author === user) this.offences.twins.add(record.digest);
+    }
+  }
+
   #acknowledged(user: UserId, ack: Ack): void {
+    if (!this.offences.areNone) return this.#acknowledgedAmidLies(user, ack);
     const id = `${ack.epoch}${ack.rosterHash}`;
     const known = this.#acks.get(id) ?? { acks: new Map<UserId, Ack>(), final: 0, committed: 0 };
     this.#acks.set(id, known);
@@ -357,6 +441,66 @@ export class Invariants {
     }
   }
 
+  /** The same where not all that acknowledge need have the same chain, nor one each. */
+  #acknowledgedAmidLies(user: UserId, ack: Ack): void {
+    const id = `${ack.epoch}${ack.rosterHash}`;
+    const all = this.#allAcks.get(id) ?? [...(this.#acks.get(id)?.acks ?? [])].map(asGiven);
+    this.#allAcks.set(id, all);
+    if (all.some((a) => a.user === user && a.ack.hash === ack.hash && a.ack.seq === ack.seq))
+      return;
+    if (this.offences.isHonest(user)) this.#checkOneChain(user, ack, all);
+    all.push({ user, ack });
+    const known = this.#acks.get(id) ?? { acks: new Map<UserId, Ack>(), final: 0, committed: 0 };
+    this.#acks.set(id, known);
+    if ((known.acks.get(user)?.seq ?? 0) < ack.seq) known.acks.set(user, ack);
+    const reached = (among: readonly UserId[]): number =>
+      reachedByMore(among.map((u) => this.#reachedAlong(ack, u, all)));
+    const voters = this.#rosters.get(ack.rosterHash)?.voters ?? [];
+    const electorate = this.#epochs.get(ack.epoch)?.electorate ?? [];
+    const tip = this.chains.get(ack.hash);
+    const entryAt = (seq: number): ChainEntry | undefined => tip && this.chains.at(tip, seq);
+    const final = ack.kind === 'roster' ? entryAt(reached(voters)) : undefined;
+    if (final?.epoch === ack.epoch) this.#isFinal(final, ack.term);
+    const committed = reached(electorate);
+    const entry = entryAt(committed);
+    if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
+    if (ack.kind !== 'online' || !this.#branches.hasAt(ack.epoch, ack.seq, ack.hash)) return;
+    for (const digest of this.#branches.digestsUpTo(ack.epoch, committed)) {
+      this.#committedDigests.add(digest);
+    }
+  }
+
+  /** How far `user` acknowledged the chain that `ack` is of. */
+  #reachedAlong(ack: Ack, user: UserId, all: readonly GivenAck[]): number {
+    const tip = this.chains.get(ack.hash);
+    let reached = 0;
+    for (const { user: by, ack: other } of all) {
+      if (by !== user || other.seq <= reached) continue;
+      const upTo = Math.min(other.seq, ack.seq);
+      const theirs = this.chains.get(other.hash);
+      const isSame =
+        tip && theirs
+          ? this.chains.at(tip, upTo) === this.chains.at(theirs, upTo)
+          : this.#branches.hasAt(other.epoch, other.seq, other.hash) &&
+            this.#branches.hasAt(ack.epoch, ack.seq, ack.hash);
+      if (isSame) reached = upTo;
+    }
+    return reached;
+  }
+
+  /** Invariant 3: under one leadership an honest member acknowledges one chain, whatever its leader does. */
+  #checkOneChain(user: UserId, ack: Ack, all: readonly GivenAck[]): void {
+    const tip = this.chains.get(ack.hash);
+    for (const { user: by, ack: other } of all) {
+      const theirs = by === user && this.chains.get(other.hash);
+      if (!tip || !theirs || ack.kind === 'online') continue;
+      const upTo = Math.min(ack.seq, other.seq);
+      if (this.chains.at(tip, upTo) === this.chains.at(theirs, upTo)) continue;
+      const who = user.slice(0, 8);
+      this.broke('3 log matching', `${who} acknowledges two chains in term ${ack.term}`);
+    }
+  }
+
   /** The entry at `seq` in the chain of whoever acknowledged so far. */
   #acknowledgedAt(acks: ReadonlyMap<UserId, Ack>, seq: number): ChainEntry | undefined {
     const holder = [...acks.values()].find((a) => a.seq >= seq);
@@ -376,7 +520,9 @@ export class Invariants {
     const place = `${user}/${b.kind}/${b.term}`;
     const vote = `${b.candidate}/${b.electorate}`;
     const known = this.#ballots.get(place);
-    if (known !== undefined && known !== vote) {
+    if (known !== undefined && known !== vote && this.offences.may(user, 'two-votes')) {
+      this.offences.votedTwice(user, b.kind, b.term);
+    } else if (known !== undefined && known !== vote) {
       this.broke('2 one ballot', `${user.slice(0, 8)} voted twice in term ${b.term}`);
     }
     this.#ballots.set(place, vote);
@@ -424,7 +570,8 @@ export class Invariants {
 
   /** Invariant 3: what is acknowledged to a roster leader is in its log. */
   #checkMatches(node: SimNode, { kind, epoch, term, seq, hash }: Ack): void {
-    if (kind === 'online') return;
+    const { offences } = this;
+    if (kind === 'online' || offences.mayFork(term) || offences.hasTwoChains(epoch)) return;
     const tip = this.#leaderTips.get(epoch);
     const entry = this.chains.get(hash);
     if (tip && entry && this.chains.at(tip, seq) === entry) return;
@@ -435,17 +582,21 @@ export class Invariants {
   }
 
   #checkPromise(node: SimNode, b: Ballot): void {
-    const stored = node.disk.durable(this.#keys.hard);
-    const hard = stored && decodeHardState(stored)[b.kind];
-    const isKept =
-      hard &&
-      (hard.term > b.term ||
-        (hard.term === b.term &&
-          hard.votedFor?.candidate === b.candidate &&
-          hard.votedFor.electorate === b.electorate));
-    if (!isKept) {
+    const promised = this.#promised(node, b);
+    if (!promised || (promised.term <= b.term && !isFor(promised, b))) {
       this.broke('7 durable first', `node ${node.index} votes before its promise is durable`);
     }
+  }
+
+  #promised(node: SimNode, b: Ballot): VotePromise | undefined {
+    const stored = node.disk.durable(this.#keys.hard);
+    return stored && decodeHardState(stored)[b.kind];
+  }
+
+  /** Whether the node's core has given this very ballot. */
+  #isPromised(node: SimNode, b: Ballot): boolean {
+    const promised = this.#promised(node, b);
+    return promised !== undefined && isFor(promised, b);
   }
 
   /** A leader says committed or final: whoever it counts must have said so. */
@@ -482,7 +633,8 @@ export class Invariants {
   event(node: SimNode, event: CoreEvent): void {
     if (event.type === 'changed') {
       const st = node.state(this.#channel);
-      if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
+      const isHonest = this.offences.isHonest(node.user);
+      if (st && isHonest) this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
     if (event.type !== 'progress') return;
     this.#checkProgress(node, event);
@@ -492,6 +644,7 @@ export class Invariants {
     }
     if (event.state !== 'final') return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
+    if (this.offences.isForked) return;
     if (placed?.entry.digest !== event.digest) {
       this.broke('4 final', `node ${index} reports a record as final where it is not`);
     }

@@ -2,11 +2,19 @@
 
 import type { Millis } from '../core/ids.js';
 import type { Fault, FaultKind, Lasting, Victim } from './faults.js';
-import { FAULT_KINDS } from './faults.js';
+import { FAULT_KINDS, MEMBER_KINDS, RARE_KINDS, TOPOLOGY_KINDS } from './faults.js';
+import {
+  drawCensorship,
+  drawLyingMember,
+  drawSilence,
+  drawTwoFaces,
+  type Misdeed,
+} from './misdeeds.js';
 import { drawHalves, drawPartition, drawSides, drawSplit } from './partitions.js';
 import { below, between, chance, type Draw, drawsOf, pick, sample } from './prng.js';
 import type { Censored, Lies } from './sim-liar.js';
 import { DIRECTIONS, type Direction } from './sim-network.js';
+import { drawTopology } from './topology.js';
 import { drawWeather } from './weather.js';
 
 export interface PlanOptions {
@@ -35,6 +43,24 @@ export function drawKinds(draw: Draw): FaultKind[] {
   return sample<FaultKind>(draw, FAULT_KINDS, count);
 }
 
+/** The share of seeds with a member that misbehaves, and with a network that stays asymmetric. */
+const MEMBERS_SHARE = 0.05;
+const TOPOLOGY_SHARE = 0.03;
+
+/** What few seeds have beside their other kinds, from a stream of its own. */
+export function drawRareKinds(draw: Draw): FaultKind[] {
+  const share = draw();
+  const kind = pick(draw, MEMBER_KINDS);
+  if (share < MEMBERS_SHARE) return [kind];
+  return share < MEMBERS_SHARE + TOPOLOGY_SHARE ? [...TOPOLOGY_KINDS] : [];
+}
+
+/** Whether some of these kinds are of channels that all have joined. */
+export const needMembers = (kinds: readonly FaultKind[]): boolean =>
+  kinds.some((kind) => RARE.has(kind));
+
+const RARE: ReadonlySet<FaultKind> = new Set(RARE_KINDS);
+
 /** How much time a plan of these kinds needs for something to happen. */
 export const loadMsFor = (kinds: readonly FaultKind[], draw: Draw): Millis =>
   Math.floor(
@@ -43,7 +69,10 @@ export const loadMsFor = (kinds: readonly FaultKind[], draw: Draw): Millis =>
       : between(draw, 3_000, 12_000),
   );
 
-const LONG_KINDS: ReadonlySet<FaultKind> = new Set(['halves', 'relay-split']);
+const LONG_KINDS: ReadonlySet<FaultKind> = new Set([
+  ...(['halves', 'relay-split'] as const),
+  ...RARE_KINDS,
+]);
 /** Long enough for an election on both sides, and for some traffic under it. */
 const LONG_MS = { min: 5_000, max: 20_000 };
 
@@ -53,8 +82,10 @@ export function planFaults(o: PlanOptions): Fault[] {
   const draw = drawsOf(o.seed, 'plan');
   const perMinute = between(draw, 6, 60);
   const count = Math.ceil((perMinute * (o.until - o.from)) / 60_000);
-  const faults: Fault[] = [];
-  for (let i = 0; i < count; i++) {
+  // Members misbehave and networks are asymmetric once, whatever else happens.
+  const faults = o.kinds.flatMap((kind) => (RARE.has(kind) ? drawOnce(o, kind) : []));
+  const kinds = o.kinds.filter((kind) => !RARE.has(kind));
+  for (let i = 0; i < count && kinds.length > 0; i++) {
     const own = drawsOf(o.seed, `fault ${i}`);
     const at = Math.floor(between(own, o.from, o.until));
     const drawing: Drawing = {
@@ -65,9 +96,23 @@ export function planFaults(o: PlanOptions): Fault[] {
       relay: below(own, o.relays),
       directions: chance(own, 0.6) ? DIRECTIONS : [pick(own, DIRECTIONS)],
     };
-    faults.push(...DRAWN_BY[pick(own, o.kinds)](drawing));
+    faults.push(...DRAWN_BY[pick(own, kinds)](drawing));
   }
   return faults.sort((a, b) => a.at - b.at);
+}
+
+function drawOnce(o: PlanOptions, kind: FaultKind): Fault[] {
+  const draw = drawsOf(o.seed, kind);
+  const at = Math.floor(between(draw, o.from, o.from + (o.until - o.from) / 2));
+  const drawing: Drawing = {
+    o,
+    draw,
+    time: { at, until: o.until },
+    node: below(draw, o.nodes),
+    relay: below(draw, o.relays),
+    directions: DIRECTIONS,
+  };
+  return DRAWN_BY[kind](drawing);
 }
 
 const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
@@ -124,6 +169,13 @@ const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
   'old-disk': ({ o, draw, time }) =>
     drawForgetful(draw, o, time, Math.floor(between(draw, o.from, time.at))),
   'lost-disk': ({ o, draw, time }) => drawForgetful(draw, o, time, null),
+  'silent-member': (d) =>
+    drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), (draw, node) =>
+      chance(draw, 0.5) ? drawCensorship(draw, d.o.nodes, node) : drawSilence(draw),
+    ),
+  'lying-member': (d) => drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), drawLyingMember),
+  'two-faced-member': (d) => drawOffenders(d, 1, drawTwoFaces),
+  topology: ({ o, draw, time }) => drawTopology(draw, o.nodes, o.relays, time),
 };
 
 /** Mostly small: as likely below as above the square root of `max`. */
@@ -144,6 +196,37 @@ function drawForgetful(
   if (forgetful.length === 0) return [];
   const count = chance(draw, 0.6) ? 1 : 1 + below(draw, forgetful.length);
   return [{ ...time, kind: 'old-disk', nodes: sample(draw, forgetful, count).sort(), copiedAt }];
+}
+
+/** So many at most that the others are more than half; mostly one. Whoever leads then makes room for it. */
+function drawOffenders(
+  { o, draw, time }: Drawing,
+  most: number,
+  misdeedsOf: (draw: Draw, node: number) => Misdeed[],
+): Fault[] {
+  if (o.nodes < 3) return [];
+  const all = Array.from({ length: o.nodes }, (_, i) => i);
+  const count = chance(draw, 0.7) ? 1 : 1 + below(draw, most);
+  const faults = sample(draw, all, count).map((node): Fault => {
+    const until = chance(draw, 0.5) ? time.until : Math.floor(between(draw, time.at, time.until));
+    const misdeeds = misdeedsOf(draw, node);
+    const stays = chance(draw, 0.6) ? { stays: true as const } : {};
+    return { at: time.at, until, kind: 'misbehaves', node, misdeeds, ...stays };
+  });
+  if (chance(draw, 0.5)) {
+    const at = Math.floor(between(draw, time.at, time.until));
+    const until = Math.min(time.until, at + 4_000);
+    faults.push({ at, until, kind: 'pause', node: 'leader' });
+  }
+  if (most === 1 && chance(draw, 0.5)) faults.push(...drawBridge(o, draw, time, faults[0]!));
+  return faults;
+}
+
+/** Two sides that both reach this one: then it can tell each another story. */
+function drawBridge(o: PlanOptions, draw: Draw, time: Lasting, fault: Fault): Fault[] {
+  if (fault.kind !== 'misbehaves') return [];
+  const pairs = drawHalves(draw, o.nodes).filter((pair) => !pair.includes(fault.node));
+  return [{ ...long(o, draw, time), kind: 'block', pairs }];
 }
 
 function long(o: PlanOptions, draw: Draw, { at }: Lasting): Lasting {

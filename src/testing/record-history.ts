@@ -233,9 +233,16 @@ export class HistoryRecorder {
   }
 
   /** The history, with what the members among `nodes` show now as its end. */
-  history(nodes: readonly SimNode[], settled: boolean): History {
-    const { genesis, roster } = nodes[0]!.state(this.#o.channel)!;
+  history(
+    nodes: readonly SimNode[],
+    settled: boolean,
+    offenders: readonly SimNode[] = [],
+  ): History {
+    const { genesis, roster } = nodes
+      .find((node) => node.state(this.#o.channel))!
+      .state(this.#o.channel)!;
     const ends = nodes.flatMap((node) => {
+      if (offenders.includes(node)) return [];
       const log = this.#page(node, 1);
       return log ? [{ node: node.index, log }] : [];
     });
@@ -243,12 +250,19 @@ export class HistoryRecorder {
       quorum: genesis.quorum,
       minOnline: genesis.minOnline,
       members: voters(roster).length,
-      events: this.#events,
+      ...(offenders.length > 0 ? { distrusted: offenders.map(({ user }) => user) } : {}),
+      events: this.#events.filter((event) => isOfNobody(event) || !isAt(event, offenders)),
       ends,
       settled,
     };
   }
 }
+
+/** What is done to a node, and not said by it, is so whoever it is. */
+const isOfNobody = ({ type }: HistoryEvent): boolean => type === 'send' || type === 'start';
+
+const isAt = (event: HistoryEvent, nodes: readonly SimNode[]): boolean =>
+  'node' in event && nodes.some(({ index }) => index === event.node);
 
 function entryOf(
   record: ChannelRecord,

@@ -1,14 +1,23 @@
 /**
- * What must be so a bounded time after the last fault: every node a member,
- * one leader, equal logs, and all that was ever stored by a member final, once
- * (docs/PROTOCOL.md, section "Liveness"). And what must never be: a message in
- * the log that nobody posted.
+ * What must be so a bounded time after the last fault (docs/PROTOCOL.md,
+ * section "Liveness"): every node a member, one leader, equal logs, and all
+ * that was ever stored by a member final, once. Asked of members that follow
+ * the protocol, and in a network that stays asymmetric of those whom its shape
+ * lets have it. And what must never be: a message in the log that nobody
+ * posted.
  */
 
+import type { ChannelState } from '../core/channel-state.js';
 import { isMessageLane } from '../core/log.js';
+import type { EpochKind } from '../core/statements.js';
 import type { Application } from './application.js';
+import { isMore } from './counting.js';
 import type { Invariants } from './invariants.js';
 import type { SimNode } from './sim-node.js';
+import { connectedTo, isServed, type Reach } from './topology.js';
+
+/** Everyone reaches everyone. */
+const WHOLE: Reach = () => true;
 
 /** Why the run has not come to rest; undefined once it has. */
 export function unsettled(
@@ -16,46 +25,150 @@ export function unsettled(
   app: Application,
   invariants: Invariants,
   minOnline: number,
+  reach: Reach = WHOLE,
 ): string | undefined {
-  const canCommit = nodes.length >= minOnline;
+  const honest = nodes.filter(({ user }) => invariants.offences.isHonest(user));
+  const { isForked } = invariants.offences;
+  // Two histories are final: what becomes of those who hold them is not asked here.
+  if (isForked) return undefined;
+  const indices = honest.map(({ index }) => index);
+  const heard = (node: SimNode): number => indices.filter((i) => reach(node.index, i)).length;
+  const first = honest.find((node) => isMore(heard(node), nodes.length)) ?? honest[0]!;
+  if (!isMore(heard(first), nodes.length)) return unsettledApart(honest, app, reach);
+  const others = connectedTo(first.index, indices, reach);
+  return unsettledTogether(
+    honest.filter(({ index }) => others.includes(index)),
+    app,
+    invariants,
+    { minOnline, all: nodes, reach, heard },
+  );
+}
+
+interface Terms {
+  readonly minOnline: number;
+  /** Those that misbehave among them: they may lead. */
+  readonly all: readonly SimNode[];
+  readonly reach: Reach;
+  /** How many a node reaches, itself among them. */
+  readonly heard: (node: SimNode) => number;
+}
+
+/** Where somebody reaches more than half, and these are connected to it. */
+function unsettledTogether(
+  nodes: readonly SimNode[],
+  app: Application,
+  invariants: Invariants,
+  { minOnline, all, reach, heard }: Terms,
+): string | undefined {
   const states = nodes.map((node) => node.state(app.channel));
   const first = states[0];
-  if (!first) return 'node 0 has no channel';
-  for (const [i, st] of states.entries()) {
-    if (!st?.roster.members.has(nodes[i]!.user)) return `node ${i} is not a member`;
-    if (st.conflict !== null) return `node ${i} stopped: ${st.conflict}`;
-    if (st.roster.hash !== first.roster.hash) {
-      return `node ${i} is under roster ${st.roster.number}, node 0 under ${first.roster.number}`;
-    }
-    if (st.log.final.hash !== first.log.final.hash) {
-      return `node ${i} is final up to ${st.log.final.seq}, node 0 up to ${first.log.final.seq}`;
-    }
-    if (st.log.tail.length > 0) return `node ${i} has ${st.log.tail.length} entries in its tail`;
-    if (canCommit && st.outbox.size > 0) return `node ${i} has ${st.outbox.size} in its outbox`;
-    // A membership record that another change overtook stays there until it is forgotten.
-    const waiting = [...st.pool.values()].filter(({ record }) => isMessageLane(record)).length;
-    if (canCommit && waiting > 0) return `node ${i} has ${waiting} messages in its pool`;
-    if (app.missingInvite(nodes[i]!)) return `node ${i} lacks an invitation that is done`;
+  if (!first) return `node ${nodes[0]!.index} has no channel`;
+  const leaders = all.filter((node) => leads(node, app, 'roster'));
+  if (leaders.length !== 1) return 'there is not one leader';
+  const [leader] = leaders as [SimNode];
+  if (!isMore(heard(leader), all.length))
+    return `node ${leader.index} leads and reaches no majority`;
+  const { offences } = invariants;
+  const isTwoFaced = offences.hasTwoChains(leader.state(app.channel)!.leadership!.id);
+  const canCommit = heard(leader) >= minOnline;
+  const served = new Set(
+    nodes.flatMap(({ index }) => {
+      const all = nodes.map((node) => node.index);
+      return canCommit && isServed(index, leader.index, all, reach) ? [index] : [];
+    }),
+  );
+  for (const [k, st] of states.entries()) {
+    const node = nodes[k]!;
+    const i = node.index;
+    if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
+    const why =
+      differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
+      (served.has(i) ? waits(i, st) : undefined);
+    if (why) return why;
+    // No leader is suspected for the changes of membership that it leaves out.
+    if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
+    if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
+    // Who does not reach it may have an online leader, whose branch this one merges.
+    if (!reach(i, leader.index)) continue;
+    if (leads(node, app, 'online')) return `node ${i} leads online, and reaches the leader`;
     if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
-  if (states.filter((st) => st!.leading).length !== 1) return 'there is not one leader';
-  const lost = canCommit ? missing(app, invariants) : undefined;
+  const lost = canCommit ? missing(served, app, invariants) : undefined;
   // All is at rest and nobody holds it any more.
   if (lost) invariants.broke('8 nothing lost', lost);
   return lost;
 }
 
+const leads = (node: SimNode, app: Application, kind: EpochKind): boolean => {
+  const st = node.state(app.channel);
+  return st?.leading != null && st.leadership?.epoch.kind === kind;
+};
+
+/** How a node's log, roster or set is not what all have in the end. */
+function differs(
+  i: number,
+  st: ChannelState,
+  first: ChannelState,
+  other: number,
+  isTwoFaced: boolean,
+): string | undefined {
+  if (st.conflict !== null) return `node ${i} stopped: ${st.conflict}`;
+  if (st.roster.hash !== first.roster.hash) {
+    return `node ${i} is under roster ${st.roster.number}, node ${other} under ${first.roster.number}`;
+  }
+  if (st.log.final.hash !== first.log.final.hash) {
+    return `node ${i} is final up to ${st.log.final.seq}, node ${other} up to ${first.log.final.seq}`;
+  }
+  // What a leader with two faces told some of the others never knew: a change of membership may wait there.
+  const waiting = isTwoFaced ? st.log.tail.filter((e) => isMessageLane(e.record)) : st.log.tail;
+  return waiting.length > 0 ? `node ${i} has ${waiting.length} entries in its tail` : undefined;
+}
+
+/** Messages of a node that are not final. A membership record that another change overtook stays until it is forgotten. */
+function waits(i: number, { outbox, pool }: ChannelState): string | undefined {
+  if (outbox.size > 0) return `node ${i} has ${outbox.size} in its outbox`;
+  const waiting = [...pool.values()].filter(({ record }) => isMessageLane(record)).length;
+  return waiting > 0 ? `node ${i} has ${waiting} messages in its pool` : undefined;
+}
+
+/** Where nobody reaches more than half: no roster leader, and whoever is connected is final up to the same point. */
+function unsettledApart(
+  nodes: readonly SimNode[],
+  app: Application,
+  reach: Reach,
+): string | undefined {
+  const indices = nodes.map(({ index }) => index);
+  for (const node of nodes) {
+    const st = node.state(app.channel);
+    if (st?.conflict) return `node ${node.index} stopped: ${st.conflict}`;
+    if (leads(node, app, 'roster')) {
+      return `node ${node.index} leads and reaches no majority`;
+    }
+    const [other] = connectedTo(node.index, indices, reach);
+    const seqs = connectedTo(node.index, indices, reach).map(
+      (i) => nodes.find(({ index }) => index === i)!.state(app.channel)?.log.final.seq,
+    );
+    const ahead = seqs.find((seq) => seq !== seqs[0]);
+    if (ahead !== undefined) return `node ${other} is final up to ${seqs[0]}, another to ${ahead}`;
+  }
+  return undefined;
+}
+
 /** A message that was stored or committed and is not final. */
-function missing(app: Application, invariants: Invariants): string | undefined {
+function missing(
+  served: ReadonlySet<number>,
+  app: Application,
+  invariants: Invariants,
+): string | undefined {
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed) {
     if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
   }
   for (const [id, { node, stored, seen }] of app.submitted) {
-    if ((stored || seen !== 'nothing') && !placed.has(id)) {
+    if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {
       return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
     }
   }
@@ -69,9 +182,10 @@ export function invented(
   invariants: Invariants,
   minOnline: number,
 ): string | undefined {
+  const { twins } = invariants.offences;
   const seen = new Set<string>();
   for (const { entry } of invariants.final) {
-    if (entry.kind !== 'message') continue;
+    if (entry.kind !== 'message' || twins.has(entry.digest)) continue;
     const submitted = app.submitted.get(entry.id!);
     if (!submitted || nodes[submitted.node]!.user !== entry.author) {
       return `entry ${entry.seq} was never posted by its author`;

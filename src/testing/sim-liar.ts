@@ -162,8 +162,8 @@ export function asSent({ name, payload }: Outgoing): Outgoing {
 }
 
 /** A copy with one thing in it another one: a field, an item of a list, a byte. */
-function changedSomewhere<T>(draw: Draw, value: T): T;
-function changedSomewhere(draw: Draw, value: unknown): unknown {
+export function changedSomewhere<T>(draw: Draw, value: T): T;
+export function changedSomewhere(draw: Draw, value: unknown): unknown {
   if (typeof value === 'number') return pick(draw, [0, 1, value + 1, value * 2, 2 ** 53 - 1]);
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) {

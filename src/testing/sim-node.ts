@@ -20,6 +20,7 @@ import { Pump, type PumpPorts } from '../core/pump.js';
 import type { Signed } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import { type ChannelView, channelView } from '../core/view.js';
+import { Misbehaviour } from './misbehaviour.js';
 import type { Draw } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimDisk } from './sim-disk.js';
@@ -29,6 +30,9 @@ import type { Timeline, Timer } from './timeline.js';
 
 /** Where virtual time begins, ms since 1970. */
 const EPOCH_WALL_MS = 1_700_000_000_000;
+
+/** How much less patience a node has that would rather lead. */
+const EAGERNESS = 0.02;
 
 /** The time of the last boot. */
 const BOOT_KEY = 'node/boot';
@@ -43,6 +47,8 @@ export interface NodeWatcher {
   durable(node: SimNode, ops: readonly StoreOp[]): void;
   /** A command leaves over so many links. */
   sending(node: SimNode, command: Outgoing, links: number): void;
+  /** A command leaves that the node's core never meant to say: it misbehaves. */
+  misbehaves(node: SimNode, command: Outgoing): void;
   event(node: SimNode, event: CoreEvent): void;
   refused(node: SimNode, command: Command, error: ConclaveError): void;
   /** The node's code threw. */
@@ -63,6 +69,8 @@ export interface NodeOptions {
   readonly disk: SimDisk;
   readonly crypto: SimCrypto;
   readonly draw: Draw;
+  /** For how long it waits before it stands for election; `draw` by default. */
+  readonly patience?: Draw;
   readonly watcher: NodeWatcher;
   readonly relayKeys: readonly UserId[];
   /** This node's wall clock is off by so much. */
@@ -89,6 +97,7 @@ export class SimNode implements LinkUser {
   /** Its wall clock is off by this, beside its skew. */
   wallShiftMs: Millis = 0;
   readonly #links = new Set<LinkId>();
+  #misbehaviour: Misbehaviour | undefined;
 
   constructor(options: NodeOptions) {
     this.#o = options;
@@ -99,6 +108,9 @@ export class SimNode implements LinkUser {
 
   get disk(): SimDisk {
     return this.#o.disk;
+  }
+  get misbehaviour(): Misbehaviour | undefined {
+    return this.#misbehaviour;
   }
   get isUp(): boolean {
     return this.#pump !== null;
@@ -121,7 +133,7 @@ export class SimNode implements LinkUser {
   /** Boots from what the disk holds. */
   async start(): Promise<void> {
     if (this.#pump) return;
-    const { crypto, timeline, network, draw, watcher } = this.#o;
+    const { crypto, timeline, network, draw, patience = draw, watcher } = this.#o;
     const hash = crypto.sha256;
     const life = ++this.#life;
     this.#bootedAt = timeline.now;
@@ -131,6 +143,7 @@ export class SimNode implements LinkUser {
       boot: this.#ulid(this.#bootTime()),
       timing: TIMING,
       random: draw,
+      patience: () => (this.#misbehaviour?.isEager ? EAGERNESS * patience() : patience()),
       ulid: (wall) => this.#ulid(wall),
     });
     const step = machine.step.bind(machine);
@@ -201,7 +214,9 @@ export class SimNode implements LinkUser {
   }
 
   receive(link: LinkId, command: Command): void {
-    if (this.#links.has(link)) this.#pump?.receive(link, command);
+    if (!this.#links.has(link) || !this.#pump) return;
+    if (this.#misbehaviour?.hears(link, command) === false) return;
+    this.#pump.receive(link, command);
   }
 
   #clock(): Clock {
@@ -283,6 +298,7 @@ export class SimNode implements LinkUser {
       send: (links, command) => {
         if (life !== this.#life) return;
         watcher.sending(this, command, links.length);
+        if (this.#misbehaviour) return this.#misbehaviour.says(links, command);
         for (const link of links) network.send(this.index, link, command);
       },
       event: (event) => watcher.event(this, event),
@@ -302,6 +318,25 @@ export class SimNode implements LinkUser {
       refused: (_link, command, error) => watcher.refused(this, command, error),
       failed: () => this.crash(),
     };
+  }
+
+  /** From now on what it says and hears passes through its misdeeds. */
+  misbehave(channel: ChannelId, users: readonly UserId[], draw: Draw): Misbehaviour {
+    const { crypto, network, watcher } = this.#o;
+    this.#misbehaviour ??= new Misbehaviour({
+      self: this.user,
+      users,
+      channel,
+      hash: crypto.sha256,
+      draw,
+      sign: (statement) => crypto.sign(this.user, statement),
+      state: () => this.state(channel),
+      send: (links, command) => {
+        for (const link of links) network.send(this.index, link, command);
+      },
+      added: (command) => watcher.misbehaves(this, command),
+    });
+    return this.#misbehaviour;
   }
 
   /** Whether these values are as they were written; a node that reads others stops. */

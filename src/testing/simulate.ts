@@ -26,8 +26,7 @@ import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
-import type { Pairs } from './partitions.js';
-import { drawKinds, loadMsFor, planFaults } from './plan-faults.js';
+import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
@@ -36,6 +35,7 @@ import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
+import { allCanCommit, type Reach, reachOf } from './topology.js';
 import { CALM, drawWeather, type Weather } from './weather.js';
 import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
@@ -52,8 +52,6 @@ export interface SimulateOptions {
   readonly weather?: Weather;
   /** Kinds of faults to draw a plan of, or the plan. */
   readonly faults?: readonly FaultKind[] | readonly Fault[];
-  /** Pairs that do not reach each other even once faults have stopped. */
-  readonly remain?: Pairs;
   /** Faults begin at once, not after all have joined. */
   readonly early?: boolean;
   /** What the applications do; what is left out is drawn from the seed. */
@@ -159,14 +157,20 @@ const STEPS_PER_MOMENT_MAX = 5_000;
 /** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
 const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
 
+const isPlan = (faults: NonNullable<SimulateOptions['faults']>): faults is readonly Fault[] =>
+  typeof faults[0] === 'object';
+
 /** What the seed decides about a run where the options leave it open. */
-function settings(o: SimulateOptions) {
+function settings(o: SimulateOptions, isOfGuest: boolean) {
   const draw = drawsOf(o.seed, 'settings');
   const nodes = pick(draw, NODES);
   const relays = pick(draw, [1, 1, 2, 2, 3]);
   const low = chance(draw, 0.4);
-  const kinds = drawKinds(draw);
+  const usual = drawKinds(draw);
   const early = chance(draw, 0.25);
+  // Applications are promised members that follow the protocol.
+  const rare = isOfGuest ? [] : drawRareKinds(drawsOf(o.seed, 'rare kinds'));
+  const kinds: readonly FaultKind[] = [...usual, ...rare];
   const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
     encoded: chance(draw, 0.08),
@@ -178,13 +182,14 @@ function settings(o: SimulateOptions) {
   const crypto = chance(draw, 0.01) ? ('real' as const) : ('fast' as const);
   const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
   const count = o.nodes ?? nodes;
+  const asked = o.faults ?? kinds;
   return {
     conditions: { ...conditions, ...o.conditions, ...(o.weather ? { weather: o.weather } : {}) },
     nodes: count,
     relays: o.relays ?? relays,
     minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
-    kinds: o.faults ?? kinds,
-    early: o.early ?? early,
+    kinds: asked,
+    early: o.early ?? (early && (isPlan(asked) || !needMembers(asked as FaultKind[]))),
     loadMs: o.loadMs ?? loadMs,
     crypto: o.crypto ?? crypto,
     quorum: o.quorum ?? quorum,
@@ -192,10 +197,10 @@ function settings(o: SimulateOptions) {
   };
 }
 
-type Settings = ReturnType<typeof settings>;
+/** What is true of histories of which two are final. */
+const HOLDS_IN_A_FORK: ReadonlySet<string> = new Set(['well formed', 'no invention']);
 
-const isPlan = (faults: Settings['kinds']): faults is readonly Fault[] =>
-  typeof faults[0] === 'object';
+type Settings = ReturnType<typeof settings>;
 
 class Run implements NodeWatcher {
   readonly #o: SimulateOptions;
@@ -213,6 +218,8 @@ class Run implements NodeWatcher {
   /** Lines that are not in `#trace` yet. */
   #lines = '';
   #faults: readonly Fault[] = [];
+  /** Who reaches whom when the faults are over. */
+  #reach: Reach = () => true;
   #workload: WorkloadPlan = { posts: [], invites: [] };
   #loadAt: Millis = 0;
   #steps = 0;
@@ -221,7 +228,7 @@ class Run implements NodeWatcher {
 
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
-    this.#s = settings(options);
+    this.#s = settings(options, invite !== undefined);
     const { seed } = options;
     const { nodes, relays, minOnline, quorum } = this.#s;
     const { encoded } = this.#s.conditions;
@@ -333,15 +340,14 @@ class Run implements NodeWatcher {
     const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
     await this.#until(() => false, loadMs);
     chaos.stop();
-    for (const [a, b] of this.#o.remain ?? []) this.#network.block(a, b, 1);
     this.#recorder.healed();
     this.#note('faults stop');
     this.#marks.healed();
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
-      unsettled(this.#nodes, this.#app, this.#invariants, minOnline) ??
-      this.#recorder.unfinished(this.#nodes) ??
+      unsettled(this.#nodes, this.#app, this.#invariants, minOnline, this.#reach) ??
+      this.#recorder.unfinished(this.#honest()) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
       this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
@@ -356,12 +362,23 @@ class Run implements NodeWatcher {
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
+  /** Nodes that follow the protocol in all they say. */
+  #honest(): SimNode[] {
+    const { offences } = this.#invariants;
+    return this.#nodes.filter(({ user }) => offences.isHonest(user));
+  }
+
   #checkHistory(): void {
     if (this.#violation) return;
-    const settled = this.#nodes.length >= this.#s.minOnline;
-    const history = this.#recorder.history(this.#nodes, settled);
+    const { offences } = this.#invariants;
+    const honest = this.#honest();
+    const settled = allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
+    const offenders = this.#nodes.filter((node) => !honest.includes(node));
+    const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);
-    const [problem] = checkHistory(history);
+    const problem = checkHistory(history).find(
+      ({ check }) => !offences.isForked || HOLDS_IN_A_FORK.has(check),
+    );
     if (problem) this.#break(`history: ${problem.check}`, problem.message);
   }
 
@@ -372,7 +389,15 @@ class Run implements NodeWatcher {
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
-    const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel);
+    const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel, seed);
+    this.#reach = reachOf(this.#faults, relays);
+    chaos.mayMisbehave = () => this.#app.allJoined;
+    chaos.onMisbehave = ({ user }, misdeeds) => {
+      this.#invariants.offences.mayDo(
+        user,
+        misdeeds.map((misdeed) => misdeed.do),
+      );
+    };
     chaos.onFault = (text) => this.#note(text);
     chaos.onForget = (node) => {
       this.#app.forgets(node);
@@ -472,6 +497,12 @@ class Run implements NodeWatcher {
   sending(node: SimNode, command: Outgoing, links: number): void {
     this.#invariants.sending(node, command);
     this.#marks.sending(node, command, links);
+    this.#reporter?.tell({ type: 'says', node: node.index, command });
+    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
+  }
+  misbehaves(node: SimNode, command: Outgoing): void {
+    this.#invariants.misbehaves(node, command);
+    this.#note(`node ${node.index} misbehaves: ${command.name}`);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
     this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
   }

@@ -351,6 +351,16 @@ export function bequeathing(seed: number): RunOptions {
   return { ...SMALL, nodes: 5, quorum: 'roster', conditions, faults, loadMs, workload: load };
 }
 
+/** An author says two things at one number, now and then. */
+export function equivocating(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'equivocating');
+  const node = below(draw, 4);
+  const misdeeds = [{ do: 'two-records', often: between(draw, 0.2, 0.8) }] as const;
+  const faults: Fault[] = [{ kind: 'misbehaves', node, misdeeds, at: JOINED_MS, until: LOAD_MS }];
+  const load = { everyMs: between(draw, 30, 200), burst: 1 };
+  return inRain(seed, { ...SMALL, nodes: 4, faults, workload: load });
+}
+
 /** Like `deposing`, while messages get lost. */
 export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
 
@@ -396,7 +406,8 @@ export function hub(seed: number): RunOptions {
     // It restarts and leads no more: the one that was away can't have the log from its leader.
     { kind: 'crash', node: 'leader', inWrite: false, at: until - 20, until },
   ];
-  const remain = pairsBetween(others.map((n) => [n]));
+  const pairs = pairsBetween(others.map((n) => [n]));
+  faults.push({ kind: 'block', pairs, at: until - 1, until, stays: true });
   // A deaf leader places what it says itself.
   const posts = others.flatMap((node) =>
     Array.from(
@@ -413,7 +424,6 @@ export function hub(seed: number): RunOptions {
     early: true,
     loadMs: until,
     faults,
-    remain,
     workload: load,
   };
 }

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CHECKS, checkHistory } from '../../src/testing/check-history.js';
-import { FAULT_KINDS, LOSSY_KINDS } from '../../src/testing/faults.js';
+import { FAULT_KINDS, LOSSY_KINDS, RARE_KINDS } from '../../src/testing/faults.js';
 import type {
   History,
   HistoryEntry,
@@ -229,7 +229,12 @@ describe('every check', () => {
     const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
     const listed = [...page.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name);
     expect(listed).toEqual(
-      expect.arrayContaining([...Object.keys(CHECKS), ...FAULT_KINDS, ...LOSSY_KINDS]),
+      expect.arrayContaining([
+        ...Object.keys(CHECKS),
+        ...FAULT_KINDS,
+        ...LOSSY_KINDS,
+        ...RARE_KINDS,
+      ]),
     );
   });
 });

@@ -40,6 +40,16 @@ const TABLE: readonly [string, string, LinkId[], Reach, LinkId[]][] = [
     [1, 2],
   ],
   ['three links, each needed', 'abc', [1, 2, 3], { 1: 'a', 2: 'b', 3: 'c' }, [1, 2, 3]],
+  // Networks in which not everyone reaches everyone (docs/PROTOCOL.md, "Links and routes").
+  ['who bridges both sides, for a member of one side', 'a', [1, 2], { 1: 'ab', 2: 'cd' }, [1]],
+  ['who bridges both sides, for one of each', 'ad', [1, 2], { 1: 'ab', 2: 'cd' }, [1, 2]],
+  ['who bridges both sides, for all', 'abcd', [1, 2], { 1: 'ab', 2: 'cd' }, [1, 2]],
+  ['beside another bridge, which both links reach', 'abd', [1, 2], { 1: 'abc', 2: 'cd' }, [1, 2]],
+  ['only the other bridge: one link will do', 'c', [2, 1], { 1: 'abc', 2: 'cd' }, [2]],
+  ['one that hears and is not heard is on no link: no link for it', 'ab', [1, 2], { 1: 'a' }, [1]],
+  ['all that is known is one-way: all are tried', 'b', [1, 2], { 1: 'a' }, [1, 2]],
+  ['a link that went down is not there, whoever it reached', 'ab', [2], { 1: 'ab', 2: 'a' }, [2]],
+  ['three relays in a row, the ends apart', 'ad', [1, 2, 3], { 1: 'ab', 2: 'bc', 3: 'cd' }, [1, 3]],
   ['one link makes two others needless', 'abc', [1, 2, 3], { 1: 'ab', 2: 'bc', 3: 'abc' }, [3]],
 ];
 

@@ -1,7 +1,14 @@
 /** Plans of faults: what is drawn, and that each fault is independent of all others. */
 
 import { describe, expect, it } from 'vitest';
-import { FAULT_KINDS, type Fault, type FaultKind, LOSSY_KINDS } from '../../src/testing/faults.js';
+import {
+  FAULT_KINDS,
+  type Fault,
+  type FaultKind,
+  LOSSY_KINDS,
+  MEMBER_KINDS,
+  RARE_KINDS,
+} from '../../src/testing/faults.js';
 import { apart, drawHalves } from '../../src/testing/partitions.js';
 import { drawKinds, planFaults } from '../../src/testing/plan-faults.js';
 import { drawsOf } from '../../src/testing/prng.js';
@@ -14,7 +21,7 @@ const seeds = Array.from({ length: 200 }, (_, i) => i + 1);
 describe('a plan of faults', () => {
   it('is plain data within the time that it is for', () => {
     for (const seed of seeds) {
-      const faults = plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS]);
+      const faults = plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS, ...RARE_KINDS]);
       expect(JSON.parse(JSON.stringify(faults))).toEqual(faults);
       for (const { at, until } of faults) {
         expect(at).toBeGreaterThanOrEqual(1_000);
@@ -26,7 +33,9 @@ describe('a plan of faults', () => {
 
   it('comes to every fault that there is', () => {
     const drawn = new Set(
-      seeds.flatMap((seed) => plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS])).map((f) => f.kind),
+      seeds
+        .flatMap((seed) => plan(seed, [...FAULT_KINDS, ...LOSSY_KINDS, ...RARE_KINDS]))
+        .map((f) => f.kind),
     );
     expect([...drawn].sort()).toEqual(
       [
@@ -42,6 +51,7 @@ describe('a plan of faults', () => {
         'half-open',
         'isolate',
         'lying-relay',
+        'misbehaves',
         'narrow',
         'old-disk',
         'pause',
@@ -73,12 +83,54 @@ describe('a plan of faults', () => {
     }
   });
 
+  it('lets a minority misbehave at most, and one with two faces', () => {
+    for (const kind of MEMBER_KINDS) {
+      for (const nodes of [1, 2, 3, 6, 9]) {
+        const counts = seeds.map((seed) => {
+          const offenders = plan(seed, [kind], nodes).filter((f) => f.kind === 'misbehaves');
+          return new Set(offenders.map((f) => f.node)).size;
+        });
+        const most = kind === 'two-faced-member' ? 1 : Math.floor((nodes - 1) / 2);
+        expect(Math.max(...counts)).toBe(nodes < 3 ? 0 : most);
+      }
+    }
+  });
+
+  it('comes to every misdeed that there is', () => {
+    const done = seeds
+      .flatMap((seed) => plan(seed, MEMBER_KINDS))
+      .flatMap((f) => (f.kind === 'misbehaves' ? f.misdeeds : []));
+    expect([...new Set(done.map((misdeed) => misdeed.do))].sort()).toEqual([
+      'censor',
+      'false-certificates',
+      'false-pages',
+      'false-report',
+      'forge',
+      'replay',
+      'two-acks',
+      'two-places',
+      'two-records',
+      'two-votes',
+      'withhold',
+    ]);
+  });
+
+  it('draws of other kinds the same, whether or not a member misbehaves', () => {
+    for (const seed of seeds) {
+      const usual = plan(seed, ['crash']);
+      const both = plan(seed, ['crash', 'silent-member']);
+      expect(both.filter((f) => f.kind === 'crash')).toEqual(usual);
+    }
+  });
+
   it('names nodes and relays that there are, in channels and networks of every size', () => {
     for (const nodes of [1, 2, 3, 9]) {
       for (const relays of [1, 3]) {
         for (const fault of seeds
           .slice(0, 50)
-          .flatMap((s) => plan(s, [...FAULT_KINDS, ...LOSSY_KINDS], nodes, relays))) {
+          .flatMap((s) =>
+            plan(s, [...FAULT_KINDS, ...LOSSY_KINDS, ...RARE_KINDS], nodes, relays),
+          )) {
           if ('node' in fault && typeof fault.node === 'number')
             expect(fault.node).toBeLessThan(nodes);
           if ('relay' in fault) expect(fault.relay).toBeLessThan(relays);

@@ -1,0 +1,85 @@
+/**
+ * Suspicion (docs/PROTOCOL.md, section "Suspicion"): a roster leader that is
+ * alive and lets nothing become final, or leaves a member's messages out, is
+ * one that this node would rather replace. It suspects by what it sees itself:
+ * a message that it offered to that leader, or an entry of its tail. A node
+ * that suspects its leader stands for election, and grants to others; it goes
+ * on following. Nothing comes of it unless more than half suspect too.
+ */
+
+import type { ChannelState, Leadership } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import { answering, isHeard } from './hearing.js';
+import { onlineMembers } from './leader.js';
+import { SUSPECT_MS } from './limits.js';
+import { isMessageLane } from './log.js';
+import { isMajority } from './quorum.js';
+import { prevIsPlaced } from './replica.js';
+import { voters } from './roster.js';
+
+/** Looks now and then whether the leader does its work. */
+export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
+  const lead = st.leadership;
+  if (!lead || lead.branch || st.leading || st.memory) return;
+  const { suspicion } = lead;
+  if (!isHeard(ctx, st, lead)) {
+    // What went on meanwhile is unknown, and offers may be lost.
+    Object.assign(suspicion, { since: ctx.now, movedAt: ctx.now, placedAt: ctx.now, holds: false });
+    return;
+  }
+  notePlaces(ctx, st, lead);
+  const reason = reasonToSuspect(ctx, st, lead);
+  suspicion.holds = reason !== undefined;
+  if (reason === undefined) {
+    if (waits(st, lead)) ctx.ready.wake(suspicion.movedAt + SUSPECT_MS);
+    return;
+  }
+  if (ctx.now < suspicion.nextAt) return ctx.ready.wake(suspicion.nextAt);
+  // Others may not suspect it: then this node waits twice as long each time before it stands again.
+  suspicion.until = ctx.now + SUSPECT_MS;
+  suspicion.times += 1;
+  suspicion.nextAt = suspicion.until + SUSPECT_MS * 2 ** Math.min(suspicion.times, BACKOFF_MAX);
+  st.electionAt = ctx.now + ctx.patience() * ctx.timing.election_max_ms;
+  ctx.ready.wake(st.electionAt);
+  const note = { note: 'leader suspected', detail: reason };
+  ctx.ready.events.push({ type: 'note', channel: st.id, ...note });
+}
+
+const BACKOFF_MAX = 6;
+
+/** Takes note of whether the log went on. */
+function notePlaces(ctx: StepContext, st: ChannelState, lead: Leadership): void {
+  const { suspicion } = lead;
+  const { tip, final } = st.log;
+  if (!waits(st, lead) || final.seq !== suspicion.final) suspicion.movedAt = ctx.now;
+  if (tip.seq !== suspicion.tip) suspicion.placedAt = ctx.now;
+  suspicion.final = final.seq;
+  suspicion.tip = tip.seq;
+}
+
+/** Whether something that the leader placed is not final here. */
+const waits = ({ log }: ChannelState, { proposal }: Leadership): boolean =>
+  Math.max(log.tip.seq, proposal?.propose.tipSeq ?? 0) > log.final.seq;
+
+function reasonToSuspect(
+  ctx: StepContext,
+  st: ChannelState,
+  { suspicion, id }: Leadership,
+): string | undefined {
+  if (!isMajority(answering(ctx, st).length, voters(st.roster).length)) return undefined;
+  if (ctx.now - suspicion.movedAt >= SUSPECT_MS) return 'nothing becomes final';
+  if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
+  if (st.log.membershipInFlight()) return undefined;
+  for (const { record, offer } of st.pool.values()) {
+    if (offer?.epoch !== id) continue;
+    const offeredAt = Math.max(offer.at, suspicion.since);
+    if (ctx.now - offeredAt < SUSPECT_MS) continue;
+    // It took what came long after, or nothing at all.
+    const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
+    const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
+    if (!isLeftOut && !isStill) continue;
+    const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);
+    if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;
+  }
+  return undefined;
+}
