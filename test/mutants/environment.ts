@@ -22,7 +22,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
       },
     ],
     tuning: [smaller('POOL_RECORDS_PER_AUTHOR_MAX = 2_048', 'POOL_RECORDS_PER_AUTHOR_MAX = 64')],
-    options: { nodes: 3, loadMs: 8_000, workload: { everyMs: 100, burst: 100 } },
+    options: { nodes: 3, loadMs: 8_000, workload: { everyMs: 60, burst: 50 } },
   },
   {
     name: 'window-without-bound',

@@ -1,7 +1,7 @@
 /** Mutants of what is committed and final, and of its certificates. */
 
 import type { Mutant } from './mutant.js';
-import { apart, deafening, deposing, deposingInRain, hoarding } from './plans.js';
+import { apart, deafening, deposingInRain, hoarding } from './plans.js';
 
 const CERTIFICATE = 'src/core/certificate.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -68,7 +68,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: ') return;',
       },
     ],
-    options: deposing,
+    options: deafening,
   },
   {
     name: 'final-at-half',

@@ -423,6 +423,8 @@ export function hub(seed: number): RunOptions {
     // So that the faults end when the plan says so.
     early: true,
     loadMs: until,
+    // All can have joined by then.
+    conditions: { workMs: 0, diskMs: 1, weather: CALM },
     faults,
     workload: load,
   };

@@ -9,6 +9,8 @@ const DOCUMENT = new URL('../../docs/mutants.md', import.meta.url);
 const BEGIN = '<!-- begin: written by `npm run mutants -- --write` -->';
 const END = '<!-- end -->';
 
+const UNCLEAN_SHOWN = 3;
+
 const seconds = ({ ms }: Hunted): string => (ms / 1_000).toFixed(1);
 
 /** One line for each mutant, columns in line, and what it all took. */
@@ -51,7 +53,10 @@ export function remarks(hunted: Hunted): string[] {
     const what = [...others].map(([invariant, count]) => `${invariant} (${count})`).join(', ');
     lines.push(`its runs reported only ${what}`);
   }
-  for (const [at, what] of unclean) lines.push(`the clean core fails seed ${at} too: ${what}`);
+  for (const [at, what] of [...unclean].slice(0, UNCLEAN_SHOWN)) {
+    lines.push(`the clean core fails seed ${at} too: ${what}`);
+  }
+  if (unclean.size > UNCLEAN_SHOWN) lines.push(`and ${unclean.size - UNCLEAN_SHOWN} more seeds`);
   return lines;
 }
 
