@@ -78,6 +78,8 @@ export function onElected(
   }
   if (epoch.term < st.hard[epoch.kind].term || (known && !supersedes(ctx, st, known, proof)))
     return;
+  // Its log may lack what became final since; a page brings that without a promise.
+  if (epoch.kind === 'roster' && epoch.term < st.log.finalTerm) return;
   const voted =
     st.votedFor?.kind === epoch.kind &&
     st.votedFor.term === epoch.term &&

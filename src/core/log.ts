@@ -59,6 +59,10 @@ export class Log implements Chain {
   get tip(): Point {
     return this.#tail.at(-1) ?? this.#final;
   }
+  /** Term of the last final entry. */
+  get finalTerm(): number {
+    return this.#finalTerm;
+  }
   /** Term of the last entry; logs are compared by it, then by length. */
   get lastTerm(): number {
     return this.#tail.at(-1)?.header.term ?? this.#finalTerm;

@@ -119,6 +119,13 @@ export class DiskModel {
     return false;
   }
 
+  /** Whether a branch of node `index` places a record. */
+  isPlaced(index: number, digest: Digest): boolean {
+    for (const { header } of this.of(index).places.values())
+      if (header.digest === digest) return true;
+    return false;
+  }
+
   /** The entry that node `index` has at `seq`. */
   at(index: number, seq: number): ChainEntry | undefined {
     return this.#disks.get(index)?.log.get(seq);

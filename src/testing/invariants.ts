@@ -49,6 +49,7 @@ import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { LeaderWatch } from './leader-watch.js';
 import { Offences } from './offences.js';
 import { Pages } from './pages.js';
 import { PutBack } from './put-back.js';
@@ -110,6 +111,7 @@ export class Invariants {
   readonly #disks: DiskModel;
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
+  readonly #leaderWatch: LeaderWatch;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -167,6 +169,7 @@ export class Invariants {
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);
+    this.#leaderWatch = new LeaderWatch(onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -190,6 +193,11 @@ export class Invariants {
   started(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
     this.#said.set(node.index, new Map());
+    // A node may have lost power between writing an acknowledgement and giving it: then it gives it now.
+    for (const [, value] of node.disk.scan(this.#keys.acks)) {
+      this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
+    }
+    this.#leaderWatch.started(node.index);
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
@@ -220,6 +228,7 @@ export class Invariants {
       if (input.type === 'own-ballot') this.#voted(node, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
+    this.#leaderWatch.stepped(node.index, st, inputs, ready);
     if (ready.ops.length === 0) this.#leads(node);
   }
 
@@ -353,7 +362,8 @@ export class Invariants {
       case 'ACK_CH_MSG': {
         const ack = decodeAs('ack', command.payload.s);
         // What is sent again was durable when it was given; a later leader may have replaced it.
-        if (!command.payload.re) {
+        if (command.payload.re) this.#checkGiven(node, ack);
+        else {
           this.#checkDurable(node, ack);
           this.#checkMatches(node, ack);
         }
@@ -565,6 +575,16 @@ export class Invariants {
     }
   }
 
+  /** Only an acknowledgement that was given is given again: it tells what was on this disk then. */
+  #checkGiven(node: SimNode, { epoch, rosterHash, seq }: Ack): void {
+    const given = this.#acks.get(`${epoch}${rosterHash}`)?.acks.get(node.user);
+    if ((given?.seq ?? 0) >= seq) return;
+    this.broke(
+      '7 durable first',
+      `node ${node.index} confirms seq ${seq}, which it never acknowledged`,
+    );
+  }
+
   /** Whether the disk holds the chain up to there: in the log, or in the branch of its epoch. */
   #holdsAcknowledged(node: SimNode, { kind, epoch, seq, hash }: Ack): boolean {
     if (kind === 'online' && seq === 0) return true;
@@ -677,6 +697,12 @@ export class Invariants {
       this.broke(
         '17 pages',
         `node ${node.index} calls ${digest.slice(0, 8)} ${state} that it called ${STATES[before]}`,
+      );
+    }
+    if (state === 'queued' && this.#disks.isPlaced(node.index, digest)) {
+      this.broke(
+        '17 pages',
+        `node ${node.index} calls ${digest.slice(0, 8)} queued, which is placed`,
       );
     }
     said.set(digest, Math.max(before, now));

@@ -33,10 +33,14 @@ export interface Lies {
   /** So are false presence, statuses, errors and limits. */
   readonly rumour: number;
   readonly censored: readonly Censored[];
+  /** What is replayed and forged is one of the newest few of these commands alone. */
+  readonly only?: readonly string[];
 }
 
 /** Commands that a relay keeps to replay them. */
 const REMEMBERED_MAX = 512;
+/** Of the commands that a liar is after, so many are the newest. */
+const NEWEST = 8;
 const ERRORS = ['no_channel', 'not_member', 'not_connected', 'invite_refused', 'internal'];
 
 export interface LiarPorts {
@@ -68,8 +72,11 @@ export class Liar {
     const { draw, timeline, forward, say, withheld } = this.#o;
     if (!lies) return forward(to, command);
     if (this.#remembered.length === 0) this.#remembered.push(command);
-    if (chance(draw, lies.replay)) say(this.#anyone(), pick(draw, this.#remembered));
-    if (chance(draw, lies.forge)) this.#forge();
+    const said = lies.only ? this.#newest(lies.only) : this.#remembered;
+    if (said.length > 0) {
+      if (chance(draw, lies.replay)) say(this.#anyone(), pick(draw, said));
+      if (chance(draw, lies.forge)) this.#forge(pick(draw, said));
+    }
     if (chance(draw, lies.rumour)) this.#rumour();
     if (this.#isCensored(lies, from, to, command) || chance(draw, lies.drop)) return withheld(to);
     if (!chance(draw, lies.late)) return forward(to, command);
@@ -83,6 +90,17 @@ export class Liar {
     if (command.name !== 'BEACON' && id) this.#channel = id;
     this.#remembered[this.#next] = command;
     this.#next = (this.#next + 1) % REMEMBERED_MAX;
+  }
+
+  /** The newest commands of these names, as long as they are remembered. */
+  #newest(names: readonly string[]): Outgoing[] {
+    const found: Outgoing[] = [];
+    const { length } = this.#remembered;
+    for (let back = 1; back <= length && found.length < NEWEST; back++) {
+      const command = this.#remembered[(this.#next - back + length) % length]!;
+      if (names.includes(command.name)) found.push(command);
+    }
+    return found;
   }
 
   #anyone(): UserId {
@@ -100,9 +118,8 @@ export class Liar {
   }
 
   /** An old command, changed where nothing may protect it, if it can be sent so at all. */
-  #forge(): void {
+  #forge({ name, payload }: Outgoing): void {
     const { draw, say } = this.#o;
-    const { name, payload } = pick(draw, this.#remembered);
     const to = this.#anyone();
     const whom = {
       ...(chance(draw, 0.3) ? { from: this.#anyone() } : {}),

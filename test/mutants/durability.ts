@@ -1,7 +1,7 @@
 /** Mutants of what must be on disk first, and of what must stay there. */
 
 import type { Mutant } from './mutant.js';
-import { deposing } from './plans.js';
+import { apart, deposing } from './plans.js';
 
 const REPLICA = 'src/core/replica.ts';
 
@@ -62,8 +62,8 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '  sendOffers(ctx, st, ctx.ready.late, batch, null);',
-        replace: '  sendOffers(ctx, st, ctx.ready.early, batch, null);',
+        find: '  sendOffers(ctx, st, ctx.ready.late, batch,',
+        replace: '  sendOffers(ctx, st, ctx.ready.early, batch,',
       },
     ],
   },
@@ -91,6 +91,36 @@ export const DURABILITY: readonly Mutant[] = [
           '    this.#sendAll(ready.early);\n    for (const event of ready.events.splice(0)) this.#ports.event(event);\n',
       },
     ],
+  },
+  {
+    name: 'witness-acknowledges',
+    invariant: 7,
+    what: 'who is asked to confirm a place acknowledges it, whether or not it did before',
+    edits: [
+      {
+        file: 'src/core/confirm.ts',
+        find: '  const message = branch.headerAt(seq)!.digest;',
+        replace: '  const message = branch.hashAt(seq)!;',
+      },
+      {
+        file: 'src/core/confirm.ts',
+        find: '  if (!own || !p.users.includes(ctx.self)) return;\n  const { signed } = own;\n',
+        replace: `  const asked = st.epochs.get(p.epoch)?.epoch;
+  if (!own || !asked || !p.users.includes(ctx.self)) return;
+  const { epoch, seq, message: hash } = p;
+  const signed =
+    own.ack.seq < seq
+      ? ctx.ready.signed(ctx.self, encodeStatement({ tag: 'ack', ...asked, epoch, seq, hash }))
+      : own.signed;
+`,
+      },
+      {
+        file: 'src/core/confirm.ts',
+        find: "import type { Ack } from './statements.js';",
+        replace: "import { type Ack, encodeStatement } from './statements.js';",
+      },
+    ],
+    options: apart,
   },
   {
     name: 'drop-displaced',

@@ -22,6 +22,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
       },
     ],
     tuning: [smaller('POOL_RECORDS_PER_AUTHOR_MAX = 2_048', 'POOL_RECORDS_PER_AUTHOR_MAX = 64')],
+    options: { nodes: 3, loadMs: 8_000, workload: { everyMs: 60, burst: 50 } },
   },
   {
     name: 'window-without-bound',
@@ -48,7 +49,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/hearing.ts',
-        find: '  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
+        find: '  ctx.patience() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
         replace: '  Math.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
       },
     ],
@@ -61,9 +62,8 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/leader.ts',
-        find: '  const due = ctx.now - leading.lastProposalAt >= ctx.timing.heartbeat_ms || leading.nudge;',
-        replace:
-          '  const due = ctx.now - leading.lastProposalAt >= ctx.timing.heartbeat_ms + (performance.now() % 7) || leading.nudge;',
+        find: '    time: ctx.wall,\n',
+        replace: '    time: Date.now(),\n',
       },
     ],
   },

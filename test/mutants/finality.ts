@@ -1,7 +1,7 @@
 /** Mutants of what is committed and final, and of its certificates. */
 
 import type { Mutant } from './mutant.js';
-import { deafening, deposingInRain, hoarding } from './plans.js';
+import { apart, deafening, deposingInRain, hoarding } from './plans.js';
 
 const CERTIFICATE = 'src/core/certificate.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -50,6 +50,25 @@ export const FINALITY: readonly Mutant[] = [
       },
     ],
     options: deposingInRain,
+  },
+  {
+    name: 'ack-names-entry',
+    invariant: 6,
+    what: 'an acknowledgement names the epoch of the entry, not the leadership that it is given under',
+    edits: [
+      {
+        file: FOLLOWER,
+        find: '      epoch: lead.id,\n      term: lead.epoch.term,\n      seq,\n',
+        replace:
+          '      epoch: chain.headerAt(seq)?.epoch ?? lead.id,\n      term: chain.headerAt(seq)?.term ?? lead.epoch.term,\n      seq,\n',
+      },
+      {
+        file: 'src/core/leader.ts',
+        find: ' || ack.epoch !== lead.id || ack.term !== lead.epoch.term) return;',
+        replace: ') return;',
+      },
+    ],
+    options: deafening,
   },
   {
     name: 'final-at-half',
@@ -107,6 +126,24 @@ export const FINALITY: readonly Mutant[] = [
     ],
   },
   {
+    name: 'count-committer-twice',
+    invariant: 6,
+    what: 'a certificate of commitment may name a member twice',
+    edits: [
+      {
+        file: CERTIFICATE,
+        find: 'is not of the electorate`);\n    if (counted.has(ack.user))',
+        replace: 'is not of the electorate`);\n    if (electorate.size < 0)',
+      },
+      {
+        file: CERTIFICATE,
+        find: '  if (!isMajority(counted.size, electorate.size))',
+        replace: '  if (!isMajority(c.acks.length, electorate.size))',
+      },
+    ],
+    options: apart,
+  },
+  {
     name: 'count-other-logs',
     invariant: 3,
     what: 'members acknowledge the tip of their log, whatever the leader has there',
@@ -117,6 +154,7 @@ export const FINALITY: readonly Mutant[] = [
         replace: '  const matched = chain.tip.seq;',
       },
     ],
+    options: hoarding,
   },
   {
     name: 'certificate-of-any-roster',

@@ -1,7 +1,7 @@
 /** Mutants of what must come about once faults stop. */
 
 import type { Mutant } from './mutant.js';
-import { apart, contesting, shiftingInRain } from './plans.js';
+import { apart, bequeathing, hub, muffled, replaying, shiftingInRain } from './plans.js';
 
 export const LIVENESS: readonly Mutant[] = [
   {
@@ -30,6 +30,19 @@ export const LIVENESS: readonly Mutant[] = [
     options: shiftingInRain,
   },
   {
+    name: 'authors-alone-offer',
+    invariant: 'liveness',
+    what: 'nobody but its author offers a record to a leader',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '  if (due.length === 0 || !lead?.live || st.leading) return;\n',
+        replace: '  if (due.length >= 0 || !lead?.live || st.leading) return;\n',
+      },
+    ],
+    options: bequeathing,
+  },
+  {
     name: 'refuse-in-silence',
     invariant: 'liveness',
     what: 'who promised a later term does not tell the leader that it cannot follow',
@@ -45,7 +58,47 @@ export const LIVENESS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    options: contesting,
+    options: muffled,
+  },
+  {
+    name: 'copy-no-log',
+    invariant: 'liveness',
+    what: 'a candidate that is refused for its log does not copy the better one',
+    edits: [
+      {
+        file: 'src/core/election.ts',
+        find: "    if (p.refused === 'log' && p.round === election?.round) askForTail(ctx, st, p.from);\n",
+        replace: '    void askForTail;\n',
+      },
+    ],
+    options: hub,
+  },
+  {
+    name: 'old-beats',
+    invariant: 'liveness',
+    what: "a dead leader's beats, said again, count as being heard",
+    edits: [
+      {
+        file: 'src/core/follower.ts',
+        find: '  if (beat <= lead.lastBeat && !fresh) return;\n',
+        replace: '',
+      },
+    ],
+    options: replaying('CH_PROPOSE'),
+  },
+  {
+    name: 'give-way-to-presence',
+    invariant: 'liveness',
+    what: 'an online leader gives up once a majority is there, whether or not it can win',
+    edits: [
+      {
+        file: 'src/core/election.ts',
+        find: '    if (lead && st.majoritySince === null) {\n',
+        replace:
+          "    if (lead && st.leading) {\n      endLeadership(ctx, st, 0);\n      return 'roster';\n    }\n    if (lead && st.majoritySince === null) {\n",
+      },
+    ],
+    options: apart,
   },
   {
     name: 'never-merge',

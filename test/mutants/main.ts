@@ -1,15 +1,4 @@
-/**
- * `npm run mutants`: hunts every mutant on fresh seeds, and exits 1 when one
- * survives or no longer fits the sources.
- *
- *     --json        a line of JSON for each mutant
- *     --only NAME   this one alone; may repeat
- *     --seeds N     how many seeds each gets (default 400)
- *     --from SEED   the first of them (default: random, printed)
- *     --recorded    only the seed that each was recorded with
- *     --jobs N      mutants at once (default: one for each core)
- *     --write       keeps the seeds that caught them, and writes docs/mutants.md
- */
+/** `npm run mutants`: hunts mutants, and exits 1 when one survives; see USAGE. */
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -17,84 +6,119 @@ import { checkFits } from './bundle.js';
 import { MUTANTS, readRecorded } from './index.js';
 import type { Mutant } from './mutant.js';
 import { type Hunted, hunt, makeDirectory } from './runner.js';
-import { asText, remarks, write } from './table.js';
+import { asText, remarks, report, write } from './table.js';
 
-const { values: flags } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    seeds: { type: 'string', default: '400' },
-    from: { type: 'string' },
-    recorded: { type: 'boolean', default: false },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    write: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `Sabotages the product, one small mutant at a time, and counts the seeds that the simulator's
+invariants need to catch it (docs/mutants.md).
+
+    npm run mutants -- [options]
+
+    --only NAME   this mutant alone; may be given more than once
+    --seeds N     give up on a mutant after N seeds (400)
+    --from SEED   the first seed (random, and printed)
+    --recorded    try only the seed that each mutant was recorded with
+    --write       record the seeds that catch them now, here and in docs/mutants.md
+    --jobs N      mutants at once (${availableParallelism()}: one for each core)
+    --json        a line of JSON for each mutant
+    --help        this text
+
+Exits 0 when all are caught, 1 when one survives or the product itself breaks an invariant, 2 when
+it can't run: a wrong option, or a mutant that no longer fits the sources.`;
 
 function fail(message: string): never {
   console.error(message);
   process.exit(2);
 }
 
-function numberOf(flag: 'seeds' | 'from' | 'jobs'): number {
-  const n = Number(flags[flag]);
-  if (!Number.isSafeInteger(n) || n < 0) fail(`--${flag} must be a whole number`);
-  return n;
-}
+const flags = readFlags();
 
-const unknown = flags.only.filter((name) => !MUTANTS.some((m) => m.name === name));
-if (unknown.length > 0) fail(`there is no mutant named ${unknown.join(' or ')}`);
-const chosen = MUTANTS.filter((m) => flags.only.length === 0 || flags.only.includes(m.name));
-for (const mutant of chosen) checkFits(mutant);
-
-const from = flags.from === undefined ? Math.floor(Math.random() * 2 ** 40) : numberOf('from');
-const fresh = Array.from({ length: numberOf('seeds') }, (_, i) => from + i);
-const recorded = readRecorded();
-
-function seedsFor({ name }: Mutant): readonly number[] {
-  if (!flags.recorded) return fresh;
-  const seed = recorded[name]?.seed;
-  return seed === undefined ? [] : [seed];
-}
-
-if (!flags.recorded) console.error(`seeds from ${from}`);
-
-/** One line that is written over, for people. */
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
-
-const done: Hunted[] = [];
-const directory = makeDirectory();
-
-async function lane(queue: Mutant[]): Promise<void> {
-  for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
-    const { name } = mutant;
-    const hunted = await hunt(mutant, seedsFor(mutant), directory.path, (tried) => {
-      progress(`${done.length} of ${chosen.length} done; ${name}: seed ${tried}`);
+function readFlags() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: [] },
+        seeds: { type: 'string', default: '400' },
+        from: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 40)) },
+        recorded: { type: 'boolean', default: false },
+        jobs: { type: 'string', default: String(availableParallelism()) },
+        write: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     });
-    done.push(hunted);
-    progress('');
-    for (const line of remarks(hunted)) console.error(line);
-    if (flags.json) {
-      const { caught, seeds } = hunted;
-      console.log(JSON.stringify({ mutant: name, invariant: mutant.invariant, seeds, caught }));
-    }
+    return values;
+  } catch (error) {
+    return fail(`${(error as Error).message}\n\n${USAGE}`);
   }
 }
 
-try {
-  const queue = [...chosen];
-  await Promise.all(Array.from({ length: Math.max(1, numberOf('jobs')) }, () => lane(queue)));
-} finally {
-  directory.remove();
+function numberOf(flag: 'seeds' | 'from' | 'jobs', least: number): number {
+  const n = Number(flags[flag]);
+  if (!Number.isSafeInteger(n) || n < least || flags[flag].trim() === '') {
+    fail(`--${flag} takes a whole number from ${least}, not '${flags[flag]}'`);
+  }
+  return n;
 }
 
-done.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
-if (flags.write) write(MUTANTS, done);
-const survivors = done.filter((h) => !h.caught).length;
-if (!flags.json) {
-  console.log(asText(done));
-  console.log(`${done.length} mutants, ${done.length - survivors} caught, ${survivors} survived`);
+function chosenMutants(): readonly Mutant[] {
+  const unknown = flags.only.filter((name) => !MUTANTS.some((m) => m.name === name));
+  if (unknown.length > 0) {
+    const names = MUTANTS.map((m) => m.name).join(' ');
+    fail(`there is no mutant named ${unknown.join(' or ')}; there are: ${names}`);
+  }
+  const chosen = MUTANTS.filter((m) => flags.only.length === 0 || flags.only.includes(m.name));
+  const misfits = chosen.flatMap((mutant) => {
+    try {
+      checkFits(mutant);
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
+  if (misfits.length > 0) fail(misfits.join('\n'));
+  return chosen;
 }
-process.exitCode = survivors > 0 || done.some((h) => h.unclean.size > 0) ? 1 : 0;
+
+async function main(): Promise<void> {
+  if (flags.help) return console.log(USAGE);
+  if (flags.recorded && flags.write) fail('--write records fresh seeds: leave --recorded out');
+  const from = numberOf('from', 0);
+  const fresh = Array.from({ length: numberOf('seeds', 1) }, (_, i) => from + i);
+  const jobs = numberOf('jobs', 1);
+  const chosen = chosenMutants();
+  const recorded = readRecorded();
+  const seedsFor = ({ name }: Mutant): readonly number[] => {
+    if (!flags.recorded) return fresh;
+    const seed = recorded[name]?.seed;
+    return seed === undefined ? [] : [seed];
+  };
+  if (!flags.recorded) console.error(`seeds from ${from}`);
+
+  const done: Hunted[] = [];
+  const directory = makeDirectory();
+  const lane = async (queue: Mutant[]): Promise<void> => {
+    for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
+      const hunted = await hunt(mutant, seedsFor(mutant), directory.path);
+      done.push(hunted);
+      if (flags.json) console.log(report(hunted));
+      console.error(`${done.length} of ${chosen.length}: ${remarks(hunted).join('\n  ')}`);
+      // After each, so that what was caught stays when the rest is cut short.
+      if (flags.write) write(MUTANTS, done);
+    }
+  };
+  try {
+    const queue = [...chosen];
+    await Promise.all(Array.from({ length: jobs }, () => lane(queue)));
+  } finally {
+    directory.remove();
+  }
+  done.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant));
+  const survivors = done.filter((h) => !h.caught).length;
+  if (!flags.json) {
+    console.log(asText(done));
+    console.log(`${done.length} mutants, ${done.length - survivors} caught, ${survivors} survived`);
+  }
+  process.exitCode = survivors > 0 || done.some((h) => h.unclean.size > 0) ? 1 : 0;
+}
+
+await main();

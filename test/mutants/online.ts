@@ -1,7 +1,7 @@
 /** Mutants of online epochs, the provisional set, and what readers see of it. */
 
 import type { Mutant } from './mutant.js';
-import { apart, apartAndCrashing, deposing, narrowing } from './plans.js';
+import { apart, apartAndCrashing, bridged, deposing, narrowing } from './plans.js';
 
 const PROVISIONAL = 'src/core/provisional.ts';
 const REPLICA = 'src/core/replica.ts';
@@ -22,8 +22,14 @@ export const ONLINE: readonly Mutant[] = [
         find: "  if (election.kind === 'online' && isMajority(size, all.length)) {",
         replace: '  if (size > all.length) {',
       },
+      {
+        file: 'src/core/election.ts',
+        find: '  if (isMajority(reached, all)) {\n    if (lead',
+        replace:
+          "  if (!lead && reached > 2) return 'online';\n  if (isMajority(reached, all)) {\n    if (lead",
+      },
     ],
-    options: apart,
+    options: { nodes: 4 },
   },
   {
     name: 'place-behind-the-set',
@@ -51,6 +57,19 @@ export const ONLINE: readonly Mutant[] = [
       },
     ],
     options: apart,
+  },
+  {
+    name: 'drop-final-places',
+    invariant: 7,
+    what: 'the running epoch of an online leader forgets places of what is final here',
+    edits: [
+      {
+        file: PROVISIONAL,
+        find: '    if (branch === st.leadership?.branch) continue;\n',
+        replace: '',
+      },
+    ],
+    options: bridged,
   },
   {
     name: 'places-by-record',
@@ -85,7 +104,7 @@ export const ONLINE: readonly Mutant[] = [
   },
   {
     name: 'queue-again',
-    invariant: 9,
+    invariant: 17,
     what: 'an own message that falls out of the log waits again, though a branch holds it',
     edits: [
       {

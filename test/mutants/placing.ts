@@ -1,7 +1,7 @@
 /** Mutants of where records are placed, and whose log is followed. */
 
 import type { Mutant } from './mutant.js';
-import { deposingInRain, firstWords, hoarding } from './plans.js';
+import { deposingInRain, firstWords, hoarding, inviting, restartingInRain } from './plans.js';
 
 const LEADER = 'src/core/leader.ts';
 const FOLLOWER = 'src/core/follower.ts';
@@ -65,6 +65,24 @@ export const PLACING: readonly Mutant[] = [
     ],
   },
   {
+    name: 'order-within-boots',
+    invariant: 9,
+    what: 'the first record of a boot may stand before what its author said in the boot before',
+    edits: [
+      {
+        file: 'src/core/replica.ts',
+        find: '  { prev, author }: ChannelRecord,\n',
+        replace: '  { prev, author, n }: ChannelRecord,\n',
+      },
+      {
+        file: 'src/core/replica.ts',
+        find: '  return prev === st.roster.members.get(author)?.root ||',
+        replace: '  return n === 1 || prev === st.roster.members.get(author)?.root ||',
+      },
+    ],
+    options: restartingInRain,
+  },
+  {
     name: 'no-look-ups',
     invariant: 9,
     what: 'nobody looks in the store whether a record is final already',
@@ -88,6 +106,24 @@ export const PLACING: readonly Mutant[] = [
         replace: '    return encoded[0 * i]!;',
       },
     ],
+  },
+  {
+    name: 'merge-membership',
+    invariant: 12,
+    what: 'a merge brings changes of membership back that fell out of the log',
+    edits: [
+      {
+        file: 'src/core/replica.ts',
+        find: '    if (!isMessageLane(record)) continue;\n',
+        replace: '    if (!isMessageLane(record) && !isMembership(record.kind)) continue;\n',
+      },
+      {
+        file: 'src/core/provisional.ts',
+        find: '  const matters = entries.some((e) => isMessageLane(e.record));',
+        replace: '  const matters = entries.length > 0;',
+      },
+    ],
+    options: inviting,
   },
   {
     name: 'place-behind-change',

@@ -53,6 +53,12 @@ const workload = (seed: number) => {
   return { everyMs: between(draw, 30, 200), burst: pick(draw, [1, 5, 20]) };
 };
 
+/** For runs of many members, which cost more. */
+const lightLoad = (seed: number) => {
+  const draw = drawsOf(seed, 'light load');
+  return { everyMs: between(draw, 60, 300), burst: pick(draw, [1, 5]) };
+};
+
 /**
  * Splits one right after the other, of which most leave a majority together: a
  * leader that goes on alone, or with a few, finds its entries replaced.
@@ -124,7 +130,7 @@ export function apart(seed: number): RunOptions {
     faults.push({ kind: 'block', pairs, at, until });
     at = until + between(draw, 100, 3_000);
   }
-  const load = workload(seed);
+  const load = lightLoad(seed);
   return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
 }
 
@@ -211,8 +217,218 @@ export function contesting(seed: number): RunOptions {
   return { ...SMALL, nodes, faults, workload, conditions };
 }
 
+/**
+ * The founder leads and is left with one other member; both go on talking while
+ * it asks for a change of membership. All that falls out of the log, and the
+ * founder alone holds it, unheard, until it is the only candidate and leads.
+ */
+export function inviting(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'inviting');
+  const other = 1 + below(draw, 4);
+  const most = [1, 2, 3, 4].filter((n) => n !== other);
+  const at = JOINED_MS + between(draw, 0, 500);
+  const healed = at + 3_500;
+  const gone = healed + between(draw, 2_500, 3_000);
+  const until = gone + 4_500;
+  const unheard = { ...HONEST, censored: [{ from: 0, name: 'CH_MSG' }] };
+  const candidates = [1, 2, 3, 4].map((from) => ({ from, name: 'CH_PREVOTE' }));
+  const alone = { ...HONEST, censored: candidates };
+  const liar = { kind: 'lying-relay', relay: 0, restarts: false } as const;
+  const faults: Fault[] = [
+    { kind: 'block', pairs: pairsBetween([[0, other], most]), at, until: healed },
+    { kind: 'crash', node: other, inWrite: false, at: healed - 50, until },
+    { ...liar, lies: unheard, at: healed - 50, until: gone },
+    { ...liar, lies: alone, at: gone + 1, until },
+    { kind: 'crash', node: 'leader', inWrite: false, at: gone, until: until - 500 },
+  ];
+  const posts = Array.from(
+    { length: 40 },
+    (_, i): Post => ({ at: at + i * 50, node: i % 2 ? 0 : other, count: 1, bytes: 10 }),
+  );
+  const load = { posts, invites: [Math.floor(at + between(draw, 500, 1_500))] };
+  const conditions = { workMs: 0, weather: CALM };
+  return {
+    ...SMALL,
+    nodes: 5,
+    quorum: 'roster',
+    conditions,
+    faults,
+    loadMs: until,
+    workload: load,
+  };
+}
+
+/** Members restart again and again with much unsaid, while messages get lost. */
+export function restartingInRain(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'restarting');
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; at += between(draw, 200, 1_000)) {
+    const until = at + between(draw, 10, 200);
+    faults.push({ kind: 'crash', node: below(draw, 3), inWrite: false, at, until });
+  }
+  return inRain(seed, { ...SMALL, nodes: 3, faults, workload: { everyMs: 30, burst: 5 } });
+}
+
+/**
+ * The leader is gone; whoever stands may have its pre-votes granted and then
+ * says nothing, so that it promises one term after the other that nobody else
+ * hears of, until others elect a leader below its promise.
+ */
+export function muffled(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'muffled');
+  const nodes = 5;
+  const ms = pick(draw, [10, 20, 40]);
+  const weather = { ...CALM, delay: { kind: 'fixed', ms } as const };
+  const until = JOINED_MS + 8_000;
+  const faults: Fault[] = [{ kind: 'weather', weather, at: JOINED_MS, until }];
+  faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until });
+  for (let node = 0; node < nodes; node++) {
+    for (let at = JOINED_MS; at < until; at += 3 * ms * between(draw, 1, 2)) {
+      faults.push({ kind: 'isolate', node, directions: ['up'], at, until: at + 2 * ms });
+    }
+  }
+  const conditions = { workMs: 0, diskMs: 0, weather: CALM };
+  const load = { everyMs: 500, burst: 1, invites: [] };
+  return { ...SMALL, nodes, early: true, loadMs: until, faults, workload: load, conditions };
+}
+
+/**
+ * Of a majority that made entries final all but one come back with an older copy
+ * of their disks. They meet that one, and learn from it that they forgot
+ * something, not what; then they are alone with those who missed it all.
+ */
+export const forgetting =
+  (old: 1 | 2) =>
+  (seed: number): RunOptions => {
+    const draw = drawsOf(seed, 'forgetting');
+    const nodes = 2 * old + 1;
+    const faults: Fault[] = [];
+    for (let at = JOINED_MS; at < LOAD_MS; ) {
+      const groups = groupsOf(draw, nodes, [old, old, 1]);
+      const [forgetful, behind, knowing] = groups as [number[], number[], number[]];
+      const copiedAt = at + between(draw, 300, 3_000);
+      const back = copiedAt + between(draw, 2_500, 3_500);
+      const alone = back + 1_000;
+      const until = alone + between(draw, 4_000, 6_000);
+      const pairs = pairsBetween([behind, [...forgetful, ...knowing]]);
+      faults.push({ kind: 'block', pairs, at, until: alone });
+      faults.push({ kind: 'old-disk', nodes: forgetful, copiedAt, at: back, until: back + 20 });
+      const censored = forgetful.flatMap((to) => [
+        { to, name: 'CH_APPEND' },
+        { to, name: 'CH_REPORT' },
+      ]);
+      const lies = { ...HONEST, censored };
+      faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: back, until: alone });
+      const others = pairsBetween([knowing, [...forgetful, ...behind]]);
+      faults.push({ kind: 'block', pairs: others, at: alone, until });
+      at = until + between(draw, 3_000, 4_000);
+    }
+    const conditions = { workMs: 0, weather: CALM };
+    const load = { everyMs: between(draw, 30, 100), burst: 1, invites: [] };
+    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
+  };
+
+/**
+ * The founder leads and is left with one other member, to which it says
+ * something that falls out of the log; then its disk is gone for good, and the
+ * other one alone holds what it said.
+ */
+export function bequeathing(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'bequeathing');
+  const heir = 1 + below(draw, 4);
+  const others = [1, 2, 3, 4].filter((n) => n !== heir);
+  const at = JOINED_MS + between(draw, 0, 500);
+  const gone = at + between(draw, 500, 1_500);
+  const until = gone + 3_000;
+  const post = { at: at + between(draw, 50, 300), node: 0, count: 1 + below(draw, 5), bytes: 10 };
+  const faults: Fault[] = [
+    { kind: 'block', pairs: pairsBetween([[0, heir], others]), at, until },
+    { kind: 'old-disk', nodes: [0], copiedAt: null, at: gone, until: until + 1_000 },
+  ];
+  const conditions = { workMs: 0, weather: CALM };
+  const load = { posts: [post], invites: [] };
+  const loadMs = LOAD_MS - 4_000;
+  return { ...SMALL, nodes: 5, quorum: 'roster', conditions, faults, loadMs, workload: load };
+}
+
+/** An author says two things at one number, now and then. */
+export function equivocating(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'equivocating');
+  const node = below(draw, 4);
+  const misdeeds = [{ do: 'two-records', often: between(draw, 0.2, 0.8) }] as const;
+  const faults: Fault[] = [{ kind: 'misbehaves', node, misdeeds, at: JOINED_MS, until: LOAD_MS }];
+  const load = { everyMs: between(draw, 30, 200), burst: 1 };
+  return inRain(seed, { ...SMALL, nodes: 4, faults, workload: load });
+}
+
 /** Like `deposing`, while messages get lost. */
 export const deposingInRain = (seed: number): RunOptions => inRain(seed, deposing(seed));
+
+/**
+ * Groups as in `apart`, and one member of the larger group reaches everyone: it
+ * carries what one side made final to the other, which goes on by itself.
+ */
+export function bridged(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'bridged');
+  const nodes = 7;
+  const faults: Fault[] = [];
+  for (let at = JOINED_MS; at < LOAD_MS; ) {
+    const until = at + between(draw, 6_000, 9_000);
+    const [few, most] = groupsOf(draw, nodes, [3, 3]) as [number[], number[]];
+    faults.push({ kind: 'block', pairs: pairsBetween([few, most]), at, until });
+    const bridge = [0, 1, 2, 3, 4, 5, 6].filter((n) => !few.includes(n) && !most.includes(n));
+    const pairs = pairsBetween([few, bridge]);
+    faults.push({ kind: 'block', pairs, at, until: at + between(draw, 2_500, 4_000) });
+    at = until + between(draw, 100, 2_000);
+  }
+  const load = lightLoad(seed);
+  return { nodes, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS, faults, workload: load };
+}
+
+/**
+ * One member is away; the leader of the others goes deaf, so that what it
+ * places is in all their logs and not final, and is gone. Then all of them
+ * reach that one alone: nobody else can win, and it has the worst log.
+ */
+export function hub(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'hub');
+  const [one, ...others] = groupsOf(draw, 5, [1, 1, 1, 1, 1]).flat() as [number, ...number[]];
+  const until = LOAD_MS - 6_000;
+  const faults: Fault[] = [
+    { kind: 'isolate', node: one, directions: BOTH, at: until - 3_500, until },
+    {
+      kind: 'isolate',
+      node: 'leader',
+      directions: ['down'],
+      at: until - between(draw, 300, 900),
+      until,
+    },
+    // It restarts and leads no more: the one that was away can't have the log from its leader.
+    { kind: 'crash', node: 'leader', inWrite: false, at: until - 20, until },
+  ];
+  const pairs = pairsBetween(others.map((n) => [n]));
+  faults.push({ kind: 'block', pairs, at: until - 1, until, stays: true });
+  // A deaf leader places what it says itself.
+  const posts = others.flatMap((node) =>
+    Array.from(
+      { length: 40 },
+      (_, i): Post => ({ at: until - 2_000 + i * 50, node, count: 1, bytes: 10 }),
+    ),
+  );
+  const load = { posts, invites: [] };
+  return {
+    ...SMALL,
+    nodes: 5,
+    quorum: 'roster',
+    // So that the faults end when the plan says so.
+    early: true,
+    loadMs: until,
+    // All can have joined by then.
+    conditions: { workMs: 0, diskMs: 1, weather: CALM },
+    faults,
+    workload: load,
+  };
+}
 
 /** Like `apart`, and members lose power meanwhile. */
 export function apartAndCrashing(seed: number): RunOptions {
@@ -252,10 +468,21 @@ export function firstWords(seed: number): RunOptions {
   return { ...SMALL, nodes: 3, loadMs: 14_000, faults, workload, conditions };
 }
 
-/** A relay that puts other names on what members say, and is slow about the rest. */
-export function lying(seed: number): RunOptions {
+/** A relay that puts other names on what members say in some commands, and is slow about the rest. */
+export const forging =
+  (...only: string[]) =>
+  (seed: number): RunOptions =>
+    lying(seed, { forge: 1, only });
+
+/** A relay that says again what members said in some commands. */
+export const replaying =
+  (...only: string[]) =>
+  (seed: number): RunOptions =>
+    lying(seed, { replay: 1, only });
+
+function lying(seed: number, what: Partial<Lies>): RunOptions {
   const draw = drawsOf(seed, 'lying');
-  const lies = { ...HONEST, late: between(draw, 0, 0.7), lateMs: 600, forge: 1 };
+  const lies = { ...HONEST, late: between(draw, 0, 0.7), lateMs: 600, ...what };
   const faults: Fault[] = [
     { kind: 'lying-relay', relay: 0, lies, restarts: false, at: JOINED_MS, until: LOAD_MS },
   ];

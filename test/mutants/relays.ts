@@ -1,7 +1,7 @@
-/** Mutants of what protects members from a relay that lies. */
+/** Mutants of what protects members from a relay that lies, and from each other. */
 
 import type { Mutant } from './mutant.js';
-import { lying } from './plans.js';
+import { equivocating, forging } from './plans.js';
 
 const INSPECT = 'src/core/inspect.ts';
 
@@ -17,7 +17,7 @@ export const RELAYS: readonly Mutant[] = [
         replace: "    what: { type: 'ack', ack, sig: p.sig },\n    checks: [],",
       },
     ],
-    options: lying,
+    options: forging('CH_MSG_ACK'),
   },
   {
     name: 'trust-ballots',
@@ -30,6 +30,25 @@ export const RELAYS: readonly Mutant[] = [
         replace: "what: { type: 'ballot', ballot, sig }, checks: [] };",
       },
     ],
-    options: lying,
+    options: forging('CH_VOTE'),
+  },
+  {
+    name: 'order-by-number',
+    invariant: 14,
+    what: "a record may follow its author's last one if that has the number before, whichever it is",
+    edits: [
+      {
+        file: 'src/core/replica.ts',
+        find: '  { prev, author }: ChannelRecord,\n',
+        replace: '  { prev, author, boot, n }: ChannelRecord,\n',
+      },
+      {
+        file: 'src/core/replica.ts',
+        find: '  return prev === st.roster.members.get(author)?.root ||',
+        replace:
+          '  const last = tip === undefined ? undefined : st.log.entryOf(tip)?.record;\n  if (last?.boot === boot && last.n === n - 1) return true;\n  return prev === st.roster.members.get(author)?.root ||',
+      },
+    ],
+    options: equivocating,
   },
 ];

@@ -27,6 +27,8 @@ export interface Hunted {
   /** The one that caught it. */
   readonly seed?: number;
   readonly message?: string;
+  /** What it took, bundling included. */
+  readonly ms: number;
   /** What else its runs reported, and how often. */
   readonly others: ReadonlyMap<string, number>;
   /** Seeds on which the clean core broke something: a defect of the product or of the simulator. */
@@ -95,8 +97,9 @@ export async function hunt(
   mutant: Mutant,
   seeds: readonly number[],
   directory: string,
-  onSeed: (tried: number) => void = () => {},
 ): Promise<Hunted> {
+  const startedAt = performance.now();
+  const ms = (): number => performance.now() - startedAt;
   const { name, edits, tuning = [], run = 'channel', options = {} } = mutant;
   const file = join(directory, `${name}.mjs`);
   await bundle(name, [...tuning, ...edits], file);
@@ -105,7 +108,6 @@ export async function hunt(
   const unclean = new Map<number, string>();
   try {
     for (const [i, seed] of seeds.entries()) {
-      onSeed(i + 1);
       const task = { seed, run, options: typeof options === 'function' ? options(seed) : options };
       const { invariant, message = '' } = await lanes.mutant.run(task);
       if (invariant === undefined) continue;
@@ -116,11 +118,20 @@ export async function hunt(
       const clean = await lanes.clean.run(task);
       if (clean.invariant === undefined) {
         const what = `${invariant}: ${message}`;
-        return { mutant, caught: true, seeds: i + 1, seed, message: what, others, unclean };
+        return {
+          mutant,
+          caught: true,
+          seeds: i + 1,
+          seed,
+          message: what,
+          ms: ms(),
+          others,
+          unclean,
+        };
       }
       unclean.set(seed, `${clean.invariant}: ${clean.message}`);
     }
-    return { mutant, caught: false, seeds: seeds.length, others, unclean };
+    return { mutant, caught: false, seeds: seeds.length, ms: ms(), others, unclean };
   } finally {
     await Promise.all([lanes.mutant.close(), lanes.clean.close()]);
   }

@@ -9,34 +9,54 @@ const DOCUMENT = new URL('../../docs/mutants.md', import.meta.url);
 const BEGIN = '<!-- begin: written by `npm run mutants -- --write` -->';
 const END = '<!-- end -->';
 
-/** One line for each mutant, columns in line. */
+const UNCLEAN_SHOWN = 3;
+
+const seconds = ({ ms }: Hunted): string => (ms / 1_000).toFixed(1);
+
+/** One line for each mutant, columns in line, and what it all took. */
 export function asText(all: readonly Hunted[]): string {
-  const rows = all.map(({ mutant, caught, seeds, seed }) => [
-    mutant.name,
-    String(mutant.invariant),
-    String(seeds),
-    caught ? String(seed) : 'SURVIVED',
+  const rows = all.map((hunted) => [
+    hunted.mutant.name,
+    String(hunted.mutant.invariant),
+    String(hunted.seeds),
+    seconds(hunted),
+    hunted.caught ? String(hunted.seed) : 'SURVIVED',
   ]);
-  const head = ['mutant', 'invariant', 'seeds', 'caught by seed'];
+  const total = all.reduce((sum, { ms }) => sum + ms, 0) / 1_000;
+  rows.push(['all', '', String(all.reduce((n, { seeds }) => n + seeds, 0)), total.toFixed(1), '']);
+  const head = ['mutant', 'invariant', 'seeds', 'seconds', 'caught by seed'];
   const width = head.map((h, i) => Math.max(h.length, ...rows.map((row) => row[i]!.length)));
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, i) => cell.padEnd(width[i]!))
+      .map((text, i) => text.padEnd(width[i]!))
       .join('  ')
       .trimEnd();
   return [head, ...rows].map(line).join('\n');
 }
 
-/** Why a mutant survived, or what else came up. */
-export function remarks({ mutant, caught, others, unclean }: Hunted): string[] {
-  const lines: string[] = [];
+/** One line of JSON. */
+export function report({ mutant, seeds, caught, seed, ms }: Hunted): string {
+  const { name, invariant } = mutant;
+  return JSON.stringify({ mutant: name, invariant, seeds, caught, seed, ms: Math.round(ms) });
+}
+
+/** How a hunt ended, and what else came up. */
+export function remarks(hunted: Hunted): string[] {
+  const { mutant, caught, seeds, seed, message, others, unclean } = hunted;
+  const took = `${seeds} seed${seeds === 1 ? '' : 's'}, ${seconds(hunted)} s`;
+  const lines = [
+    caught
+      ? `${mutant.name} caught by seed ${seed} (${took}): ${message}`
+      : `${mutant.name} SURVIVED (${took})`,
+  ];
   if (!caught && others.size > 0) {
     const what = [...others].map(([invariant, count]) => `${invariant} (${count})`).join(', ');
-    lines.push(`${mutant.name}: its runs reported only ${what}`);
+    lines.push(`its runs reported only ${what}`);
   }
-  for (const [seed, what] of unclean) {
-    lines.push(`${mutant.name}: the clean core fails seed ${seed} too: ${what}`);
+  for (const [at, what] of [...unclean].slice(0, UNCLEAN_SHOWN)) {
+    lines.push(`the clean core fails seed ${at} too: ${what}`);
   }
+  if (unclean.size > UNCLEAN_SHOWN) lines.push(`and ${unclean.size - UNCLEAN_SHOWN} more seeds`);
   return lines;
 }
 
@@ -44,7 +64,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 function asMarkdown(mutants: readonly Mutant[], recorded: { [mutant: string]: Recorded }): string {
   const rows = mutants.map(({ name, invariant, what }) => {
-    const { seed, seeds } = recorded[name] ?? { seed: '', seeds: '' };
+    const { seed, seeds } = recorded[name] ?? { seed: 'none', seeds: 'not caught' };
     return `| \`${name}\` | ${cell(what)} | ${invariant} | ${seeds} | ${seed} |`;
   });
   return [
@@ -54,24 +74,23 @@ function asMarkdown(mutants: readonly Mutant[], recorded: { [mutant: string]: Re
   ].join('\n');
 }
 
-/** Keeps the seeds of what was caught now, and the table of all mutants. */
+/** Keeps the seeds of what was caught now, forgets those of what survived, and writes the table of all mutants. */
 export function write(mutants: readonly Mutant[], hunted: readonly Hunted[]): void {
-  const before = readRecorded();
-  const now = new Map(
-    hunted.flatMap(({ mutant, seed, seeds }) =>
-      seed === undefined ? [] : [[mutant.name, { seed, seeds }] as const],
-    ),
-  );
-  const recorded: { [mutant: string]: Recorded } = {};
-  for (const { name } of mutants) {
-    const entry = now.get(name) ?? before[name];
-    if (entry) recorded[name] = entry;
+  const recorded = readRecorded();
+  for (const { mutant, seed, seeds } of hunted) {
+    if (seed === undefined) delete recorded[mutant.name];
+    else recorded[mutant.name] = { seed, seeds };
   }
-  writeFileSync(RECORDED_FILE, `${JSON.stringify(recorded, null, 2)}\n`);
+  const kept: { [mutant: string]: Recorded } = {};
+  for (const { name } of mutants) {
+    const entry = recorded[name];
+    if (entry) kept[name] = entry;
+  }
+  writeFileSync(RECORDED_FILE, `${JSON.stringify(kept, null, 2)}\n`);
   const text = readFileSync(DOCUMENT, 'utf8');
   const [head, rest] = text.split(BEGIN);
   const tail = rest?.split(END)[1];
   if (tail === undefined) throw new Error('docs/mutants.md has lost the marks around its table');
-  const table = asMarkdown(mutants, recorded);
+  const table = asMarkdown(mutants, kept);
   writeFileSync(DOCUMENT, `${head}${BEGIN}\n\n${table}\n\n${END}${tail}`);
 }
