@@ -62,8 +62,8 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '  sendOffers(ctx, st, ctx.ready.late, batch, null);',
-        replace: '  sendOffers(ctx, st, ctx.ready.early, batch, null);',
+        find: "  sendOffers(ctx, st, ctx.ready.late, batch, to === 'all' ? null : to);",
+        replace: "  sendOffers(ctx, st, ctx.ready.early, batch, to === 'all' ? null : to);",
       },
     ],
   },

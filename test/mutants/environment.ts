@@ -48,7 +48,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/hearing.ts',
-        find: '  ctx.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
+        find: '  ctx.patience() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
         replace: '  Math.random() * (ctx.timing.election_max_ms - ctx.timing.election_min_ms);',
       },
     ],
