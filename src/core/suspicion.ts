@@ -31,9 +31,9 @@ export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
   const reason = reasonToSuspect(ctx, st, lead);
   suspicion.holds = reason !== undefined;
   if (reason === undefined) {
-    // Later than that it is looked at again when something comes, or somebody.
-    const lookAt = suspicion.movedAt + SUSPECT_MS;
-    if (waits(st, lead) && lookAt > ctx.now) ctx.ready.wake(lookAt);
+    const due = suspicion.movedAt + SUSPECT_MS;
+    // Past it there is a reason not to, which what ends it makes known.
+    if (waits(st, lead) && due > ctx.now) ctx.ready.wake(due);
     return;
   }
   if (ctx.now < suspicion.nextAt) return ctx.ready.wake(suspicion.nextAt);

@@ -42,6 +42,22 @@ export interface ChainEntry {
   readonly changes: number;
 }
 
+/** Who leads or led a term, with the last entry that it found. */
+export interface Leader {
+  readonly node: number;
+  /** Who voted for it. */
+  readonly ballots: readonly UserId[];
+  readonly epoch: EpochId;
+  readonly tip: ChainEntry;
+}
+
+/** An entry that is final. */
+export interface Placed {
+  readonly entry: ChainEntry;
+  /** Lowest term under which it is known to be final. */
+  term: number;
+}
+
 /** Says what is broken, as the invariant's number and words. */
 export type Break = (invariant: string, message: string) => void;
 

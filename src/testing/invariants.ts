@@ -43,10 +43,17 @@ import { decodeRecord } from '../core/record.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { BootBatches } from '../core/store-boots.js';
+import {
+  type Acknowledged,
+  asGiven,
+  checkOneChain,
+  type GivenAck,
+  reachedAlong,
+} from './acks-amid-lies.js';
 import { checkBounds, checkFrame } from './bounds.js';
 import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
-import { type Break, type ChainEntry, Chains } from './chains.js';
+import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
@@ -56,42 +63,12 @@ import { PutBack } from './put-back.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 
-interface Leader {
-  readonly node: number;
-  /** Who voted for it. */
-  readonly ballots: readonly UserId[];
-  readonly epoch: EpochId;
-  readonly tip: ChainEntry;
-}
-
-interface Placed {
-  readonly entry: ChainEntry;
-  /** Lowest term under which it is known to be final. */
-  term: number;
-}
-
-/** What was acknowledged under one leadership and roster. */
-interface Acknowledged {
-  readonly acks: Map<UserId, Ack>;
-  /** Up to where it amounts to these. */
-  final: number;
-  committed: number;
-}
-
 /** What comes of what was seen. */
 export interface Verdicts {
   readonly broke: Break;
   /** It went beyond what is promised. */
   readonly beyond: (why: string) => void;
 }
-
-/** An acknowledgement that somebody gave. */
-interface GivenAck {
-  readonly user: UserId;
-  readonly ack: Ack;
-}
-
-const asGiven = ([user, ack]: readonly [UserId, Ack]): GivenAck => ({ user, ack });
 
 const isFor = ({ term, votedFor }: VotePromise, b: Ballot): boolean =>
   term === b.term && votedFor?.candidate === b.candidate && votedFor.electorate === b.electorate;
@@ -477,13 +454,13 @@ export class Invariants {
     this.#allAcks.set(id, all);
     if (all.some((a) => a.user === user && a.ack.hash === ack.hash && a.ack.seq === ack.seq))
       return;
-    if (this.offences.isHonest(user)) this.#checkOneChain(user, ack, all);
+    if (this.offences.isHonest(user)) checkOneChain(this.chains, user, ack, all, this.broke);
     all.push({ user, ack });
     const known = this.#acks.get(id) ?? { acks: new Map<UserId, Ack>(), final: 0, committed: 0 };
     this.#acks.set(id, known);
     if ((known.acks.get(user)?.seq ?? 0) < ack.seq) known.acks.set(user, ack);
     const reached = (among: readonly UserId[]): number =>
-      reachedByMore(among.map((u) => this.#reachedAlong(ack, u, all)));
+      reachedByMore(among.map((u) => reachedAlong(this.chains, this.#branches, ack, u, all)));
     const voters = this.#rosters.get(ack.rosterHash)?.voters ?? [];
     const electorate = this.#epochs.get(ack.epoch)?.electorate ?? [];
     const tip = this.chains.get(ack.hash);
@@ -496,37 +473,6 @@ export class Invariants {
     if (ack.kind !== 'online' || !this.#branches.hasAt(ack.epoch, ack.seq, ack.hash)) return;
     for (const digest of this.#branches.digestsUpTo(ack.epoch, committed)) {
       this.#committedDigests.add(digest);
-    }
-  }
-
-  /** How far `user` acknowledged the chain that `ack` is of. */
-  #reachedAlong(ack: Ack, user: UserId, all: readonly GivenAck[]): number {
-    const tip = this.chains.get(ack.hash);
-    let reached = 0;
-    for (const { user: by, ack: other } of all) {
-      if (by !== user || other.seq <= reached) continue;
-      const upTo = Math.min(other.seq, ack.seq);
-      const theirs = this.chains.get(other.hash);
-      const isSame =
-        tip && theirs
-          ? this.chains.at(tip, upTo) === this.chains.at(theirs, upTo)
-          : this.#branches.hasAt(other.epoch, other.seq, other.hash) &&
-            this.#branches.hasAt(ack.epoch, ack.seq, ack.hash);
-      if (isSame) reached = upTo;
-    }
-    return reached;
-  }
-
-  /** Invariant 3: under one leadership an honest member acknowledges one chain, whatever its leader does. */
-  #checkOneChain(user: UserId, ack: Ack, all: readonly GivenAck[]): void {
-    const tip = this.chains.get(ack.hash);
-    for (const { user: by, ack: other } of all) {
-      const theirs = by === user && this.chains.get(other.hash);
-      if (!tip || !theirs || ack.kind === 'online') continue;
-      const upTo = Math.min(ack.seq, other.seq);
-      if (this.chains.at(tip, upTo) === this.chains.at(theirs, upTo)) continue;
-      const who = user.slice(0, 8);
-      this.broke('3 log matching', `${who} acknowledges two chains in term ${ack.term}`);
     }
   }
 

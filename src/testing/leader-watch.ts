@@ -11,7 +11,7 @@
 import type { ChannelState } from '../core/channel-state.js';
 import type { Ready } from '../core/effects.js';
 import type { EpochId } from '../core/ids.js';
-import type { Input } from '../core/machine.js';
+import type { Input } from '../core/input.js';
 import { ZERO_BOOT } from '../core/record.js';
 import type { Break } from './chains.js';
 

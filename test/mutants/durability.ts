@@ -62,8 +62,8 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '  sendOffers(ctx, st, ctx.ready.late, batch,',
-        replace: '  sendOffers(ctx, st, ctx.ready.early, batch,',
+        find: 'sendOffers(ctx, st, ctx.ready.late, batch,',
+        replace: 'sendOffers(ctx, st, ctx.ready.early, batch,',
       },
     ],
   },

@@ -35,6 +35,7 @@ const FOUND: readonly (readonly [FaultKind, number, string])[] = [
   ['two-faced-member', 125, 'a leader whose log was cut went on counting'],
   ['two-faced-member', 17, 'a follower gave up for its leader what it had acknowledged to it'],
   ['two-faced-member', 8, 'an acknowledgement was given again of entries that were gone'],
+  ['lying-member', 2085, 'who saw no majority woke at a time that had passed, again and again'],
   ['silent-member', 58, 'a leader that left messages out led for ever'],
   ['silent-member', 115, 'members that suspected a leader at different times never agreed'],
   ['silent-member', 211, 'what a branch held once was no reason to suspect who left it out'],
