@@ -7,7 +7,7 @@
 import { utf8 } from '../core/bytes.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { type ChannelId, type Digest, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import { between, type Draw, drawsOf } from './prng.js';
@@ -37,6 +37,8 @@ interface Submitted {
   stored: boolean;
   /** The best that its author was told. */
   seen: 'nothing' | 'committed' | 'final';
+  /** Of the record that was made of it, once something was told of it. */
+  digest?: Digest;
 }
 
 export class Application {
@@ -107,10 +109,16 @@ export class Application {
     else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
-  /** A node lost part of its memory: what only its disk held need not come true. */
-  forgets(node: SimNode): void {
+  /**
+   * A node lost part of its memory: what only its disk held need not come true,
+   * not even if it alone made an electorate and committed it.
+   */
+  forgets(node: SimNode, isHeld: (digest: Digest) => boolean): void {
     for (const submitted of this.submitted.values()) {
-      if (submitted.node === node.index && submitted.seen === 'nothing') submitted.stored = false;
+      const { seen, digest } = submitted;
+      if (submitted.node !== node.index || seen === 'final') continue;
+      if (seen === 'committed' && digest && isHeld(digest)) continue;
+      Object.assign(submitted, { stored: false, seen: 'nothing' });
     }
   }
 
@@ -281,6 +289,7 @@ export class Application {
       else asked.failed(event);
     } else if (event.type === 'progress') {
       const submitted = this.submitted.get(event.id);
+      if (submitted) submitted.digest = event.digest;
       if (submitted && event.state === 'final') submitted.seen = 'final';
       else if (submitted?.seen === 'nothing' && event.state === 'committed')
         submitted.seen = 'committed';

@@ -183,10 +183,13 @@ export class Invariants {
     this.started(node);
     this.#pages.forget(node.index);
     for (const digest of this.#committedDigests) {
-      if (!this.finalAt.has(digest) && !this.#disks.isHeld(digest)) {
-        this.#committedDigests.delete(digest);
-      }
+      if (!this.isHeld(digest)) this.#committedDigests.delete(digest);
     }
+  }
+
+  /** It is final, or on somebody's disk. */
+  isHeld(digest: Digest): boolean {
+    return this.finalAt.has(digest) || this.#disks.isHeld(digest);
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {

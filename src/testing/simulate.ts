@@ -412,8 +412,8 @@ class Run implements NodeWatcher {
     };
     chaos.onFault = (text) => this.#note(text);
     chaos.onForget = (node, _memory, before) => {
-      this.#app.forgets(node);
       this.#invariants.forgot(node, before);
+      this.#app.forgets(node, (digest) => this.#invariants.isHeld(digest));
     };
     chaos.onChange = (type, index, fault) => {
       this.#marks.fault(type, index, fault);
