@@ -265,6 +265,7 @@ export class DiskModel {
 
   /** Whether the node's own log has the record as final. */
   #isFinalOn(disk: Disk, digest: Digest): boolean {
+    if (this.#chains.isForked()) return hasFinal(disk, digest);
     const seq = this.#finalAt.get(digest);
     return seq !== undefined && seq <= disk.final;
   }
@@ -284,6 +285,14 @@ export class DiskModel {
       }
     }
   }
+}
+
+/** Whether the log on this disk has the record as final, whichever of two histories it is of. */
+export function hasFinal(disk: Disk, digest: Digest): boolean {
+  for (const entry of disk.log.values()) {
+    if (entry.digest === digest) return entry.seq <= disk.final;
+  }
+  return false;
 }
 
 function hold(disk: Disk, digest: Digest): void {

@@ -619,10 +619,13 @@ export class Invariants {
       const isHonest = this.offences.isHonest(node.user);
       if (st && isHonest) this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
-    if (event.type !== 'progress') return;
+    // What one that misbehaves is told by its own core is not judged: others answered to what it said.
+    if (event.type !== 'progress' || !this.offences.isHonest(node.user)) return;
     this.#checkProgress(node, event);
     const { index } = node;
-    if (event.state === 'committed' && !this.#committedDigests.has(event.digest)) {
+    const { isOfOneChain } = this.offences;
+    const isKnown = this.#committedDigests.has(event.digest) || !isOfOneChain;
+    if (event.state === 'committed' && !isKnown) {
       this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
     }
     if (event.state !== 'final') return;

@@ -63,6 +63,11 @@ export class Offences {
     if (kind === 'roster') this.spokeFalsely(term);
   }
 
+  /** No leader proposed two chains, of which the invariants know one. */
+  get isOfOneChain(): boolean {
+    return this.#placed.size === 0;
+  }
+
   /** Whether a leadership's places may differ from one node to another. */
   hasTwoChains(epoch: EpochId): boolean {
     return this.#placed.has(epoch);

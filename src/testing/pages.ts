@@ -13,7 +13,7 @@ import type { Digest } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
 import { provisional } from '../core/view.js';
 import type { Break } from './chains.js';
-import type { Disk } from './disk-model.js';
+import { type Disk, hasFinal } from './disk-model.js';
 
 /** Changes of a node between two looks at its page. */
 const EVERY_CHANGES = 8;
@@ -72,7 +72,7 @@ export class Pages {
     for (const digest of shown.committed) {
       if (committed.has(digest)) continue;
       const seq = this.#finalAt.get(digest);
-      if (seq === undefined || seq > disk.final) {
+      if ((seq === undefined || seq > disk.final) && !hasFinal(disk, digest)) {
         const name = digest.slice(0, 8);
         this.#break('17 pages', `node ${index} showed ${name} as committed and does so no more`);
       }

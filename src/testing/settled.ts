@@ -8,6 +8,7 @@
  */
 
 import type { ChannelState } from '../core/channel-state.js';
+import type { UserId } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
 import type { EpochKind } from '../core/statements.js';
 import type { Application } from './application.js';
@@ -77,13 +78,14 @@ function unsettledTogether(
       return canCommit && isServed(index, leader.index, all, reach) ? [index] : [];
     }),
   );
+  const authors = new Set(all.filter((n) => served.has(n.index)).map(({ user }) => user));
   for (const [k, st] of states.entries()) {
     const node = nodes[k]!;
     const i = node.index;
     if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
     const why =
       differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
-      (served.has(i) ? waits(i, st) : undefined);
+      (served.has(i) ? waits(i, st, authors) : undefined);
     if (why) return why;
     // No leader is suspected for the changes of membership that it leaves out.
     if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
@@ -127,9 +129,15 @@ function differs(
 }
 
 /** Messages of a node that are not final. A membership record that another change overtook stays until it is forgotten. */
-function waits(i: number, { outbox, pool }: ChannelState): string | undefined {
+function waits(
+  i: number,
+  { outbox, pool }: ChannelState,
+  authors: ReadonlySet<UserId>,
+): string | undefined {
   if (outbox.size > 0) return `node ${i} has ${outbox.size} in its outbox`;
-  const waiting = [...pool.values()].filter(({ record }) => isMessageLane(record)).length;
+  const waiting = [...pool.values()].filter(
+    ({ record }) => isMessageLane(record) && authors.has(record.author),
+  ).length;
   return waiting > 0 ? `node ${i} has ${waiting} messages in its pool` : undefined;
 }
 
