@@ -27,17 +27,7 @@ import { ballotSignatures } from '../core/epoch-record.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
-import {
-  type ChannelKeys,
-  channelKeys,
-  decodeFinal,
-  decodeHardState,
-  decodePlace,
-  decodePoint,
-  decodeRawEntry,
-  decodeSigned,
-  type VotePromise,
-} from '../core/layout.js';
+import { type ChannelKeys, channelKeys, decodeFinal, decodeSigned } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeRecord } from '../core/record.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
@@ -58,6 +48,7 @@ import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
 import { Offences } from './offences.js';
+import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
 import { PutBack } from './put-back.js';
 import type { Verifier } from './sim-crypto.js';
@@ -69,9 +60,6 @@ export interface Verdicts {
   /** It went beyond what is promised. */
   readonly beyond: (why: string) => void;
 }
-
-const isFor = ({ term, votedFor }: VotePromise, b: Ballot): boolean =>
-  term === b.term && votedFor?.candidate === b.candidate && votedFor.electorate === b.electorate;
 
 const STATES = ['queued', 'sent', 'committed', 'final'] as const;
 type Progress = Extract<CoreEvent, { type: 'progress' }>;
@@ -110,6 +98,7 @@ export class Invariants {
   /** Best that a node said of its own messages in this boot, by `node/digest`. */
   readonly #said = new Map<number, Map<Digest, number>>();
   readonly #putBack: PutBack;
+  readonly #onDisk: OnDisk;
   /** Reports what is broken. */
   readonly broke: Break;
 
@@ -125,12 +114,13 @@ export class Invariants {
       if (excuse) beyond(`${excuse}: ${message}`);
       else broke(invariant, message);
     };
-    this.#putBack = new PutBack(nodes, broke);
+    this.#putBack = new PutBack(nodes, (user) => this.offences.isHonest(user), broke);
     const hash = crypto.sha256;
     this.#hash = hash;
     this.#isValid = crypto.isValid;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
+    this.#onDisk = new OnDisk(this.#keys, onBreak);
     this.broke = onBreak;
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages;
@@ -344,7 +334,7 @@ export class Invariants {
         // What is sent again was durable when it was given; a later leader may have replaced it.
         if (command.payload.re) this.#checkGiven(node, ack);
         else {
-          this.#checkDurable(node, ack);
+          this.#onDisk.checkAck(node, ack);
           this.#checkMatches(node, ack);
         }
         const leader = this.#epochs.get(ack.epoch)?.leader;
@@ -354,7 +344,7 @@ export class Invariants {
       case 'CH_VOTE':
         if (command.payload.ballot) {
           const ballot = decodeAs('ballot', command.payload.ballot.s);
-          this.#checkPromise(node, ballot);
+          this.#onDisk.checkBallot(node, ballot);
           this.#voted(node, ballot);
         }
         return;
@@ -388,7 +378,7 @@ export class Invariants {
     if (name === 'ACK_CH_MSG') {
       const ack = decodeAs('ack', payload.s);
       if (!this.#isValid({ by: user, statement: payload.s, sig: payload.sig })) return;
-      if (ack.kind === 'roster' && !this.#mayAcknowledge(node, ack)) {
+      if (ack.kind === 'roster' && !this.#onDisk.mayAcknowledge(node, ack)) {
         this.offences.spokeFalsely(ack.term);
       }
       this.#acknowledged(user, ack);
@@ -396,7 +386,7 @@ export class Invariants {
       const { s: statement, sig } = payload.ballot;
       if (!this.#isValid({ by: user, statement, sig })) return;
       const ballot = decodeAs('ballot', statement);
-      if (ballot.kind === 'roster' && !this.#isPromised(node, ballot)) {
+      if (ballot.kind === 'roster' && !this.#onDisk.isPromised(node, ballot)) {
         this.offences.spokeFalsely(ballot.term);
       }
       this.#voted(node, ballot);
@@ -406,12 +396,6 @@ export class Invariants {
     } else if (name === 'CH_REPORT' && this.offences.may(user, 'false-report')) {
       this.offences.spokeFalsely(decodeAs('report', payload.s).term);
     } else if (name === 'CH_MSG') this.#noteTwins(user, payload);
-  }
-
-  #mayAcknowledge(node: SimNode, ack: Ack): boolean {
-    const hard = node.disk.durable(this.#keys.hard);
-    const promised = hard ? decodeHardState(hard)[ack.kind].term : 0;
-    return promised === ack.term && this.#holdsAcknowledged(node, ack);
   }
 
   #noteTwins(user: UserId, { batch, each }: Body<'CH_MSG'>): void {
@@ -508,22 +492,6 @@ export class Invariants {
     this.#ballots.set(place, vote);
   }
 
-  #checkDurable(node: SimNode, ack: Ack): void {
-    const hard = node.disk.durable(this.#keys.hard);
-    const who = `node ${node.index} acknowledges`;
-    if (!this.#holdsAcknowledged(node, ack)) {
-      this.broke('7 durable first', `${who} seq ${ack.seq} before it is durable`);
-    }
-    const promised = hard ? decodeHardState(hard)[ack.kind].term : 0;
-    if (promised < ack.term) {
-      this.broke('7 durable first', `${who} in term ${ack.term} before its promise is durable`);
-    }
-    // What it helps to certify could be replaced by whom it promised the later term.
-    if (promised > ack.term) {
-      this.broke('6 certificates', `${who} in term ${ack.term}, though it promised ${promised}`);
-    }
-  }
-
   /** Only an acknowledgement that was given is given again: it tells what was on this disk then. */
   #checkGiven(node: SimNode, { epoch, rosterHash, seq }: Ack): void {
     const given = this.#acks.get(`${epoch}${rosterHash}`)?.acks.get(node.user);
@@ -532,20 +500,6 @@ export class Invariants {
       '7 durable first',
       `node ${node.index} confirms seq ${seq}, which it never acknowledged`,
     );
-  }
-
-  /** Whether the disk holds the chain up to there: in the log, or in the branch of its epoch. */
-  #holdsAcknowledged(node: SimNode, { kind, epoch, seq, hash }: Ack): boolean {
-    if (kind === 'online' && seq === 0) return true;
-    if (kind === 'online') {
-      const stored = node.disk.durable(this.#keys.place(epoch, seq));
-      if (stored) return decodePlace(stored).hash === hash;
-      // Places at the front go once their records are final; the branch says where it begins since.
-      const base = node.disk.durable(this.#keys.branch(epoch));
-      return base !== undefined && decodePoint(base).hash === hash;
-    }
-    const stored = node.disk.durable(this.#keys.log(seq));
-    return stored !== undefined && decodeRawEntry(stored).hash === hash;
   }
 
   /** Invariant 3: what is acknowledged to a roster leader is in its log. */
@@ -559,24 +513,6 @@ export class Invariants {
       '3 log matching',
       `node ${node.index} acknowledges seq ${seq} to the leader of term ${term}, which has another entry there`,
     );
-  }
-
-  #checkPromise(node: SimNode, b: Ballot): void {
-    const promised = this.#promised(node, b);
-    if (!promised || (promised.term <= b.term && !isFor(promised, b))) {
-      this.broke('7 durable first', `node ${node.index} votes before its promise is durable`);
-    }
-  }
-
-  #promised(node: SimNode, b: Ballot): VotePromise | undefined {
-    const stored = node.disk.durable(this.#keys.hard);
-    return stored && decodeHardState(stored)[b.kind];
-  }
-
-  /** Whether the node's core has given this very ballot. */
-  #isPromised(node: SimNode, b: Ballot): boolean {
-    const promised = this.#promised(node, b);
-    return promised !== undefined && isFor(promised, b);
   }
 
   /** A leader says committed or final: whoever it counts must have said so. */

@@ -35,6 +35,8 @@ const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader comple
 
 export class PutBack {
   readonly #nodes: () => readonly SimNode[];
+  /** Whose word is their own core's. */
+  readonly #isHonest: (user: UserId) => boolean;
   readonly #broke: Break;
   /** For each node that does not know what it forgot: who could tell it. */
   readonly #unaware = new Map<SimNode, ReadonlySet<Machine>>();
@@ -43,8 +45,9 @@ export class PutBack {
   /** Who signed something while it did not know. */
   readonly #signed = new Set<SimNode>();
 
-  constructor(nodes: () => readonly SimNode[], broke: Break) {
+  constructor(nodes: () => readonly SimNode[], isHonest: (user: UserId) => boolean, broke: Break) {
     this.#nodes = nodes;
+    this.#isHonest = isHonest;
     this.#broke = broke;
   }
 
@@ -75,7 +78,7 @@ export class PutBack {
     if (!remembering) return;
     this.#signed.add(node);
     const receiver = this.#nodes().find(({ user }) => user === to)?.machine;
-    if (receiver && remembering.has(receiver)) {
+    if (receiver && remembering.has(receiver) && this.#isHonest(to)) {
       const message = `node ${node.index}, whose store was put back, signs for one who knows that it was`;
       this.#broke('2 one ballot', message);
     }
