@@ -131,6 +131,14 @@ const ulidRemembered = remembering(ULID_BYTES, ulidText);
 /** 16 raw bytes of a ULID, from `at` on → its 26-character text (github.com/ulid/spec). */
 export const ulidFromBytes = (bytes: Uint8Array, at = 0): Ulid => ulidRemembered(bytes, at) as Ulid;
 
+/** When a ULID was made, by its maker's clock: ms since 1970. */
+export function ulidTime(ulid: Ulid): Millis {
+  const bytes = ulidToBytes(ulid);
+  return (
+    new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) * 65_536 + bytes[4]! * 256 + bytes[5]!
+  );
+}
+
 /** The 26-character text of a ULID → its 16 raw bytes. Throws `bad_id`. */
 export function ulidToBytes(text: string): Uint8Array {
   const out = new Uint8Array(ULID_BYTES);

@@ -14,7 +14,7 @@ import { Ready, type StepContext, type Submission } from './effects.js';
 import { onBallot, onGrant, tickElection, yieldToRival } from './election.js';
 import { greet, onBranchPage, tickExchange } from './exchange.js';
 import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
-import type { ChannelId, Millis, Ulid, UserId } from './ids.js';
+import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
 import type { Clock, Input } from './input.js';
 import type { Inspection } from './inspect.js';
 import {
@@ -43,7 +43,7 @@ import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
 import { relayKeyOf } from './relay-url.js';
-import { proveTail, trimFacts } from './replica.js';
+import { endLeadership, proveTail, trimFacts } from './replica.js';
 import { voters } from './roster.js';
 import { chooseLinks } from './route.js';
 import { type Beacon, encodeStatement } from './statements.js';
@@ -136,7 +136,8 @@ export class Machine {
   }
 
   #contextFor(relays: readonly string[], ready: Ready): StepContext {
-    const { crypto, self, boot, timing, random, patience = random } = this.#o;
+    const { crypto, self, timing, random, patience = random } = this.#o;
+    const { boot } = this.#store;
     const { now, wall } = this.#clock;
     const links = this.#linksOver(relays);
     const reaches = (link: LinkId, user: UserId): boolean =>
@@ -381,10 +382,26 @@ export class Machine {
 
   #isShown(shown: Beacon): void {
     const evidence = this.#store.isShown(this.#ready, shown);
+    if (shown.boot > this.#store.boot && ulidTime(shown.boot) > this.#clock.wall) {
+      this.#bootBehind(shown.boot);
+    }
     if (!evidence) return;
     for (const slot of this.#slots.values()) {
       slot.dirty = true;
       forget(this.#contextOf(slot.st), slot.st, evidence);
+    }
+  }
+
+  /** The clock went back since that boot, so that nobody would hear this node in its present one. */
+  #bootBehind(boot: Ulid): void {
+    const next = this.#o.ulid(ulidTime(boot) + 1);
+    this.#contexts.clear();
+    this.#store.restart(this.#ready, next);
+    this.#presence.restart(next, this.#clock.now);
+    const detail = `the clock is behind boot ${boot} of this node`;
+    for (const { st } of this.#slots.values()) {
+      endLeadership(this.#contextOf(st), st, this.#o.timing.election_min_ms);
+      this.#ready.events.push({ type: 'note', channel: st.id, note: 'clock went back', detail });
     }
   }
 

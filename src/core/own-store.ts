@@ -17,13 +17,17 @@ import {
 } from './store-boots.js';
 
 export class OwnStore {
-  readonly #boot: Ulid;
+  #boot: Ulid;
   #boots: StoreBoots;
   #batches = 0;
 
   constructor(boot: Ulid, boots: StoreBoots) {
     this.#boot = boot;
     this.#boots = boots;
+  }
+
+  get boot(): Ulid {
+    return this.#boot;
   }
 
   get wasPutBack(): boolean {
@@ -42,7 +46,17 @@ export class OwnStore {
     ready.put(BATCHES_KEY, encodeBatches({ boot: this.#boot, batches: this.#batches }));
   }
 
-  /** A beacon of this node's own, of an earlier boot; says what its store lacks of it, if it does. */
+  /** The node is in another boot from now on. */
+  restart(ready: Ready, boot: Ulid): void {
+    const last = { boot: this.#boot, batches: this.#batches };
+    this.#boots = { ...this.#boots, before: mergeBoots(this.#boots.before, [last]) };
+    this.#boot = boot;
+    this.#batches = 0;
+    ready.put(BOOTS_KEY, encodeBoots(this.#boots));
+    ready.sync = true;
+  }
+
+  /** A beacon of this node's own, of another boot; says what its store lacks of it, if it does. */
   isShown(ready: Ready, shown: Beacon): string | undefined {
     const { before } = this.#boots;
     const { boot, batches } = shown;

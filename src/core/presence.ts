@@ -45,7 +45,7 @@ export interface HeardResult {
 
 export class Presence {
   readonly #self: UserId;
-  readonly #boot: Ulid;
+  #boot: Ulid;
   readonly #timing: Timing;
   readonly #jitter: () => number;
   #counter = 0;
@@ -99,16 +99,14 @@ export class Presence {
     const sightings = this.#links.get(link);
     if (!sightings || beacon.user === this.#self) return none;
     const known = this.#heard.get(beacon.user);
-    // Boots are ULIDs of a user's own clock: a smaller one is a replay.
-    if (known && beacon.boot < known.boot) return none;
+    // Boots are ULIDs of a user's own clock: a smaller one is a replay, or the clock went back.
+    if (known && beacon.boot < known.boot) {
+      this.#show(known);
+      return none;
+    }
     const newBoot = known !== undefined && beacon.boot !== known.boot;
     if (newBoot && lacks(beacon.before, known.beacon)) {
-      const { beacon: last, sig: lastSig } = known;
-      this.#toShow.set(last.user, {
-        by: last.user,
-        statement: encodeStatement(last),
-        sig: lastSig,
-      });
+      this.#show(known);
       this.#soon(now);
       return none;
     }
@@ -133,6 +131,22 @@ export class Presence {
     }
     if (cameOnline) this.#soon(now);
     return { newBoot, cameOnline };
+  }
+
+  /** Its user gets to see it with this node's next beacon. */
+  #show({ beacon, sig }: Heard): void {
+    const { user } = beacon;
+    this.#toShow.set(user, { by: user, statement: encodeStatement(beacon), sig });
+  }
+
+  /** This node is in another boot from now on: nobody has heard it in that. */
+  restart(boot: Ulid, now: Millis): void {
+    this.#boot = boot;
+    this.#counter = 0;
+    this.#sent.clear();
+    this.#named.clear();
+    for (const sightings of this.#links.values()) sightings.clear();
+    this.#next = now;
   }
 
   #isFresh(s: Sighting, now: Millis): boolean {

@@ -7,7 +7,7 @@
 
 import { decodeWhole, type Reader, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
-import type { Ulid } from './ids.js';
+import { type Millis, type Ulid, ulidTime } from './ids.js';
 import { BOOTS_KEPT } from './limits.js';
 
 /** Batches made durable in one boot of a node. */
@@ -26,6 +26,12 @@ export interface StoreBoots {
 /** Where a store keeps its boots before the last, and the batches of the last. */
 export const BOOTS_KEY = 'node/boots';
 export const BATCHES_KEY = 'node/batches';
+
+/** When the next boot is to say that it began: after all that are known, whatever the clock says. */
+export function nextBootTime(wall: Millis, last: Ulid | undefined, { before }: StoreBoots): Millis {
+  const known = [last, before[0]?.boot].filter((boot) => boot !== undefined);
+  return Math.max(wall, ...known.map((boot) => ulidTime(boot) + 1));
+}
 
 export const readBootBatches = (r: Reader): BootBatches => ({ boot: r.ulid(), batches: r.u64() });
 

@@ -3,7 +3,6 @@
  * and hands out channels (docs/ARCHITECTURE.md, "The node").
  */
 
-import { decodeTime } from 'ulid';
 import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Command } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
@@ -24,7 +23,7 @@ import { loadChannel } from '../core/load.js';
 import type { Machine } from '../core/machine.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
 import type { Store } from '../core/store.js';
-import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots } from '../core/store-boots.js';
+import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots, nextBootTime } from '../core/store-boots.js';
 import type {
   Channel,
   CreateOptions,
@@ -87,9 +86,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 async function nextOpening({ store, clock, ulid, offline }: FullOptions): Promise<Opening> {
   const stored = await store.get(BOOT_KEY);
   const last = stored ? decodeWhole(stored, (r) => r.ulid()) : undefined;
-  const { wall } = clock();
-  const boot = ulid(last ? Math.max(wall, decodeTime(last) + 1) : wall);
   const boots = bootsOf(await store.get(BOOTS_KEY), await store.get(BATCHES_KEY));
+  const boot = ulid(nextBootTime(clock().wall, last, boots));
   if (!offline) {
     const ops = [
       { key: BOOT_KEY, value: new Writer(16).ulid(boot).done() },

@@ -177,6 +177,11 @@ export class Invariants {
     }
   }
 
+  /** Why the channel can't come to rest, whatever the product does. */
+  irreparable(): string | undefined {
+    return this.#putBack.irreparable(this.#channel);
+  }
+
   /** It is final, or on somebody's disk. */
   isHeld(digest: Digest): boolean {
     return this.finalAt.has(digest) || this.#disks.isHeld(digest);
@@ -509,6 +514,8 @@ export class Invariants {
     const tip = this.#leaderTips.get(epoch);
     const entry = this.chains.get(hash);
     if (tip && entry && this.chains.at(tip, seq) === entry) return;
+    // A leader that stepped down in the very step in which it won had written nothing yet.
+    if (!tip && entry && this.final[seq - 1]?.entry === entry) return;
     this.broke(
       '3 log matching',
       `node ${node.index} acknowledges seq ${seq} to the leader of term ${term}, which has another entry there`,

@@ -18,18 +18,6 @@ import { type BootBatches, lacks, mergeBoots } from '../core/store-boots.js';
 import type { Break } from './chains.js';
 import type { SimNode } from './sim-node.js';
 
-/** Why a channel can't come to rest: too many of its voters lost memory for the others to tell them. */
-export function irreparable(nodes: readonly SimNode[], channel: ChannelId): string | undefined {
-  const states = nodes.map((node) => ({ user: node.user, st: node.state(channel) }));
-  const newest = Math.max(...states.map(({ st }) => st?.roster.number ?? 0));
-  const roster = states.find(({ st }) => st?.roster.number === newest)?.st?.roster;
-  const all = roster ? voters(roster) : [];
-  const asking = states.filter(({ user, st }) => st?.memory && all.includes(user)).length;
-  const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));
-  if (asking === 0 || all.length - asking >= enough) return undefined;
-  return `${asking} of ${all.length} voters lost memory`;
-}
-
 /** Invariants that one member who contradicts itself can break. */
 const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader completeness'];
 
@@ -93,5 +81,19 @@ export class PutBack {
     if (this.#signed.size === 0 || !AGREEMENT.includes(invariant)) return undefined;
     const nodes = [...this.#signed].map(({ index }) => index).join(' and ');
     return `${nodes} signed on a disk that was put back, which nobody who knew it could tell`;
+  }
+
+  /** Why a channel can't come to rest: too many lost what they knew for the others to tell them. */
+  irreparable(channel: ChannelId): string | undefined {
+    if (this.#ever.size === 0) return undefined;
+    const states = this.#nodes().map((node) => ({ user: node.user, st: node.state(channel) }));
+    const newest = Math.max(...states.map(({ st }) => st?.roster.number ?? 0));
+    const roster = states.find(({ st }) => st?.roster.number === newest)?.st?.roster;
+    if (!roster) return 'all that held the channel lost their disks';
+    const all = voters(roster);
+    const asking = states.filter(({ user, st }) => st?.memory && all.includes(user)).length;
+    const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));
+    if (asking === 0 || all.length - asking >= enough) return undefined;
+    return `${asking} of ${all.length} voters lost memory`;
   }
 }

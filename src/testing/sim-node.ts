@@ -26,6 +26,7 @@ import {
   type BootBatches,
   bootsOf,
   encodeBoots,
+  nextBootTime,
   type StoreBoots,
 } from '../core/store-boots.js';
 import { type ChannelView, channelView } from '../core/view.js';
@@ -43,7 +44,7 @@ const EPOCH_WALL_MS = 1_700_000_000_000;
 /** How much less patience a node has that would rather lead. */
 const EAGERNESS = 0.02;
 
-/** The time of the last boot. */
+/** The last boot. */
 const BOOT_KEY = 'node/boot';
 
 /** Who watches a node: invariants and the run itself. */
@@ -153,7 +154,7 @@ export class SimNode implements LinkUser {
     const machine = new Machine({
       crypto,
       self: this.user,
-      boot: this.#ulid(this.#bootTime()),
+      boot: this.#nextBoot(),
       boots: this.#nextBoots(),
       timing: TIMING,
       random: draw,
@@ -242,12 +243,13 @@ export class SimNode implements LinkUser {
   }
 
   /** Later than that of any boot before, whatever the clock says, as production has it. */
-  #bootTime(): number {
+  #nextBoot(): Ulid {
     const stored = this.disk.get(BOOT_KEY);
-    const last = stored ? decodeWhole(stored, (r) => r.u64()) : 0;
-    const time = Math.max(this.#clock().wall, last + 1);
-    this.disk.put(BOOT_KEY, new Writer(8).u64(time).done());
-    return time;
+    const last = stored && decodeWhole(stored, (r) => r.ulid());
+    const boots = bootsOf(this.disk.get(BOOTS_KEY), this.disk.get(BATCHES_KEY));
+    const boot = this.#ulid(nextBootTime(this.#clock().wall, last, boots));
+    this.disk.put(BOOT_KEY, new Writer(16).ulid(boot).done());
+    return boot;
   }
 
   #nextBoots(): StoreBoots {

@@ -28,7 +28,6 @@ import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
 import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
-import { irreparable } from './put-back.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
@@ -358,7 +357,7 @@ class Run implements NodeWatcher {
       this.#recorder.unfinished(this.#honest()) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
-      const beyond = irreparable(this.#nodes, this.#app.channel);
+      const beyond = this.#invariants.irreparable();
       if (beyond) this.#endEarly(beyond);
       else this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }

@@ -304,6 +304,26 @@ describe('a user whose store was put back', () => {
     expect(p.hasNamed(BOB)).toBe(true);
   });
 
+  it('is shown the greater boot when its clock went back', () => {
+    const p = started(0);
+    hear(p, 1, fromBob(1, [], NEXT_BOOT), 10);
+    expect(hear(p, 1, fromBob(2, [mine(1)]), 20)).toStrictEqual(NOTHING);
+    expect(p.takeShown()).toMatchObject([{ by: BOB, sig: SIG(1) }]);
+  });
+
+  it('and when this node takes another boot for that, nobody has named it yet', () => {
+    const p = started(0);
+    hear(p, 1, fromBob(1, [mine(1)]), 10);
+    expect([p.isOnline(BOB, 10), p.hasNamed(BOB)]).toStrictEqual([true, true]);
+    p.restart(NEXT_BOOT, 20);
+    expect([p.isOnline(BOB, 20), p.hasNamed(BOB)]).toStrictEqual([false, false]);
+    expect(p.beacon(20, ALL, STORE)).toMatchObject({ boot: NEXT_BOOT, counter: 1 });
+    hear(p, 1, fromBob(2, [mine(1)]), 30);
+    expect([p.isOnline(BOB, 30), p.hasNamed(BOB)]).toStrictEqual([false, false]);
+    hear(p, 1, fromBob(3, [mine(1, NEXT_BOOT)]), 40);
+    expect([p.isOnline(BOB, 40), p.hasNamed(BOB)]).toStrictEqual([true, true]);
+  });
+
   it('several at once are shown a few at a time', () => {
     const p = started(0);
     const users = Array.from({ length: BEACONS_SHOWN_MAX + 1 }, (_, i) => person(10 + i).user);
