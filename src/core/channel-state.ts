@@ -129,8 +129,10 @@ export interface Election {
 export interface Forgotten {
   /** Fresh for each attempt; empty before the first. */
   round: Ulid | '';
-  /** The highest terms that it knows of. */
-  known: { roster: number; online: number };
+  /** The highest terms that it may have voted in, as far as it was told; null before it asked. */
+  known: { roster: number; online: number } | null;
+  /** What each voter had seen when it reported first. */
+  readonly firstSeen: Map<UserId, { readonly roster: number; readonly online: number }>;
   askAt: Millis;
   readonly reports: Map<UserId, Report>;
 }
@@ -254,6 +256,8 @@ export interface ChannelState {
 
   /** Requests to join, by user. */
   readonly joins: Map<UserId, JoinAttempt>;
+  /** Members that ask to join as if they were none, while a leader is heard. */
+  readonly asked: Map<UserId, { readonly since: Millis; readonly last: Millis }>;
   wishes: Wish[];
   joining: Joining | null;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */

@@ -98,6 +98,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     challenge: null,
     facts: new Map(),
     joins: new Map(),
+    asked: new Map(),
     wishes: [],
     joining: null,
     heardAcks: new Map(),

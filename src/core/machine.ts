@@ -382,9 +382,7 @@ export class Machine {
 
   #isShown(shown: Beacon): void {
     const evidence = this.#store.isShown(this.#ready, shown);
-    if (shown.boot > this.#store.boot && ulidTime(shown.boot) > this.#clock.wall) {
-      this.#bootBehind(shown.boot);
-    }
+    if (this.#store.isOfTheDead(shown, this.#clock.now)) this.#bootBehind(shown.boot);
     if (!evidence) return;
     for (const slot of this.#slots.values()) {
       slot.dirty = true;

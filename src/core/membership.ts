@@ -97,7 +97,24 @@ function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled
   });
 }
 
-/** CH_JOIN, for the leader if there is one: the driver verified both signatures of the request. */
+/**
+ * Whether one who is a member and does not know it gets no answer from a
+ * leader: nobody hears one, and its vote may be needed for one; or it asks
+ * again and again, so the leader may not hear it. Then anyone answers.
+ */
+function isLeftToOthers(ctx: StepContext, st: ChannelState, from: UserId): boolean {
+  if (!hearsLeader(ctx, st)) return true;
+  const asked = st.asked.get(from);
+  const isRecent = asked !== undefined && ctx.now - asked.last < JOIN_PATIENCE_MS;
+  const since = isRecent ? asked.since : ctx.now;
+  st.asked.set(from, { since, last: ctx.now });
+  return ctx.now - since >= JOIN_PATIENCE_MS;
+}
+
+/**
+ * CH_JOIN, for the leader if there is one: from a stranger, or a member that
+ * lost all it had. The driver verified both signatures of the request.
+ */
 export function onJoin(
   ctx: StepContext,
   st: ChannelState,
@@ -105,8 +122,7 @@ export function onJoin(
   p: Payload<'CH_JOIN'>,
 ): void {
   const member = st.roster.members.has(from);
-  // Who is a member and does not know it may be the one whose vote a leader needs: then anyone answers.
-  if (!st.leading && (!member || hearsLeader(ctx, st))) return;
+  if (!st.leading && !(member && isLeftToOthers(ctx, st, from))) return;
   const request = decodeAs('join', p.request);
   if (request.user !== from) return;
   if (!member) {

@@ -33,7 +33,8 @@ import { encodeStatement, type Recall, type Report, type Signed } from './statem
 
 export const nothingKnown = (): Forgotten => ({
   round: '',
-  known: { roster: 0, online: 0 },
+  known: null,
+  firstSeen: new Map(),
   askAt: 0,
   reports: new Map(),
 });
@@ -106,17 +107,9 @@ export function tickMemory(ctx: StepContext, st: ChannelState): void {
 
 function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
   const { roster, online } = st.hard;
-  const known = {
-    roster: Math.max(memory.known.roster, roster.seen, st.log.lastTerm),
-    online: Math.max(memory.known.online, online.seen),
-  };
-  const isNew =
-    memory.round === '' || known.roster > memory.known.roster || known.online > memory.known.online;
-  if (isNew) {
-    memory.round = ctx.ulid();
-    memory.known = known;
-    memory.reports.clear();
-  }
+  // What this node sees from here on it has not voted in.
+  memory.known ??= { roster: Math.max(roster.seen, st.log.lastTerm), online: online.seen };
+  if (memory.round === '') memory.round = ctx.ulid();
   memory.askAt = ctx.now + ctx.timing.pull_ms;
   const recall: Recall = {
     tag: 'recall',
@@ -134,9 +127,9 @@ function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
 }
 
 /**
- * Promises a term above what the asker may have voted in, then reports this
- * node's log. Who voted or followed above what the asker knows says so first:
- * then all are asked anew.
+ * Promises a term above what the asker may have voted in, as far as it knows,
+ * then reports this node's log. Who has seen a higher term says so: then all
+ * are asked anew.
  */
 export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Recall): void {
   if (!isAsked(ctx, st) || st.roster.members.get(from)?.votes !== true) return;
@@ -146,15 +139,13 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   // Nobody pushes terms to the sky: like a candidate's, the asker's are near to what is known here.
   const most = Math.max(roster.term, st.log.lastTerm) + TERM_JUMP_MAX;
   if (r.term > most || r.onlineTerm > Math.max(most, online.term + TERM_JUMP_MAX)) return;
-  if (roster.seen <= r.term && online.seen <= r.onlineTerm) {
-    const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
-    if (made.roster !== roster || made.online !== online) {
-      st.hard = made;
-      ctx.ready.put(st.keys.hard, encodeHardState(made));
-      ctx.ready.sync = true;
-      if (st.leading) endLeadership(ctx, st, 0);
-      st.election = null;
-    }
+  const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
+  if (made.roster !== roster || made.online !== online) {
+    st.hard = made;
+    ctx.ready.put(st.keys.hard, encodeHardState(made));
+    ctx.ready.sync = true;
+    if (st.leading) endLeadership(ctx, st, 0);
+    st.election = null;
   }
   const { statement, signed } = signedReport(ctx, st, r.round);
   sendToUser(ctx, ctx.ready.late, from, () => ({
@@ -194,19 +185,23 @@ export function signedReport(
 /** A voter's report; the driver verified it. */
 export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Report): void {
   const { memory } = st;
-  if (!memory || r.round !== memory.round || st.roster.members.get(from)?.votes !== true) return;
+  if (!memory?.known || r.round !== memory.round || st.roster.members.get(from)?.votes !== true)
+    return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
-  if (r.term > memory.known.roster || r.onlineTerm > memory.known.online) {
-    // Somebody saw more than was known: all must promise above that.
-    const known = {
-      roster: Math.max(memory.known.roster, r.term),
-      online: Math.max(memory.known.online, r.onlineTerm),
+  const { roster, online } = memory.known;
+  // What it has seen since its first report came after this node had stopped voting.
+  const first = memory.firstSeen.get(from) ?? { roster: r.term, online: r.onlineTerm };
+  memory.firstSeen.set(from, first);
+  if (first.roster > roster || first.online > online) {
+    // More than was known: all must promise above that.
+    memory.known = {
+      roster: Math.max(roster, first.roster),
+      online: Math.max(online, first.online),
     };
-    Object.assign(memory, { known, round: '', askAt: ctx.now });
+    Object.assign(memory, { round: '', askAt: ctx.now });
     memory.reports.clear();
     return;
   }
-  const { roster, online } = memory.known;
   const isPromised =
     r.promised >= roster + FORGOTTEN_TERMS_MAX && r.onlinePromised >= online + FORGOTTEN_TERMS_MAX;
   if (!isPromised) return;
@@ -242,7 +237,8 @@ const isBetter = (
 
 /** This log is as good as the best that was reported: votes again, above all that may have been forgotten. */
 export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  const { known, reports } = memory;
+  const { reports } = memory;
+  const known = memory.known!;
   const highest = (least: number, of: (r: Report) => number): number =>
     Math.max(least + FORGOTTEN_TERMS_MAX, ...[...reports.values()].map(of));
   st.memory = null;

@@ -4,7 +4,8 @@
  */
 
 import type { Ready } from './effects.js';
-import type { Ulid } from './ids.js';
+import type { Millis, Ulid } from './ids.js';
+import { TIMING } from './limits.js';
 import type { Beacon } from './statements.js';
 import {
   BATCHES_KEY,
@@ -16,10 +17,15 @@ import {
   type StoreBoots,
 } from './store-boots.js';
 
+/** Longer than between two beacons of one that lives. */
+const DEAD_MS = 3 * TIMING.beacon_ms;
+
 export class OwnStore {
   #boot: Ulid;
   #boots: StoreBoots;
   #batches = 0;
+  /** The last beacon of a greater boot that was shown, and since when. */
+  #greater: { boot: Ulid; counter: number; at: Millis } | undefined;
 
   constructor(boot: Ulid, boots: StoreBoots) {
     this.#boot = boot;
@@ -44,6 +50,19 @@ export class OwnStore {
     if (!ready.sync) return;
     this.#batches += 1;
     ready.put(BATCHES_KEY, encodeBatches({ boot: this.#boot, batches: this.#batches }));
+  }
+
+  /**
+   * Whether a beacon of a greater boot than the present one is of a dead one:
+   * nothing newer of that boot was shown for a while. The clock went back since;
+   * else another process runs under this identity.
+   */
+  isOfTheDead({ boot, counter }: Beacon, now: Millis): boolean {
+    if (boot <= this.#boot) return false;
+    const last = this.#greater;
+    const isSame = last?.boot === boot && last.counter === counter;
+    if (!isSame) this.#greater = { boot, counter, at: now };
+    return isSame && now - last.at >= DEAD_MS;
   }
 
   /** The node is in another boot from now on. */

@@ -68,6 +68,7 @@ export class DiskModel {
   readonly #chains: Chains;
   readonly #branches: Branches;
   readonly #finalAt: ReadonlyMap<Digest, number>;
+  readonly #isHonest: (index: number) => boolean;
   readonly #break: Break;
   readonly #disks = new Map<number, Disk>();
 
@@ -77,6 +78,7 @@ export class DiskModel {
     chains: Chains,
     branches: Branches,
     finalAt: ReadonlyMap<Digest, number>,
+    isHonest: (index: number) => boolean,
     onBreak: Break,
   ) {
     this.#hash = hash;
@@ -84,6 +86,7 @@ export class DiskModel {
     this.#chains = chains;
     this.#branches = branches;
     this.#finalAt = finalAt;
+    this.#isHonest = isHonest;
     this.#break = onBreak;
   }
 
@@ -249,8 +252,9 @@ export class DiskModel {
     for (const change of disk.changes) if (change <= seq) disk.changes.delete(change);
   }
 
-  /** Invariant 8: others may die, so each that holds it must keep it. */
+  /** Invariant 8: others may die, so each that holds it must keep it. What an offender signed may replace its own. */
   #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
+    if (!this.#isHonest(index)) return;
     for (const digest of messages) {
       if (disk.held.has(digest)) continue;
       const name = digest.slice(0, 8);

@@ -53,6 +53,7 @@ import { Pages } from './pages.js';
 import { PutBack } from './put-back.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
+import type { Reach } from './topology.js';
 
 /** What comes of what was seen. */
 export interface Verdicts {
@@ -133,6 +134,7 @@ export class Invariants {
       this.chains,
       this.#branches,
       this.finalAt,
+      (index) => this.offences.isHonest(nodes()[index]!.user),
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);
@@ -178,8 +180,8 @@ export class Invariants {
   }
 
   /** Why the channel can't come to rest, whatever the product does. */
-  irreparable(): string | undefined {
-    return this.#putBack.irreparable(this.#channel);
+  irreparable(reach: Reach): string | undefined {
+    return this.#putBack.irreparable(this.#channel, reach);
   }
 
   /** It is final, or on somebody's disk. */

@@ -17,6 +17,7 @@ import { voters } from '../core/roster.js';
 import { type BootBatches, lacks, mergeBoots } from '../core/store-boots.js';
 import type { Break } from './chains.js';
 import type { SimNode } from './sim-node.js';
+import type { Reach } from './topology.js';
 
 /** Invariants that one member who contradicts itself can break. */
 const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader completeness'];
@@ -84,16 +85,23 @@ export class PutBack {
   }
 
   /** Why a channel can't come to rest: too many lost what they knew for the others to tell them. */
-  irreparable(channel: ChannelId): string | undefined {
+  irreparable(channel: ChannelId, reach: Reach): string | undefined {
     if (this.#ever.size === 0) return undefined;
-    const states = this.#nodes().map((node) => ({ user: node.user, st: node.state(channel) }));
+    const states = this.#nodes().map((node) => ({ node, st: node.state(channel) }));
     const newest = Math.max(...states.map(({ st }) => st?.roster.number ?? 0));
     const roster = states.find(({ st }) => st?.roster.number === newest)?.st?.roster;
     if (!roster) return 'all that held the channel lost their disks';
     const all = voters(roster);
-    const asking = states.filter(({ user, st }) => st?.memory && all.includes(user)).length;
     const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));
-    if (asking === 0 || all.length - asking >= enough) return undefined;
-    return `${asking} of ${all.length} voters lost memory`;
+    const telling = states.filter(
+      ({ node, st }) => st && !st.memory && all.includes(node.user) && this.#isHonest(node.user),
+    );
+    for (const { node, st } of states) {
+      if ((st && !st.memory) || !all.includes(node.user)) continue;
+      const told = telling.filter((other) => reach(node.index, other.node.index)).length;
+      if (told < enough)
+        return `node ${node.index} lost memory, and ${told} can tell it, not ${enough}`;
+    }
+    return undefined;
   }
 }

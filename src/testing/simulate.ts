@@ -357,7 +357,7 @@ class Run implements NodeWatcher {
       this.#recorder.unfinished(this.#honest()) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
-      const beyond = this.#invariants.irreparable();
+      const beyond = this.#invariants.irreparable(this.#reach);
       if (beyond) this.#endEarly(beyond);
       else this.#break('liveness', `${settleMs} ms after the last fault ${why()}`);
     }
