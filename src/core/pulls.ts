@@ -1,4 +1,7 @@
-/** The questions of a member that is behind: one at a time, asked again after `pull_ms`. */
+/**
+ * The questions of a member that is behind: one at a time. What is not answered
+ * for `pull_ms` is asked again, in turn of another member and of the first.
+ */
 
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
@@ -6,23 +9,33 @@ import type { Digest, UserId } from './ids.js';
 import { LOCATORS_MAX, WANT_DIGESTS_MAX } from './limits.js';
 import { sendToUser } from './sending.js';
 
+/** `user`, unless it left the last question unanswered: then another member that is online. */
+function whomToAsk(ctx: StepContext, st: ChannelState, user: UserId): UserId {
+  if (st.pull?.to !== user) return user;
+  const others = [...st.roster.members.keys()].filter(
+    (other) => other !== user && other !== ctx.self && ctx.isOnline(other),
+  );
+  return others[Math.floor(ctx.random() * others.length)] ?? user;
+}
+
 /** Asks `user` for what follows this node's log, and its leader for what follows in its branch; one question at a time. */
 export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (user === ctx.self) return;
   // Who is no member yet asks with its next request to join.
   if (!st.roster.members.has(ctx.self)) return;
   if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
-  st.pull = { to: user, at: ctx.now };
+  const to = whomToAsk(ctx, st, user);
+  st.pull = { to, at: ctx.now };
   const anchor = st.log.locators(LOCATORS_MAX);
   const lead = st.leadership;
-  const branch = lead?.epoch.leader === user ? lead.branch : null;
+  const branch = lead?.epoch.leader === to ? lead.branch : null;
   const at = branch && { epoch: branch.id, seq: branch.tip.seq };
-  sendToUser(ctx, ctx.ready.early, user, () => ({
+  sendToUser(ctx, ctx.ready.early, to, () => ({
     name: 'CH_PULL',
     payload: {
       id: st.id,
       from: ctx.self,
-      to: user,
+      to,
       anchor,
       want: [],
       ...(at ? { take: at } : {}),
@@ -45,10 +58,11 @@ export function askForTail(ctx: StepContext, st: ChannelState, user: UserId): vo
 export function askFor(ctx: StepContext, st: ChannelState, user: UserId, digests: Digest[]): void {
   if (user === ctx.self) return;
   if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
-  st.pull = { to: user, at: ctx.now };
+  const to = whomToAsk(ctx, st, user);
+  st.pull = { to, at: ctx.now };
   const want = digests.slice(0, WANT_DIGESTS_MAX);
-  sendToUser(ctx, ctx.ready.early, user, () => ({
+  sendToUser(ctx, ctx.ready.early, to, () => ({
     name: 'CH_PULL',
-    payload: { id: st.id, from: ctx.self, to: user, anchor: [], want },
+    payload: { id: st.id, from: ctx.self, to, anchor: [], want },
   }));
 }

@@ -64,7 +64,7 @@ export class PutBack {
   /** A ballot or an acknowledgement leaves for `to`, or is a node's own. */
   signed(node: SimNode, to: UserId): void {
     const remembering = this.#unaware.get(node);
-    if (!remembering) return;
+    if (!remembering || !this.#isHonest(node.user)) return;
     this.#signed.add(node);
     const receiver = this.#nodes().find(({ user }) => user === to)?.machine;
     if (receiver && remembering.has(receiver) && this.#isHonest(to)) {
