@@ -23,8 +23,8 @@ export const LIVENESS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '    st.offered.clear();\n    st.offerAt =',
-        replace: '    st.offerAt =',
+        find: '    st.offered.clear();\n    st.nothingToOffer = null;\n',
+        replace: '    st.nothingToOffer = null;\n',
       },
     ],
     options: shiftingInRain,
