@@ -329,6 +329,48 @@ export const forgetting =
   };
 
 /**
+ * One member after the other comes back with an older copy of its disk, or an
+ * empty one, while the others remember more of it. It said nothing that it
+ * could meet, so nobody but they can tell it.
+ */
+export const puttingBack =
+  ({ copy = true, isTold = true, isLed = true } = {}) =>
+  (seed: number): RunOptions => {
+    const draw = drawsOf(seed, 'putting back');
+    const nodes = 5;
+    const faults: Fault[] = [];
+    const posts: Post[] = [];
+    for (let at = JOINED_MS; at < LOAD_MS; ) {
+      const node = below(draw, nodes);
+      // Time for a beacon that says more than the copy knows.
+      const off = at + between(draw, 1_300, 2_000);
+      const back = off + between(draw, 50, 500);
+      const until = back + 3_500;
+      faults.push({
+        kind: 'old-disk',
+        nodes: [node],
+        copiedAt: copy ? at : null,
+        at: off,
+        until: back,
+      });
+      const lies = { ...HONEST, censored: [{ to: node, name: 'BEACON' }] };
+      if (!isTold)
+        faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: off, until });
+      if (!isLed) {
+        faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: back - 10, until });
+      }
+      for (let time = at; time < until; time += between(draw, 50, 400)) {
+        const author = (node + 1 + below(draw, nodes - 1)) % nodes;
+        posts.push({ at: time, node: author, count: 1, bytes: 10 });
+      }
+      at = until + between(draw, 1_500, 2_500);
+    }
+    const conditions = { workMs: 0, weather: CALM };
+    const load = { posts, invites: [] };
+    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
+  };
+
+/**
  * The founder leads and is left with one other member, to which it says
  * something that falls out of the log; then its disk is gone for good, and the
  * other one alone holds what it said.
