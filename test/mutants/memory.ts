@@ -102,17 +102,4 @@ export const MEMORY: readonly Mutant[] = [
     ],
     options: puttingBack(),
   },
-  {
-    name: 'join-as-if-new',
-    invariant: 2,
-    what: 'a node with an empty disk votes in a channel that it joins again',
-    edits: [
-      {
-        file: MACHINE,
-        find: '    if (this.#store.wasPutBack) forgetAll(',
-        replace: '    if (this.#store.told.batches < 0) forgetAll(',
-      },
-    ],
-    options: puttingBack({ copy: false }),
-  },
 ];

@@ -329,12 +329,11 @@ export const forgetting =
   };
 
 /**
- * One member after the other comes back with an older copy of its disk, or an
- * empty one, while the others remember more of it. It said nothing that it
- * could meet, so nobody but they can tell it.
+ * One member after the other comes back with an older copy of its disk, while
+ * the others remember more of it. Those who are deaf to beacons aren't told.
  */
 export const puttingBack =
-  ({ copy = true, isTold = true, isLed = true } = {}) =>
+  ({ isTold = true, isLed = true } = {}) =>
   (seed: number): RunOptions => {
     const draw = drawsOf(seed, 'putting back');
     const nodes = 5;
@@ -349,7 +348,7 @@ export const puttingBack =
       faults.push({
         kind: 'old-disk',
         nodes: [node],
-        copiedAt: copy ? at : null,
+        copiedAt: at,
         at: off,
         until: back,
       });
