@@ -270,26 +270,31 @@ export function restartingInRain(seed: number): RunOptions {
 }
 
 /**
- * The leader is gone; whoever stands may have its pre-votes granted and then
- * says nothing, so that it promises one term after the other that nobody else
- * hears of, until others elect a leader below its promise.
+ * The leader is gone. One member alone may stand, and nobody hears that it was
+ * granted to, so that it promises one term after the other; then the others
+ * elect a leader below its promise, and do not hear it at all.
  */
 export function muffled(seed: number): RunOptions {
   const draw = drawsOf(seed, 'muffled');
   const nodes = 5;
-  const ms = pick(draw, [10, 20, 40]);
-  const weather = { ...CALM, delay: { kind: 'fixed', ms } as const };
-  const until = JOINED_MS + 8_000;
-  const faults: Fault[] = [{ kind: 'weather', weather, at: JOINED_MS, until }];
-  faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until });
-  for (let node = 0; node < nodes; node++) {
-    for (let at = JOINED_MS; at < until; at += 3 * ms * between(draw, 1, 2)) {
-      faults.push({ kind: 'isolate', node, directions: ['up'], at, until: at + 2 * ms });
-    }
-  }
+  const one = below(draw, nodes);
+  const others = [0, 1, 2, 3, 4].filter((node) => node !== one);
+  const elected = JOINED_MS + between(draw, 5_000, 7_000);
+  const until = elected + between(draw, 3_000, 4_000);
+  const liar = { kind: 'lying-relay', relay: 0, restarts: false } as const;
+  const rivals = others.map((from) => ({ from, name: 'CH_PREVOTE' }));
+  // A relay forwards a CH_LEAD as a CH_VOTE.
+  const unheard = { ...HONEST, censored: [...rivals, { from: one, name: 'CH_VOTE' }] };
+  const silent = ['CH_PREVOTE', 'CH_GRANT'].map((name) => ({ from: one, name }));
+  const faults: Fault[] = [
+    { kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until },
+    { ...liar, lies: unheard, at: JOINED_MS, until: elected },
+    { ...liar, lies: { ...HONEST, censored: silent }, at: elected + 1, until },
+  ];
   const conditions = { workMs: 0, diskMs: 0, weather: CALM };
   const load = { everyMs: 500, burst: 1, invites: [] };
-  return { ...SMALL, nodes, early: true, loadMs: until, faults, workload: load, conditions };
+  const loadMs = until + 100;
+  return { ...SMALL, nodes, early: true, loadMs, faults, workload: load, conditions };
 }
 
 /**
