@@ -1,11 +1,12 @@
 /** Mutants of lost memory: who is told that its disk was put back, by whom, and what it does then. */
 
 import type { Mutant } from './mutant.js';
-import { forgetting, puttingBack } from './plans.js';
+import { forgetting, puttingBack, recalling } from './plans-memory.js';
 
 const MACHINE = 'src/core/machine.ts';
 const VOTING = 'src/core/voting.ts';
 const ELECTION = 'src/core/election.ts';
+const MEMORY_FILE = 'src/core/memory.ts';
 
 export const MEMORY: readonly Mutant[] = [
   {
@@ -37,12 +38,25 @@ export const MEMORY: readonly Mutant[] = [
     what: 'members that lost memory vouch for each other',
     edits: [
       {
-        file: 'src/core/memory.ts',
+        file: MEMORY_FILE,
         find: ' && !st.memory && st.conflict === null;',
         replace: ' && st.conflict === null;',
       },
     ],
     options: forgetting(2),
+  },
+  {
+    name: 'recover-without-log',
+    invariant: 5,
+    what: 'a member that lost memory votes again without the best log that was reported',
+    edits: [
+      {
+        file: MEMORY_FILE,
+        find: '  if (!isBetter(best[1], own)) return remember(ctx, st, memory);\n',
+        replace: '  if (isBetter(best[1], own) || own) return remember(ctx, st, memory);\n',
+      },
+    ],
+    options: recalling,
   },
   {
     name: 'name-put-back',

@@ -19,16 +19,16 @@ import type { Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
 /** When all have joined, in ms, or nearly. */
-const JOINED_MS = 4_000;
-const LOAD_MS = 16_000;
+export const JOINED_MS = 4_000;
+export const LOAD_MS = 16_000;
 
 /** Leaders place even what they hear alone. */
-const SMALL = { relays: 1, minOnline: 2, early: false, loadMs: LOAD_MS };
+export const SMALL = { relays: 1, minOnline: 2, early: false, loadMs: LOAD_MS };
 
 const BOTH = ['up', 'down'] as const;
 
 /** No way between members of different groups. */
-function pairsBetween(groups: readonly (readonly number[])[]): [number, number][] {
+export function pairsBetween(groups: readonly (readonly number[])[]): [number, number][] {
   const pairs: [number, number][] = [];
   for (const [i, some] of groups.entries()) {
     for (const others of groups.filter((_, k) => k !== i)) {
@@ -38,7 +38,7 @@ function pairsBetween(groups: readonly (readonly number[])[]): [number, number][
   return pairs;
 }
 
-function groupsOf(draw: Draw, nodes: number, sizes: readonly number[]): number[][] {
+export function groupsOf(draw: Draw, nodes: number, sizes: readonly number[]): number[][] {
   const shuffled = sample(
     draw,
     Array.from({ length: nodes }, (_, i) => i),
@@ -298,83 +298,6 @@ export function muffled(seed: number): RunOptions {
 }
 
 /**
- * Of a majority that made entries final all but one come back with an older copy
- * of their disks. They meet that one, and learn from it that they forgot
- * something, not what; then they are alone with those who missed it all.
- */
-export const forgetting =
-  (old: 1 | 2) =>
-  (seed: number): RunOptions => {
-    const draw = drawsOf(seed, 'forgetting');
-    const nodes = 2 * old + 1;
-    const faults: Fault[] = [];
-    for (let at = JOINED_MS; at < LOAD_MS; ) {
-      const groups = groupsOf(draw, nodes, [old, old, 1]);
-      const [forgetful, behind, knowing] = groups as [number[], number[], number[]];
-      const copiedAt = at + between(draw, 300, 3_000);
-      const back = copiedAt + between(draw, 2_500, 3_500);
-      const alone = back + 1_000;
-      const until = alone + between(draw, 4_000, 6_000);
-      const pairs = pairsBetween([behind, [...forgetful, ...knowing]]);
-      faults.push({ kind: 'block', pairs, at, until: alone });
-      faults.push({ kind: 'old-disk', nodes: forgetful, copiedAt, at: back, until: back + 20 });
-      const censored = forgetful.flatMap((to) => [
-        { to, name: 'CH_APPEND' },
-        { to, name: 'CH_REPORT' },
-      ]);
-      const lies = { ...HONEST, censored };
-      faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: back, until: alone });
-      const others = pairsBetween([knowing, [...forgetful, ...behind]]);
-      faults.push({ kind: 'block', pairs: others, at: alone, until });
-      at = until + between(draw, 3_000, 4_000);
-    }
-    const conditions = { workMs: 0, weather: CALM };
-    const load = { everyMs: between(draw, 30, 100), burst: 1, invites: [] };
-    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
-  };
-
-/**
- * One member after the other comes back with an older copy of its disk, while
- * the others remember more of it. Those who are deaf to beacons aren't told.
- */
-export const puttingBack =
-  ({ isTold = true, isLed = true } = {}) =>
-  (seed: number): RunOptions => {
-    const draw = drawsOf(seed, 'putting back');
-    const nodes = 5;
-    const faults: Fault[] = [];
-    const posts: Post[] = [];
-    for (let at = JOINED_MS; at < LOAD_MS; ) {
-      const node = below(draw, nodes);
-      // Time for a beacon that says more than the copy knows.
-      const off = at + between(draw, 1_300, 2_000);
-      const back = off + between(draw, 50, 500);
-      const until = back + 3_500;
-      faults.push({
-        kind: 'old-disk',
-        nodes: [node],
-        copiedAt: at,
-        at: off,
-        until: back,
-      });
-      const lies = { ...HONEST, censored: [{ to: node, name: 'BEACON' }] };
-      if (!isTold)
-        faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: off, until });
-      if (!isLed) {
-        faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: back - 10, until });
-      }
-      for (let time = at; time < until; time += between(draw, 50, 400)) {
-        const author = (node + 1 + below(draw, nodes - 1)) % nodes;
-        posts.push({ at: time, node: author, count: 1, bytes: 10 });
-      }
-      at = until + between(draw, 1_500, 2_500);
-    }
-    const conditions = { workMs: 0, weather: CALM };
-    const load = { posts, invites: [] };
-    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
-  };
-
-/**
  * The founder leads and is left with one other member, to which it says
  * something that falls out of the log; then its disk is gone for good, and the
  * other one alone holds what it said.
@@ -541,7 +464,7 @@ function lying(seed: number, what: Partial<Lies>): RunOptions {
   return { ...SMALL, nodes, faults, workload: { everyMs: between(draw, 50, 2_000), burst: 1 } };
 }
 
-const HONEST: Lies = {
+export const HONEST: Lies = {
   drop: 0,
   late: 0,
   lateMs: 0,
