@@ -1,7 +1,7 @@
 /** Mutants of lost memory: who is told that its disk was put back, by whom, and what it does then. */
 
 import type { Mutant } from './mutant.js';
-import { forgetting, puttingBack, recalling } from './plans-memory.js';
+import { forgetting, puttingBack, recalling, recallingAmid } from './plans-memory.js';
 
 const MACHINE = 'src/core/machine.ts';
 const VOTING = 'src/core/voting.ts';
@@ -57,6 +57,24 @@ export const MEMORY: readonly Mutant[] = [
       },
     ],
     options: recalling,
+  },
+  {
+    name: 'report-without-promise',
+    invariant: 5,
+    what: 'a voter reports to one that lost memory, and promises nothing above what that may have voted in',
+    edits: [
+      {
+        file: MEMORY_FILE,
+        find: '    if (made.roster !== roster || made.online !== online) {\n',
+        replace: '    if (made.roster.term < 0) {\n',
+      },
+      {
+        file: MEMORY_FILE,
+        find: '  if (!isPromised) return;\n',
+        replace: '  void isPromised;\n',
+      },
+    ],
+    options: recallingAmid,
   },
   {
     name: 'name-put-back',

@@ -81,6 +81,47 @@ export function recalling(seed: number): RunOptions {
 }
 
 /**
+ * The founder leads; what it places last one member acknowledges, and forgets
+ * it. The others, who miss it, report to that one in a moment without their
+ * leader; then one of them is with the leader, and the others elect another.
+ */
+export function recallingAmid(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'recalling amid');
+  const [forgetful, torn, ...rest] = groupsOf(draw, 4, [1, 1, 1, 1])
+    .flat()
+    .map((n) => n + 1);
+  const copiedAt = JOINED_MS + between(draw, 0, 500);
+  const apart = copiedAt + between(draw, 1_300, 2_000);
+  const back = apart + between(draw, 80, 200);
+  const tornAt = back + between(draw, 300, 700);
+  const until = tornAt + 5_000;
+  const others = [torn!, ...rest];
+  const block = { kind: 'block' } as const;
+  const faults: Fault[] = [
+    { ...block, pairs: pairsBetween([[0, forgetful!], others]), at: apart, until: back },
+    { kind: 'old-disk', nodes: [forgetful!], copiedAt, at: back - 20, until: back },
+    { ...block, pairs: pairsBetween([[0], [forgetful!, ...others]]), at: back - 1, until: tornAt },
+    {
+      ...block,
+      pairs: pairsBetween([
+        [0, torn!],
+        [forgetful!, ...rest],
+      ]),
+      at: tornAt - 1,
+      until,
+    },
+  ];
+  const posts = Array.from(
+    { length: 30 },
+    (_, i): Post => ({ at: copiedAt + i * 80, node: 0, count: 1, bytes: 10 }),
+  );
+  const conditions = { workMs: 0, diskMs: 1, weather: CALM };
+  const load = { posts, invites: [] };
+  const loadMs = until + 500;
+  return { ...SMALL, nodes: 5, conditions, quorum: 'roster', faults, loadMs, workload: load };
+}
+
+/**
  * One member after the other comes back with an older copy of its disk, while
  * the others remember more of it. Those who are deaf to beacons aren't told.
  */
