@@ -124,6 +124,7 @@ export const LIVENESS: readonly Mutant[] = [
         replace: '  if (leading.merging === null) {',
       },
     ],
-    options: apart,
+    // Later its authors offer again what was left out, and the leader is suspected of it.
+    options: (seed) => ({ ...apart(seed), settleMs: 7_000 }),
   },
 ];
