@@ -1,7 +1,7 @@
 /** Mutants of elections: who may lead, and who follows whom. */
 
 import type { Mutant } from './mutant.js';
-import { contesting, deposing, forgetting } from './plans.js';
+import { contesting, deposing } from './plans.js';
 
 const ELECTION = 'src/core/election.ts';
 const VOTING = 'src/core/voting.ts';
@@ -75,42 +75,6 @@ export const ELECTIONS: readonly Mutant[] = [
         replace: '',
       },
     ],
-  },
-  {
-    name: 'old-disk-votes',
-    invariant: 5,
-    what: 'a node that finds that its disk is an old one goes on voting',
-    edits: [
-      {
-        file: VOTING,
-        find: "  if (st.memory) return 'memory';\n",
-        replace: '',
-      },
-      {
-        file: VOTING,
-        find: 'st.conflict || st.memory',
-        replace: 'st.conflict',
-      },
-      {
-        file: ELECTION,
-        find: 'st.conflict || st.memory',
-        replace: 'st.conflict',
-      },
-    ],
-    options: forgetting(1),
-  },
-  {
-    name: 'old-disks-vouch',
-    invariant: 5,
-    what: 'members that lost memory vouch for each other',
-    edits: [
-      {
-        file: 'src/core/memory.ts',
-        find: ' && !st.memory && st.conflict === null;',
-        replace: ' && st.conflict === null;',
-      },
-    ],
-    options: forgetting(2),
   },
   {
     name: 'epoch-outlives-roster',

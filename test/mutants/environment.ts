@@ -17,8 +17,8 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/pool.ts',
-        find: '    if (full && !exempt) return false;\n',
-        replace: '    void [full, exempt];\n',
+        find: '      if (full) return false;\n',
+        replace: '      void full;\n',
       },
     ],
     tuning: [smaller('POOL_RECORDS_PER_AUTHOR_MAX = 2_048', 'POOL_RECORDS_PER_AUTHOR_MAX = 64')],

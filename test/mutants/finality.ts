@@ -132,8 +132,8 @@ export const FINALITY: readonly Mutant[] = [
     edits: [
       {
         file: CERTIFICATE,
-        find: 'is not of the electorate`);\n    if (counted.has(ack.user))',
-        replace: 'is not of the electorate`);\n    if (electorate.size < 0)',
+        find: 'is not of the electorate`;\n    if (counted.has(ack.user))',
+        replace: 'is not of the electorate`;\n    if (electorate.size < 0)',
       },
       {
         file: CERTIFICATE,

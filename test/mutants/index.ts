@@ -6,6 +6,7 @@ import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
 import { FINALITY } from './finality.js';
 import { LIVENESS } from './liveness.js';
+import { MEMORY } from './memory.js';
 import type { Mutant } from './mutant.js';
 import { ONLINE } from './online.js';
 import { PLACING } from './placing.js';
@@ -14,6 +15,7 @@ import { RELAYS } from './relays.js';
 
 export const MUTANTS: readonly Mutant[] = [
   ...ELECTIONS,
+  ...MEMORY,
   ...PLACING,
   ...FINALITY,
   ...DURABILITY,

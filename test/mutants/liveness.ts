@@ -23,8 +23,8 @@ export const LIVENESS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '    st.offered.clear();\n    st.offerAt =',
-        replace: '    st.offerAt =',
+        find: '    st.offered.clear();\n    st.nothingToOffer = null;\n',
+        replace: '    st.nothingToOffer = null;\n',
       },
     ],
     options: shiftingInRain,
@@ -124,6 +124,7 @@ export const LIVENESS: readonly Mutant[] = [
         replace: '  if (leading.merging === null) {',
       },
     ],
-    options: apart,
+    // Later its authors offer again what was left out, and the leader is suspected of it.
+    options: (seed) => ({ ...apart(seed), settleMs: 7_000 }),
   },
 ];

@@ -27,9 +27,8 @@ export const PLACING: readonly Mutant[] = [
     edits: [
       {
         file: FOLLOWER,
-        find: '  if (st.log.hashAt(from.seq) !== from.hash) {\n    if (from.seq > st.log.final.seq)',
-        replace:
-          '  if (st.log.hashAt(from.seq) === undefined) {\n    if (from.seq > st.log.final.seq)',
+        find: '  if (st.log.hashAt(rest.anchor.seq) !== rest.anchor.hash) {',
+        replace: '  if (st.log.hashAt(rest.anchor.seq) === undefined) {',
       },
     ],
     options: hoarding,

@@ -19,16 +19,16 @@ import type { Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
 /** When all have joined, in ms, or nearly. */
-const JOINED_MS = 4_000;
-const LOAD_MS = 16_000;
+export const JOINED_MS = 4_000;
+export const LOAD_MS = 16_000;
 
 /** Leaders place even what they hear alone. */
-const SMALL = { relays: 1, minOnline: 2, early: false, loadMs: LOAD_MS };
+export const SMALL = { relays: 1, minOnline: 2, early: false, loadMs: LOAD_MS };
 
 const BOTH = ['up', 'down'] as const;
 
 /** No way between members of different groups. */
-function pairsBetween(groups: readonly (readonly number[])[]): [number, number][] {
+export function pairsBetween(groups: readonly (readonly number[])[]): [number, number][] {
   const pairs: [number, number][] = [];
   for (const [i, some] of groups.entries()) {
     for (const others of groups.filter((_, k) => k !== i)) {
@@ -38,7 +38,7 @@ function pairsBetween(groups: readonly (readonly number[])[]): [number, number][
   return pairs;
 }
 
-function groupsOf(draw: Draw, nodes: number, sizes: readonly number[]): number[][] {
+export function groupsOf(draw: Draw, nodes: number, sizes: readonly number[]): number[][] {
   const shuffled = sample(
     draw,
     Array.from({ length: nodes }, (_, i) => i),
@@ -270,63 +270,32 @@ export function restartingInRain(seed: number): RunOptions {
 }
 
 /**
- * The leader is gone; whoever stands may have its pre-votes granted and then
- * says nothing, so that it promises one term after the other that nobody else
- * hears of, until others elect a leader below its promise.
+ * The leader is gone. One member alone may stand, and nobody hears that it was
+ * granted to, so that it promises one term after the other; then the others
+ * elect a leader below its promise, and do not hear it at all.
  */
 export function muffled(seed: number): RunOptions {
   const draw = drawsOf(seed, 'muffled');
   const nodes = 5;
-  const ms = pick(draw, [10, 20, 40]);
-  const weather = { ...CALM, delay: { kind: 'fixed', ms } as const };
-  const until = JOINED_MS + 8_000;
-  const faults: Fault[] = [{ kind: 'weather', weather, at: JOINED_MS, until }];
-  faults.push({ kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until });
-  for (let node = 0; node < nodes; node++) {
-    for (let at = JOINED_MS; at < until; at += 3 * ms * between(draw, 1, 2)) {
-      faults.push({ kind: 'isolate', node, directions: ['up'], at, until: at + 2 * ms });
-    }
-  }
+  const one = below(draw, nodes);
+  const others = [0, 1, 2, 3, 4].filter((node) => node !== one);
+  const elected = JOINED_MS + between(draw, 5_000, 7_000);
+  const until = elected + between(draw, 3_000, 4_000);
+  const liar = { kind: 'lying-relay', relay: 0, restarts: false } as const;
+  const rivals = others.map((from) => ({ from, name: 'CH_PREVOTE' }));
+  // A relay forwards a CH_LEAD as a CH_VOTE.
+  const unheard = { ...HONEST, censored: [...rivals, { from: one, name: 'CH_VOTE' }] };
+  const silent = ['CH_PREVOTE', 'CH_GRANT'].map((name) => ({ from: one, name }));
+  const faults: Fault[] = [
+    { kind: 'crash', node: 'leader', inWrite: false, at: JOINED_MS, until },
+    { ...liar, lies: unheard, at: JOINED_MS, until: elected },
+    { ...liar, lies: { ...HONEST, censored: silent }, at: elected + 1, until },
+  ];
   const conditions = { workMs: 0, diskMs: 0, weather: CALM };
   const load = { everyMs: 500, burst: 1, invites: [] };
-  return { ...SMALL, nodes, early: true, loadMs: until, faults, workload: load, conditions };
+  const loadMs = until + 100;
+  return { ...SMALL, nodes, early: true, loadMs, faults, workload: load, conditions };
 }
-
-/**
- * Of a majority that made entries final all but one come back with an older copy
- * of their disks. They meet that one, and learn from it that they forgot
- * something, not what; then they are alone with those who missed it all.
- */
-export const forgetting =
-  (old: 1 | 2) =>
-  (seed: number): RunOptions => {
-    const draw = drawsOf(seed, 'forgetting');
-    const nodes = 2 * old + 1;
-    const faults: Fault[] = [];
-    for (let at = JOINED_MS; at < LOAD_MS; ) {
-      const groups = groupsOf(draw, nodes, [old, old, 1]);
-      const [forgetful, behind, knowing] = groups as [number[], number[], number[]];
-      const copiedAt = at + between(draw, 300, 3_000);
-      const back = copiedAt + between(draw, 2_500, 3_500);
-      const alone = back + 1_000;
-      const until = alone + between(draw, 4_000, 6_000);
-      const pairs = pairsBetween([behind, [...forgetful, ...knowing]]);
-      faults.push({ kind: 'block', pairs, at, until: alone });
-      faults.push({ kind: 'old-disk', nodes: forgetful, copiedAt, at: back, until: back + 20 });
-      const censored = forgetful.flatMap((to) => [
-        { to, name: 'CH_APPEND' },
-        { to, name: 'CH_REPORT' },
-      ]);
-      const lies = { ...HONEST, censored };
-      faults.push({ kind: 'lying-relay', relay: 0, lies, restarts: false, at: back, until: alone });
-      const others = pairsBetween([knowing, [...forgetful, ...behind]]);
-      faults.push({ kind: 'block', pairs: others, at: alone, until });
-      at = until + between(draw, 3_000, 4_000);
-    }
-    const conditions = { workMs: 0, weather: CALM };
-    const load = { everyMs: between(draw, 30, 100), burst: 1, invites: [] };
-    return { ...SMALL, nodes, conditions, quorum: 'roster', faults, workload: load };
-  };
 
 /**
  * The founder leads and is left with one other member, to which it says
@@ -495,7 +464,7 @@ function lying(seed: number, what: Partial<Lies>): RunOptions {
   return { ...SMALL, nodes, faults, workload: { everyMs: between(draw, 50, 2_000), burst: 1 } };
 }
 
-const HONEST: Lies = {
+export const HONEST: Lies = {
   drop: 0,
   late: 0,
   lateMs: 0,

@@ -5,12 +5,13 @@
  * does not count.
  */
 
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { bundle } from './bundle.js';
-import { isReportOf, type Mutant } from './mutant.js';
+import { type Edit, isReportOf, type Mutant } from './mutant.js';
 import type { Outcome, Task } from './worker.js';
 
 /** A run that says nothing for so long hangs; an ordinary one takes a fraction of a second. */
@@ -22,9 +23,9 @@ const YOUNG_MB_MAX = 192;
 export interface Hunted {
   readonly mutant: Mutant;
   readonly caught: boolean;
-  /** Seeds tried. */
+  /** Seeds tried until one caught it. */
   readonly seeds: number;
-  /** The one that caught it. */
+  /** One that caught it: the first, or a cheaper one soon after it. */
   readonly seed?: number;
   readonly message?: string;
   /** What it took, bundling included. */
@@ -59,8 +60,9 @@ class Lane {
         worker.off('error', died);
         resolve(result);
       };
-      const died = ({ message }: Error): void => finish({ invariant: 'a crash', message });
-      const timer = setTimeout(() => finish({ invariant: 'a hang' }), HANG_MS);
+      const died = ({ message }: Error): void =>
+        finish({ invariant: 'a crash', message, steps: 0 });
+      const timer = setTimeout(() => finish({ invariant: 'a hang', steps: 0 }), HANG_MS);
       worker.on('message', finish);
       worker.on('error', died);
       worker.postMessage(task);
@@ -82,57 +84,82 @@ export function makeDirectory(): { readonly path: string; readonly remove: () =>
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-const cleanBundles = new Map<string, Promise<string>>();
+/** Tries mutants one after the other; holds the threads that outlive one of them. */
+export class Hunter {
+  readonly #directory: string;
+  /** The core as it is, warm from one mutant to the next. */
+  #clean: Promise<Lane> | undefined;
 
-/** One for all mutants that run the core as it is. */
-function cleanBundle({ name, tuning }: Mutant, directory: string): Promise<string> {
-  const file = join(directory, tuning ? `${name}-clean.mjs` : 'clean.mjs');
-  const known = cleanBundles.get(file) ?? bundle(name, tuning ?? [], file).then(() => file);
-  cleanBundles.set(file, known);
-  return known;
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async close(): Promise<void> {
+    const clean = this.#clean;
+    this.#clean = undefined;
+    await (await clean)?.close();
+  }
+
+  async #lane(name: string, edits: readonly Edit[]): Promise<Lane> {
+    // Several hunters share a directory.
+    const file = join(this.#directory, `${name}-${randomUUID()}.mjs`);
+    await bundle(name, edits, file);
+    return new Lane(file);
+  }
+
+  /**
+   * Tries the seeds in order, until one catches the mutant. Then `more` others
+   * may catch it too, and the cheapest to run again is the one that is named.
+   */
+  async hunt(mutant: Mutant, seeds: readonly number[], more = 0): Promise<Hunted> {
+    const startedAt = performance.now();
+    const { name, edits, tuning } = mutant;
+    const sabotaged = await this.#lane(name, [...(tuning ?? []), ...edits]);
+    this.#clean ??= this.#lane('clean', []);
+    const clean = tuning ? await this.#lane(`${name}-clean`, tuning) : await this.#clean;
+    try {
+      const found = await search(mutant, seeds, more, sabotaged, clean);
+      return { ...found, mutant, ms: performance.now() - startedAt };
+    } finally {
+      await sabotaged.close();
+      if (tuning) await clean.close();
+    }
+  }
 }
 
-/** Tries the seeds in order. */
-export async function hunt(
+async function search(
   mutant: Mutant,
   seeds: readonly number[],
-  directory: string,
-): Promise<Hunted> {
-  const startedAt = performance.now();
-  const ms = (): number => performance.now() - startedAt;
-  const { name, edits, tuning = [], run = 'channel', options = {} } = mutant;
-  const file = join(directory, `${name}.mjs`);
-  await bundle(name, [...tuning, ...edits], file);
-  const lanes = { mutant: new Lane(file), clean: new Lane(await cleanBundle(mutant, directory)) };
+  more: number,
+  sabotaged: Lane,
+  clean: Lane,
+): Promise<Omit<Hunted, 'mutant' | 'ms'>> {
+  const { run = 'channel', options = {} } = mutant;
   const others = new Map<string, number>();
   const unclean = new Map<number, string>();
-  try {
-    for (const [i, seed] of seeds.entries()) {
-      const task = { seed, run, options: typeof options === 'function' ? options(seed) : options };
-      const { invariant, message = '' } = await lanes.mutant.run(task);
-      if (invariant === undefined) continue;
-      if (!isReportOf(mutant.invariant, invariant)) {
-        others.set(invariant, (others.get(invariant) ?? 0) + 1);
-        continue;
-      }
-      const clean = await lanes.clean.run(task);
-      if (clean.invariant === undefined) {
-        const what = `${invariant}: ${message}`;
-        return {
-          mutant,
-          caught: true,
-          seeds: i + 1,
-          seed,
-          message: what,
-          ms: ms(),
-          others,
-          unclean,
-        };
-      }
-      unclean.set(seed, `${clean.invariant}: ${clean.message}`);
+  let needed = 0;
+  let best: { seed: number; message: string; steps: number } | undefined;
+  for (const [i, seed] of seeds.entries()) {
+    if (best && i >= needed + more) break;
+    const task = { seed, run, options: typeof options === 'function' ? options(seed) : options };
+    const { invariant, message = '', steps } = await sabotaged.run(task);
+    if (invariant === undefined) continue;
+    if (!isReportOf(mutant.invariant, invariant)) {
+      others.set(invariant, (others.get(invariant) ?? 0) + 1);
+      continue;
     }
-    return { mutant, caught: false, seeds: seeds.length, ms: ms(), others, unclean };
-  } finally {
-    await Promise.all([lanes.mutant.close(), lanes.clean.close()]);
+    const control = await clean.run(task);
+    if (control.invariant !== undefined) {
+      unclean.set(seed, `${control.invariant}: ${control.message}`);
+      continue;
+    }
+    if (!best) needed = i + 1;
+    const cost = steps + control.steps;
+    if (!best || cost < best.steps) {
+      best = { seed, message: `${invariant}: ${message}`, steps: cost };
+    }
   }
+  if (!best) return { caught: false, seeds: seeds.length, others, unclean };
+  const { seed, message } = best;
+  return { caught: true, seeds: needed, seed, message, others, unclean };
 }

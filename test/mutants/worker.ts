@@ -13,26 +13,29 @@ export interface Task {
 
 /** What a run reported first, if it reported anything. */
 export interface Outcome {
-  readonly invariant?: string;
-  readonly message?: string;
+  readonly invariant?: string | undefined;
+  readonly message?: string | undefined;
+  /** What it costs to run. */
+  readonly steps: number;
 }
 
 async function runChannel(seed: number, options: RunOptions): Promise<Outcome> {
-  const { violation } = await simulate({ ...options, seed });
-  return violation ? { invariant: violation.invariant, message: violation.message } : {};
+  const { violation, steps } = await simulate({ ...options, seed });
+  return { invariant: violation?.invariant, message: violation?.message, steps };
 }
 
 /** Invariant 18: the same seed, the same trace. */
 async function runTwice(seed: number, options: RunOptions): Promise<Outcome> {
   const first = await simulate({ ...options, seed });
   const second = await simulate({ ...options, seed });
-  if (first.traceHash === second.traceHash) return {};
+  const steps = first.steps + second.steps;
+  if (first.traceHash === second.traceHash) return { steps };
   const message = `seed ${seed} gave the traces ${first.traceHash} and ${second.traceHash}`;
-  return { invariant: '18 same trace', message };
+  return { invariant: '18 same trace', message, steps };
 }
 
 async function runMessages(seed: number): Promise<Outcome> {
-  return (await runPrivate(seed)).violation ?? {};
+  return { ...(await runPrivate(seed)).violation, steps: 0 };
 }
 
 const RUNS: Record<RunKind, (seed: number, options: RunOptions) => Promise<Outcome>> = {

@@ -8,13 +8,17 @@ import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkFits } from '../mutants/bundle.js';
 import { MUTANTS, readRecorded } from '../mutants/index.js';
-import { hunt, makeDirectory } from '../mutants/runner.js';
+import { Hunter, makeDirectory } from '../mutants/runner.js';
 
 const RUN_MS = 240_000;
 const INVARIANTS = 18;
 
 const directory = makeDirectory();
-afterAll(directory.remove);
+const hunter = new Hunter(directory.path);
+afterAll(async () => {
+  await hunter.close();
+  directory.remove();
+});
 const recorded = readRecorded();
 
 describe('the mutants', () => {
@@ -48,7 +52,7 @@ describe('caught on its recorded seed', () => {
   it.each(MUTANTS)('$name: $what', { timeout: RUN_MS }, async (mutant) => {
     const seed = recorded[mutant.name]?.seed;
     expect(seed, 'npm run mutants -- --write').toBeDefined();
-    const { caught, others, unclean } = await hunt(mutant, [seed!], directory.path);
+    const { caught, others, unclean } = await hunter.hunt(mutant, [seed!]);
     expect({ caught, others: [...others], unclean: [...unclean] }).toStrictEqual({
       caught: true,
       others: [],
