@@ -65,8 +65,8 @@ export const MEMORY: readonly Mutant[] = [
     edits: [
       {
         file: MEMORY_FILE,
-        find: '    if (made.roster !== roster || made.online !== online) {\n',
-        replace: '    if (made.roster.term < 0) {\n',
+        find: '  if (made.roster !== roster || made.online !== online) {\n',
+        replace: '  if (made.roster.term < 0) {\n',
       },
       {
         file: MEMORY_FILE,
