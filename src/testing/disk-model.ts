@@ -116,9 +116,11 @@ export class DiskModel {
     return this.#disks.get(index)!;
   }
 
-  /** Whether any node holds a message. */
+  /** Whether any node that would give it to others holds a message. */
   isHeld(digest: Digest): boolean {
-    for (const disk of this.#disks.values()) if (disk.held.has(digest)) return true;
+    for (const [index, disk] of this.#disks) {
+      if (disk.held.has(digest) && this.#isHonest(index)) return true;
+    }
     return false;
   }
 

@@ -20,6 +20,8 @@ interface Sum {
   readonly first: number;
   seeds: number;
   failed: number;
+  /** Ended early, beyond what is promised. */
+  beyond: number;
   steps: number;
   virtualMs: number;
   readonly marks: Set<string>;
@@ -32,7 +34,7 @@ export async function runMany(
   { jobs, keepGoing = false, shrink = true, save }: SimCommandOptions,
 ): Promise<void> {
   const { out, signal, host } = cli;
-  const sum: Sum = { first, seeds: 0, failed: 0, steps: 0, virtualMs: 0, marks: new Set() };
+  const sum: Sum = { first, seeds: 0, failed: 0, beyond: 0, steps: 0, virtualMs: 0, marks: new Set() };
   const failures: SimulateResult[] = [];
   const started = host.now();
   const isTimeLeft = (): boolean =>
@@ -66,9 +68,10 @@ export async function runMany(
   else if (interruption) cli.exitCode = exitCode(aborted(host.signal), interruption);
 }
 
-function add(sum: Sum, { ok, steps, virtualMs, marks }: SimulateResult): void {
+function add(sum: Sum, { ok, beyond, steps, virtualMs, marks }: SimulateResult): void {
   sum.seeds += 1;
   if (!ok) sum.failed += 1;
+  if (beyond) sum.beyond += 1;
   sum.steps += steps;
   sum.virtualMs += virtualMs;
   for (const mark of marks) sum.marks.add(mark);
@@ -79,6 +82,7 @@ function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
     first: sum.first,
     seeds: sum.seeds,
     failed: sum.failed,
+    beyond: sum.beyond,
     steps: sum.steps,
     seconds: Number(seconds.toFixed(1)),
     marks: [...sum.marks].sort(),
@@ -87,9 +91,9 @@ function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
 }
 
 function sumText(sum: Sum, seconds: number, total: number | undefined): string {
-  const { first, seeds, failed, steps, virtualMs, marks } = sum;
+  const { first, seeds, failed, beyond, steps, virtualMs, marks } = sum;
   const part = total !== undefined && seeds < total ? ` of ${total.toLocaleString('en')}` : '';
-  const runs = `${seeds.toLocaleString('en')}${part} seeds from ${first}, ${failed} failed`;
+  const runs = `${seeds.toLocaleString('en')}${part} seeds from ${first}, ${failed} failed, ${beyond} ended early`;
   const speed = `${steps.toLocaleString('en')} steps in ${seconds.toFixed(1)} s, ${Math.round(virtualMs / 1_000 / Math.max(seconds, 0.001))} times real time`;
   return `${runs}; ${speed}\nreached: ${[...marks].sort().join(', ') || 'no marks'}`;
 }

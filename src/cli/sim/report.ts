@@ -5,8 +5,9 @@ import type { Json, Paint } from '../output.js';
 
 /** The object for one run. */
 export function verdictJson(result: SimulateResult): Json {
-  const { seed, ok, traceHash, steps, marks, violation } = result;
-  return { seed, ok, traceHash, steps, marks, ...(violation && { violation }) };
+  const { seed, ok, traceHash, steps, marks, violation, beyond } = result;
+  const ended = { ...(violation && { violation }), ...(beyond && { beyond }) };
+  return { seed, ok, traceHash, steps, marks, ...ended };
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
@@ -25,6 +26,7 @@ export function verdictText(result: SimulateResult, paint: Paint): string {
     `  trace ${traceHash}`,
   ];
   if (result.marks.length > 0) lines.push(`  reached: ${result.marks.join(', ')}`);
+  if (result.beyond) lines.push(`  ended early, beyond what is promised: ${result.beyond}`);
   if (result.violation) lines.push('', violationText(result, paint));
   return lines.join('\n');
 }
