@@ -20,6 +20,7 @@ import {
   TAIL_ENTRIES_MAX,
   WINDOW_ENTRIES_MAX,
 } from '../core/limits.js';
+import { isLeaderKind } from '../core/roster.js';
 import type { Break } from './chains.js';
 
 const NAME = '16 bounds';
@@ -52,11 +53,11 @@ function placedBy({ leading, leadership, log }: ChannelState): number {
   return log.tip.seq - Math.max(log.final.seq, leading.firstSeq - 1);
 }
 
-/** What others offered counts by author; own messages and those that fell out of the log do not. */
+/** What others offered counts by author; own messages, those that fell out of the log and what leaders make do not. */
 function checkPool(index: number, st: ChannelState, onBreak: Break): void {
   const use = new Map<UserId, { count: number; bytes: number }>();
   for (const { record, kept } of st.pool.values()) {
-    if (kept || st.outbox.has(record.digest)) continue;
+    if (kept || isLeaderKind(record.kind) || st.outbox.has(record.digest)) continue;
     const { count, bytes } = use.get(record.author) ?? { count: 0, bytes: 0 };
     use.set(record.author, { count: count + 1, bytes: bytes + record.bytes.length });
   }
