@@ -97,7 +97,12 @@ export function noLoss(facts: Facts): string[] {
     const isCommitted = rank === RANK.committed;
     if (distrusted.has(author) || (!isFinal && removals.has(author))) continue;
     const forgot = forgetful(when);
-    if (forgot.size >= (isFinal ? majority(history.members) : committersMin(history))) continue;
+    // What only those held who forgot or are not trusted, nobody may have.
+    if (
+      forgot.size + distrusted.size >=
+      (isFinal ? majority(history.members) : committersMin(history))
+    )
+      continue;
     if (!isFinal && !isCommitted && (!settled || forgot.has(node))) continue;
     const said = `node ${node} said ${stamp(history, when)} that ${id} is ${state}`;
     const lacking = ends.find(({ rank: of }) => (of.get(id) ?? -1) < RANK.final);

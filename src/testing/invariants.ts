@@ -53,6 +53,7 @@ import { Pages } from './pages.js';
 import { PutBack } from './put-back.js';
 import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
+import { Told } from './told.js';
 import type { Reach } from './topology.js';
 
 /** What comes of what was seen. */
@@ -61,9 +62,6 @@ export interface Verdicts {
   /** It went beyond what is promised. */
   readonly beyond: (why: string) => void;
 }
-
-const STATES = ['queued', 'sent', 'committed', 'final'] as const;
-type Progress = Extract<CoreEvent, { type: 'progress' }>;
 
 export class Invariants {
   readonly #channel: ChannelId;
@@ -96,9 +94,9 @@ export class Invariants {
   readonly #committedDigests = new Set<Digest>();
   /** Own messages, by `node/digest`, that were durable once. */
   readonly #ownDurable = new Set<string>();
-  /** Best that a node said of its own messages in this boot, by `node/digest`. */
-  readonly #said = new Map<number, Map<Digest, number>>();
+  readonly #told: Told;
   readonly #putBack: PutBack;
+  readonly #nodes: () => readonly SimNode[];
   readonly #onDisk: OnDisk;
   /** Reports what is broken. */
   readonly broke: Break;
@@ -115,6 +113,7 @@ export class Invariants {
       if (excuse) beyond(`${excuse}: ${message}`);
       else broke(invariant, message);
     };
+    this.#nodes = nodes;
     this.#putBack = new PutBack(nodes, (user) => this.offences.isHonest(user), broke);
     const hash = crypto.sha256;
     this.#hash = hash;
@@ -138,6 +137,7 @@ export class Invariants {
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);
+    this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
@@ -161,7 +161,7 @@ export class Invariants {
   /** A node booted: what it knows is what its disk holds. */
   started(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
-    this.#said.set(node.index, new Map());
+    this.#told.started(node.index);
     // A node may have lost power between writing an acknowledgement and giving it: then it gives it now.
     for (const [, value] of node.disk.scan(this.#keys.acks)) {
       this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
@@ -181,7 +181,10 @@ export class Invariants {
 
   /** Why the channel can't come to rest, whatever the product does. */
   irreparable(reach: Reach): string | undefined {
-    return this.#putBack.irreparable(this.#channel, reach);
+    return (
+      this.#putBack.irreparable(this.#channel, reach) ??
+      this.offences.stalling(this.#nodes(), this.#channel)
+    );
   }
 
   /** It is final, or on somebody's disk. */
@@ -566,7 +569,7 @@ export class Invariants {
     }
     // What one that misbehaves is told by its own core is not judged: others answered to what it said.
     if (event.type !== 'progress' || !this.offences.isHonest(node.user)) return;
-    this.#checkProgress(node, event);
+    this.#told.progress(node.index, event, () => this.#disks.isPlaced(node.index, event.digest));
     const { index } = node;
     const { isOfOneChain } = this.offences;
     const isKnown = this.#committedDigests.has(event.digest) || !isOfOneChain;
@@ -583,25 +586,5 @@ export class Invariants {
     if (!stored || decodeFinal(stored).seq < event.seq!) {
       this.broke('7 durable first', `node ${index} reports final before it is durable`);
     }
-  }
-
-  /** Invariant 17: committed stays, and final is the last word. */
-  #checkProgress(node: SimNode, { digest, state }: Progress): void {
-    const said = this.#said.get(node.index)!;
-    const before = said.get(digest) ?? 0;
-    const now = STATES.indexOf(state);
-    if (now < before && before >= STATES.indexOf('committed')) {
-      this.broke(
-        '17 pages',
-        `node ${node.index} calls ${digest.slice(0, 8)} ${state} that it called ${STATES[before]}`,
-      );
-    }
-    if (state === 'queued' && this.#disks.isPlaced(node.index, digest)) {
-      this.broke(
-        '17 pages',
-        `node ${node.index} calls ${digest.slice(0, 8)} queued, which is placed`,
-      );
-    }
-    said.set(digest, Math.max(before, now));
   }
 }

@@ -5,8 +5,9 @@
  * (docs/simulation.md, "Members that misbehave").
  */
 
-import type { Digest, EpochId, UserId } from '../core/ids.js';
+import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import type { Deed } from './misdeeds.js';
+import type { SimNode } from './sim-node.js';
 
 export class Offences {
   readonly #deeds = new Map<UserId, ReadonlySet<Deed>>();
@@ -87,5 +88,14 @@ export class Offences {
   /** Whether what is final in `term` may contradict what was final before. */
   mayFork(term: number): boolean {
     return this.#since <= term;
+  }
+
+  /** A leader that tells members different things may keep them from agreeing for as long as it leads. */
+  stalling(nodes: readonly SimNode[], channel: ChannelId): string | undefined {
+    const node = nodes.find((one) => {
+      const lead = one.state(channel)?.leadership;
+      return lead && this.hasTwoChains(lead.id);
+    });
+    return node && `node ${node.index} follows one who tells members different things`;
   }
 }
