@@ -78,7 +78,7 @@ const GROUNDS: readonly Ground[] = [
   },
   {
     what: 'leaders cut off while they merge',
-    marks: ['merge-displaced', 'orphan'],
+    marks: ['merge-displaced'],
     seeds: 90,
     options: {
       ...{ ...plain, nodes: 6, loadMs: 14_000, workload: { everyMs: 400 } },
@@ -88,6 +88,12 @@ const GROUNDS: readonly Ground[] = [
         ...times(8, (i) => isolate('leader', 12_600 + 400 * i, 15_000 + 400 * i)),
       ],
     },
+  },
+  {
+    what: 'halves, whose members go down in turn or come back with empty disks',
+    marks: ['orphan', 'memory-lost'],
+    seeds: 150,
+    options: { faults: ['lost-disk', 'halves', 'rolling'] },
   },
   {
     what: 'a founder that invites while others join',
