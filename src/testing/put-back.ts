@@ -64,8 +64,9 @@ export class PutBack {
   /** A ballot or an acknowledgement leaves for `to`, or is a node's own. */
   signed(node: SimNode, to: UserId): void {
     const remembering = this.#unaware.get(node);
-    if (!remembering || !this.#isHonest(node.user)) return;
+    if (!remembering) return;
     this.#signed.add(node);
+    if (!this.#isHonest(node.user)) return;
     const receiver = this.#nodes().find(({ user }) => user === to)?.machine;
     if (receiver && remembering.has(receiver) && this.#isHonest(to)) {
       const message = `node ${node.index}, whose store was put back, signs for one who knows that it was`;
