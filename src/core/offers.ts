@@ -10,7 +10,7 @@ import type { ChannelState } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
 import { hearsLeader } from './hearing.js';
-import type { UserId } from './ids.js';
+import type { Digest, UserId } from './ids.js';
 import { encodeOffer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
@@ -30,7 +30,7 @@ import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
-import { isLeaderKind, isMembership } from './roster.js';
+import { isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { signedRecords } from './statements.js';
 
@@ -258,10 +258,23 @@ export function onRecords(
       kept: false,
     };
     if (st.leading && isMembership(record.kind)) queueMembership(st.leading, pooled);
-    const ofLeader = isLeaderKind(record.kind) && record.author === st.leadership?.epoch.leader;
-    if (!st.pool.add(pooled, ofLeader)) continue;
-    notePlaceable(st, record.digest);
+    if (keepOffered(st, pooled)) notePlaceable(st, record.digest);
   }
+}
+
+/**
+ * Keeps a record as far as its author's share allows. What the leader placed
+ * takes the room of what was only offered: without it the chain can't go on.
+ */
+function keepOffered(st: ChannelState, pooled: Pooled): boolean {
+  if (st.pool.add(pooled, false)) return true;
+  const { author, digest } = pooled.record;
+  const awaited = new Map(st.limbo?.headers.map((header, i) => [header.digest, i]));
+  const rank = awaited.get(digest);
+  if (rank === undefined) return false;
+  const rankOf = (other: Digest): number => awaited.get(other) ?? Number.POSITIVE_INFINITY;
+  while (st.pool.dropLast(author, rankOf, rank)) if (st.pool.add(pooled, false)) return true;
+  return false;
 }
 
 function* take<T>(items: IterableIterator<T>, count: number): Generator<T> {

@@ -98,6 +98,20 @@ export class Pool {
     return pooled;
   }
 
+  /** Of what counts against an author's share removes what `rankOf` puts last; false when nothing comes after `rank`. */
+  dropLast(author: UserId, rankOf: (digest: Digest) => number, rank: number): boolean {
+    let last: Digest | undefined;
+    let lastRank = rank;
+    for (const digest of this.#counted) {
+      if (this.#byDigest.get(digest)!.record.author !== author) continue;
+      const its = rankOf(digest);
+      if (its <= rank || its < lastRank) continue;
+      last = digest;
+      lastRank = its;
+    }
+    return last !== undefined && this.remove(last) !== undefined;
+  }
+
   /** Marks a record as kept: something places it, so it no longer counts as its author's. */
   keep(pooled: Pooled): void {
     pooled.kept = true;

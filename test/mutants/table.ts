@@ -65,13 +65,14 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 function asMarkdown(mutants: readonly Mutant[], recorded: { [mutant: string]: Recorded }): string {
   const rows = mutants.map(({ name, invariant, what }) => {
     const { seed, seeds } = recorded[name] ?? { seed: 'none', seeds: 'not caught' };
-    return `| \`${name}\` | ${cell(what)} | ${invariant} | ${seeds} | ${seed} |`;
+    return [`\`${name}\``, cell(what), String(invariant), String(seeds), String(seed)];
   });
-  return [
-    '| mutant | what it does | invariant | seeds needed | recorded seed |',
-    '| --- | --- | --- | --- | --- |',
-    ...rows,
-  ].join('\n');
+  const head = ['mutant', 'what it does', 'invariant', 'seeds needed', 'recorded seed'];
+  const width = head.map((h, i) => Math.max(h.length, ...rows.map((row) => row[i]!.length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((text, i) => text.padEnd(width[i]!)).join(' | ')} |`;
+  const rule = width.map((columns) => '-'.repeat(columns));
+  return [head, rule, ...rows].map(line).join('\n');
 }
 
 /** Keeps the seeds of what was caught now, forgets those of what survived, and writes the table of all mutants. */

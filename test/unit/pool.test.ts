@@ -130,6 +130,25 @@ describe('the share of an author', () => {
     fillCount(pool);
   });
 
+  it('gives up what is needed last, and nothing that is needed before', () => {
+    const pool = new Pool();
+    fillCount(pool);
+    pool.add(pooled(recordOf(BOB, 1)), false);
+    pool.keep(pool.get(recordOf(ALICE, 1).digest)!);
+    pool.add(pooled(more), false);
+    const needed = new Map([5, 6, 7].map((n) => [recordOf(ALICE, n).digest, n]));
+    const rankOf = (digest: Digest) => needed.get(digest) ?? Number.POSITIVE_INFINITY;
+    const { size } = pool;
+    expect(pool.dropLast(ALICE.user, rankOf, 5)).toBe(true);
+    expect([pool.size, pool.get(more.digest)]).toStrictEqual([size - 1, undefined]);
+    let dropped = 1;
+    while (pool.dropLast(ALICE.user, rankOf, 5)) dropped += 1;
+    expect(dropped).toBe(POOL_RECORDS_PER_AUTHOR_MAX - 1);
+    // What is kept, what is needed no later, and another author's.
+    const left = [recordOf(ALICE, 1), recordOf(ALICE, 5), recordOf(BOB, 1)];
+    expect([...pool.values()].map((p) => p.record.digest)).toStrictEqual(digests(left));
+  });
+
   it('is no limit for what is exempt', () => {
     const pool = new Pool();
     fillCount(pool);
