@@ -197,7 +197,7 @@ export interface ChannelState {
   readonly acks: Map<EpochId, { readonly ack: Ack; readonly signed: Signed }>;
   /** Newest certificate of commitment over the log's tail. */
   logCert: { readonly seq: number; readonly bytes: Uint8Array } | null;
-  /** Records whose predecessor nobody showed yet. */
+  /** Records of branches whose predecessor was neither final nor placed here yet. */
   readonly orphans: Set<Digest>;
   /** Grows with each change of the provisional set and the tail. */
   version: number;

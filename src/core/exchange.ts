@@ -25,6 +25,7 @@ import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
   heldRecord,
   isProven,
+  isShownPlaced,
   pruneSet,
   rememberEpoch,
   takeCommitted,
@@ -189,6 +190,7 @@ export function onBranchPage(
   holdRecords(ctx, st, page);
   rememberEpoch(ctx, st, page.proof);
   const branch = uniteCertified(ctx, st, page);
+  noteOrphans(st, page);
   if (!branch) return;
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
@@ -218,17 +220,24 @@ const isWhole = (st: ChannelState, { epoch, headers, records }: BranchPage): boo
 function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void {
   page.records.forEach((record, i) => {
     if (!record || !isMessageLane(record)) return;
-    const { digest, prev, author } = record;
-    if (st.facts.has(digest)) return;
-    const isKnown =
-      prev === st.roster.members.get(author)?.root ||
-      prev === st.log.finalTipOf(author) ||
-      st.facts.has(prev) ||
-      heldRecord(st, prev) !== undefined;
-    if (!isKnown) st.orphans.add(digest);
-    if (heldRecord(st, digest)) return;
+    const { digest } = record;
+    if (st.facts.has(digest) || heldRecord(st, digest)) return;
     noteOwnRecord(ctx, st, record);
     const proof = page.proofs[i]!;
     st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
   });
+}
+
+/** Marks the records of a page whose predecessor is neither final here nor placed, by the page or otherwise. */
+function noteOrphans(st: ChannelState, { records }: BranchPage): void {
+  for (const record of records) {
+    if (!record || !isMessageLane(record) || st.facts.has(record.digest)) continue;
+    const { digest, prev, author } = record;
+    const isKnown =
+      prev === st.roster.members.get(author)?.root ||
+      prev === st.log.finalTipOf(author) ||
+      st.facts.has(prev) ||
+      isShownPlaced(st, prev);
+    if (!isKnown) st.orphans.add(digest);
+  }
 }

@@ -34,7 +34,7 @@ import {
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
-import { certifiedPlace, heldRecord, isInBranch } from './provisional.js';
+import { certifiedPlace, heldRecord, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
 import { applyMembership, genesisRoster, type Roster, voters } from './roster.js';
 import { decodeAs } from './statements.js';
@@ -270,12 +270,12 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
   await loadOrphans(st, scan);
 }
 
-/** Which records of branches have a predecessor that is neither held nor final. */
+/** Which records of branches have a predecessor that is neither placed nor final. */
 async function loadOrphans(st: ChannelState, scan: Scan): Promise<void> {
   for (const branch of st.branches.values()) {
     for (const digest of branch.digests()) {
       const record = heldRecord(st, digest)?.record;
-      if (!record || heldRecord(st, record.prev)) continue;
+      if (!record || isShownPlaced(st, record.prev)) continue;
       const { prev, author } = record;
       const member = st.roster.members.get(author);
       if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;

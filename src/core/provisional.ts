@@ -73,12 +73,17 @@ export function certifiedPlace(st: ChannelState, digest: Digest): Place | null {
 export const committedInLog = (st: ChannelState): number =>
   Math.max(st.logCert?.seq ?? 0, st.log.final.seq);
 
-/** Whether nothing is known of the record's predecessor: neither final nor held here. */
+/** Whether the tail or a branch places the record, so that it is shown. */
+export const isShownPlaced = (st: ChannelState, digest: Digest): boolean =>
+  st.log.seqOf(digest) !== undefined ||
+  (st.pool.get(digest) !== undefined && isInBranch(st, digest));
+
+/** Whether the record's predecessor is not shown: neither final nor placed here, though it may wait in the pool. */
 export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
   if (!st.orphans.has(record.digest)) return false;
   const { prev, author } = record;
   const isKnown =
-    heldRecord(st, prev) !== undefined || prev === st.log.finalTipOf(author) || st.facts.has(prev);
+    isShownPlaced(st, prev) || prev === st.log.finalTipOf(author) || st.facts.has(prev);
   if (isKnown) st.orphans.delete(record.digest);
   return !isKnown;
 }
@@ -342,7 +347,10 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
     ctx.ready.del(st.keys.committed);
   }
   if (st.orphans.size > 0) {
-    for (const { record } of entries) st.orphans.delete(record.digest);
+    for (const { record } of entries) {
+      st.orphans.delete(record.digest);
+      for (const next of st.pool.childrenOf(record.digest)) st.orphans.delete(next.digest);
+    }
   }
   for (const branch of [...st.branches.values()]) {
     // Who joins the running epoch needs its chain whole.

@@ -11,7 +11,13 @@ import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { isMessageLane } from './log.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
-import { certifiedPlace, committedInLog, heldRecord, isInBranch, isOrphan } from './provisional.js';
+import {
+  certifiedPlace,
+  committedInLog,
+  heldRecord,
+  isOrphan,
+  isShownPlaced,
+} from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import { voters } from './roster.js';
@@ -161,11 +167,6 @@ function countCommitted(st: ChannelState): number {
   }
   return count;
 }
-
-/** Whether the tail or a branch places the record, so that it is shown. */
-const isShownPlaced = (st: ChannelState, digest: Digest): boolean =>
-  st.log.seqOf(digest) !== undefined ||
-  (st.pool.get(digest) !== undefined && isInBranch(st, digest));
 
 function waitingForMemory(st: ChannelState): Waiting {
   const all = voters(st.roster);

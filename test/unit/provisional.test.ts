@@ -12,6 +12,7 @@ import type { ChannelState } from '../../src/core/channel-state.js';
 import type { ElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
+import { encodeOffer } from '../../src/core/layout.js';
 import { leadershipOf } from '../../src/core/leadership.js';
 import {
   certifiedPlace,
@@ -352,6 +353,27 @@ describe('a record', () => {
     expect(isOrphan(state.st, third)).toBe(true);
     take(state, pageOf(state, chain, records, 0, 3));
     expect(isOrphan(state.st, third)).toBe(false);
+    expect(states()).toEqual(['committed', 'committed', 'committed', 'committed']);
+  });
+
+  it('whose predecessor was only offered, and nothing places, is shown as sent, over a restart', async () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 7);
+    const { chain, records } = one;
+    // Where the chain's leader knows both to be final, its chain does without them.
+    const [first, second] = records;
+    for (const record of [first!, second!]) {
+      const offer = { record, proof: state.proofOf(record), cameAt: 0, offeredAt: 0, kept: true };
+      state.st.pool.add(offer, false);
+      state.ctx.ready.put(state.st.keys.pool(record.digest), encodeOffer(offer));
+    }
+    take(state, pageOf(state, chain, records, 2, 4));
+    const states = () => shown(state.st).map((line) => line.split(' ')[1]);
+    expect(states()).toEqual(['sent', 'sent']);
+    state.st = await state.reopened();
+    expect(state.st.pool.get(second!.digest)).toBeDefined();
+    expect(states()).toEqual(['sent', 'sent']);
+    take(state, pageOf(state, chain, records, 0, 2));
     expect(states()).toEqual(['committed', 'committed', 'committed', 'committed']);
   });
 
