@@ -148,3 +148,5 @@ export const JOIN_ATTEMPTS_MAX = 64;
 /** A page ends at a certificate; one that exists lies at most this far behind the last. */
 export const PAGE_ENTRIES_MAX = 512;
 export const PAGE_BYTES_MAX = 589_824;
+/** Final pages in answer to one question: the next is asked once all of them came. */
+export const PAGES_PER_ANSWER_MAX = 4;
