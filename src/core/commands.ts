@@ -394,6 +394,8 @@ export const COMMANDS = {
       cert: blob,
       /** Up to where the sender's branch is certified. */
       tip: integer(),
+      /** How many pages of the same answer follow this one. */
+      more: optional(integer(0, PAGES_PER_ANSWER_MAX)),
     }),
     'CH_MERGE',
   ),

@@ -50,6 +50,10 @@ export interface PumpPorts extends Reader {
 const QUEUE_COMMANDS_MAX = 8_192;
 const QUEUE_BYTES_MAX = 33_554_432;
 
+/** Pages that one step takes in: heartbeats and acknowledgements that came behind more of them go first. */
+const PAGES_PER_STEP = 4;
+const isPage = ({ name }: Command): boolean => name === 'CH_APPEND' || name === 'CH_MERGE';
+
 /** About what a waiting command holds in memory, in bytes. */
 function weightOf({ name, payload }: Command): number {
   const base = 512;
@@ -66,12 +70,19 @@ function weightOf({ name, payload }: Command): number {
   return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
 }
 
+interface Arrived {
+  readonly link: LinkId;
+  readonly command: Command;
+}
+
 export class Pump {
   readonly machine: Machine;
   readonly #hash: Hash;
   readonly #ports: PumpPorts;
-  #arrived: { link: LinkId; command: Command }[] = [];
+  #arrived: Arrived[] = [];
   #inputs: Input[] = [];
+  /** Pages among them. */
+  #pages = 0;
   /** Of all that arrived since the last step began. */
   #waitingBytes = 0;
   readonly #looks: (() => void)[] = [];
@@ -131,9 +142,20 @@ export class Pump {
     if (!this.#busy && !this.#verifying) this.#lookUp();
   };
 
+  /** What came, without the pages for which the next step has no room. */
+  #takeArrived(): Arrived[] {
+    const all = this.#arrived;
+    const room = PAGES_PER_STEP - this.#pages;
+    const pages = all.filter(({ command }) => isPage(command));
+    this.#pages += Math.min(room, pages.length);
+    const later = new Set(pages.slice(room));
+    this.#arrived = pages.slice(room);
+    return later.size === 0 ? all : all.filter((came) => !later.has(came));
+  }
+
   #inspectArrived(): void {
-    const arrived = this.#arrived;
-    this.#arrived = [];
+    const arrived = this.#takeArrived();
+    if (arrived.length === 0) return;
     const context = {
       hash: this.#hash,
       self: this.machine.self,
@@ -169,7 +191,8 @@ export class Pump {
   #lookUp(): void {
     const inputs = this.#inputs;
     this.#inputs = [];
-    this.#waitingBytes = 0;
+    this.#pages = 0;
+    this.#waitingBytes = this.#arrived.reduce((sum, { command }) => sum + weightOf(command), 0);
     this.#busy = true;
     const wanted: { channel: ChannelId; digest: Digest }[] = [];
     for (const input of inputs) {
