@@ -37,6 +37,8 @@ export interface Leadership {
   proposal: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
+  /** When a `merge` record came into the log last. */
+  mergedAt: Millis;
   readonly suspicion: Suspicion;
 }
 

@@ -52,7 +52,13 @@ const QUEUE_BYTES_MAX = 33_554_432;
 
 /** Pages that one step takes in: heartbeats and acknowledgements that came behind more of them go first. */
 const PAGES_PER_STEP = 4;
-const isPage = ({ name }: Command): boolean => name === 'CH_APPEND' || name === 'CH_MERGE';
+
+/** What a page follows; undefined for other commands. */
+function pageKey({ name, payload }: Command): string | undefined {
+  if (name !== 'CH_APPEND' && name !== 'CH_MERGE') return undefined;
+  const { id, anchor } = payload;
+  return `${id} ${name} ${anchor.seq} ${anchor.hash} ${payload.headers.length}`;
+}
 
 /** About what a waiting command holds in memory, in bytes. */
 function weightOf({ name, payload }: Command): number {
@@ -81,8 +87,8 @@ export class Pump {
   readonly #ports: PumpPorts;
   #arrived: Arrived[] = [];
   #inputs: Input[] = [];
-  /** Pages among them. */
-  #pages = 0;
+  /** Pages among them, by what they follow. */
+  readonly #pages = new Set<string>();
   /** Of all that arrived since the last step began. */
   #waitingBytes = 0;
   readonly #looks: (() => void)[] = [];
@@ -142,14 +148,17 @@ export class Pump {
     if (!this.#busy && !this.#verifying) this.#lookUp();
   };
 
-  /** What came, without the pages for which the next step has no room. */
+  /** What came, without the pages for which the next step has no room, and second copies: after it they are known. */
   #takeArrived(): Arrived[] {
     const all = this.#arrived;
-    const room = PAGES_PER_STEP - this.#pages;
-    const pages = all.filter(({ command }) => isPage(command));
-    this.#pages += Math.min(room, pages.length);
-    const later = new Set(pages.slice(room));
-    this.#arrived = pages.slice(room);
+    const later = new Set<Arrived>();
+    for (const came of all) {
+      const key = pageKey(came.command);
+      if (key === undefined) continue;
+      if (this.#pages.size < PAGES_PER_STEP && !this.#pages.has(key)) this.#pages.add(key);
+      else later.add(came);
+    }
+    this.#arrived = [...later];
     return later.size === 0 ? all : all.filter((came) => !later.has(came));
   }
 
@@ -191,7 +200,7 @@ export class Pump {
   #lookUp(): void {
     const inputs = this.#inputs;
     this.#inputs = [];
-    this.#pages = 0;
+    this.#pages.clear();
     this.#waitingBytes = this.#arrived.reduce((sum, { command }) => sum + weightOf(command), 0);
     this.#busy = true;
     const wanted: { channel: ChannelId; digest: Digest }[] = [];
