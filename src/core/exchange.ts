@@ -240,13 +240,13 @@ export function onBranchPage(
   const asked = st.exchange.asked.get(page.epoch);
   // Whoever sent it; what comes twice is no answer to the next question.
   const isAnswer = asked !== undefined && endOf(page).seq > asked.seq;
-  if (page.isForAll) {
-    servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
-  }
   if (isAnswer) st.exchange.asked.delete(page.epoch);
   const before = st.branches.get(page.epoch)?.certified ?? 0;
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
+  if (page.isForAll) {
+    servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
+  }
   noteOwnBallot(ctx, st, page.proof);
   noteOwnAck(ctx, st, page.cert);
   holdRecords(ctx, st, page);
