@@ -43,7 +43,9 @@ if (wanted('catch-up')) {
   const r = await benchCatchUp(100_000);
   console.log(
     `catch-up of a newcomer, ${r.entries} entries: ${r.seconds.toFixed(2)} s, ` +
-      `${r.ofBare.toFixed(1)} × writing as many to a bare LevelDB; ${r.rssMiB.toFixed(0)} MiB`,
+      `${r.ofBare.toFixed(1)} × writing as many to a bare LevelDB; ` +
+      `the newcomer used ${r.cpu.toFixed(2)} s of a core, the members ${r.cpuMembers.toFixed(2)} s; ` +
+      `${r.rssMiB.toFixed(0)} MiB`,
   );
 }
 if (wanted('relay')) runAlone('./relay-fanout.ts');

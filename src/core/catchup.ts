@@ -23,7 +23,7 @@ import { ConclaveError } from './errors.js';
 import { appendProposed, follow, notePropose } from './follower.js';
 import { hearsRosterLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
-import { TAIL_ENTRIES_MAX } from './limits.js';
+import { JOIN_REPEAT_MS, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnRecord, remember } from './memory.js';
 import { isProven, rememberEpoch } from './provisional.js';
@@ -48,6 +48,8 @@ export interface Page extends Stretch {
   readonly proof: ElectionProof | null;
   /** Where the sender's final point is. */
   readonly final: number;
+  /** How many pages of the same answer follow. */
+  readonly more: number;
 }
 
 /** Throws `bad_page` or `bad_encoding`. */
@@ -56,8 +58,8 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
   if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
     throw new ConclaveError('bad_page', 'a page with a different number of headers and records');
   }
-  // Copies: records outlive the chunk of the socket that they came in.
-  const records = p.records.map((bytes) => decodeRecord(hash, bytes.slice()));
+  // What is not certified is held for long, so it needs memory of its own; the rest is on disk after the step.
+  const records = p.records.map((bytes) => decodeRecord(hash, p.cert ? bytes : bytes.slice()));
   records.forEach((record, i) => {
     if (record.digest !== headers[i]!.digest || record.channel !== p.id) {
       throw new ConclaveError('bad_page', 'a page whose records are not those of its headers');
@@ -90,6 +92,7 @@ export function inspectPage(hash: Hash, p: Payload<'CH_APPEND'>, propose: Propos
     proof,
     report: p.report ? decodeAs('report', p.report.s) : null,
     final: p.final,
+    more: p.more ?? 0,
   };
 }
 
@@ -175,8 +178,13 @@ function takeFinalPage(
   const point = certifiedPoint(ctx.crypto.sha256, cert);
   if (st.log.hashAt(cert.seq) !== point.hash) return;
   finalise(ctx, st, cert);
-  // The next request to join names the new final point.
-  if (st.joining) Object.assign(st.joining, { nextAt: ctx.now, refusedSince: null });
+  // The next request to join names the new final point, once the answer to this one is whole.
+  const nextAt = page.more > 0 ? ctx.now + JOIN_REPEAT_MS : ctx.now;
+  if (st.joining) Object.assign(st.joining, { nextAt, refusedSince: null });
+  if (page.more > 0 && st.roster.members.has(ctx.self)) {
+    st.pull = { to: from, at: ctx.now };
+    return;
+  }
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
   if (news) pullFrom(ctx, st, from);
   else if (st.leadership?.epoch.leader === from && !st.leading) pullFrom(ctx, st, from);

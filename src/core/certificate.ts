@@ -22,7 +22,7 @@ import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { MEMBERS_PER_CHANNEL_MAX, RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
-import { type ChannelRecord, decodeProof, decodeRecord, provenStatement } from './record.js';
+import { BatchProofs, type ChannelRecord, decodeProof, decodeRecord } from './record.js';
 import {
   applyMembership,
   decodeMembership,
@@ -281,13 +281,19 @@ export function checkStep(
   };
 }
 
-/** All signatures that a record carries: its author's, and for a join the two inside. Throws on a bad proof. */
-export function recordSignatures(hash: Hash, record: ChannelRecord, proof: Uint8Array): Signed[] {
-  const statement = provenStatement(hash, record, decodeProof(proof));
+/** The signatures that a record carries: its author's, unless `batches` lists it already, and for a join the two inside. Throws on a bad proof. */
+export function recordSignatures(
+  hash: Hash,
+  record: ChannelRecord,
+  proof: Uint8Array,
+  batches = new BatchProofs(hash),
+): Signed[] {
+  const statement = batches.statementOf(record, decodeProof(proof));
   if (statement === undefined) {
     throw new ConclaveError('bad_record', "a record's proof does not lead to its batch");
   }
-  return [statement, ...nestedSignatures(record)];
+  const nested = nestedSignatures(record);
+  return statement === null ? nested : [statement, ...nested];
 }
 
 /** The signatures inside a membership record's body. Throws `bad_encoding`. */

@@ -37,6 +37,8 @@ export interface Leadership {
   proposal: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
   /** A heartbeat asked for the acknowledgement again. */
   ackAgain: boolean;
+  /** When a `merge` record came into the log last. */
+  mergedAt: Millis;
   readonly suspicion: Suspicion;
 }
 
@@ -100,12 +102,21 @@ export interface Exchange {
       readonly fruitless: number;
     }
   >;
+  /** What left here lately of each branch, and who asked for it. */
+  readonly served: Map<EpochId, Served>;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
   /** When each member was last told what this node holds, in answer to what it said. */
   readonly told: Map<UserId, Millis>;
-  /** Branches whose places up to here are all final, or have vanished. Bounded. */
-  readonly done: Map<EpochId, number>;
+  /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */
+  readonly done: Map<EpochId, { readonly tip: number; readonly certified: number }>;
+}
+
+/** Answers to questions for a branch that may be under way still. */
+export interface Served {
+  readonly askers: Map<UserId, Millis>;
+  /** Pages by what they follow: to whom they went, null for all. */
+  readonly pages: Map<number, { readonly to: UserId | null; readonly at: Millis }>;
 }
 
 export interface Election {

@@ -25,6 +25,7 @@ import {
   LOCATORS_MAX,
   MEMBERS_PER_CHANNEL_MAX,
   NICKNAME_BYTES_MAX,
+  PAGES_PER_ANSWER_MAX,
   RECORD_BODY_BYTES_MAX,
   RECORDS_PER_BATCH_MAX,
   TAIL_ENTRIES_MAX,
@@ -366,6 +367,8 @@ export const COMMANDS = {
       proof: optional(bytes(PROOF_BYTES_MAX)),
       /** Where the sender's final point is, for progress. */
       final: integer(),
+      /** How many final pages of the same answer follow this one. */
+      more: optional(integer(0, PAGES_PER_ANSWER_MAX)),
       genesis: optional(object({ bytes: bytes(8_192), sig })),
     }),
     'CH_APPEND',
@@ -391,6 +394,8 @@ export const COMMANDS = {
       cert: blob,
       /** Up to where the sender's branch is certified. */
       tip: integer(),
+      /** How many pages of the same answer follow this one. */
+      more: optional(integer(0, PAGES_PER_ANSWER_MAX)),
     }),
     'CH_MERGE',
   ),

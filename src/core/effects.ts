@@ -43,16 +43,16 @@ export interface Serve {
   readonly withGenesis: boolean;
 }
 
-/** A member asks for a page of a branch. */
+/** A member asks for pages of a branch. */
 export interface ServeBranch {
   readonly type: 'branch';
   readonly channel: ChannelId;
   readonly to: UserId;
-  /** Everybody lacks what the leader takes in. */
   readonly toAll: boolean;
   readonly epoch: EpochId;
-  /** Up to where the asker's own part is certified. */
+  /** What the first page follows. */
   readonly seq: number;
+  readonly pages: number;
 }
 
 /** Tell a relay who the members of a channel are, from roster number `first` on. */

@@ -11,15 +11,16 @@
  *     CH_PULL {set}  →  CH_PULL {take}  →  CH_MERGE page, again until it has all
  */
 
+import type { Branch } from './branch.js';
 import { type Certificate, committedFlaw } from './certificate.js';
 import { endOf, type Stretch } from './chain.js';
-import type { ChannelState } from './channel-state.js';
+import type { ChannelState, Served } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
-import { hearsLeader } from './hearing.js';
+import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
-import { BRANCHES_LISTED_MAX, LOCATORS_MAX } from './limits.js';
+import { BRANCHES_LISTED_MAX, LOCATORS_MAX, PAGES_PER_ANSWER_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
@@ -34,6 +35,7 @@ import {
 import { pullFrom } from './pulls.js';
 import type { ChannelRecord } from './record.js';
 import { sendToUser } from './sending.js';
+import { pageEnd } from './serve-branch.js';
 
 type Pull = Payload<'CH_PULL'>;
 type Summary = NonNullable<Pull['set']>;
@@ -48,10 +50,13 @@ export interface BranchPage extends Stretch {
   readonly cert: Certificate;
   /** Up to where the sender's branch is certified. */
   readonly tip: number;
+  /** How many pages of the same answer follow. */
+  readonly more: number;
+  readonly isForAll: boolean;
 }
 
-/** How long an unanswered question for a branch keeps others from being asked. */
-const patience = (ctx: StepContext): number => 2 * ctx.timing.pull_ms;
+/** How long an unanswered question for a branch keeps others from being asked; more than an answer is remembered there. */
+const patience = (ctx: StepContext): number => 4 * ctx.timing.pull_ms;
 /** Questions for a branch that nobody answered; then a merge waits for it no longer. */
 const FRUITLESS_MAX = 2;
 
@@ -117,7 +122,11 @@ export function onSet(
 ): void {
   if (!isMember(ctx, st)) return;
   if ((p.anchor.at(-1)?.seq ?? 0) > st.log.final.seq) pullFrom(ctx, st, from);
-  for (const theirs of set) if (isMissing(st, theirs)) take(ctx, st, from, theirs.epoch);
+  if (!isElecting(ctx, st)) {
+    for (const theirs of set) {
+      if (isMissing(st, theirs)) take(ctx, st, senderOf(ctx, st, from, theirs.epoch), theirs.epoch);
+    }
+  }
   const listed = new Map(set.map((b) => [b.epoch, b]));
   const hasMore = summaryOf(st).some((mine) => {
     const theirs = listed.get(mine.epoch);
@@ -130,19 +139,39 @@ export function onSet(
   tellSet(ctx, st, from);
 }
 
+/** A roster leader is about to be elected: then all ask the same member. Not for long, or it would be waited for in vain. */
+const isElecting = (ctx: StepContext, st: ChannelState): boolean =>
+  !hearsRosterLeader(ctx, st) &&
+  st.majoritySince !== null &&
+  ctx.now - st.majoritySince < ctx.timing.election_max_ms;
+
+/**
+ * Whom to ask for a branch that `from` has: first the roster leader, which has
+ * it or takes it in, and then all get the pages that it gets.
+ */
+function senderOf(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): UserId {
+  const lead = st.leadership;
+  if (!lead || st.leading || st.exchange.asked.has(epoch)) return from;
+  return hearsRosterLeader(ctx, st) ? lead.epoch.leader : from;
+}
+
 function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
   // The running chain comes from its leader.
   if (st.leadership?.id === theirs.epoch) return false;
-  const known = st.branches.get(theirs.epoch)?.certified ?? st.exchange.done.get(theirs.epoch);
-  return theirs.seq > (known ?? 0);
+  const { epoch, seq } = theirs;
+  return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
 }
+
+/** Up to where this node has a branch, or had it before all of it was final. */
+const certifiedHere = ({ branches, exchange }: ChannelState, epoch: EpochId): number =>
+  branches.get(epoch)?.certified ?? exchange.done.get(epoch)?.certified ?? 0;
 
 /** Asks `from` for what follows this node's part of a branch, unless somebody else was asked just now. */
 function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): void {
   const asked = st.exchange.asked.get(epoch);
-  if (asked && ctx.now - asked.at < patience(ctx)) return;
+  if (asked && ctx.now - asked.at < patience(ctx) && ctx.isOnline(asked.to)) return;
   const fruitless = asked ? asked.fruitless + 1 : 0;
-  const seq = st.branches.get(epoch)?.certified ?? 0;
+  const seq = certifiedHere(st, epoch);
   st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless });
   const at = { epoch, seq };
   sendToUser(ctx, ctx.ready.early, from, () => ({
@@ -151,24 +180,54 @@ function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId):
   }));
 }
 
-/** A member asks for a branch. What the leader takes in, all will need: they get the page with it. */
+/**
+ * A member asks for a branch: it gets some pages. They go to all where the
+ * leader asks, since what it takes in all will need, or where another asked
+ * lately; then they are the answer to whoever else asks.
+ */
 export function onTake(
   ctx: StepContext,
   st: ChannelState,
   from: UserId,
   { epoch, seq }: Summary[number],
 ): void {
-  if (!st.branches.has(epoch) || !st.epochs.has(epoch)) return;
+  const branch = st.branches.get(epoch);
+  if (!branch || !st.epochs.has(epoch)) return;
+  const { askers, pages } = servedLately(ctx, st, epoch);
+  askers.set(from, ctx.now);
+  const sent = pages.get(seq);
+  if (sent && (sent.to === null || sent.to === from)) return;
   const lead = st.leadership;
   const isLeader = lead !== null && lead.branch === null && lead.epoch.leader === from;
-  ctx.ready.serves.push({
-    type: 'branch',
-    channel: st.id,
-    to: from,
-    toAll: isLeader,
-    epoch,
-    seq,
-  });
+  const toAll = isLeader || askers.size > 1;
+  const starts = pageStarts(st, branch, seq);
+  if (starts.length === 0) return;
+  const to = from;
+  for (const start of starts) pages.set(start, { to: toAll ? null : to, at: ctx.now });
+  const serve = { type: 'branch' as const, channel: st.id, to, toAll, epoch, seq };
+  ctx.ready.serves.push({ ...serve, pages: starts.length });
+}
+
+/** What of a branch may still be under way to those who asked for it. */
+function servedLately(ctx: StepContext, st: ChannelState, epoch: EpochId): Served {
+  const known = st.exchange.served.get(epoch) ?? { askers: new Map(), pages: new Map() };
+  st.exchange.served.set(epoch, known);
+  const since = ctx.now - 2 * ctx.timing.pull_ms;
+  for (const [user, at] of known.askers) if (at <= since) known.askers.delete(user);
+  for (const [seq, { at }] of known.pages) if (at <= since) known.pages.delete(seq);
+  return known;
+}
+
+/** What the pages of one answer follow: who has nothing gets one, and may then choose whom to ask. */
+function pageStarts(st: ChannelState, branch: Branch, seq: number): number[] {
+  const most = seq === 0 ? 1 : PAGES_PER_ANSWER_MAX;
+  const starts: number[] = [];
+  let at: number | undefined = Math.max(seq, branch.base.seq);
+  while (at !== undefined && at < branch.certified && starts.length < most) {
+    starts.push(at === branch.base.seq ? seq : at);
+    at = pageEnd(st, branch, at);
+  }
+  return starts;
 }
 
 /** Takes in a page of a branch. The driver verified all its signatures. */
@@ -183,8 +242,12 @@ export function onBranchPage(
   // Whoever sent it; what comes twice is no answer to the next question.
   const isAnswer = asked !== undefined && endOf(page).seq > asked.seq;
   if (isAnswer) st.exchange.asked.delete(page.epoch);
+  const before = st.branches.get(page.epoch)?.certified ?? 0;
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
+  if (page.isForAll) {
+    servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
+  }
   noteOwnBallot(ctx, st, page.proof);
   noteOwnAck(ctx, st, page.cert);
   holdRecords(ctx, st, page);
@@ -194,9 +257,29 @@ export function onBranchPage(
   if (!branch) return;
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
-  if (isAnswer && branch.certified < page.tip) take(ctx, st, asked.to, page.epoch);
+  const isNews = isAnswer || branch.certified > before;
+  if (isNews && branch.certified < page.tip) goOn(ctx, st, from, page, isAnswer);
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
+}
+
+/**
+ * More of the branch is to come: by itself, where more pages of this answer do
+ * or another asked for them; else this node asks on, after the first page the
+ * branch's own leader, so that all who lack it ask the same member.
+ */
+function goOn(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  { epoch, anchor, proof, more }: BranchPage,
+  isAnswer: boolean,
+): void {
+  const { leader } = proof.epoch;
+  const isFirst = anchor.seq === 0 && leader !== ctx.self && ctx.isOnline(leader);
+  if (isAnswer && more === 0) return take(ctx, st, isFirst ? leader : from, epoch);
+  const seq = st.branches.get(epoch)!.certified;
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless: 0 });
 }
 
 /** A proven election, whose electorate acknowledged the page's last entry; the inspection tied the parts together. */

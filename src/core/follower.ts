@@ -104,7 +104,7 @@ export function onElected(
 }
 
 /** Whether this node stands for a roster epoch that it may win: it would give that up for an online leader. */
-function mayWinRoster(ctx: StepContext, st: ChannelState): boolean {
+export function mayWinRoster(ctx: StepContext, st: ChannelState): boolean {
   if (st.election?.kind !== 'roster') return false;
   const all = voters(st.roster).length;
   return st.election.stage === 'ballots' || isMajority(answering(ctx, st).length, all);

@@ -9,7 +9,6 @@
  * never changes it.
  */
 
-import { bytesEqual } from './bytes.js';
 import { inspectPage, type Page } from './catchup.js';
 import {
   type Certificate,
@@ -32,7 +31,7 @@ import { decodeGenesis } from './genesis.js';
 import type { ChannelId, Digest, UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
 import { committedInLog } from './provisional.js';
-import { batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
+import { BatchProofs, batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
 import { isMembership, joinSignatures } from './roster.js';
 import {
   type Ack,
@@ -248,29 +247,16 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
   const st = ctx.channel(p.id);
   const items: RecordItem[] = [];
   const checks: Signed[] = [];
+  const batches = new BatchProofs(ctx.hash);
   records.forEach((bytes, i) => {
     // A copy: records outlive the chunk of the socket that they came in.
     const record = decodeRecord(ctx.hash, bytes.slice());
     if (st && isKnown(st, record.digest)) return;
     const proof = proofs[i]!;
-    checks.push(...recordSignatures(ctx.hash, record, proof));
+    checks.push(...recordSignatures(ctx.hash, record, proof, batches));
     items.push({ record, proof: () => proof.slice() });
   });
-  return { items, checks: distinct(checks) };
-}
-
-/** Records of one batch share a signature: each is checked once. */
-function distinct(checks: readonly Signed[]): Signed[] {
-  const bySigner = new Map<UserId, Signed[]>();
-  return checks.filter((check) => {
-    const { by, statement, sig } = check;
-    const others = bySigner.get(by);
-    if (!others) bySigner.set(by, [check]);
-    else if (others.some((o) => bytesEqual(o.sig, sig) && bytesEqual(o.statement, statement))) {
-      return false;
-    } else others.push(check);
-    return true;
-  });
+  return { items, checks };
 }
 
 /** A leader still wants to hear of a record that waits: it may have become placeable. */
@@ -373,16 +359,17 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
     if (page.proof) checks.push(...ballotSignatures(ctx.hash, page.proof));
   } else if (p.report) checks.push({ by: p.from, statement: p.report.s, sig: p.report.sig });
   else mismatch('end');
+  const batches = new BatchProofs(ctx.hash);
   page.records.forEach((record, i) => {
     // Whoever certified a message checked its signature; a change of membership is passed on for ever.
     if (page.cert && !isMembership(record.kind)) return;
-    checks.push(...recordSignatures(ctx.hash, record, page.proofs[i]!));
+    checks.push(...recordSignatures(ctx.hash, record, page.proofs[i]!, batches));
   });
   const genesis = p.genesis
     ? { ...p.genesis, founder: decodeGenesis(p.genesis.bytes).founder }
     : null;
   if (genesis) checks.push({ by: genesis.founder, statement: genesis.bytes, sig: genesis.sig });
-  return { what: { type: 'page', page, genesis }, checks: distinct(checks) };
+  return { what: { type: 'page', page, genesis }, checks };
 }
 
 const isKept = (st: ChannelState, digest: Digest): boolean =>
@@ -390,10 +377,6 @@ const isKept = (st: ChannelState, digest: Digest): boolean =>
 
 /** A page of a branch: its records' authors signed them, its voters elected, its members acknowledged. */
 function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | undefined {
-  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
-  if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
-    mismatch('number of records');
-  }
   const st = ctx.channel(p.id);
   const cert = decodeCertificate(p.cert);
   ofChannel(cert, p.id);
@@ -402,6 +385,10 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
   if (branch && branch.certified >= cert.seq && branch.hashAt(point.seq) === point.hash) {
     return undefined;
   }
+  const headers = decodeHeaders(p.headers, TAIL_ENTRIES_MAX);
+  if (headers.length !== p.records.length || headers.length !== p.proofs.length) {
+    mismatch('number of records');
+  }
   const stretch = stretchOf(ctx.hash, p.anchor, headers);
   const end = endOf(stretch);
   const proof = decodeElectionProof(ctx.hash, p.id, p.proof);
@@ -409,6 +396,7 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
   if (cert.epoch !== p.epoch || proof.id !== p.epoch) mismatch('election');
   const checks: Signed[] = certificateSignatures(ctx.hash, cert);
   if (!st?.epochs.has(proof.id)) checks.push(...ballotSignatures(ctx.hash, proof));
+  const batches = new BatchProofs(ctx.hash);
   const records = p.records.map((bytes, i) => {
     if (bytes.length === 0) return null;
     const record = decodeRecord(ctx.hash, bytes.slice());
@@ -416,13 +404,14 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
     ofChannel(record, p.id);
     // What is kept here does not go before the page is taken in.
     if (st && isKept(st, record.digest)) return null;
-    checks.push(...recordSignatures(ctx.hash, record, p.proofs[i]!));
+    checks.push(...recordSignatures(ctx.hash, record, p.proofs[i]!, batches));
     return record;
   });
   const proofs = p.proofs.map((bytes) => bytes.slice());
-  const { epoch, tip } = p;
-  const page = { ...stretch, epoch, proof, records, proofs, cert, tip };
-  return { what: { type: 'branch-page', page }, checks: distinct(checks) };
+  const { epoch, tip, more = 0 } = p;
+  const isForAll = p.to === undefined;
+  const page = { ...stretch, epoch, proof, records, proofs, cert, tip, more, isForAll };
+  return { what: { type: 'branch-page', page }, checks };
 }
 
 function joinOf(payload: Payload<'CH_JOIN'>): Parts {

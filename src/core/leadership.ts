@@ -37,6 +37,7 @@ export function leadershipOf(
     matched: branch ? 0 : st.log.final.seq,
     acked: own ? { seq: own.ack.seq, signed: own.signed } : null,
     proposal: null,
+    mergedAt: ctx.now,
     ackAgain: false,
     suspicion: {
       ...{ tip: st.log.tip.seq, final: st.log.final.seq, placedAt: ctx.now, movedAt: ctx.now },

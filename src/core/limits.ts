@@ -61,8 +61,10 @@ export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
-/** How long a record that a branch holds is left to a roster leader's merge before it is offered again. */
+/** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
 export const MERGE_PATIENCE_MS = 10_000;
+/** … and in all. */
+export const MERGE_PATIENCE_MS_MAX = 60_000;
 /** Records that one `merge` record brings into the log. */
 export const MERGE_RECORDS_MAX = 256;
 /** Digests in one request for missing records. */
@@ -148,3 +150,5 @@ export const JOIN_ATTEMPTS_MAX = 64;
 /** A page ends at a certificate; one that exists lies at most this far behind the last. */
 export const PAGE_ENTRIES_MAX = 512;
 export const PAGE_BYTES_MAX = 589_824;
+/** Final pages in answer to one question: the next is asked once all of them came. */
+export const PAGES_PER_ANSWER_MAX = 4;

@@ -68,6 +68,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       at: 0,
       greet: new Set(),
       asked: new Map(),
+      served: new Map(),
       confirms: new Map(),
       told: new Map(),
       done: new Map(),

@@ -16,6 +16,7 @@ import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
   CARRIER_KEEP_MS,
   MERGE_PATIENCE_MS,
+  MERGE_PATIENCE_MS_MAX,
   OFFER_UNSURE_MS,
   OFFER_WINDOW_RECORDS,
   OUTBOX_BYTES_MAX,
@@ -179,10 +180,17 @@ function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
   if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
 
-/** Under a roster leader: what is certified in a branch, which it may not have yet, comes by a merge, unless that takes long. */
-const mayWaitForMerge = (ctx: StepContext, st: ChannelState, { cameAt }: Pooled): boolean =>
-  st.leadership?.branch === null &&
-  ctx.now - Math.max(cameAt, st.leadership.since) < MERGE_PATIENCE_MS;
+/**
+ * Under a roster leader: what is certified in a branch, which it may not have
+ * yet, comes by a merge, unless none goes on, or it goes on for very long.
+ */
+function mayWaitForMerge(ctx: StepContext, st: ChannelState, { cameAt }: Pooled): boolean {
+  const lead = st.leadership;
+  if (lead?.branch !== null) return false;
+  const waitsSince = Math.max(cameAt, lead.since);
+  const newest = Math.max(waitsSince, lead.mergedAt);
+  return ctx.now - newest < MERGE_PATIENCE_MS && ctx.now - waitsSince < MERGE_PATIENCE_MS_MAX;
+}
 
 /** Sends records, to one user or to all: as one signed batch where they are just that, else each with its proof. */
 export function sendOffers(

@@ -379,6 +379,7 @@ function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
 function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   st.branches.delete(branch.id);
   st.exchange.asked.delete(branch.id);
+  st.exchange.served.delete(branch.id);
   st.exchange.confirms.delete(branch.id);
   rememberDone(st, branch);
   ctx.ready.del(st.keys.branch(branch.id));
@@ -387,9 +388,10 @@ function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
 
 const DONE_MAX = 256;
 
-function rememberDone({ exchange: { done } }: ChannelState, { id, tip }: Branch): void {
+function rememberDone({ exchange: { done } }: ChannelState, branch: Branch): void {
+  const { id, tip, certified } = branch;
   if (tip.seq === 0) return;
-  done.set(id, tip.seq);
+  done.set(id, { tip: tip.seq, certified });
   if (done.size > DONE_MAX) done.delete(done.keys().next().value!);
 }
 

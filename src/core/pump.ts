@@ -50,6 +50,16 @@ export interface PumpPorts extends Reader {
 const QUEUE_COMMANDS_MAX = 8_192;
 const QUEUE_BYTES_MAX = 33_554_432;
 
+/** Pages that one step takes in: heartbeats and acknowledgements that came behind more of them go first. */
+const PAGES_PER_STEP = 4;
+
+/** What a page follows; undefined for other commands. */
+function pageKey({ name, payload }: Command): string | undefined {
+  if (name !== 'CH_APPEND' && name !== 'CH_MERGE') return undefined;
+  const { id, anchor } = payload;
+  return `${id} ${name} ${anchor.seq} ${anchor.hash} ${payload.headers.length}`;
+}
+
 /** About what a waiting command holds in memory, in bytes. */
 function weightOf({ name, payload }: Command): number {
   const base = 512;
@@ -66,12 +76,19 @@ function weightOf({ name, payload }: Command): number {
   return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
 }
 
+interface Arrived {
+  readonly link: LinkId;
+  readonly command: Command;
+}
+
 export class Pump {
   readonly machine: Machine;
   readonly #hash: Hash;
   readonly #ports: PumpPorts;
-  #arrived: { link: LinkId; command: Command }[] = [];
+  #arrived: Arrived[] = [];
   #inputs: Input[] = [];
+  /** Pages among them, by what they follow. */
+  readonly #pages = new Set<string>();
   /** Of all that arrived since the last step began. */
   #waitingBytes = 0;
   readonly #looks: (() => void)[] = [];
@@ -131,9 +148,23 @@ export class Pump {
     if (!this.#busy && !this.#verifying) this.#lookUp();
   };
 
+  /** What came, without the pages for which the next step has no room, and second copies: after it they are known. */
+  #takeArrived(): Arrived[] {
+    const all = this.#arrived;
+    const later = new Set<Arrived>();
+    for (const came of all) {
+      const key = pageKey(came.command);
+      if (key === undefined) continue;
+      if (this.#pages.size < PAGES_PER_STEP && !this.#pages.has(key)) this.#pages.add(key);
+      else later.add(came);
+    }
+    this.#arrived = [...later];
+    return later.size === 0 ? all : all.filter((came) => !later.has(came));
+  }
+
   #inspectArrived(): void {
-    const arrived = this.#arrived;
-    this.#arrived = [];
+    const arrived = this.#takeArrived();
+    if (arrived.length === 0) return;
     const context = {
       hash: this.#hash,
       self: this.machine.self,
@@ -169,7 +200,8 @@ export class Pump {
   #lookUp(): void {
     const inputs = this.#inputs;
     this.#inputs = [];
-    this.#waitingBytes = 0;
+    this.#pages.clear();
+    this.#waitingBytes = this.#arrived.reduce((sum, { command }) => sum + weightOf(command), 0);
     this.#busy = true;
     const wanted: { channel: ChannelId; digest: Digest }[] = [];
     for (const input of inputs) {

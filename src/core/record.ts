@@ -13,7 +13,7 @@
  *     proof = roster u64 · rosterHash 32 · count u16 · index u16 · path list of 32 · sig 64
  */
 
-import { decodeWhole, type Reader, Writer } from './bytes.js';
+import { bytesEqual, decodeWhole, type Reader, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
@@ -24,7 +24,7 @@ import {
   RECORD_KIND_CHARS_MAX,
   RECORDS_PER_BATCH_MAX,
 } from './limits.js';
-import { merkleRoot, merkleTree } from './merkle.js';
+import { KnownTree, merkleRoot, merkleTree } from './merkle.js';
 import { type Signed, signedRecords } from './statements.js';
 
 export interface RecordFields {
@@ -171,7 +171,10 @@ export function provenStatement(
   proof: RecordProof,
 ): Signed | undefined {
   const root = merkleRoot(hash, unhex(record.digest), proof.index, proof.count, proof.path);
-  if (root === undefined) return undefined;
+  return root && batchStatement(record, proof, root);
+}
+
+function batchStatement(record: ChannelRecord, proof: RecordProof, root: Uint8Array): Signed {
   const context = { channel: record.channel, roster: proof.roster, rosterHash: proof.rosterHash };
   return {
     by: record.author,
@@ -179,6 +182,36 @@ export function provenStatement(
     sig: proof.sig,
   };
 }
+
+/** Proofs of records that came together, many of one batch: its tree is hashed, and its signature listed, once. */
+export class BatchProofs {
+  readonly #hash: Hash;
+  readonly #batches: { author: UserId; proof: RecordProof; tree: KnownTree }[] = [];
+
+  constructor(hash: Hash) {
+    this.#hash = hash;
+  }
+
+  /** The statement to verify for this record, null where one that is listed covers it, undefined if its path does not fit. */
+  statementOf(record: ChannelRecord, proof: RecordProof): Signed | null | undefined {
+    const digest = unhex(record.digest);
+    const known = this.#batches.findLast(
+      (b) => b.author === record.author && isSameBatch(b.proof, proof),
+    );
+    if (known?.tree.holds(digest, proof.index, proof.path)) return null;
+    if (known) return provenStatement(this.#hash, record, proof);
+    const tree = new KnownTree(this.#hash, proof.count);
+    if (!tree.holds(digest, proof.index, proof.path)) return undefined;
+    this.#batches.push({ author: record.author, proof, tree });
+    return batchStatement(record, proof, tree.root!);
+  }
+}
+
+const isSameBatch = (a: RecordProof, b: RecordProof): boolean =>
+  a.count === b.count &&
+  a.roster === b.roster &&
+  a.rosterHash === b.rosterHash &&
+  bytesEqual(a.sig, b.sig);
 
 /** Root and proofs of a batch that its author is about to sign; `sig` is filled in by the signer. */
 export function batchOf(

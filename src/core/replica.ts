@@ -96,6 +96,7 @@ export function appendEntry(
   // A leader's own record is not signed yet; any other's proof is known, and may be needed before the batch is.
   const entry = st.log.append(record, proof(), at, hash);
   persistEntry(ctx, st, entry, proof);
+  if (record.kind === 'merge' && st.leadership) st.leadership.mergedAt = ctx.now;
   return entry;
 }
 

@@ -71,8 +71,9 @@ export interface Roster {
 export const MEMBERSHIP_KINDS = ['invite', 'revoke', 'join', 'vote', 'relays'] as const;
 export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
 
-export const isMembership = (kind: string): kind is MembershipKind =>
-  (MEMBERSHIP_KINDS as readonly string[]).includes(kind);
+const IS_MEMBERSHIP: ReadonlySet<string> = new Set(MEMBERSHIP_KINDS);
+
+export const isMembership = (kind: string): kind is MembershipKind => IS_MEMBERSHIP.has(kind);
 
 /** Kinds that a leader places itself; they count in seq and hash and are never shown as messages. */
 export const isLeaderKind = (kind: string): boolean => kind === 'epoch' || kind === 'merge';

@@ -10,10 +10,10 @@ import { decodeWhole } from './bytes.js';
 import { encodeHeaders } from './certificate.js';
 import { headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
-import type { Outgoing } from './commands.js';
+import type { Outgoing, Payload } from './commands.js';
 import type { ServeBranch } from './effects.js';
 import { encodeElectionProof } from './epoch-record.js';
-import type { Digest, UserId } from './ids.js';
+import type { Digest, EpochId, UserId } from './ids.js';
 import { decodeRawEntry } from './layout.js';
 import { PAGE_BYTES_MAX, PAGE_ENTRIES_MAX } from './limits.js';
 import { heldRecord } from './provisional.js';
@@ -26,6 +26,7 @@ interface Found {
 
 const VANISHED: Found = { record: new Uint8Array(0), proof: new Uint8Array(0) };
 
+/** Pages one after the other, so that they come in order. */
 export function serveBranch(
   st: ChannelState,
   self: UserId,
@@ -33,10 +34,36 @@ export function serveBranch(
   reader: Reader,
   reply: (command: Outgoing) => void,
 ): void {
-  const branch = st.branches.get(s.epoch);
   const proof = st.epochs.get(s.epoch);
-  if (!branch || !proof || branch.certified <= s.seq) return;
-  const from = Math.max(s.seq, branch.base.seq);
+  if (!proof) return;
+  const serveFrom = (seq: number, left: number): void =>
+    findPage(st, s.epoch, seq, reader, (page, end) => {
+      const more = end < page.tip ? left : 0;
+      const { epoch } = s;
+      const to = s.toAll ? {} : { to: s.to };
+      const head = { id: st.id, from: self, ...to, epoch, proof: encodeElectionProof(proof) };
+      reply({ name: 'CH_MERGE', payload: { ...head, ...page, ...(more > 0 ? { more } : {}) } });
+      if (more > 0) serveFrom(end, more - 1);
+    });
+  serveFrom(s.seq, s.pages - 1);
+}
+
+type BranchPart = Pick<
+  Payload<'CH_MERGE'>,
+  'anchor' | 'headers' | 'records' | 'proofs' | 'cert' | 'tip'
+>;
+
+/** The page behind `seq`, and where it ends; nothing where there is none. */
+function findPage(
+  st: ChannelState,
+  epoch: EpochId,
+  seq: number,
+  reader: Reader,
+  done: (page: BranchPart, end: number) => void,
+): void {
+  const branch = st.branches.get(epoch);
+  if (!branch || branch.certified <= seq) return;
+  const from = Math.max(seq, branch.base.seq);
   const end = pageEnd(st, branch, from);
   if (end === undefined) return;
   const anchor = { seq: from, hash: branch.hashAt(from)! };
@@ -44,30 +71,17 @@ export function serveBranch(
   const tip = branch.certified;
   const digests = headers.map((h) => h.digest);
   findRecords(st, digests, reader, (found) => {
-    reader.getMany([st.keys.commit(s.epoch, end)], ([cert]) => {
+    reader.getMany([st.keys.commit(epoch, end)], ([cert]) => {
       if (!cert) return;
-      reply({
-        name: 'CH_MERGE',
-        payload: {
-          id: st.id,
-          from: self,
-          ...(s.toAll ? {} : { to: s.to }),
-          epoch: s.epoch,
-          proof: encodeElectionProof(proof),
-          anchor,
-          headers: encodeHeaders(headers),
-          records: found.map((f) => f.record),
-          proofs: found.map((f) => f.proof),
-          cert,
-          tip,
-        },
-      });
+      const records = found.map((f) => f.record);
+      const proofs = found.map((f) => f.proof);
+      done({ anchor, headers: encodeHeaders(headers), records, proofs, cert, tip }, end);
     });
   });
 }
 
 /** The furthest certificate that a page may end at; the next one where none fits. */
-function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
+export function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
   const ahead = branch.certificates.filter((seq) => seq > from);
   const most = fitting(st, branch, from);
   return ahead.findLast((seq) => seq <= most) ?? ahead[0];

@@ -16,6 +16,7 @@ import { after, decodeFinal, decodeRawEntry, type RawEntry } from './layout.js';
 import {
   PAGE_BYTES_MAX,
   PAGE_ENTRIES_MAX,
+  PAGES_PER_ANSWER_MAX,
   RECORDS_BATCH_BYTES_MAX,
   RECORDS_PER_BATCH_MAX,
 } from './limits.js';
@@ -43,7 +44,7 @@ export function serve(
   if (s.want.length > 0) serveRecords(st, self, s, reader, reply);
   if (s.anchor.length > 0) {
     findAnchor(st, s.anchor, reader, (base) => {
-      if (base) servePage(st, self, s, base, reader, reply);
+      if (base) servePages(st, self, s, base, reader, reply);
     });
   }
 }
@@ -121,12 +122,8 @@ function findAnchor(
   );
 }
 
-/**
- * One page: from `base`, the last entry that both have, to the furthest
- * certificate that fits and is of the same roster as the first one behind the
- * asker's final point. No entries, when the asker lacks but the certificate.
- */
-function servePage(
+/** Pages from `base`, the last entry that both have, one read after the other. */
+function servePages(
   st: ChannelState,
   self: UserId,
   s: Serve,
@@ -134,8 +131,53 @@ function servePage(
   reader: Reader,
   reply: Reply,
 ): void {
+  const serveFrom = (from: Point, askersFinal: number, left: number): void =>
+    findPage(st, from, askersFinal, reader, ({ entries, cert, final }) => {
+      const end = entries.at(-1);
+      const more = end && end.seq < final ? left : 0;
+      reply({
+        name: 'CH_APPEND',
+        payload: {
+          id: st.id,
+          from: self,
+          to: s.to,
+          anchor: from,
+          headers: encodeHeaders(entries.map((e) => e.header)),
+          records: entries.map((e) => e.record),
+          proofs: entries.map((e) => e.proof),
+          cert,
+          final,
+          ...(more > 0 ? { more } : {}),
+          ...(s.withGenesis && from === base
+            ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } }
+            : {}),
+        },
+      });
+      if (more > 0) serveFrom({ seq: end!.seq, hash: end!.hash }, end!.seq, more - 1);
+    });
+  serveFrom(base, s.anchor.at(-1)!.seq, PAGES_PER_ANSWER_MAX - 1);
+}
+
+interface FinalPage {
+  readonly entries: readonly RawEntry[];
+  readonly cert: Uint8Array;
+  /** This node's final point. */
+  readonly final: number;
+}
+
+/**
+ * One page: from `base` to the furthest certificate that fits and is of the
+ * same roster as the first one behind the asker's final point. No entries, when
+ * the asker lacks but the certificate.
+ */
+function findPage(
+  st: ChannelState,
+  base: Point,
+  askersFinal: number,
+  reader: Reader,
+  done: (page: FinalPage) => void,
+): void {
   const { keys } = st;
-  const askersFinal = s.anchor.at(-1)!.seq;
   reader.range(
     { gte: keys.cert(askersFinal + 1), lt: after(keys.certs), limit: CERTS_LOOKED_AT },
     (certs) => {
@@ -146,25 +188,9 @@ function servePage(
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
         checkable(st, all, askersFinal, reader, (ends) => {
           if (ends.length === 0) return;
-          readPage(st, base, ends, reader, (entries, cert) => {
-            reply({
-              name: 'CH_APPEND',
-              payload: {
-                id: st.id,
-                from: self,
-                to: s.to,
-                anchor: base,
-                headers: encodeHeaders(entries.map((e) => e.header)),
-                records: entries.map((e) => e.record),
-                proofs: entries.map((e) => e.proof),
-                cert,
-                final: newest.seq,
-                ...(s.withGenesis
-                  ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } }
-                  : {}),
-              },
-            });
-          });
+          readPage(st, base, ends, reader, (entries, cert) =>
+            done({ entries, cert, final: newest.seq }),
+          );
         });
       });
     },

@@ -72,13 +72,15 @@ function reasonToSuspect(
   if (ctx.now - suspicion.movedAt >= SUSPECT_MS) return 'nothing becomes final';
   if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
   if (st.log.membershipInFlight()) return undefined;
+  const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
+  // Before that it can have left out nothing: no look at a pool that may be large.
+  if (!isStill && suspicion.newest - suspicion.since < SUSPECT_MS) return undefined;
   for (const { record, offer } of st.pool.values()) {
     if (offer?.epoch !== id) continue;
     const offeredAt = Math.max(offer.at, suspicion.since);
     if (ctx.now - offeredAt < SUSPECT_MS) continue;
     // It took what came long after, or nothing at all.
     const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
-    const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
     const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);
     if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;

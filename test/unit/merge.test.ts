@@ -45,6 +45,8 @@ function page(
     proofs: records.map((record) => state.proofOf(record)),
     cert: chain.certificate(records.length - 1),
     tip: chain.points[records.length]!.seq,
+    more: 0,
+    isForAll: false,
     ...change,
   });
 }

@@ -5,7 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RECORDS_PER_BATCH_MAX } from '../../src/core/limits.js';
-import { merkleRoot, merkleTree } from '../../src/core/merkle.js';
+import { KnownTree, merkleRoot, merkleTree } from '../../src/core/merkle.js';
 import { bytesOf, plain } from './fixtures/arbitraries.js';
 import { portableCrypto } from './fixtures/ports.js';
 
@@ -105,5 +105,48 @@ describe('merkleRoot', () => {
         if (path.length > 0) expect(reached(path.slice(1))).toBeUndefined();
       }),
     );
+  });
+});
+
+describe('KnownTree', () => {
+  it('holds what leads to its root, in any order, and nothing else', () => {
+    const claim = fc.record({ at: fc.nat(), claimed: fc.nat(), spoilt: fc.option(fc.nat()) });
+    const claims = fc.array(claim, { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(), claims, (count, first, all) => {
+        const digests = leaves(count);
+        const { root, paths } = merkleTree(hash, digests);
+        const tree = new KnownTree(hash, count);
+        const start = first % count;
+        expect(tree.holds(digests[start]!, start, paths[start]!)).toBe(true);
+        for (const { at, claimed, spoilt } of all) {
+          const i = at % count;
+          // Most claims are right, some are of another place, or spoilt somewhere on their path.
+          const index = claimed % 4 === 0 ? claimed % count : i;
+          let path = paths[i]!;
+          if (spoilt !== null && path.length > 0) {
+            const j = spoilt % path.length;
+            path = path.with(j, sha256(path[j]!));
+          }
+          const leadsTo = merkleRoot(hash, digests[i]!, index, count, path);
+          const isRight = leadsTo !== undefined && bytesToHex(leadsTo) === bytesToHex(root);
+          expect(tree.holds(digests[i]!, index, path)).toBe(isRight);
+          expect(tree.root).toStrictEqual(root);
+        }
+      }),
+    );
+  });
+
+  it('hashes each node of a batch once', () => {
+    let hashed = 0;
+    const counting = (data: Uint8Array): Uint8Array => {
+      hashed += 1;
+      return hash(data);
+    };
+    const digests = leaves(256);
+    const { paths } = merkleTree(hash, digests);
+    const tree = new KnownTree(counting, 256);
+    for (const [i, path] of paths.entries()) expect(tree.holds(digests[i]!, i, path)).toBe(true);
+    expect(hashed).toBeLessThanOrEqual(2 * 256);
   });
 });

@@ -52,6 +52,8 @@ function pageOf(
     proofs: part.map((record) => state.proofOf(record)),
     cert,
     tip: chain.points.at(-1)!.seq,
+    more: 0,
+    isForAll: false,
   };
 }
 
@@ -595,7 +597,7 @@ describe('what became final', () => {
     expect(setOf(await state.reopened())).toEqual(setOf(state.st));
     settle(state, next, placed, 6);
     expect([state.st.branches.size, state.st.epochs.size]).toEqual([0, 0]);
-    expect(state.st.exchange.done.get(proof.id)).toBe(6);
+    expect(state.st.exchange.done.get(proof.id)?.tip).toBe(6);
     const left = [...state.store.keys()].map((key) => key.split('/')[2]!);
     for (const kind of ['branch', 'place', 'commit', 'epoch', 'pool', 'committed']) {
       expect(left).not.toContain(kind);
