@@ -34,7 +34,15 @@ export async function runMany(
   { jobs, keepGoing = false, shrink = true, save }: SimCommandOptions,
 ): Promise<void> {
   const { out, signal, host } = cli;
-  const sum: Sum = { first, seeds: 0, failed: 0, beyond: 0, steps: 0, virtualMs: 0, marks: new Set() };
+  const sum: Sum = {
+    first,
+    seeds: 0,
+    failed: 0,
+    beyond: 0,
+    steps: 0,
+    virtualMs: 0,
+    marks: new Set(),
+  };
   const failures: SimulateResult[] = [];
   const started = host.now();
   const isTimeLeft = (): boolean =>
