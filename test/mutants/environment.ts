@@ -1,5 +1,6 @@
 /** Mutants of bounds and of determinism. */
 
+import { POOL_KEEP_MS } from '../../src/core/limits.js';
 import type { Edit, Mutant } from './mutant.js';
 import { hoarding } from './plans.js';
 
@@ -22,7 +23,14 @@ export const ENVIRONMENT: readonly Mutant[] = [
       },
     ],
     tuning: [smaller('POOL_RECORDS_PER_AUTHOR_MAX = 2_048', 'POOL_RECORDS_PER_AUTHOR_MAX = 64')],
-    options: { nodes: 3, loadMs: 8_000, workload: { everyMs: 60, burst: 50 } },
+    // A share smaller than what an author offers at once may hold what follows a lost record alone,
+    // until that is dropped for its age.
+    options: {
+      nodes: 3,
+      loadMs: 8_000,
+      settleMs: 3 * POOL_KEEP_MS,
+      workload: { everyMs: 60, burst: 50 },
+    },
   },
   {
     name: 'window-without-bound',

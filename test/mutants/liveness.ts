@@ -30,27 +30,6 @@ export const LIVENESS: readonly Mutant[] = [
     options: shiftingInRain,
   },
   {
-    name: 'share-before-chain',
-    invariant: 'liveness',
-    what: 'a member has no room for what its leader placed once its author has used up his share',
-    edits: [
-      {
-        file: 'src/core/offers.ts',
-        find: '  if (rank === undefined) return false;\n',
-        replace: '  if (rank === undefined || rank >= 0) return false;\n',
-      },
-    ],
-    tuning: [
-      {
-        file: 'src/core/limits.ts',
-        find: 'POOL_RECORDS_PER_AUTHOR_MAX = 2_048',
-        replace: 'POOL_RECORDS_PER_AUTHOR_MAX = 16',
-      },
-    ],
-    // Before what was only offered is dropped for its age.
-    options: (seed) => ({ ...shiftingInRain(seed), settleMs: 30_000 }),
-  },
-  {
     name: 'authors-alone-offer',
     invariant: 'liveness',
     what: 'nobody but its author offers a record to a leader',
