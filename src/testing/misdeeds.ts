@@ -32,7 +32,7 @@ export type Misdeed =
 export type Deed = Misdeed['do'];
 
 /** Deeds after which two histories may both become final: what no majority protocol withstands. */
-export const FORKING: ReadonlySet<Deed> = new Set([
+const FORKING: ReadonlySet<Deed> = new Set([
   'two-votes',
   'two-acks',
   'two-places',
