@@ -67,7 +67,11 @@ function displayOrder(st: ChannelState): Ordered<Item>[] {
   return list;
 }
 
-/** Every record that is not final and that the tail or a branch places, once. */
+/**
+ * Every record that is not final and that the tail or a branch places, once;
+ * and before an orphan what this node wrote itself and, put back to an old
+ * disk, does not know to be placed: who placed the orphan knew it to be.
+ */
 function placedItems(st: ChannelState): Item[] {
   const items = new Map<Digest, Item>();
   const add = (record: ChannelRecord | undefined): void => {
@@ -79,6 +83,13 @@ function placedItems(st: ChannelState): Item[] {
   for (const { record } of st.log.tail) add(record);
   for (const branch of st.branches.values()) {
     for (const digest of branch.digests()) add(st.pool.get(digest)?.record);
+  }
+  for (const { record } of [...items.values()].filter(({ isOrphan }) => isOrphan)) {
+    for (let { prev } = record; !items.has(prev); { prev } = items.get(prev)!) {
+      const own = st.outbox.get(prev);
+      if (!own) break;
+      add(own.pooled.record);
+    }
   }
   return [...items.values()];
 }

@@ -8,8 +8,10 @@
  */
 
 import type { ChannelState } from '../core/channel-state.js';
-import type { UserId } from '../core/ids.js';
+import type { Digest, UserId } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
+import { heldRecord } from '../core/provisional.js';
+import type { ChannelRecord } from '../core/record.js';
 import type { EpochKind } from '../core/statements.js';
 import type { Application } from './application.js';
 import { isMore } from './counting.js';
@@ -85,7 +87,7 @@ function unsettledTogether(
     if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
     const why =
       differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
-      (served.has(i) ? waits(i, st, authors) : undefined);
+      (served.has(i) ? waits(node, st, authors, states) : undefined);
     if (why) return why;
     // No leader is suspected for the changes of membership that it leaves out.
     if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
@@ -130,15 +132,50 @@ function differs(
 
 /** Messages of a node that are not final. A membership record that another change overtook stays until it is forgotten. */
 function waits(
-  i: number,
-  { outbox, pool }: ChannelState,
+  node: SimNode,
+  st: ChannelState,
   authors: ReadonlySet<UserId>,
+  states: readonly (ChannelState | undefined)[],
 ): string | undefined {
-  if (outbox.size > 0) return `node ${i} has ${outbox.size} in its outbox`;
-  const waiting = [...pool.values()].filter(
-    ({ record }) => isMessageLane(record) && authors.has(record.author),
-  ).length;
-  return waiting > 0 ? `node ${i} has ${waiting} messages in its pool` : undefined;
+  const { outbox, pool } = st;
+  if (outbox.size > 0) return `node ${node.index} has ${outbox.size} in its outbox`;
+  const waiting = [...pool.values()].flatMap(({ record }) =>
+    isMessageLane(record) && authors.has(record.author) ? record : [],
+  );
+  if (!waiting.some((record) => isWhole(record, node, st, states))) return undefined;
+  return `node ${node.index} has ${waiting.length} messages in its pool`;
+}
+
+/**
+ * Whether all that stands before a message is final or held by somebody. Where
+ * its author's disk was put back that may be gone: then no leader can place the
+ * message, and it stays in pools until they forget it, which is longer than a
+ * run takes to settle (seed 160308).
+ */
+function isWhole(
+  record: ChannelRecord,
+  node: SimNode,
+  { roster, keys }: ChannelState,
+  states: readonly (ChannelState | undefined)[],
+): boolean {
+  const root = roster.members.get(record.author)?.root;
+  for (let at: ChannelRecord | undefined = record; at; ) {
+    const { prev }: ChannelRecord = at;
+    if (prev === root || node.disk.get(keys.placed(prev))) return true;
+    at = held(states, prev);
+  }
+  return false;
+}
+
+function held(
+  states: readonly (ChannelState | undefined)[],
+  digest: Digest,
+): ChannelRecord | undefined {
+  for (const st of states) {
+    const found = st && heldRecord(st, digest);
+    if (found) return found.record;
+  }
+  return undefined;
 }
 
 /** Where nobody reaches more than half: no roster leader, and whoever is connected is final up to the same point. */

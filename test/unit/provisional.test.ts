@@ -379,6 +379,20 @@ describe('a record', () => {
     expect(states()).toEqual(['committed', 'committed', 'committed', 'committed']);
   });
 
+  it('of which this node, on an old disk, only has the predecessor queued stands behind that', () => {
+    const { one } = twoEpochs();
+    const state = new CoreState(7, 1);
+    const { chain, records } = one;
+    for (const [i, record] of records.slice(0, 2).entries()) {
+      const proof = state.proofOf(record);
+      const pooled = { record, proof, cameAt: 0, offeredAt: 0, kept: false };
+      state.st.outbox.set(record.digest, { pooled, count: i + 1, state: 'queued' });
+      state.st.pool.add(pooled, true);
+    }
+    take(state, pageOf(state, chain, records, 2, 4));
+    expect(shown(state.st)).toEqual(records.slice(0, 4).map(({ digest }) => `${digest} sent`));
+  });
+
   it('is ordered by its smallest certified place', () => {
     const { one, two } = twoEpochs();
     const state = new CoreState(7, 7);
