@@ -12,7 +12,12 @@ import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeEntry, encodeFinal, encodeOffer, encodeSigned } from './layout.js';
-import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_ENTRIES,
+  PAGE_BYTES_MAX,
+  PAGE_ENTRIES_MAX,
+} from './limits.js';
 import { isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
@@ -206,7 +211,8 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   const bytes = encodeCertificate(cert);
   const point = certifiedPoint(ctx.crypto.sha256, cert);
   invariant(st.log.hashAt(cert.seq) === point.hash, 'only the certified prefix becomes final');
-  const prevOfFirst = st.log.final.hash;
+  const { seq: lastSeq, hash: prevOfFirst } = st.log.final;
+  const last = st.cert;
   const entries = st.log.finalise(cert.seq);
   const tips = new Map<UserId, Digest>();
   let membership: Entry | undefined;
@@ -223,6 +229,11 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
   }
   st.cert = bytes;
+  // Who catches up gets a page from one kept certificate to the next: the last one may be needed between.
+  const isFar = cert.seq - st.kept.seq > PAGE_ENTRIES_MAX || st.kept.bytesSince > PAGE_BYTES_MAX;
+  if (isFar && lastSeq > st.kept.seq && last.length > 0) {
+    ctx.ready.put(st.keys.cert(lastSeq), last);
+  }
   const due =
     cert.seq - st.kept.seq >= CHECKPOINT_ENTRIES || st.kept.bytesSince >= CHECKPOINT_BYTES;
   if (due || membership) {

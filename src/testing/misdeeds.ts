@@ -31,14 +31,6 @@ export type Misdeed =
 
 export type Deed = Misdeed['do'];
 
-/** Deeds after which two histories may both become final: what no majority protocol withstands. */
-const FORKING: ReadonlySet<Deed> = new Set([
-  'two-votes',
-  'two-acks',
-  'two-places',
-  'false-report',
-]);
-
 const WITHHELD: readonly (readonly string[] | 'all')[] = [
   'all',
   'all',
