@@ -98,6 +98,8 @@ export class Invariants {
   readonly #putBack: PutBack;
   readonly #nodes: () => readonly SimNode[];
   readonly #onDisk: OnDisk;
+  /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
+  doRelaysLie = false;
   /** Reports what is broken. */
   readonly broke: Break;
 
@@ -123,7 +125,7 @@ export class Invariants {
     this.#onDisk = new OnDisk(this.#keys, onBreak);
     this.broke = onBreak;
     this.chains = new Chains(crypto, channel, founder, onBreak);
-    this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages;
+    this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);

@@ -402,6 +402,7 @@ class Run implements NodeWatcher {
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
     const chaos = new Chaos(this.#timeline, this.#network, this.#nodes, this.#app.channel, seed);
     this.#reach = reachOf(this.#faults, relays);
+    this.#invariants.doRelaysLie = this.#faults.some(({ kind }) => kind === 'lying-relay');
     chaos.mayMisbehave = () => this.#app.allJoined;
     chaos.onMisbehave = ({ user }, misdeeds) => {
       this.#invariants.offences.mayDo(
