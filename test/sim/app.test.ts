@@ -95,6 +95,7 @@ describe('an application under the simulator', () => {
     const seen: { status: ChannelStatus[]; events: ReadEvent[] } = { status: [], events: [] };
     const result = await simulate({
       ...CALM,
+      loadMs: 10_000,
       seed: 3,
       app: ({ index, channel, clock, user }) => ({
         async run() {
