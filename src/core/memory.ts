@@ -54,9 +54,11 @@ export function forgetAll(ready: Ready, st: ChannelState, evidence: string): voi
   ready.sync = true;
 }
 
-/** There is nobody to ask. */
-const votesAlone = (ctx: StepContext, st: ChannelState): boolean =>
-  isVoter(ctx, st) && voters(st.roster).length === 1;
+/** Found by this node itself. Where it votes alone there is nobody to ask, and it goes on. */
+function noteForgotten(ctx: StepContext, st: ChannelState, evidence: string): void {
+  const votesAlone = isVoter(ctx, st) && voters(st.roster).length === 1;
+  if (!votesAlone) forget(ctx, st, evidence);
+}
 
 /** A message of this node came that it neither holds nor knows to be final. */
 export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: ChannelRecord): void {
@@ -64,8 +66,7 @@ export function noteOwnRecord(ctx: StepContext, st: ChannelState, record: Channe
   if (heldRecord(st, record.digest) || st.facts.has(record.digest)) return;
   if (st.recoveredIn !== null && record.boot <= st.recoveredIn) return;
   if (st.outbox.size === 0) st.ownPrev = record.digest;
-  if (votesAlone(ctx, st)) return;
-  forget(ctx, st, `a message of this node, ${record.id}, that its store does not hold`);
+  noteForgotten(ctx, st, `a message of this node, ${record.id}, that its store does not hold`);
 }
 
 /** A ballot of this node that its promise does not cover. */
@@ -74,8 +75,7 @@ export function noteOwnBallot(ctx: StepContext, st: ChannelState, proof: Electio
   if (!proof.ballots.some((b) => b.user === ctx.self)) return;
   const { term: promised, votedFor } = st.hard[kind];
   const isKnown = promised > term || (promised === term && votedFor?.candidate === leader);
-  if (!isKnown && !votesAlone(ctx, st))
-    forget(ctx, st, `a ballot of this node in ${kind} term ${term}`);
+  if (!isKnown) noteForgotten(ctx, st, `a ballot of this node in ${kind} term ${term}`);
 }
 
 /** An acknowledgement of this node that its store does not hold. */
@@ -87,8 +87,7 @@ export function noteOwnAck(ctx: StepContext, st: ChannelState, cert: Certificate
     cert.epochKind === 'roster'
       ? own.seq > st.log.final.seq && cert.term >= st.hard.roster.seen
       : cert.term > st.hard.online.seen;
-  if (isNews && !votesAlone(ctx, st))
-    forget(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
+  if (isNews) noteForgotten(ctx, st, `an acknowledgement of this node up to seq ${own.seq}`);
 }
 
 const isVoter = (ctx: StepContext, st: ChannelState): boolean =>

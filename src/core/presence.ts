@@ -29,8 +29,6 @@ interface Sighting {
 }
 
 interface Heard {
-  readonly boot: Ulid;
-  readonly counter: number;
   readonly at: Millis;
   readonly beacon: Beacon;
   readonly sig: Uint8Array;
@@ -100,19 +98,18 @@ export class Presence {
     if (!sightings || beacon.user === this.#self) return none;
     const known = this.#heard.get(beacon.user);
     // Boots are ULIDs of a user's own clock: a smaller one is a replay, or the clock went back.
-    if (known && beacon.boot < known.boot) {
+    if (known && beacon.boot < known.beacon.boot) {
       this.#show(known);
       return none;
     }
-    const newBoot = known !== undefined && beacon.boot !== known.boot;
+    const newBoot = known !== undefined && beacon.boot !== known.beacon.boot;
     if (newBoot && lacks(beacon.before, known.beacon)) {
       this.#show(known);
       this.#soon(now);
       return none;
     }
-    if (!known || newBoot || beacon.counter > known.counter) {
-      const { boot, counter } = beacon;
-      this.#heard.set(beacon.user, { boot, counter, at: now, beacon, sig });
+    if (!known || newBoot || beacon.counter > known.beacon.counter) {
+      this.#heard.set(beacon.user, { at: now, beacon, sig });
       if ((!known || newBoot) && this.#users.has(beacon.user)) this.#soon(now);
     }
     const mine = beacon.heard.find((h) => h.user === this.#self && h.boot === this.#boot);
@@ -182,7 +179,7 @@ export class Presence {
   }
 
   bootOf(user: UserId): Ulid | undefined {
-    return this.#heard.get(user)?.boot;
+    return this.#heard.get(user)?.beacon.boot;
   }
 
   /** What this node heard last of a user's store. */
@@ -239,10 +236,10 @@ export class Presence {
 
   #recentlyHeard(now: Millis, users: ReadonlySet<UserId>): HeardBeacon[] {
     const heard: HeardBeacon[] = [];
-    for (const [user, { boot, counter, at }] of this.#heard) {
+    for (const [user, { beacon, at }] of this.#heard) {
       if (!users.has(user)) this.#heard.delete(user);
       else if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
-        heard.push({ user, boot, counter });
+        heard.push({ user, boot: beacon.boot, counter: beacon.counter });
       }
     }
     return heard;

@@ -194,6 +194,8 @@ export class BatchProofs {
 
   /** The statement to verify for this record, null where one that is listed covers it, undefined if its path does not fit. */
   statementOf(record: ChannelRecord, proof: RecordProof): Signed | null | undefined {
+    // A batch of one, as chat mostly makes them, shares its tree with no other record.
+    if (proof.count === 1) return provenStatement(this.#hash, record, proof);
     const digest = unhex(record.digest);
     const known = this.#batches.findLast(
       (b) => b.author === record.author && isSameBatch(b.proof, proof),

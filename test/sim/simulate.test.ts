@@ -28,6 +28,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     'pages ended at a certificate of a roster that the asker had left: two leaders certified one change',
   ],
   [944, 'a membership record that came before its receiver led was never placed'],
+  [
+    8_100_006,
+    'kept certificates lay further apart with each member that caught up from another, until pages were too long',
+  ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 

@@ -14,8 +14,6 @@ import { CHANNEL, hash, person, recordBy } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const SENDER = person(2).user;
-const rootOf = (state: CoreState, n: number): Digest =>
-  state.st.roster.members.get(person(n).user)!.root;
 
 /** Lets the state hold the records of a chain: a page up to the record at `certified`, the rest as it placed it. */
 function hold(
@@ -70,7 +68,7 @@ const bodies = (state: CoreState) =>
 /** Two sides of a partition: each an online epoch with messages of two authors. */
 function twoSides() {
   const state = new CoreState(7);
-  const by = (n: number, count: number) => messages(person(n), count, rootOf(state, n));
+  const by = (n: number, count: number) => messages(person(n), count, state.rootOf(n));
   const [b, c, e, f] = [by(2, 3), by(3, 3), by(5, 2), by(6, 4)];
   const left = [b[0]!, c[0]!, b[1]!, c[1]!, c[2]!, b[2]!];
   const right = [e[0]!, f[0]!, f[1]!, e[1]!, f[2]!, f[3]!];
@@ -105,7 +103,7 @@ describe('a roster leader', () => {
 
   it('takes it in parts, and not too many at once', () => {
     const state = new CoreState(7);
-    const records = messages(person(2), 700, rootOf(state, 2));
+    const records = messages(person(2), 700, state.rootOf(2));
     const chain = new PlacedChain(state.election('online', 4, person(2), users(1, 2, 3)), records);
     hold(state, chain, records);
     lead(state);
@@ -169,7 +167,7 @@ describe('a roster leader', () => {
   it('names a former tail of several leaders by the one that is proven here', () => {
     const state = new CoreState(7);
     const all = users(1, 2, 3, 4, 5, 6, 7);
-    const records = messages(person(2), 4, rootOf(state, 2));
+    const records = messages(person(2), 4, state.rootOf(2));
     const older = state.election('roster', 3, person(3), all);
     const newer = state.election('roster', 4, person(4), all);
     const start = { seq: 0, hash: chainStart(hash, CHANNEL) };

@@ -31,8 +31,6 @@ import { CHANNEL, certificateOf, hash, person } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const SENDER = person(2).user;
-const ROOT = (state: CoreState, n: number): Digest =>
-  state.st.roster.members.get(person(n).user)!.root;
 
 /** A page of a chain from behind `from` up to `to`, certified there. */
 function pageOf(
@@ -96,8 +94,8 @@ function shown(st: ChannelState): string[] {
 /** Two online epochs that both placed some of the same records. */
 function twoEpochs() {
   const state = new CoreState(7);
-  const a = messages(person(1), 6, ROOT(state, 1));
-  const b = messages(person(2), 6, ROOT(state, 2));
+  const a = messages(person(1), 6, state.rootOf(1));
+  const b = messages(person(2), 6, state.rootOf(2));
   const one = new PlacedChain(state.election('online', 4, person(1), users(1, 2, 3)), [
     ...a.slice(0, 4),
     ...b.slice(0, 2),
@@ -229,7 +227,7 @@ describe('a certified page', () => {
   function twoChains(same: number) {
     const { one } = twoEpochs();
     const state = new CoreState(7, 7);
-    const records = [...one.records.slice(0, same), ...messages(person(5), 4, ROOT(state, 5))];
+    const records = [...one.records.slice(0, same), ...messages(person(5), 4, state.rootOf(5))];
     const other = { chain: new PlacedChain(one.chain.proof, records), records };
     return { state, one, other };
   }
@@ -459,7 +457,7 @@ describe('a certificate of commitment', () => {
 
   it('is kept at checkpoints besides the newest, so that pages may end there', () => {
     const state = new CoreState(7, 7);
-    const records = messages(person(1), 600, ROOT(state, 1));
+    const records = messages(person(1), 600, state.rootOf(1));
     const proof = state.election('online', 4, person(1), users(1, 2, 3));
     const chain = new PlacedChain(proof, records);
     state.place(chain, records);
@@ -475,7 +473,7 @@ describe('a certificate of commitment', () => {
 /** A tail that one roster leader placed, committed up to `certified` of its six records. */
 function tailOf(state: CoreState, certified: number) {
   const proof = state.election('roster', 3, person(2), users(1, 2, 3, 4, 5, 6, 7));
-  const records = messages(person(2), 6, ROOT(state, 2));
+  const records = messages(person(2), 6, state.rootOf(2));
   const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
   const chain = new PlacedChain(proof, records, start);
   rememberEpoch(state.ctx, state.st, proof);
@@ -523,7 +521,7 @@ describe('a tail that falls out of the log', () => {
     const { proof, records, chain } = tailOf(state, certified);
     const next = state.election('roster', 5, person(3), users(1, 2, 3, 4, 5, 6, 7));
     rememberEpoch(state.ctx, state.st, next);
-    const more = messages(person(3), 2, ROOT(state, 3));
+    const more = messages(person(3), 2, state.rootOf(3));
     const at = { epoch: next.id, term: 5, roster: state.st.roster.number };
     for (const record of more) {
       appendEntry(state.ctx, state.st, record, () => state.proofOf(record), at);
@@ -544,7 +542,7 @@ describe('a tail that falls out of the log', () => {
   it('takes, certified, the place of what its leader placed otherwise', async () => {
     const state = new CoreState(7, 1);
     const { proof, records, chain } = tailOf(state, 4);
-    const fork = messages(person(4), 5, ROOT(state, 4));
+    const fork = messages(person(4), 5, state.rootOf(4));
     state.place(new PlacedChain(proof, fork, chain.points[0]), fork);
     truncateTail(state.ctx, state.st, 0);
     state.carryOut();
