@@ -11,7 +11,6 @@ import {
   certifiedPoint,
   decodeCertificate,
   decodeHeaders,
-  finalFlaw,
 } from './certificate.js';
 import { dropFirst, endOf, type Point, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
@@ -20,7 +19,7 @@ import type { Hash } from './crypto.js';
 import type { StepContext } from './effects.js';
 import { decodeElectionProof, type ElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
-import { appendProposed, follow, notePropose } from './follower.js';
+import { appendProposed, follow, isValidFinal, notePropose } from './follower.js';
 import { hearsRosterLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { JOIN_REPEAT_MS, TAIL_ENTRIES_MAX } from './limits.js';
@@ -172,7 +171,7 @@ function takeFinalPage(
   noteOwnAck(ctx, st, cert);
   // A second copy asks for nothing: where links repeat, questions would breed.
   if (cert.seq <= st.log.final.seq) return;
-  if (finalFlaw(cert, st.roster) !== undefined) return;
+  if (!isValidFinal(st, cert)) return;
   if (page.headers.length > 0 && !installPage(ctx, st, page)) return;
   if (isOtherHistory(st, cert.seq)) return refuseHistory(ctx, st);
   const point = certifiedPoint(ctx.crypto.sha256, cert);

@@ -178,19 +178,35 @@ export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
   });
 }
 
+/** Whom a final certificate of a roster may count: its voters. */
+export interface Electors {
+  readonly channel: ChannelId;
+  readonly number: number;
+  /** Of the roster. */
+  readonly hash: Digest;
+  readonly voters: readonly UserId[];
+}
+
+export const electorsOf = (roster: Roster): Electors => ({
+  channel: roster.channel,
+  number: roster.number,
+  hash: roster.hash,
+  voters: voters(roster),
+});
+
 /**
  * What is wrong with a final certificate, its signatures aside; undefined when
- * it is one of more than half of `roster`'s voters, each counted once, over an
+ * it is one of more than half of a roster's voters, each counted once, over an
  * entry of its own leadership.
  */
-export function finalFlaw(c: Certificate, roster: Roster): string | undefined {
+export function finalFlaw(c: Certificate, roster: Electors): string | undefined {
   if (c.kind !== 'final') return 'it is not a final one';
   if (c.channel !== roster.channel) return 'it is of another channel';
   if (c.roster !== roster.number || c.rosterHash !== roster.hash) return 'it is of another roster';
   if (c.head.epoch !== c.epoch || c.head.term !== c.term) {
     return 'the certified entry is not of the leadership that was acknowledged';
   }
-  const votes = new Set(voters(roster));
+  const votes = new Set(roster.voters);
   const counted = new Set<UserId>();
   for (const ack of c.acks) {
     if (!votes.has(ack.user)) return `${ack.user} has no vote`;
@@ -204,7 +220,7 @@ export function finalFlaw(c: Certificate, roster: Roster): string | undefined {
 
 /** Throws `bad_certificate` where `finalFlaw` finds one. */
 export function checkFinalCertificate(c: Certificate, roster: Roster): void {
-  const flaw = finalFlaw(c, roster);
+  const flaw = finalFlaw(c, electorsOf(roster));
   if (flaw !== undefined) bad(flaw);
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Branch } from './branch.js';
+import type { Electors } from './certificate.js';
 import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
@@ -187,10 +188,8 @@ export interface ChannelState {
   readonly genesis: Genesis;
 
   roster: Roster;
-  /** Hash of each roster, by number. */
-  readonly rosterHashes: Digest[];
-  /** Voters of each roster, by number. */
-  readonly votersAt: (readonly UserId[])[];
+  /** Who votes under each roster, by number. */
+  readonly electors: Electors[];
   readonly log: Log;
   hard: HardState;
   /** Newest final certificate, and the last one kept at a checkpoint. */

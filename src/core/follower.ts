@@ -350,7 +350,7 @@ function opensItsEpoch(
   record: ChannelRecord,
   at: Header,
 ): boolean {
-  const rosterHash = st.rosterHashes[at.roster];
+  const rosterHash = st.electors[at.roster]?.hash;
   if (rosterHash === undefined) return false;
   try {
     const { epoch } = decodeEpochBody(record.body);
@@ -516,8 +516,16 @@ export function onCommit(
   if (isValidFinal(st, cert)) finalise(ctx, st, cert);
 }
 
-export const isValidFinal = (st: ChannelState, cert: Certificate): boolean =>
-  finalFlaw(cert, st.roster) === undefined;
+/**
+ * Whether a certificate is a valid final one of the roster in force or of the
+ * one before it: majorities of two neighbouring rosters intersect, and nobody
+ * acknowledges under a roster once it is under the next.
+ */
+export function isValidFinal(st: ChannelState, cert: Certificate): boolean {
+  const electors = st.electors[cert.roster];
+  if (electors === undefined || cert.roster < st.roster.number - 1) return false;
+  return finalFlaw(cert, electors) === undefined;
+}
 
 /** Two conflicting final certificates: more than a majority protocol withstands. This node stops and keeps the proof. */
 export function noteConflict(ctx: StepContext, st: ChannelState, cert: Certificate): void {

@@ -6,7 +6,13 @@
 
 import { Branch } from './branch.js';
 import { decodeWhole } from './bytes.js';
-import { certifiedPoint, decodeCertificate, decodeStep } from './certificate.js';
+import {
+  certifiedPoint,
+  decodeCertificate,
+  decodeStep,
+  type Electors,
+  electorsOf,
+} from './certificate.js';
 import { chainStart, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Hash } from './crypto.js';
@@ -36,14 +42,13 @@ import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
 import { certifiedPlace, heldRecord, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
-import { applyMembership, genesisRoster, type Roster, voters } from './roster.js';
+import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
 
 interface Loaded {
   readonly hard: HardState;
   readonly roster: Roster;
-  readonly rosterHashes: Digest[];
-  readonly votersAt: (readonly UserId[])[];
+  readonly electors: Electors[];
   readonly log: Log;
   readonly cert: Uint8Array;
   readonly kept: { seq: number; bytesSince: number };
@@ -116,8 +121,7 @@ export function freshChannel(hash: Hash, stored: StoredGenesis): ChannelState {
   return stateOf(id, stored, {
     hard: FRESH_HARD_STATE,
     roster,
-    rosterHashes: [roster.hash],
-    votersAt: [voters(roster)],
+    electors: [electorsOf(roster)],
     log: new Log(hash, { seq: 0, hash: chainStart(hash, id) }, 0, new Map()),
     cert: new Uint8Array(0),
     kept: { seq: 0, bytesSince: 0 },
@@ -194,16 +198,14 @@ function rostersFrom(
   id: ChannelId,
   stored: StoredGenesis,
   steps: readonly (readonly [string, Uint8Array])[],
-): Pick<Loaded, 'roster' | 'rosterHashes' | 'votersAt'> {
+): Pick<Loaded, 'roster' | 'electors'> {
   let roster = genesisRoster(hash, id, decodeGenesis(stored.bytes));
-  const rosterHashes = [roster.hash];
-  const votersAt = [voters(roster)];
+  const electors = [electorsOf(roster)];
   for (const [, value] of steps) {
     roster = applyMembership(hash, roster, decodeRecord(hash, decodeStep(value).record));
-    rosterHashes.push(roster.hash);
-    votersAt.push(voters(roster));
+    electors.push(electorsOf(roster));
   }
-  return { roster, rosterHashes, votersAt };
+  return { roster, electors };
 }
 
 async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan): Promise<void> {

@@ -97,9 +97,9 @@ export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: Electio
 
 /** Whether ballots, whose signatures were verified, elected this leader under a roster that is known here. */
 export function isProven(st: ChannelState, { epoch, ballots }: Omit<ElectionProof, 'id'>): boolean {
-  const voters = st.votersAt[epoch.roster];
-  if (voters === undefined || st.rosterHashes[epoch.roster] !== epoch.rosterHash) return false;
-  return isElected(epoch, ballots, voters, st.genesis.minOnline);
+  const electors = st.electors[epoch.roster];
+  if (electors === undefined || electors.hash !== epoch.rosterHash) return false;
+  return isElected(epoch, ballots, electors.voters, st.genesis.minOnline);
 }
 
 /** A branch that begins at `base`; the one that is there, if there is one. */

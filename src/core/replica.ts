@@ -5,7 +5,13 @@
  */
 
 import { Writer } from './bytes.js';
-import { type Certificate, certifiedPoint, encodeCertificate, encodeStep } from './certificate.js';
+import {
+  type Certificate,
+  certifiedPoint,
+  electorsOf,
+  encodeCertificate,
+  encodeStep,
+} from './certificate.js';
 import { type Chain, type EpochDescriptor, headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
@@ -22,7 +28,7 @@ import { isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { applyMembership, isMembership, type Roster, voters } from './roster.js';
+import { applyMembership, isMembership, type Roster } from './roster.js';
 import type { Context, Propose, Signed } from './statements.js';
 
 /** What this node's statements in the channel start with. */
@@ -312,8 +318,7 @@ function changeRoster(
   const wasMember = st.roster.members.has(ctx.self);
   const wasLeading = st.leading !== null;
   st.roster = next;
-  st.rosterHashes[next.number] = next.hash;
-  st.votersAt[next.number] = voters(next);
+  st.electors[next.number] = electorsOf(next);
   for (const wish of st.wishes) {
     if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
   }

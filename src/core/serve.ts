@@ -205,9 +205,10 @@ interface PageEnd {
 }
 
 /**
- * Those that a node which is final up to `final` can check: of rosters that no
- * entry up to there ended. Two leaderships under one roster may both certify a
- * membership change, one of them with its own first entry behind it.
+ * Those that a node which is final up to `final` takes (`isValidFinal`): of the
+ * roster in force there, the one before it, or later ones. Two leaderships
+ * under one roster may both certify a membership change, one of them with its
+ * own first entry behind it.
  */
 function checkable(
   st: ChannelState,
@@ -217,8 +218,8 @@ function checkable(
   done: (ends: readonly PageEnd[]) => void,
 ): void {
   const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
-  const ended = ends.map(({ cert }) => st.keys.step(cert.roster + 1));
-  reader.getMany(ended, (steps) => {
+  const next = ends.map(({ cert }) => st.keys.step(cert.roster + 2));
+  reader.getMany(next, (steps) => {
     done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > final));
   });
 }

@@ -127,7 +127,7 @@ class Story {
 
   /** Who acknowledged what a certificate certifies, and of how many that is a majority. */
   #certified(cert: Certificate) {
-    const voters = this.#st.votersAt[cert.roster]?.length ?? 0;
+    const voters = this.#st.electors[cert.roster]?.voters.length ?? 0;
     const electorate = this.#st.epochs.get(cert.epoch)?.epoch.electorate.length;
     const of = cert.kind === 'final' ? voters : (electorate ?? voters);
     return { seq: cert.seq, by: cert.acks.map(({ user }) => this.#named(user)), of };

@@ -58,7 +58,7 @@ export async function verifyChannel(
     const { final } = settled;
     const hasMoved = async (): Promise<boolean> => (await readFinal(v))?.seq !== settled.state?.seq;
     const { steps, certified } = await rosterSteps(v, final.seq);
-    await certificates(v, settled, certified, hasMoved);
+    await certificates(v, settled, { steps, certified }, hasMoved);
     const walk = new LogWalk(v, {
       final,
       keptSeq: settled.state?.keptSeq ?? 0,
@@ -179,16 +179,21 @@ async function rosterSteps(
 async function certificates(
   v: Verification,
   { final, state }: Settled,
-  certified: Certified,
+  { steps, certified }: Awaited<ReturnType<typeof rosterSteps>>,
   hasMoved: () => Promise<boolean>,
 ): Promise<void> {
   const { sha256 } = v.crypto;
   const kept = new Set<number>();
+  /** Behind which entry each roster came into force. */
+  const since = [0, ...steps.keys()];
   const add = (key: string, bytes: Uint8Array, seq: number): void => {
     const cert = decodeCertificate(bytes);
     if (cert.seq !== seq) throw new Error(`it certifies seq ${cert.seq}, not ${seq}`);
     const roster = v.rosters[cert.roster];
     if (!roster) throw new Error(`a certificate of roster ${cert.roster}, which nothing proves`);
+    const { [cert.roster]: begun = Infinity, [cert.roster + 2]: over = Infinity } = since;
+    if (seq <= begun || seq >= over)
+      throw new Error(`roster ${cert.roster} counts for no seq ${seq}`);
     checkFinalCertificate(cert, roster);
     v.signatures(key, certificateSignatures(sha256, cert));
     const { hash } = certifiedPoint(sha256, cert);

@@ -11,6 +11,7 @@ import {
   certifiedPoint,
   committedFlaw,
   decodeCertificate,
+  electorsOf,
   finalFlaw,
 } from '../core/certificate.js';
 import type { EpochDescriptor } from '../core/chain.js';
@@ -111,7 +112,7 @@ export class CertificateCheck {
     const roster = this.#rosters.get(cert.rosterHash)?.roster;
     const epoch = this.#epochs.get(cert.epoch);
     if (cert.kind === 'final') {
-      return roster && ((forged) => finalFlaw(forged, roster) === undefined);
+      return roster && ((forged) => finalFlaw(forged, electorsOf(roster)) === undefined);
     }
     return epoch && ((forged) => committedFlaw(forged, cert.epoch, epoch) === undefined);
   }

@@ -1,11 +1,13 @@
-/** Who answers a member that asks to join, since it lost all it had (docs/PROTOCOL.md, section "Joining and growth"). */
+/** Rules around a change of membership (docs/PROTOCOL.md, sections "Joining and growth" and "Final"). */
 
 import { beforeEach, expect, it } from 'vitest';
+import { epochId } from '../../src/core/chain.js';
+import { isValidFinal } from '../../src/core/follower.js';
 import { leadershipOf } from '../../src/core/leadership.js';
 import { JOIN_PATIENCE_MS, JOIN_REPEAT_MS } from '../../src/core/limits.js';
 import { onJoin } from '../../src/core/membership.js';
-import { joinBody, type Person, person } from './fixtures/channel.js';
-import { CoreState, users } from './fixtures/core-state.js';
+import { hash, joinBody, type Person, person, recordBy } from './fixtures/channel.js';
+import { CoreState, PlacedChain, users } from './fixtures/core-state.js';
 
 const [LEADER, MEMBER, STRANGER] = [2, 3, 9].map(person) as [Person, Person, Person];
 let state: CoreState;
@@ -52,4 +54,18 @@ it('its leader alone, where one is heard; anybody once it has asked for long', (
 it('not one who asked long ago, nor a stranger', () => {
   expect(answersWithin(4 * JOIN_PATIENCE_MS, MEMBER, JOIN_PATIENCE_MS)).toBe(false);
   expect(answersWithin(4 * JOIN_PATIENCE_MS, STRANGER)).toBe(false);
+});
+
+it('takes final certificates of the roster in force and of the one just before, and of no other', () => {
+  const certified = (before: number, count = Number.POSITIVE_INFINITY) => {
+    const roster = state.st.roster.number - before;
+    const { hash: rosterHash, voters } = state.st.electors[roster]!;
+    const { epoch } = state.election('roster', 5, LEADER, voters.slice(0, count));
+    const changed = { ...epoch, roster, rosterHash };
+    const proof = { id: epochId(hash, changed), epoch: changed, ballots: [] };
+    const cert = new PlacedChain(proof, [recordBy(MEMBER)]).certificate(0);
+    return isValidFinal(state.st, { ...cert, kind: 'final' });
+  };
+  expect([0, 1, 2].map((before) => certified(before))).toEqual([true, true, false]);
+  expect([0, 1].map((before) => certified(before, 1))).toEqual([false, false]);
 });
