@@ -11,7 +11,7 @@
 const built = new URL('../dist/testing/index.js', import.meta.url);
 const { simulate }: typeof import('../src/testing/index.js') = await import(built.href);
 
-const WARM_UP_SEEDS = 10;
+const WARM_UP_SEEDS = 50;
 const LIGHT_RUNS = 10;
 const SEEDS = 200;
 
