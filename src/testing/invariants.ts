@@ -189,9 +189,14 @@ export class Invariants {
     );
   }
 
-  /** It is final, or on somebody's disk. */
+  /** It is final, or on the disk of somebody who would give it to others. */
   isHeld(digest: Digest): boolean {
     return this.finalAt.has(digest) || this.#disks.isHeld(digest);
+  }
+
+  /** It is on somebody's disk. */
+  isHeldByAny(digest: Digest): boolean {
+    return this.#disks.isHeldByAny(digest);
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
