@@ -15,7 +15,7 @@ import { encodeEpochBody } from './epoch-record.js';
 import { type Digest, type Ulid, type UserId, ZERO_DIGEST } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
-import { SET_BYTES_MAX, SET_RECORDS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
+import { WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Pooled } from './pool.js';
 import {
@@ -24,6 +24,7 @@ import {
   heldRecord,
   isCertified,
   isInBranch,
+  isSetFull,
   takeCommitted,
 } from './provisional.js';
 import { isMajority } from './quorum.js';
@@ -280,9 +281,7 @@ function placeInBranch(
 
 /** What may be placed before more is committed; nothing once the provisional set is full. */
 function branchRoom(st: ChannelState, branch: Branch): { entries: number; bytes: number } {
-  if (st.pool.size >= SET_RECORDS_MAX || st.pool.bytes >= SET_BYTES_MAX) {
-    return { entries: 0, bytes: 0 };
-  }
+  if (isSetFull(st)) return { entries: 0, bytes: 0 };
   const from = Math.max(branch.certified, branch.base.seq);
   let bytes = WINDOW_BYTES_MAX;
   for (const { digest } of headersOf(branch, from + 1, branch.tip.seq)) {

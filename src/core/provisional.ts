@@ -19,7 +19,7 @@ import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
 import type { Digest, EpochId } from './ids.js';
 import { type Entry, encodeOffer, encodePlace, encodePoint, type Offer } from './layout.js';
-import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES } from './limits.js';
+import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES, SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Place } from './order.js';
 import type { ChannelRecord } from './record.js';
@@ -87,6 +87,10 @@ export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
   if (isKnown) st.orphans.delete(record.digest);
   return !isKnown;
 }
+
+/** No online leader places more until what is here is in the log. */
+export const isSetFull = ({ pool }: ChannelState): boolean =>
+  pool.size >= SET_RECORDS_MAX || pool.bytes >= SET_BYTES_MAX;
 
 /** Keeps the proof of an election while entries of it may have to be shown. */
 export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: ElectionProof): void {

@@ -9,6 +9,7 @@ import { isElectorate } from './epoch-record.js';
 import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
+import { SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
 import {
@@ -16,6 +17,7 @@ import {
   committedInLog,
   heldRecord,
   isOrphan,
+  isSetFull,
   isShownPlaced,
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
@@ -205,6 +207,15 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
     quorum === 'online' && isElectorate('online', reachable, all.length, minOnline);
   if (reachable < majority && !canBeOnline) {
     const reason = `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`;
+    return {
+      need: majority,
+      have: reachable,
+      missing: missing.filter((u) => all.includes(u)),
+      reason,
+    };
+  }
+  if (st.leadership?.branch && isSetFull(st)) {
+    const reason = `what is not final here fills its bound (${SET_RECORDS_MAX} messages or ${SET_BYTES_MAX} bytes): no more is committed until ${majority} of ${all.length} voting members meet, ${reachable} do`;
     return {
       need: majority,
       have: reachable,
