@@ -168,10 +168,12 @@ export function onLead(
   if (!again && !isNewTerm(st, l.kind, l.term)) return;
   if (l.kind === 'roster' && isBehind(st, l)) return;
   if (hearsOther(ctx, st, l.kind, l.candidate)) return;
-  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
-  st.election = null;
+  if (!again) {
+    if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
+    st.election = null;
+    postponeElection(ctx, st);
+  }
   castBallot(ctx, st, l);
-  postponeElection(ctx, st);
 }
 
 /** The grants of a CH_LEAD as their voters signed them. */

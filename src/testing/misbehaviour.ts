@@ -126,6 +126,7 @@ export class Misbehaviour {
 
   #addTo(links: readonly LinkId[], command: Outgoing): void {
     const { draw, self } = this.#o;
+    if (this.#remembered.length === 0) return;
     if (this.#does('forge')) {
       if (chance(draw, 0.5)) this.#signOdd(links, command);
       else

@@ -303,6 +303,16 @@ describe('a request to vote', () => {
     expect(ballotFor(state, kind, { lead: { ...other.lead, term: 11 } })).toEqual([kind, 11]);
   });
 
+  it('is given again, to an old question, by one that leads an online epoch since, and leads on', () => {
+    const voted = new CoreState(7);
+    expect(ballotFor(voted, 'roster')).toEqual(['roster', 10]);
+    const leading = following('online', 'itself');
+    Object.assign(leading.st, { hard: voted.st.hard, electionAt: 0 });
+    expect(ballotFor(leading, 'roster')).toEqual(['roster', 10]);
+    expect(leading.st.leading).not.toBeNull();
+    expect(leading.st.electionAt).toBe(0);
+  });
+
   it('may have one in each kind in one term: they are different promises', () => {
     const state = new CoreState(7);
     expect(ballotFor(state, 'online')).toEqual(['online', 10]);
