@@ -124,10 +124,6 @@ export class DiskModel {
     return false;
   }
 
-  isHeldByAny(digest: Digest): boolean {
-    return [...this.#disks.values()].some(({ held }) => held.has(digest));
-  }
-
   /** Whether a branch of node `index` places a record. */
   isPlaced(index: number, digest: Digest): boolean {
     for (const { header } of this.of(index).places.values())

@@ -189,14 +189,9 @@ export class Invariants {
     );
   }
 
-  /** It is final, or on the disk of somebody who would give it to others. */
+  /** It is final, or on somebody's disk. */
   isHeld(digest: Digest): boolean {
     return this.finalAt.has(digest) || this.#disks.isHeld(digest);
-  }
-
-  /** It is on somebody's disk. */
-  isHeldByAny(digest: Digest): boolean {
-    return this.#disks.isHeldByAny(digest);
   }
 
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {

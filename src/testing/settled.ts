@@ -99,7 +99,10 @@ function unsettledTogether(
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
-  return canCommit ? missing(served, app, invariants) : undefined;
+  const lost = canCommit ? missing(served, app, invariants) : undefined;
+  // All is at rest and nobody holds it any more.
+  if (lost) invariants.broke('8 nothing lost', lost);
+  return lost;
 }
 
 const leads = (node: SimNode, app: Application, kind: EpochKind): boolean => {
@@ -198,31 +201,20 @@ function unsettledApart(
   return undefined;
 }
 
-/**
- * A message that was stored or committed and is not final though all is at
- * rest. It is lost where nobody holds it. What only members that misbehave
- * hold, who committed it among themselves, may come or not.
- */
+/** A message that was stored or committed and is not final. */
 function missing(
   served: ReadonlySet<number>,
   app: Application,
   invariants: Invariants,
 ): string | undefined {
-  const lost = (what: string): string => {
-    invariants.broke('8 nothing lost', what);
-    return what;
-  };
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed) {
-    if (final.has(digest)) continue;
-    const what = `committed message ${digest.slice(0, 8)} is not final`;
-    if (invariants.isHeld(digest)) return what;
-    if (!invariants.isHeldByAny(digest)) return lost(what);
+    if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
   }
   for (const [id, { node, stored, seen }] of app.submitted) {
     if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {
-      return lost(`message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`);
+      return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
     }
   }
   return undefined;
