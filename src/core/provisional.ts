@@ -28,6 +28,12 @@ import type { ChannelRecord } from './record.js';
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
+/** Whether a branch still says something of the record: it is a message, and not final. Others vanish with their place. */
+const holdsMessage = (st: ChannelState, digest: Digest): boolean => {
+  const held = heldRecord(st, digest);
+  return held !== undefined && isMessageLane(held.record);
+};
+
 /** Whether a branch places the record. */
 export function isInBranch(st: ChannelState, digest: Digest): boolean {
   for (const branch of st.branches.values()) if (branch.seqOf(digest) !== undefined) return true;
@@ -127,7 +133,7 @@ export function addPlace(
   keepRecord(ctx, st, header.digest);
 }
 
-/** Stores a record of the pool, so that it outlives this boot. Own ones are in the outbox. */
+/** Stores a message of the pool, so that it outlives this boot. Own ones are in the outbox. */
 function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
   const pooled = st.pool.get(digest);
   const own = st.outbox.get(digest);
@@ -135,7 +141,7 @@ function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
     own.state = 'sent';
     reportProgress(ctx, st, own.pooled.record, 'sent', null);
   }
-  if (!pooled || pooled.kept || own) return;
+  if (!pooled || pooled.kept || own || !isMessageLane(pooled.record)) return;
   st.pool.keep(pooled);
   ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
   ctx.ready.sync = true;
@@ -361,10 +367,10 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
   forgetEpochs(ctx, st);
 }
 
-/** What is placed at the front and held no more is final, or has vanished. */
+/** What is placed at the front, and is no message that is held, is final or vanishes. */
 function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   let seq = branch.base.seq;
-  while (seq < branch.tip.seq && !heldRecord(st, branch.headerAt(seq + 1)!.digest)) {
+  while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {
     seq += 1;
     ctx.ready.del(st.keys.place(branch.id, seq));
   }

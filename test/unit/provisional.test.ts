@@ -27,7 +27,7 @@ import {
 import type { ChannelRecord } from '../../src/core/record.js';
 import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
 import { committedCount, provisional } from '../../src/core/view.js';
-import { CHANNEL, certificateOf, hash, person } from './fixtures/channel.js';
+import { CHANNEL, certificateOf, hash, person, recordBy } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const SENDER = person(2).user;
@@ -614,6 +614,32 @@ describe('what became final', () => {
     for (const kind of ['branch', 'place', 'commit', 'epoch', 'pool', 'committed']) {
       expect(left).not.toContain(kind);
     }
+  });
+
+  it('leaves no branch for what vanishes with its place, though it was offered again', async () => {
+    const state = new CoreState(7, 1);
+    const all = users(1, 2, 3, 4, 5, 6, 7);
+    const proof = state.election('roster', 3, person(2), all);
+    const [message] = messages(person(2), 1, state.rootOf(2));
+    const ofLeader = (n: number) => recordBy(person(2), { n, kind: 'epoch' });
+    const records = [ofLeader(1), message!, ofLeader(2)];
+    state.place(new PlacedChain(proof, records), records);
+    state.carryOut();
+    const poolKey = (record: ChannelRecord) => state.st.keys.pool(record.digest);
+    expect(records.map((r) => state.store.has(poolKey(r)))).toEqual([false, true, false]);
+    const next = state.election('roster', 6, person(3), all);
+    const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
+    const placed = new PlacedChain(next, [message!], start);
+    rememberEpoch(state.ctx, state.st, next);
+    const { epoch, term, roster } = placed.headers[0]!;
+    appendEntry(state.ctx, state.st, message!, () => state.proofOf(message!), {
+      epoch,
+      term,
+      roster,
+    });
+    settle(state, next, placed, 1);
+    expect(state.st.branches.size).toBe(0);
+    expect((await state.reopened()).branches.size).toBe(0);
   });
 
   it('is no reason to forget what is placed behind it and not final', () => {
