@@ -326,14 +326,26 @@ function isCheckpoint(st: ChannelState, branch: Branch, from: number, to: number
   return bytes >= CHECKPOINT_BYTES;
 }
 
+/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. */
 function ownAreCommitted(ctx: StepContext, st: ChannelState, digests: readonly Digest[]): void {
-  for (const digest of digests) {
+  const rest = [...digests];
+  for (const digest of rest) {
     const own = st.outbox.get(digest);
-    if (!own || own.state === 'committed') continue;
+    if (!own || own.state === 'committed' || !isCommitted(st, own.pooled.record)) continue;
     own.state = 'committed';
     reportProgress(ctx, st, own.pooled.record, 'committed', null);
+    for (const next of st.pool.childrenOf(digest)) rest.push(next.digest);
   }
   ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+/** Whether a message, and all before it that is not final, has a certified place. */
+export function isCommitted(st: ChannelState, record: ChannelRecord): boolean {
+  for (let at: ChannelRecord | undefined = record; at; at = heldRecord(st, at.prev)?.record) {
+    if (!isCertified(st, at.digest) || isOrphan(st, at)) return false;
+    if (st.outbox.get(at.prev)?.state === 'committed') return true;
+  }
+  return true;
 }
 
 export function reportProgress(
@@ -357,6 +369,16 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
       st.orphans.delete(record.digest);
       for (const next of st.pool.childrenOf(record.digest)) st.orphans.delete(next.digest);
     }
+  }
+  const behindOwn = entries.flatMap(({ record }) =>
+    record.author === ctx.self ? st.pool.childrenOf(record.digest) : [],
+  );
+  if (behindOwn.length > 0) {
+    ownAreCommitted(
+      ctx,
+      st,
+      behindOwn.map(({ digest }) => digest),
+    );
   }
   for (const branch of [...st.branches.values()]) {
     // Who joins the running epoch needs its chain whole.

@@ -6,12 +6,13 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Certificate } from '../../src/core/certificate.js';
+import { type Certificate, encodeCertificate, encodeHeaders } from '../../src/core/certificate.js';
 import { chainStart, type Point } from '../../src/core/chain.js';
 import type { ChannelState } from '../../src/core/channel-state.js';
-import type { ElectionProof } from '../../src/core/epoch-record.js';
+import { type ElectionProof, encodeElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
+import { inspect } from '../../src/core/inspect.js';
 import { encodeOffer } from '../../src/core/layout.js';
 import { leadershipOf } from '../../src/core/leadership.js';
 import {
@@ -53,6 +54,27 @@ function pageOf(
     more: 0,
     isForAll: false,
   };
+}
+
+/** The page as a driver's inspection finds it, which knows what this node holds. */
+function throughInspection(state: CoreState, page: BranchPage): BranchPage {
+  const payload = {
+    timestamp: 0,
+    nonce: new Uint8Array(8),
+    id: CHANNEL,
+    from: SENDER,
+    epoch: page.epoch,
+    proof: encodeElectionProof(page.proof),
+    anchor: page.anchor,
+    headers: encodeHeaders(page.headers),
+    records: page.records.map((record) => record!.bytes),
+    proofs: [...page.proofs],
+    cert: encodeCertificate(page.cert),
+    tip: page.tip,
+  };
+  const context = { hash, self: state.self.user, channel: () => state.st };
+  const { what } = inspect(context, { name: 'CH_MERGE', payload })!;
+  return what.type === 'branch-page' ? what.page : expect.fail('it is no page of a branch');
 }
 
 const take = (state: CoreState, page: BranchPage): void => {
@@ -377,18 +399,46 @@ describe('a record', () => {
     expect(states()).toEqual(['committed', 'committed', 'committed', 'committed']);
   });
 
-  it('of which this node, on an old disk, only has the predecessor queued stands behind that', () => {
-    const { one } = twoEpochs();
+  /** This node wrote the first four messages of one chain, of which the other places the first two; it has them queued. */
+  function ownQueued() {
+    const { one, two } = twoEpochs();
     const state = new CoreState(7, 1);
-    const { chain, records } = one;
-    for (const [i, record] of records.slice(0, 2).entries()) {
-      const proof = state.proofOf(record);
-      const pooled = { record, proof, cameAt: 0, offeredAt: 0, kept: false };
+    for (const [i, record] of one.records.slice(0, 4).entries()) {
+      const pooled = { record, proof: state.proofOf(record), cameAt: 0, offeredAt: 0, kept: false };
       state.st.outbox.set(record.digest, { pooled, count: i + 1, state: 'queued' });
       state.st.pool.add(pooled, true);
+      state.ctx.ready.put(state.st.keys.out(i + 1), encodeOffer(pooled));
     }
-    take(state, pageOf(state, chain, records, 2, 4));
+    state.carryOut();
+    return { state, ...one, two };
+  }
+
+  it('of which this node only has the predecessor queued stands behind that, and is sent', () => {
+    const { state, chain, records } = ownQueued();
+    take(state, throughInspection(state, pageOf(state, chain, records, 2, 4)));
     expect(shown(state.st)).toEqual(records.slice(0, 4).map(({ digest }) => `${digest} sent`));
+  });
+
+  it('of this node is called committed once what it wrote before is, over a restart', async () => {
+    const { state, chain, records, two } = ownQueued();
+    const told = () => {
+      const { events } = state.ctx.ready;
+      state.carryOut();
+      return events.flatMap((e) => (e.type === 'progress' ? [`${e.digest} ${e.state}`] : []));
+    };
+    const digests = records.slice(0, 4).map(({ digest }) => digest);
+    const comes = (page: BranchPage) =>
+      onBranchPage(state.ctx, state.st, SENDER, throughInspection(state, page));
+    const states = (st: ChannelState) => [...st.outbox.values()].map((own) => own.state);
+    comes(pageOf(state, chain, records, 2, 4));
+    expect(told()).toEqual(digests.slice(2).map((digest) => `${digest} sent`));
+    expect(states(await state.reopened())).toEqual(['queued', 'queued', 'sent', 'sent']);
+    comes(pageOf(state, two.chain, two.records, 0, 8));
+    expect(told()).toEqual([
+      ...digests.slice(0, 2).map((digest) => `${digest} sent`),
+      ...digests.map((digest) => `${digest} committed`),
+    ]);
+    expect(states(await state.reopened())).toEqual(Array(4).fill('committed'));
   });
 
   it('is ordered by its smallest certified place', () => {
