@@ -402,9 +402,9 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
     const record = decodeRecord(ctx.hash, bytes.slice());
     if (record.digest !== headers[i]!.digest) mismatch('record');
     ofChannel(record, p.id);
-    // What is kept here does not go before the page is taken in.
-    if (st && isKept(st, record.digest)) return null;
-    checks.push(...recordSignatures(ctx.hash, record, p.proofs[i]!, batches));
+    // What is kept here was verified, and does not go before the page is taken in.
+    const isKnown = st !== undefined && isKept(st, record.digest);
+    if (!isKnown) checks.push(...recordSignatures(ctx.hash, record, p.proofs[i]!, batches));
     return record;
   });
   const proofs = p.proofs.map((bytes) => bytes.slice());

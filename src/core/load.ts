@@ -40,7 +40,7 @@ import {
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
-import { certifiedPlace, heldRecord, isInBranch, isShownPlaced } from './provisional.js';
+import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
 import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
@@ -265,12 +265,12 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
     }
     st.branches.set(id, branch);
   }
-  for (const own of st.outbox.values()) {
-    const { digest } = own.pooled.record;
-    if (certifiedPlace(st, digest)) own.state = 'committed';
-    else if (isInBranch(st, digest)) own.state = 'sent';
-  }
   await loadOrphans(st, scan);
+  for (const own of st.outbox.values()) {
+    const { record } = own.pooled;
+    if (isCommitted(st, record)) own.state = 'committed';
+    else if (isInBranch(st, record.digest)) own.state = 'sent';
+  }
 }
 
 /** Which records of branches have a predecessor that is neither placed nor final. */

@@ -11,6 +11,7 @@ import { isFetching } from './exchange.js';
 import type { Digest, EpochId } from './ids.js';
 import { notePlaceable, placeInLog, placeOwn } from './leader.js';
 import { MERGE_RECORDS_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
+import { isMessageLane } from './log.js';
 import { encodeMergeBody, type MergeBody, type MergedBranch } from './merge-record.js';
 import { inOrder, type Unordered } from './order.js';
 import type { Pooled } from './pool.js';
@@ -39,13 +40,13 @@ export function tickMerge(ctx: StepContext, st: ChannelState): void {
   ctx.ready.wake(ctx.now);
 }
 
-/** Digests of what branches hold and the log lacks, in order; without what nobody holds the predecessor of. */
+/** Digests of the messages that branches hold and the log lacks, in order; without what nobody holds the predecessor of. */
 export function mergePlan(st: ChannelState): Digest[] {
   const items = new Map<Digest, Unordered>();
   for (const branch of st.branches.values()) {
     for (const digest of branch.digests()) {
       const record = st.pool.get(digest)?.record;
-      if (!record || items.has(digest)) continue;
+      if (!record || !isMessageLane(record) || items.has(digest)) continue;
       const { author, prev } = record;
       const place = certifiedPlace(st, digest);
       items.set(digest, { digest, author, prev, place, isOrphan: isOrphan(st, record) });

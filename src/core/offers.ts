@@ -165,7 +165,8 @@ function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
   for (const { pooled, state } of st.outbox.values()) {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
     const { digest } = pooled.record;
-    if (state === 'committed' && mayWaitForMerge(ctx, st, pooled)) continue;
+    const mayWait = state !== 'queued' && mayWaitForMerge(ctx, st, pooled);
+    if (mayWait && isCertified(st, digest)) continue;
     if (st.offered.has(digest) || isPlaced(st, digest)) continue;
     st.offered.add(digest);
     noteOffer(ctx, st, pooled);

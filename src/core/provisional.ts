@@ -28,6 +28,12 @@ import type { ChannelRecord } from './record.js';
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
+/** Whether a branch still says something of the record: it is a message, and not final. Others vanish with their place. */
+const holdsMessage = (st: ChannelState, digest: Digest): boolean => {
+  const held = heldRecord(st, digest);
+  return held !== undefined && isMessageLane(held.record);
+};
+
 /** Whether a branch places the record. */
 export function isInBranch(st: ChannelState, digest: Digest): boolean {
   for (const branch of st.branches.values()) if (branch.seqOf(digest) !== undefined) return true;
@@ -131,7 +137,7 @@ export function addPlace(
   keepRecord(ctx, st, header.digest);
 }
 
-/** Stores a record of the pool, so that it outlives this boot. Own ones are in the outbox. */
+/** Stores a message of the pool, so that it outlives this boot. Own ones are in the outbox. */
 function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
   const pooled = st.pool.get(digest);
   const own = st.outbox.get(digest);
@@ -139,7 +145,7 @@ function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
     own.state = 'sent';
     reportProgress(ctx, st, own.pooled.record, 'sent', null);
   }
-  if (!pooled || pooled.kept || own) return;
+  if (!pooled || pooled.kept || own || !isMessageLane(pooled.record)) return;
   st.pool.keep(pooled);
   ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
   ctx.ready.sync = true;
@@ -324,14 +330,26 @@ function isCheckpoint(st: ChannelState, branch: Branch, from: number, to: number
   return bytes >= CHECKPOINT_BYTES;
 }
 
+/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. */
 function ownAreCommitted(ctx: StepContext, st: ChannelState, digests: readonly Digest[]): void {
-  for (const digest of digests) {
+  const rest = [...digests];
+  for (const digest of rest) {
     const own = st.outbox.get(digest);
-    if (!own || own.state === 'committed') continue;
+    if (!own || own.state === 'committed' || !isCommitted(st, own.pooled.record)) continue;
     own.state = 'committed';
     reportProgress(ctx, st, own.pooled.record, 'committed', null);
+    for (const next of st.pool.childrenOf(digest)) rest.push(next.digest);
   }
   ctx.ready.events.push({ type: 'changed', channel: st.id });
+}
+
+/** Whether a message, and all before it that is not final, has a certified place. */
+export function isCommitted(st: ChannelState, record: ChannelRecord): boolean {
+  for (let at: ChannelRecord | undefined = record; at; at = heldRecord(st, at.prev)?.record) {
+    if (!isCertified(st, at.digest) || isOrphan(st, at)) return false;
+    if (st.outbox.get(at.prev)?.state === 'committed') return true;
+  }
+  return true;
 }
 
 export function reportProgress(
@@ -356,6 +374,16 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
       for (const next of st.pool.childrenOf(record.digest)) st.orphans.delete(next.digest);
     }
   }
+  const behindOwn = entries.flatMap(({ record }) =>
+    record.author === ctx.self ? st.pool.childrenOf(record.digest) : [],
+  );
+  if (behindOwn.length > 0) {
+    ownAreCommitted(
+      ctx,
+      st,
+      behindOwn.map(({ digest }) => digest),
+    );
+  }
   for (const branch of [...st.branches.values()]) {
     // Who joins the running epoch needs its chain whole.
     if (branch === st.leadership?.branch) continue;
@@ -365,10 +393,10 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
   forgetEpochs(ctx, st);
 }
 
-/** What is placed at the front and held no more is final, or has vanished. */
+/** What is placed at the front, and is no message that is held, is final or vanishes. */
 function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   let seq = branch.base.seq;
-  while (seq < branch.tip.seq && !heldRecord(st, branch.headerAt(seq + 1)!.digest)) {
+  while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {
     seq += 1;
     ctx.ready.del(st.keys.place(branch.id, seq));
   }

@@ -71,8 +71,8 @@ function displayOrder(st: ChannelState): Ordered<Item>[] {
 
 /**
  * Every record that is not final and that the tail or a branch places, once;
- * and before an orphan what this node wrote itself and, put back to an old
- * disk, does not know to be placed: who placed the orphan knew it to be.
+ * and before an orphan what this node wrote itself and, being behind or put
+ * back to an old disk, does not know to be placed: who placed the orphan did.
  */
 function placedItems(st: ChannelState): Item[] {
   const items = new Map<Digest, Item>();

@@ -44,9 +44,11 @@ import { checkBounds, checkFrame } from './bounds.js';
 import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
+import { Committed } from './committed.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
+import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
@@ -91,7 +93,11 @@ export class Invariants {
   /** All of them, in a run in which a member misbehaves. */
   readonly #allAcks = new Map<string, GivenAck[]>();
   readonly #committed = new Set<ChainEntry>();
-  readonly #committedDigests = new Set<Digest>();
+  /** Messages that were committed at some time. */
+  readonly committed = new Committed(
+    (digest) => this.isHeld(digest),
+    () => this.offences.areNone,
+  );
   /** Own messages, by `node/digest`, that were durable once. */
   readonly #ownDurable = new Set<string>();
   readonly #told: Told;
@@ -155,11 +161,6 @@ export class Invariants {
     return this.#leaders.size;
   }
 
-  /** Digests of what was committed at some time. */
-  get committed(): ReadonlySet<Digest> {
-    return this.#committedDigests;
-  }
-
   /** A node booted: what it knows is what its disk holds. */
   started(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
@@ -176,9 +177,13 @@ export class Invariants {
     this.#putBack.restored(node, before);
     this.started(node);
     this.#pages.forget(node.index);
-    for (const digest of this.#committedDigests) {
-      if (!this.isHeld(digest)) this.#committedDigests.delete(digest);
-    }
+    this.committed.forget();
+  }
+
+  /** From now on a node may do such things: what it alone holds nobody may ever get. */
+  mayMisbehave(node: SimNode, deeds: readonly Deed[]): void {
+    this.offences.mayDo(node.user, deeds);
+    this.committed.forget();
   }
 
   /** Why the channel can't come to rest, whatever the product does. */
@@ -439,7 +444,7 @@ export class Invariants {
       known.committed = committed;
       if (ack.kind === 'online') {
         const digests = this.#branches.digestsUpTo(ack.epoch, committed);
-        for (const digest of digests) this.#committedDigests.add(digest);
+        for (const digest of digests) this.committed.add(digest);
       }
       const entry = this.#acknowledgedAt(acks, committed);
       if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
@@ -471,7 +476,7 @@ export class Invariants {
     if (entry?.epoch === ack.epoch) this.#isCommitted(entry);
     if (ack.kind !== 'online' || !this.#branches.hasAt(ack.epoch, ack.seq, ack.hash)) return;
     for (const digest of this.#branches.digestsUpTo(ack.epoch, committed)) {
-      this.#committedDigests.add(digest);
+      this.committed.add(digest);
     }
   }
 
@@ -486,7 +491,7 @@ export class Invariants {
   #isCommitted(entry: ChainEntry): void {
     for (let at: ChainEntry | null = entry; at && !this.#committed.has(at); at = at.previous) {
       this.#committed.add(at);
-      if (at.isMessage) this.#committedDigests.add(at.digest);
+      if (at.isMessage) this.committed.add(at.digest);
     }
   }
 
@@ -574,7 +579,7 @@ export class Invariants {
     this.#told.progress(node.index, event, () => this.#disks.isPlaced(node.index, event.digest));
     const { index } = node;
     const { isOfOneChain } = this.offences;
-    const isKnown = this.#committedDigests.has(event.digest) || !isOfOneChain;
+    const isKnown = this.committed.has(event.digest) || !isOfOneChain;
     if (event.state === 'committed' && !isKnown) {
       this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
     }

@@ -209,7 +209,7 @@ function missing(
 ): string | undefined {
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
-  for (const digest of invariants.committed) {
+  for (const digest of invariants.committed.promised) {
     if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
   }
   for (const [id, { node, stored, seen }] of app.submitted) {

@@ -404,9 +404,9 @@ class Run implements NodeWatcher {
     this.#reach = reachOf(this.#faults, relays);
     this.#invariants.doRelaysLie = this.#faults.some(({ kind }) => kind === 'lying-relay');
     chaos.mayMisbehave = () => this.#app.allJoined;
-    chaos.onMisbehave = ({ user }, misdeeds) => {
-      this.#invariants.offences.mayDo(
-        user,
+    chaos.onMisbehave = (node, misdeeds) => {
+      this.#invariants.mayMisbehave(
+        node,
         misdeeds.map((misdeed) => misdeed.do),
       );
     };

@@ -52,7 +52,7 @@ export const ONLINE: readonly Mutant[] = [
     edits: [
       {
         file: PROVISIONAL,
-        find: 'while (seq < branch.tip.seq && !heldRecord(st, branch.headerAt(seq + 1)!.digest)) {',
+        find: 'while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {',
         replace: 'while (seq < branch.tip.seq) {',
       },
     ],

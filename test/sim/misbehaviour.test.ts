@@ -5,6 +5,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
+import { Committed } from '../../src/testing/committed.js';
 import { describeFault } from '../../src/testing/describe-fault.js';
 import type { Fault, FaultKind } from '../../src/testing/faults.js';
 import { RARE_KINDS } from '../../src/testing/faults.js';
@@ -129,6 +130,25 @@ describe('what is excused', () => {
     offences.votedTwice(a, 'online', 7);
     expect(offences.mayFork(7)).toBe(false);
   });
+});
+
+it('what was committed must become final if a member held it that follows the protocol', () => {
+  const [alone, both, final, lost] = ['alone', 'both', 'final', 'lost'] as never[];
+  const held = new Set<string>(['both', 'final', 'lost']);
+  const offences = new Offences();
+  const committed = new Committed(
+    (digest) => held.has(digest),
+    () => offences.areNone,
+  );
+  // Nobody misbehaves yet: whoever acknowledged it holds it.
+  committed.add(lost!);
+  offences.mayDo('a' as never, ['censor']);
+  for (const digest of [alone!, both!, final!]) committed.add(digest);
+  expect([...committed.promised]).toEqual(['lost', 'both', 'final']);
+  held.delete('lost');
+  committed.forget();
+  expect([...committed.promised]).toEqual(['both', 'final']);
+  expect([alone!, lost!].map((digest) => committed.has(digest))).toEqual([true, true]);
 });
 
 describe('a network that stays asymmetric', () => {

@@ -10,7 +10,7 @@ import { mergePlan, tickMerge } from '../../src/core/merge.js';
 import { decodeMergeBody } from '../../src/core/merge-record.js';
 import type { ChannelRecord } from '../../src/core/record.js';
 import { provisional } from '../../src/core/view.js';
-import { CHANNEL, hash, person, recordBy } from './fixtures/channel.js';
+import { CHANNEL, hash, inviteBody, membershipBy, person, recordBy } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const SENDER = person(2).user;
@@ -150,6 +150,17 @@ describe('a roster leader', () => {
     expect(shown).toContain(behind.digest);
     tickMerge(state.ctx, state.st);
     expect(bodies(state)).toHaveLength(1);
+  });
+
+  it('leaves records of other kinds, though their predecessors are in the log', () => {
+    const { state, left, one } = twoSides();
+    const change = inviteBody(state.st.roster, person(20_000));
+    const invite = membershipBy(state.st.roster, person(2), change, { prev: left[0]!.digest });
+    const records = [left[0]!, invite];
+    hold(state, new PlacedChain(one.proof, records), records, 0);
+    lead(state);
+    tickMerge(state.ctx, state.st);
+    expect(kinds(state)).toEqual(['epoch', 'merge', 'message']);
   });
 
   it('leaves what was removed as an author', () => {

@@ -6,12 +6,13 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Certificate } from '../../src/core/certificate.js';
+import { type Certificate, encodeCertificate, encodeHeaders } from '../../src/core/certificate.js';
 import { chainStart, type Point } from '../../src/core/chain.js';
 import type { ChannelState } from '../../src/core/channel-state.js';
-import type { ElectionProof } from '../../src/core/epoch-record.js';
+import { type ElectionProof, encodeElectionProof } from '../../src/core/epoch-record.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
+import { inspect } from '../../src/core/inspect.js';
 import { encodeOffer } from '../../src/core/layout.js';
 import { leadershipOf } from '../../src/core/leadership.js';
 import {
@@ -27,7 +28,7 @@ import {
 import type { ChannelRecord } from '../../src/core/record.js';
 import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
 import { committedCount, provisional } from '../../src/core/view.js';
-import { CHANNEL, certificateOf, hash, person } from './fixtures/channel.js';
+import { CHANNEL, certificateOf, hash, person, recordBy } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const SENDER = person(2).user;
@@ -53,6 +54,27 @@ function pageOf(
     more: 0,
     isForAll: false,
   };
+}
+
+/** The page as a driver's inspection finds it, which knows what this node holds. */
+function throughInspection(state: CoreState, page: BranchPage): BranchPage {
+  const payload = {
+    timestamp: 0,
+    nonce: new Uint8Array(8),
+    id: CHANNEL,
+    from: SENDER,
+    epoch: page.epoch,
+    proof: encodeElectionProof(page.proof),
+    anchor: page.anchor,
+    headers: encodeHeaders(page.headers),
+    records: page.records.map((record) => record!.bytes),
+    proofs: [...page.proofs],
+    cert: encodeCertificate(page.cert),
+    tip: page.tip,
+  };
+  const context = { hash, self: state.self.user, channel: () => state.st };
+  const { what } = inspect(context, { name: 'CH_MERGE', payload })!;
+  return what.type === 'branch-page' ? what.page : expect.fail('it is no page of a branch');
 }
 
 const take = (state: CoreState, page: BranchPage): void => {
@@ -377,18 +399,46 @@ describe('a record', () => {
     expect(states()).toEqual(['committed', 'committed', 'committed', 'committed']);
   });
 
-  it('of which this node, on an old disk, only has the predecessor queued stands behind that', () => {
-    const { one } = twoEpochs();
+  /** This node wrote the first four messages of one chain, of which the other places the first two; it has them queued. */
+  function ownQueued() {
+    const { one, two } = twoEpochs();
     const state = new CoreState(7, 1);
-    const { chain, records } = one;
-    for (const [i, record] of records.slice(0, 2).entries()) {
-      const proof = state.proofOf(record);
-      const pooled = { record, proof, cameAt: 0, offeredAt: 0, kept: false };
+    for (const [i, record] of one.records.slice(0, 4).entries()) {
+      const pooled = { record, proof: state.proofOf(record), cameAt: 0, offeredAt: 0, kept: false };
       state.st.outbox.set(record.digest, { pooled, count: i + 1, state: 'queued' });
       state.st.pool.add(pooled, true);
+      state.ctx.ready.put(state.st.keys.out(i + 1), encodeOffer(pooled));
     }
-    take(state, pageOf(state, chain, records, 2, 4));
+    state.carryOut();
+    return { state, ...one, two };
+  }
+
+  it('of which this node only has the predecessor queued stands behind that, and is sent', () => {
+    const { state, chain, records } = ownQueued();
+    take(state, throughInspection(state, pageOf(state, chain, records, 2, 4)));
     expect(shown(state.st)).toEqual(records.slice(0, 4).map(({ digest }) => `${digest} sent`));
+  });
+
+  it('of this node is called committed once what it wrote before is, over a restart', async () => {
+    const { state, chain, records, two } = ownQueued();
+    const told = () => {
+      const { events } = state.ctx.ready;
+      state.carryOut();
+      return events.flatMap((e) => (e.type === 'progress' ? [`${e.digest} ${e.state}`] : []));
+    };
+    const digests = records.slice(0, 4).map(({ digest }) => digest);
+    const comes = (page: BranchPage) =>
+      onBranchPage(state.ctx, state.st, SENDER, throughInspection(state, page));
+    const states = (st: ChannelState) => [...st.outbox.values()].map((own) => own.state);
+    comes(pageOf(state, chain, records, 2, 4));
+    expect(told()).toEqual(digests.slice(2).map((digest) => `${digest} sent`));
+    expect(states(await state.reopened())).toEqual(['queued', 'queued', 'sent', 'sent']);
+    comes(pageOf(state, two.chain, two.records, 0, 8));
+    expect(told()).toEqual([
+      ...digests.slice(0, 2).map((digest) => `${digest} sent`),
+      ...digests.map((digest) => `${digest} committed`),
+    ]);
+    expect(states(await state.reopened())).toEqual(Array(4).fill('committed'));
   });
 
   it('is ordered by its smallest certified place', () => {
@@ -614,6 +664,32 @@ describe('what became final', () => {
     for (const kind of ['branch', 'place', 'commit', 'epoch', 'pool', 'committed']) {
       expect(left).not.toContain(kind);
     }
+  });
+
+  it('leaves no branch for what vanishes with its place, though it was offered again', async () => {
+    const state = new CoreState(7, 1);
+    const all = users(1, 2, 3, 4, 5, 6, 7);
+    const proof = state.election('roster', 3, person(2), all);
+    const [message] = messages(person(2), 1, state.rootOf(2));
+    const ofLeader = (n: number) => recordBy(person(2), { n, kind: 'epoch' });
+    const records = [ofLeader(1), message!, ofLeader(2)];
+    state.place(new PlacedChain(proof, records), records);
+    state.carryOut();
+    const poolKey = (record: ChannelRecord) => state.st.keys.pool(record.digest);
+    expect(records.map((r) => state.store.has(poolKey(r)))).toEqual([false, true, false]);
+    const next = state.election('roster', 6, person(3), all);
+    const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
+    const placed = new PlacedChain(next, [message!], start);
+    rememberEpoch(state.ctx, state.st, next);
+    const { epoch, term, roster } = placed.headers[0]!;
+    appendEntry(state.ctx, state.st, message!, () => state.proofOf(message!), {
+      epoch,
+      term,
+      roster,
+    });
+    settle(state, next, placed, 1);
+    expect(state.st.branches.size).toBe(0);
+    expect((await state.reopened()).branches.size).toBe(0);
   });
 
   it('is no reason to forget what is placed behind it and not final', () => {
