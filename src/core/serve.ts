@@ -132,9 +132,8 @@ function servePages(
   reply: Reply,
 ): void {
   const serveFrom = (from: Point, askersFinal: number, left: number): void =>
-    findPage(st, from, askersFinal, reader, ({ entries, cert, final }) => {
-      const end = entries.at(-1);
-      const more = end && end.seq < final ? left : 0;
+    findPage(st, from, askersFinal, reader, ({ entries, upTo, cert, final }) => {
+      const more = upTo < final ? left : 0;
       reply({
         name: 'CH_APPEND',
         payload: {
@@ -153,7 +152,7 @@ function servePages(
             : {}),
         },
       });
-      if (more > 0) serveFrom({ seq: end!.seq, hash: end!.hash }, end!.seq, more - 1);
+      if (more > 0) serveFrom(entries.at(-1) ?? from, upTo, more - 1);
     });
   serveFrom(base, s.anchor.at(-1)!.seq, PAGES_PER_ANSWER_MAX - 1);
 }
@@ -161,14 +160,18 @@ function servePages(
 interface FinalPage {
   readonly entries: readonly RawEntry[];
   readonly cert: Uint8Array;
+  /** Which seq that certifies. */
+  readonly upTo: number;
   /** This node's final point. */
   readonly final: number;
 }
 
 /**
  * One page: from `base` to the furthest certificate that fits and is of the
- * same roster as the first one behind the asker's final point. No entries, when
- * the asker lacks but the certificate.
+ * same roster as the first one behind the asker's final point. No entries,
+ * where a certificate lies within the tail that the asker has already: were it
+ * left out, too much would become final there at once, and be in no page that
+ * the asker could serve.
  */
 function findPage(
   st: ChannelState,
@@ -187,15 +190,17 @@ function findPage(
         const newest = decodeFinal(final);
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
         checkable(st, all, askersFinal, reader, (ends) => {
-          if (ends.length === 0) return;
-          readPage(st, base, ends, reader, (entries, cert) =>
-            done({ entries, cert, final: newest.seq }),
+          if (!isSome(ends)) return;
+          readPage(st, { base, askersFinal, ends }, reader, (entries, { cert, bytes }) =>
+            done({ entries, cert: bytes, upTo: cert.seq, final: newest.seq }),
           );
         });
       });
     },
   );
 }
+
+const isSome = <T>(list: readonly T[]): list is readonly [T, ...T[]] => list.length > 0;
 
 const CERTS_LOOKED_AT = 8;
 
@@ -226,17 +231,22 @@ function checkable(
 
 function readPage(
   st: ChannelState,
-  base: Point,
-  ends: readonly PageEnd[],
+  {
+    base,
+    askersFinal,
+    ends,
+  }: { base: Point; askersFinal: number; ends: readonly [PageEnd, ...PageEnd[]] },
   reader: Reader,
-  done: (entries: readonly RawEntry[], cert: Uint8Array) => void,
+  done: (entries: readonly RawEntry[], end: PageEnd) => void,
 ): void {
-  const roster = ends[0]!.cert.roster;
+  const { roster } = ends[0].cert;
   const usable = ends.filter(
-    ({ cert }, i) => cert.roster === roster && (i === 0 || cert.seq - base.seq <= PAGE_ENTRIES_MAX),
+    ({ cert }, i) =>
+      cert.roster === roster && (i === 0 || cert.seq - askersFinal <= PAGE_ENTRIES_MAX),
   );
+  const inTail = usable.findLast(({ cert }) => cert.seq <= base.seq);
+  if (inTail) return done([], inTail);
   const limit = usable.at(-1)!.cert.seq - base.seq;
-  if (limit <= 0) return done([], usable.at(-1)!.bytes);
   const { keys } = st;
   reader.range({ gte: keys.log(base.seq + 1), lt: after(keys.logs), limit }, (pairs) => {
     const entries = pairs.map(([, value]) => decodeRawEntry(value));
@@ -247,8 +257,8 @@ function readPage(
       const here = usable.find(({ cert }) => cert.seq === entry.seq);
       if (here && (bytes <= PAGE_BYTES_MAX || here === usable[0])) end = here;
     }
-    const count = Math.max(0, end.cert.seq - base.seq);
-    if (entries.length >= count) done(entries.slice(0, count), end.bytes);
+    const count = end.cert.seq - base.seq;
+    if (entries.length >= count) done(entries.slice(0, count), end);
   });
 }
 

@@ -26,8 +26,9 @@ import type { Break } from './chains.js';
 const NAME = '16 bounds';
 /** `epoch`, `merge` and membership records, which no window counts. */
 const OWN_RECORDS_MAX = 3;
-/** A record and its proof are at most so much longer than what counts against a limit. */
-const PER_RECORD_BYTES = 1_536;
+/** What a field takes on the wire beside its bytes, and a command beside its records, headers and certificate. */
+const PER_FIELD_BYTES = 5;
+const PER_COMMAND_BYTES = 1_536;
 
 /** Looks at one channel of one node, after a step. */
 export function checkBounds(index: number, st: ChannelState, onBreak: Break): void {
@@ -68,16 +69,13 @@ function checkPool(index: number, st: ChannelState, onBreak: Break): void {
   }
 }
 
-/** A frame must fit what a relay takes. */
+/** A frame must fit what a relay takes: a page reaches at most as far as a log's tail that becomes final at once. */
 export function checkFrame(index: number, command: Outgoing, onBreak: Break): void {
-  const records = recordsOf(command);
-  if (!records) return;
-  const sum = records.reduce((n, r) => n + r.length, 0) + records.length * 128;
-  const most = FRAME_PAYLOAD_BYTES_MAX - PER_RECORD_BYTES;
-  if (
-    sum > most ||
-    records.length > Math.max(RECORDS_PER_BATCH_MAX, TAIL_ENTRIES_MAX + PAGE_ENTRIES_MAX)
-  ) {
+  const carried = carriedBy(command);
+  if (!carried) return;
+  const { records, most, others } = carried;
+  const sum = [...records, ...others].reduce((n, { length }) => n + length + PER_FIELD_BYTES, 0);
+  if (sum > FRAME_PAYLOAD_BYTES_MAX - PER_COMMAND_BYTES || records.length > most) {
     onBreak(
       NAME,
       `node ${index} sends ${records.length} records, ${sum} bytes, in one ${command.name}`,
@@ -85,7 +83,20 @@ export function checkFrame(index: number, command: Outgoing, onBreak: Break): vo
   }
 }
 
-function recordsOf({ name, payload }: Outgoing): readonly Uint8Array[] | undefined {
-  if (name === 'CH_MSG') return payload.batch?.records ?? payload.each?.records ?? [];
-  return name === 'CH_APPEND' ? [...payload.records, ...payload.proofs] : undefined;
+interface Carried {
+  readonly records: readonly Uint8Array[];
+  /** How many records at most. */
+  readonly most: number;
+  readonly others: readonly Uint8Array[];
+}
+
+function carriedBy({ name, payload }: Outgoing): Carried | undefined {
+  if (name === 'CH_MSG') {
+    const { records } = payload.batch ?? payload.each ?? { records: [] };
+    return { records, most: RECORDS_PER_BATCH_MAX, others: payload.each?.proofs ?? [] };
+  }
+  if (name !== 'CH_APPEND') return undefined;
+  const { records, proofs, headers, cert } = payload;
+  const others = [...proofs, headers, ...(cert ? [cert] : [])];
+  return { records, most: TAIL_ENTRIES_MAX + OWN_RECORDS_MAX, others };
 }

@@ -32,6 +32,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     8_100_006,
     'kept certificates lay further apart with each member that caught up from another, until pages were too long',
   ],
+  [
+    416_209,
+    'pages behind a long tail, without the certificates within it, made more final at once than a page holds',
+  ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 
