@@ -110,14 +110,21 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   if (!st.election && isMine) yieldTo(ctx, st);
 }
 
+type Vote = Pick<Lead, 'kind' | 'candidate' | 'term' | 'electorate'>;
+
 /** Promises and signs; the ballot leaves (or is counted here) once the promise is durable. */
-export function castBallot(
-  ctx: StepContext,
-  st: ChannelState,
-  { kind, candidate, term, electorate }: Pick<Lead, 'kind' | 'candidate' | 'term' | 'electorate'>,
-): void {
+export function castBallot(ctx: StepContext, st: ChannelState, vote: Vote): void {
+  const { kind, candidate, term, electorate } = vote;
   promise(ctx, st, kind, { term, votedFor: { candidate, electorate } });
   st.votedFor = { kind, term, candidate };
+  sendBallot(ctx, st, vote);
+}
+
+function sendBallot(
+  ctx: StepContext,
+  st: ChannelState,
+  { kind, candidate, term, electorate }: Vote,
+): void {
   const ballot: Ballot = {
     tag: 'ballot',
     ...contextOf(st),
@@ -168,12 +175,12 @@ export function onLead(
   if (!again && !isNewTerm(st, l.kind, l.term)) return;
   if (l.kind === 'roster' && isBehind(st, l)) return;
   if (hearsOther(ctx, st, l.kind, l.candidate)) return;
-  if (!again) {
-    if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
-    st.election = null;
-    postponeElection(ctx, st);
-  }
+  // A copy, which may be old: its candidate gets the ballot again, which is no news here.
+  if (again) return sendBallot(ctx, st, l);
+  if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
+  st.election = null;
   castBallot(ctx, st, l);
+  postponeElection(ctx, st);
 }
 
 /** The grants of a CH_LEAD as their voters signed them. */

@@ -313,6 +313,15 @@ describe('a request to vote', () => {
     expect(leading.st.electionAt).toBe(0);
   });
 
+  it('that is given again makes nobody a live leader: those words may be as old', async () => {
+    const state = new CoreState(7);
+    expect(ballotFor(state, 'roster')).toBeDefined();
+    expect(state.st.votedFor).not.toBeNull();
+    state.st = await state.reopened();
+    expect(ballotFor(state, 'roster')).toEqual(['roster', 10]);
+    expect(state.st.votedFor).toBeNull();
+  });
+
   it('may have one in each kind in one term: they are different promises', () => {
     const state = new CoreState(7);
     expect(ballotFor(state, 'online')).toEqual(['online', 10]);
