@@ -225,8 +225,17 @@ export class Misbehaviour {
   /** Something arrived over `link`; false when its core is not to hear of it. */
   hears(link: LinkId, command: Command): boolean {
     if (this.#misdeeds.size === 0) return true;
-    const { name, payload } = command;
-    if (name !== 'BEACON') this.#remember(command as Outgoing);
+    if (command.name !== 'BEACON') this.#remember(command as Outgoing);
+    try {
+      return this.#isHeard(link, command);
+    } catch (error) {
+      // Another one's nonsense, or a relay's: its core refuses that.
+      if (error instanceof ConclaveError && error.code.startsWith('bad_')) return true;
+      throw error;
+    }
+  }
+
+  #isHeard(link: LinkId, { name, payload }: Command): boolean {
     if (name === 'CH_MSG') return !this.#isCensored(payload);
     if (name === 'CH_VOTE' && payload.request && this.#deed('two-votes')) {
       this.#vote(link, payload, payload.request);
