@@ -12,6 +12,7 @@ import { ONLINE } from './online.js';
 import { PLACING } from './placing.js';
 import { PRIVATE } from './private.js';
 import { RELAYS } from './relays.js';
+import { RIVALS } from './rivals.js';
 
 export const MUTANTS: readonly Mutant[] = [
   ...ELECTIONS,
@@ -23,6 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RELAYS,
   ...PRIVATE,
   ...LIVENESS,
+  ...RIVALS,
   ...ENVIRONMENT,
 ];
 
