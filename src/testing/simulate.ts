@@ -383,7 +383,10 @@ class Run implements NodeWatcher {
     if (this.#isOver) return;
     const { offences } = this.#invariants;
     const honest = this.#honest();
-    const settled = allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
+    // Under a leader with two faces some hold what the others never knew, for as long as it leads.
+    const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
+    const settled =
+      isSame && allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
     const offenders = this.#nodes.filter((node) => !honest.includes(node));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);
