@@ -28,7 +28,14 @@ import { noteOwnAck, noteOwnRecord, remember } from './memory.js';
 import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
-import { appendEntry, finalise, keepProposal, rosterAfter, truncateTail } from './replica.js';
+import {
+  appendEntry,
+  endLeadership,
+  finalise,
+  keepProposal,
+  rosterAfter,
+  truncateTail,
+} from './replica.js';
 import { isMembership } from './roster.js';
 import { decodeAs, type Propose, type Report, type Signed } from './statements.js';
 
@@ -124,8 +131,13 @@ function takeProvenTail(
     last.term > st.log.lastTerm || (last.term === st.log.lastTerm && page.end.seq > st.log.tip.seq);
   if (!isBetter) return;
   rememberEpoch(ctx, st, proof);
-  if (!installTail(ctx, st, page)) return;
+  if (!installTail(ctx, st, page, proof.epoch.term)) return;
   keepProposal(ctx, st, page.propose!, page.signed!);
+  // What this node followed before is over: it would take up its late proposals.
+  const lead = st.leadership;
+  if (lead && !lead.branch && lead.epoch.term < proof.epoch.term) {
+    endLeadership(ctx, st, ctx.timing.election_min_ms);
+  }
   st.election = null;
   st.electionAt = ctx.now + ctx.timing.gather_ms * ctx.patience();
   ctx.ready.events.push({ type: 'changed', channel: st.id });
@@ -135,7 +147,7 @@ function takeProvenTail(
 function takeReportedTail(ctx: StepContext, st: ChannelState, from: UserId, page: Page): void {
   const { memory } = st;
   if (!memory || !isAskedFor(st, from, page)) return;
-  if (installTail(ctx, st, page)) remember(ctx, st, memory);
+  if (installTail(ctx, st, page, page.report!.lastTerm)) remember(ctx, st, memory);
 }
 
 /** Whether a page with a report of its sender is what this node asked for. */
@@ -146,9 +158,10 @@ const isAskedFor = (st: ChannelState, from: UserId, { report, end }: Page): bool
   report.lastSeq === end.seq &&
   report.lastHash === end.hash;
 
-/** Puts a tail in place of this node's own, from where they part. False when it does not fit. */
-function installTail(ctx: StepContext, st: ChannelState, page: Page): boolean {
+/** Puts a tail of terms up to `newest` in place of this node's own, from where they part. False when it does not fit. */
+function installTail(ctx: StepContext, st: ChannelState, page: Page, newest: number): boolean {
   const { anchor } = page;
+  if (page.headers.some(({ term }) => term > newest)) return false;
   if (anchor.seq < st.log.final.seq || st.log.hashAt(anchor.seq) !== anchor.hash) return false;
   holdTail(ctx, st, page);
   for (const [i, header] of page.headers.entries()) {
@@ -235,6 +248,7 @@ function takeTailPage(ctx: StepContext, st: ChannelState, from: UserId, page: Pa
   const lead = st.leadership;
   const p = page.propose!;
   if (!lead || lead.id !== p.epoch || lead.epoch.leader !== from) return;
+  if (lead.epoch.term < st.hard[lead.epoch.kind].term) return;
   holdTail(ctx, st, page);
   st.limbo = null;
   follow(ctx, st, lead, page);

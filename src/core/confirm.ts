@@ -12,6 +12,7 @@ import type { Branch } from './branch.js';
 import type { ChannelState } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
+import { isAckUnder } from './epoch-record.js';
 import { hearsLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { announce } from './leader.js';
@@ -90,9 +91,7 @@ export function onResent(
   const known = st.epochs.get(ack.epoch);
   if (!branch || !known || sig.length === 0) return;
   const { epoch } = known;
-  if (ack.kind !== epoch.kind || ack.term !== epoch.term) return;
-  if (ack.roster !== epoch.roster || ack.rosterHash !== epoch.rosterHash) return;
-  if (branch.hashAt(ack.seq) !== ack.hash) return;
+  if (!isAckUnder(known, ack) || branch.hashAt(ack.seq) !== ack.hash) return;
   branch.acks.set(user, { seq: ack.seq, sig });
   const cert = certificateFrom(
     branch,

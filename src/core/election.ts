@@ -276,9 +276,14 @@ function countGrants(ctx: StepContext, st: ChannelState, election: Election): vo
   else election.gatherUntil ??= ctx.now + ctx.timing.gather_ms;
 }
 
+/** The log is no longer what its voters granted: it must have all that theirs have. */
+const hasFallenBehind = ({ log }: ChannelState, { kind, last }: Election): boolean =>
+  kind === 'roster' &&
+  (log.lastTerm < last.term || (log.lastTerm === last.term && log.tip.seq < last.seq));
+
 function askForBallots(ctx: StepContext, st: ChannelState, election: Election): void {
   const { kind } = election;
-  if (election.term <= st.hard[kind].term) {
+  if (election.term <= st.hard[kind].term || hasFallenBehind(st, election)) {
     st.election = null;
     return postponeElection(ctx, st);
   }
@@ -330,6 +335,10 @@ export function onBallot(
   if (!counted.includes(from)) return;
   election.ballots.set(from, sig);
   if (!isMajority(election.ballots.size, counted.length)) return;
+  if (hasFallenBehind(st, election)) {
+    st.election = null;
+    return;
+  }
   const epoch: EpochDescriptor = {
     ...contextOf(st),
     kind: election.kind,

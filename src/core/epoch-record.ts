@@ -19,7 +19,7 @@ import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { MEMBERS_PER_CHANNEL_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
-import { encodeStatement, type Signed } from './statements.js';
+import { type Ack, encodeStatement, type Signed } from './statements.js';
 
 export interface EpochBody {
   readonly epoch: Pick<EpochDescriptor, 'kind' | 'term' | 'leader' | 'electorate'>;
@@ -121,6 +121,14 @@ export function isElected(
   const cast = new Set(ballots.map((b) => b.user));
   return [...cast].every((user) => counted.has(user)) && isMajority(cast.size, counted.size);
 }
+
+/** Whether an acknowledgement is one under this leadership, in all that a certificate of it names. */
+export const isAckUnder = ({ id, epoch }: Pick<ElectionProof, 'id' | 'epoch'>, ack: Ack): boolean =>
+  ack.epoch === id &&
+  ack.kind === epoch.kind &&
+  ack.term === epoch.term &&
+  ack.roster === epoch.roster &&
+  ack.rosterHash === epoch.rosterHash;
 
 /** Whether so many may be an electorate (docs/PROTOCOL.md, section "Elections"). */
 export const isElectorate = (

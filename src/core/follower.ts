@@ -18,7 +18,7 @@ import {
 } from './chain.js';
 import { type ChannelState, chainOf, type Leadership } from './channel-state.js';
 import type { StepContext } from './effects.js';
-import { decodeEpochBody, type ElectionProof } from './epoch-record.js';
+import { decodeEpochBody, type ElectionProof, isAckUnder } from './epoch-record.js';
 import { answering, isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeSigned } from './layout.js';
@@ -52,7 +52,7 @@ import {
   type Propose,
   type Signed,
 } from './statements.js';
-import { promise } from './voting.js';
+import { isInReach, promise, reachOf } from './voting.js';
 
 /** CH_ELECTED: the driver verified the leader's beat and every ballot. */
 export function onElected(
@@ -78,6 +78,11 @@ export function onElected(
   }
   if (epoch.term < st.hard[epoch.kind].term || (known && !supersedes(ctx, st, known, proof)))
     return;
+  if (epoch.kind === 'online' && !isInReach(st, 'online', epoch.term)) {
+    // Few can prove an online leader, of any term: this node comes nearer by steps.
+    if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
+    return promise(ctx, st, 'online', { term: reachOf(st, 'online'), votedFor: null });
+  }
   // Its log may lack what became final since; a page brings that without a promise.
   if (epoch.kind === 'roster' && epoch.term < st.log.finalTerm) return;
   const voted =
@@ -182,13 +187,16 @@ export function onPropose(
     else refuse(ctx, st, from, 'term', p.kind);
     return;
   }
-  if (p.term < st.hard[p.kind].term) refuse(ctx, st, from, 'term', p.kind);
+  const isPast = p.term < st.hard[p.kind].term;
+  if (isPast) refuse(ctx, st, from, 'term', p.kind);
   const news = p.beat > lead.lastBeat;
   if (news && isHeartbeat) lead.ackAgain = true;
   if (lead.live) hearBeat(ctx, st, lead, p.beat, false);
   else challenge(ctx, st, from);
-  follow(ctx, st, lead, stretch);
-  notePropose(lead, p, signed);
+  if (!isPast) {
+    follow(ctx, st, lead, stretch);
+    notePropose(lead, p, signed);
+  }
   if (news && isHeartbeat && p.finalSeq > st.log.final.seq) pullFrom(ctx, st, from);
 }
 
@@ -278,6 +286,10 @@ function takeOver(ctx: StepContext, st: ChannelState, lead: Leadership, stretch:
   }
 }
 
+/** An entry is of the leadership that proposes it, or of an earlier term. */
+const mayPropose = ({ id, epoch }: Leadership, { epoch: of, term }: Header): boolean =>
+  term < epoch.term || (term === epoch.term && of === id);
+
 /** Puts an entry behind `seq`, if its record is here and may stand there. */
 function takeEntry(
   ctx: StepContext,
@@ -287,8 +299,11 @@ function takeEntry(
   header: Header,
   hash: Digest,
 ): boolean {
-  // What a leader proposed only grows: an honest one places one entry at a seq.
+  if (!mayPropose(lead, header)) return false;
   if (!lead.branch) {
+    // A later leader's entries are not cut for an earlier one's: this node may stand with them.
+    if (lead.epoch.term < st.log.lastTerm) return false;
+    // What a leader proposed only grows: an honest one places one entry at a seq.
     const acked = st.acks.get(lead.id)?.ack.seq ?? 0;
     if (seq < Math.max(lead.matched, acked)) return false;
     if (st.log.tip.seq > seq) truncateTail(ctx, st, seq);
@@ -333,7 +348,7 @@ export function appendProposed(
 /** What every member checks before it appends: invariants 9 and 12. */
 function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
   if (isPlaced(st, record.digest, st.log)) return false;
-  if (!st.roster.members.has(record.author) || at.term < st.log.lastTerm) return false;
+  if (!st.roster.members.has(record.author) || !isInTurn(st, record, at)) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
   if (isLeaderKind(record.kind)) return isMergeRecord(st, record, at);
   // Nothing stands behind a change of membership until it is final.
@@ -341,6 +356,13 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
   return isMembership(record.kind)
     ? rosterAfter(ctx, st, record) !== undefined
     : prevIsPlaced(st, record, st.log);
+}
+
+/** Terms don't go back, each begins with its `epoch` record, and each has one leader. */
+function isInTurn({ log }: ChannelState, record: ChannelRecord, at: Header): boolean {
+  if (at.term !== log.lastTerm) return at.term > log.lastTerm && record.kind === 'epoch';
+  const last = log.tail.at(-1)?.header;
+  return last === undefined || last.epoch === at.epoch;
 }
 
 /** An `epoch` record names the very leadership that its header is of. */
@@ -483,7 +505,7 @@ export function hearAck(
 ): void {
   const lead = st.leadership;
   if (!lead || lead.branch || st.leading) return;
-  if (ack.epoch !== lead.id || ack.rosterHash !== st.roster.hash) return;
+  if (!isAckUnder(lead, ack)) return;
   if (st.log.hashAt(ack.seq) !== ack.hash || !st.log.membershipInFlight()) return;
   st.heardAcks.set(user, { epoch: ack.epoch, seq: ack.seq, hash: ack.hash, sig });
   const acks = new Map<UserId, { seq: number; sig: Uint8Array }>(st.heardAcks);

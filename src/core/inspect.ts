@@ -427,3 +427,11 @@ function joinOf(payload: Payload<'CH_JOIN'>): Parts {
   if (request.user !== payload.from) mismatch('sender');
   return { what: { type: 'join', payload }, checks: signed };
 }
+
+/** Records that a step is about to take in, and must know the places of. */
+export function recordsIn(what: Inspection['what']): ChannelRecord[] {
+  if (what.type === 'records') return what.items.map((item) => item.record);
+  // A certified page says itself where its records are placed.
+  if (what.type === 'page' && what.page.cert === null) return [...what.page.records];
+  return what.type === 'branch-page' ? what.page.records.filter((r) => r !== null) : [];
+}

@@ -11,7 +11,7 @@ import { type Certificate, encodeCertificate, encodeHeaders } from './certificat
 import { type EpochDescriptor, headersOf } from './chain.js';
 import { type ChannelState, chainOf, type Leadership, type Leading } from './channel-state.js';
 import type { StepContext } from './effects.js';
-import { encodeEpochBody } from './epoch-record.js';
+import { encodeEpochBody, isAckUnder } from './epoch-record.js';
 import { type Digest, type Ulid, type UserId, ZERO_DIGEST } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
@@ -358,8 +358,7 @@ export function countAck(
   sig: Uint8Array,
 ): void {
   const { leading, leadership: lead } = st;
-  if (!leading || !lead || ack.epoch !== lead.id || ack.term !== lead.epoch.term) return;
-  if (ack.roster !== st.roster.number || ack.rosterHash !== st.roster.hash) return;
+  if (!leading || !lead || !isAckUnder(lead, ack)) return;
   leading.heardAt.set(user, ctx.now);
   if (chainOf(st, lead).hashAt(ack.seq) !== ack.hash) return;
   const known = leading.acks.get(user);

@@ -21,7 +21,7 @@ import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
-import { FORGOTTEN_TERMS_MAX, TERM_JUMP_MAX } from './limits.js';
+import { FORGOTTEN_TERMS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { heldRecord } from './provisional.js';
 import { majorityOf } from './quorum.js';
@@ -30,6 +30,7 @@ import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { encodeStatement, type Recall, type Report, type Signed } from './statements.js';
+import { isInReach } from './voting.js';
 
 export const nothingKnown = (): Forgotten => ({
   round: '',
@@ -136,8 +137,7 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   const { roster, online } = st.hard;
   // Nobody pushes terms to the sky: like a candidate's, the asker's are near to what is known here.
-  const most = Math.max(roster.term, st.log.lastTerm) + TERM_JUMP_MAX;
-  if (r.term > most || r.onlineTerm > Math.max(most, online.term + TERM_JUMP_MAX)) return;
+  if (!isInReach(st, 'roster', r.term) || !isInReach(st, 'online', r.onlineTerm)) return;
   const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
   if (made.roster !== roster || made.online !== online) {
     st.hard = made;

@@ -16,10 +16,9 @@ import type { Announce, CoreEvent, Ready, Send, Serve, ServeBranch } from './eff
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Millis } from './ids.js';
 import type { Clock, Input } from './input.js';
-import { type Inspection, inspect } from './inspect.js';
+import { type Inspection, inspect, recordsIn } from './inspect.js';
 import type { Machine } from './machine.js';
 import type { LinkId } from './presence.js';
-import type { ChannelRecord } from './record.js';
 import { rememberFact } from './replica.js';
 import { linksToMembers } from './sending.js';
 import { type Reader, serve, serveAnnounce } from './serve.js';
@@ -281,12 +280,6 @@ export class Pump {
     if (s.type === 'branch') serveBranch(st, this.machine.self, s, this.#ports, reply);
     else serve(st, this.machine.self, s, this.#ports, reply);
   }
-}
-
-/** Records that a step is about to take in, and must know the places of. */
-function recordsIn(what: Inspection['what']): ChannelRecord[] {
-  if (what.type === 'records') return what.items.map((item) => item.record);
-  return what.type === 'branch-page' ? what.page.records.filter((r) => r !== null) : [];
 }
 
 const BAD_SIGNATURE = new ConclaveError('bad_signature', 'a signature does not verify');

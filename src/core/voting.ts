@@ -62,12 +62,18 @@ function reasonToRefuse(ctx: StepContext, st: ChannelState, p: Prevote): Refusal
   return undefined;
 }
 
-/** Above the promise for that kind, by no more than a bounded jump. */
-function isNewTerm(st: ChannelState, kind: EpochKind, term: number): boolean {
-  const { roster, online } = st.hard;
-  const known = kind === 'roster' ? roster.term : Math.max(roster.term, online.term);
-  return term > st.hard[kind].term && term <= known + TERM_JUMP_MAX;
+/** The highest term that this node may be led to at once: a bounded jump above what it knows. */
+export function reachOf({ hard: { roster, online }, log }: ChannelState, kind: EpochKind): number {
+  const known = Math.max(roster.term, log.lastTerm, kind === 'online' ? online.term : 0);
+  return known + TERM_JUMP_MAX;
 }
+
+export const isInReach = (st: ChannelState, kind: EpochKind, term: number): boolean =>
+  term <= reachOf(st, kind);
+
+/** Above the promise for that kind, and within reach. */
+const isNewTerm = (st: ChannelState, kind: EpochKind, term: number): boolean =>
+  term > st.hard[kind].term && isInReach(st, kind, term);
 
 /** True when the candidate's log is behind this node's: by last term, then length. */
 const isBehind = (st: ChannelState, c: { lastTerm: number; lastSeq: number }): boolean =>
