@@ -9,7 +9,7 @@
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
-import { hearsLeader } from './hearing.js';
+import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeOffer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
@@ -328,5 +328,7 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     pooled.offeredAt = ctx.now;
     noteOffer(ctx, st, pooled);
   }
-  sendOffers(ctx, st, ctx.ready.late, due, lead.epoch.leader);
+  // Against a leader that leaves them out more than half must know them.
+  const to = standsAgainst(ctx, lead) ? null : lead.epoch.leader;
+  sendOffers(ctx, st, ctx.ready.late, due, to);
 }

@@ -89,8 +89,12 @@ export class PutBack {
   irreparable(channel: ChannelId, reach: Reach): string | undefined {
     if (this.#ever.size === 0) return undefined;
     const states = this.#nodes().map((node) => ({ node, st: node.state(channel) }));
-    const newest = Math.max(...states.map(({ st }) => st?.roster.number ?? 0));
-    const roster = states.find(({ st }) => st?.roster.number === newest)?.st?.roster;
+    // Who is no member yet may know a newer one, but says nothing to members.
+    const rosters = states.flatMap(({ node, st }) =>
+      st?.roster.members.has(node.user) ? st.roster : [],
+    );
+    const newest = Math.max(...rosters.map(({ number }) => number));
+    const roster = rosters.find(({ number }) => number === newest);
     if (!roster) return 'all that held the channel lost their disks';
     const all = voters(roster);
     const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));

@@ -99,11 +99,18 @@ function unsettledTogether(
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
-  const lost = canCommit ? missing(served, app, invariants) : undefined;
+  if (!canCommit) return undefined;
+  const { committed, finalAt } = invariants;
+  const waiting = [...committed.promised].find((digest) => !finalAt.has(digest));
+  // Who does not reach the leader may hold it still: then others carry it there.
+  if (waiting && invariants.isHeld(waiting)) return `committed ${nameOf(waiting)} is not final`;
+  const lost = missing(served, app, invariants);
   // All is at rest and nobody holds it any more.
   if (lost) invariants.broke('8 nothing lost', lost);
   return lost;
 }
+
+const nameOf = (digest: Digest): string => `message ${digest.slice(0, 8)}`;
 
 const leads = (node: SimNode, app: Application, kind: EpochKind): boolean => {
   const st = node.state(app.channel);
@@ -210,7 +217,7 @@ function missing(
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed.promised) {
-    if (!final.has(digest)) return `committed message ${digest.slice(0, 8)} is not final`;
+    if (!final.has(digest)) return `committed ${nameOf(digest)} is not final`;
   }
   for (const [id, { node, stored, seen }] of app.submitted) {
     if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {

@@ -36,6 +36,12 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     416_209,
     'pages behind a long tail, without the certificates within it, made more final at once than a page holds',
   ],
+  [400_518, 'a branch kept a record of a leader that waited in the pool, and stood for ever'],
+  [300_569, 'an own message was shown before the one that its author had queued before it'],
+  [
+    740_175,
+    'not the core: who is no member yet was asked to remember for the only voter, who could not',
+  ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 
