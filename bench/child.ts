@@ -22,6 +22,7 @@ type Request = { id: number; call: string; args: unknown[] };
 let node: Node | undefined;
 let channel: Channel | undefined;
 let profiler: Session | undefined;
+let chatting: { isOver: boolean; readonly samples: number[] } | undefined;
 
 const WINDOW = 4_096;
 
@@ -67,6 +68,27 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
       samples.push(performance.now() - started);
     }
     return samples;
+  },
+  /** Sends a message now and then, from the first call to the second, which gives how many milliseconds each took to be committed. */
+  async chat(everyMs: number) {
+    if (chatting) {
+      chatting.isOver = true;
+      return chatting.samples;
+    }
+    const chat = { isOver: false, samples: [] as number[] };
+    chatting = chat;
+    const say = async (): Promise<number> => {
+      const started = performance.now();
+      await channel!.send('still here').until('committed');
+      return performance.now() - started;
+    };
+    void (async () => {
+      while (!chat.isOver) {
+        void say().then((ms) => chat.samples.push(ms));
+        await new Promise((resolve) => setTimeout(resolve, everyMs));
+      }
+    })();
+    return [];
   },
   async override(url: string) {
     await channel!.relays.override(url);

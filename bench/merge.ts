@@ -4,6 +4,7 @@
  * measured is the time from the heal to equal heads with everything final, and
  * where it goes: until the first roster leader, until one node and until every
  * node holds both sides' records, until the first merged records are final.
+ * One node goes on writing meanwhile: what its messages wait is measured too.
  * Beside it the processor time of each node, which says what the six would
  * take on machines of their own.
  *
@@ -17,6 +18,10 @@ import { startCluster } from './processes.js';
 const BYTES = 256;
 /** Looking costs too: counting what is committed, up to 40 ms of a node's time; so one node is asked at a time. */
 const POLL_MS = 250;
+/** A message now and then while the merge goes on. */
+const CHAT_MS = 250;
+/** Of those some may be on their way when all that was there before is final. */
+const REST = 20;
 
 interface Status {
   readonly final: number;
@@ -40,6 +45,8 @@ export interface MergeRow {
   readonly cpuMost: number;
   readonly cpuSum: number;
   readonly rssMiB: number;
+  /** New messages, sent while the merge goes on: how many were committed meanwhile, and milliseconds that took. */
+  readonly fresh: { readonly count: number; readonly median: number; readonly most: number };
   /** Of one node that commits as many with a majority, no partition. */
   readonly plainSeconds: number;
 }
@@ -82,6 +89,7 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
     };
     const holdsAll = (s: Status): boolean => s.final + s.committed >= before + 6 * share;
     await reach(relays[0]!, relays[1]!);
+    await nodes[0]!.call('chat', CHAT_MS);
     const holding = new Set<number>();
     for (let i = 0, done = false; !done; i = (i + 1) % nodes.length) {
       const s = await nodes[i]!.call<Status>('status');
@@ -90,9 +98,11 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
       note('oneHolds', holding.size > 0);
       note('allHold', holding.size === nodes.length);
       note('merging', s.final > before + 1);
-      done = s.final > before + 6 * share;
+      done = s.final > before + 6 * share && s.committed < REST;
       if (!done) await pause();
     }
+    const chat = await nodes[0]!.call<number[]>('chat', CHAT_MS);
+    chat.sort((a, b) => a - b);
     const end = await until((all) =>
       all.every((s) => s.head === all[0]!.head && s.final > before + 6 * share),
     );
@@ -112,6 +122,11 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
       equal,
       cpuMost: Math.max(...used),
       cpuSum: used.reduce((sum, s) => sum + s, 0),
+      fresh: {
+        count: chat.length,
+        median: chat[Math.floor(chat.length / 2)] ?? 0,
+        most: chat.at(-1) ?? 0,
+      },
       rssMiB: Math.max(...end.map((s) => s.rss)) / 2 ** 20,
       plainSeconds,
     };
