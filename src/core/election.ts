@@ -207,7 +207,9 @@ function seeTerm(ctx: StepContext, st: ChannelState, p: Payload<'CH_GRANT'>): vo
   // Its own new candidacy is no reason to give up.
   const standsFor = st.election?.kind === p.kind ? st.election.term : 0;
   const beyond = Math.max(lead?.epoch.term ?? 0, standsFor);
-  const isOver = st.leading && lead?.epoch.kind === p.kind && p.term > beyond;
+  // Of an online epoch only its electorate decides.
+  const counts = p.kind === 'roster' || lead?.epoch.electorate.includes(p.from) === true;
+  const isOver = st.leading && lead?.epoch.kind === p.kind && p.term > beyond && counts;
   if (isOver && p.roster === st.roster.number && hasVote(st, p.from)) endLeadership(ctx, st, 0);
 }
 
@@ -271,6 +273,7 @@ function countGrants(ctx: StepContext, st: ChannelState, election: Election): vo
     return startPrevote(ctx, st, 'roster');
   }
   if (!isElectorate(election.kind, size, all.length, st.genesis.minOnline)) return;
+  if (!isGain(st, election)) return;
   const waiting = all.filter((u) => !election.grants.has(u) && ctx.isOnline(u));
   if (waiting.length === 0) askForBallots(ctx, st, election);
   else election.gatherUntil ??= ctx.now + ctx.timing.gather_ms;
@@ -280,6 +283,17 @@ function countGrants(ctx: StepContext, st: ChannelState, election: Election): vo
 const hasFallenBehind = ({ log }: ChannelState, { kind, last }: Election): boolean =>
   kind === 'roster' &&
   (log.lastTerm < last.term || (log.lastTerm === last.term && log.tip.seq < last.seq));
+
+/**
+ * An online leader that stands anew for those that its electorate lacks needs
+ * one of them: with fewer it would only end its epoch, and raise the term of
+ * whoever hears it and others.
+ */
+function isGain({ leading, leadership }: ChannelState, { kind, grants }: Election): boolean {
+  if (kind === 'roster' || !leading || !leadership?.branch) return true;
+  if (leadership.branch.size >= SET_RECORDS_MAX) return true;
+  return [...grants.keys()].some((user) => !leadership.epoch.electorate.includes(user));
+}
 
 function askForBallots(ctx: StepContext, st: ChannelState, election: Election): void {
   const { kind } = election;

@@ -76,8 +76,13 @@ export function onElected(
     if (asked) hearBeat(ctx, st, known, beat.beat, true);
     return;
   }
-  if (epoch.term < st.hard[epoch.kind].term || (known && !supersedes(ctx, st, known, proof)))
-    return;
+  const voted =
+    st.votedFor?.kind === epoch.kind &&
+    st.votedFor.term === epoch.term &&
+    st.votedFor.candidate === from;
+  const isLive = asked || voted;
+  if (epoch.term < st.hard[epoch.kind].term) return;
+  if (known && !supersedes(ctx, st, known, proof, isLive)) return;
   if (epoch.kind === 'online' && !isInReach(st, 'online', epoch.term)) {
     // Few can prove an online leader, of any term: this node comes nearer by steps.
     if (st.leading) endLeadership(ctx, st, ctx.timing.election_min_ms);
@@ -85,12 +90,7 @@ export function onElected(
   }
   // Its log may lack what became final since; a page brings that without a promise.
   if (epoch.kind === 'roster' && epoch.term < st.log.finalTerm) return;
-  const voted =
-    st.votedFor?.kind === epoch.kind &&
-    st.votedFor.term === epoch.term &&
-    st.votedFor.candidate === from;
   // A live online leader is not left for what may be a dead leader's echo.
-  const isLive = asked || voted;
   if (known?.branch && epoch.kind === 'roster' && !isLive && isHeard(ctx, st, known)) {
     return challenge(ctx, st, from);
   }
@@ -117,20 +117,22 @@ export function mayWinRoster(ctx: StepContext, st: ChannelState): boolean {
 
 /**
  * Whether a proven leadership takes the place of the one that is followed: a
- * roster one of any online one, else the one of the higher term and id. A
- * roster leader gives way to an online one only once it is heard no more.
+ * roster one of any online one, else the one of the higher term and id. Against
+ * this order only a live one does, and only of one that is heard no more, or
+ * not yet: else who meets several at once goes from one to the next, and hears
+ * no answer to what it asked the one before.
  */
 function supersedes(
   ctx: StepContext,
   st: ChannelState,
   known: Leadership,
   { id, epoch }: ElectionProof,
+  isLive: boolean,
 ): boolean {
-  if (known.epoch.kind !== epoch.kind) {
-    return epoch.kind === 'roster' || !isHeard(ctx, st, known);
-  }
+  const mayReplace = isLive && !isHeard(ctx, st, known);
+  if (known.epoch.kind !== epoch.kind) return epoch.kind === 'roster' || mayReplace;
   if (epoch.term !== known.epoch.term) return epoch.term > known.epoch.term;
-  return epoch.kind === 'online' && (id > known.id || !isHeard(ctx, st, known));
+  return epoch.kind === 'online' && (id > known.id || mayReplace);
 }
 
 /** Remembers the newest proposal of a roster leader, for when the log has reached it. */

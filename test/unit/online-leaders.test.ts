@@ -1,0 +1,83 @@
+/**
+ * Where not everyone reaches everyone, several lead online epochs side by side
+ * (docs/PROTOCOL.md, section "Elections"): whom a member between them follows,
+ * and what such a leader goes on for.
+ */
+
+import { expect, it } from 'vitest';
+import type { Payload } from '../../src/core/commands.js';
+import { onGrant, startPrevote } from '../../src/core/election.js';
+import type { ElectionProof } from '../../src/core/epoch-record.js';
+import { challenge, onElected } from '../../src/core/follower.js';
+import type { Ulid } from '../../src/core/ids.js';
+import { takeLead } from '../../src/core/leader.js';
+import { TIMING } from '../../src/core/limits.js';
+import { ZERO_BOOT } from '../../src/core/record.js';
+import type { Beat } from '../../src/core/statements.js';
+import { person } from './fixtures/channel.js';
+import { CoreState, users } from './fixtures/core-state.js';
+
+function hears(state: CoreState, { epoch, id, ballots }: ElectionProof, echo?: Ulid): void {
+  const beat = { epoch: id, term: epoch.term, beat: 1, echo: echo ?? ZERO_BOOT } as Beat;
+  onElected(state.ctx, state.st, epoch.leader, { epoch, id, ballots }, beat);
+  state.carryOut();
+}
+
+it('who meets several of one term stays with the greatest, unless another one alone answers', () => {
+  const state = new CoreState(10, 10);
+  const [low, middle, high] = [1, 4, 7]
+    .map((n) => state.election('online', 5, person(n), users(n, n + 1, n + 2)))
+    .sort((a, b) => (a.id < b.id ? -1 : 1)) as [ElectionProof, ElectionProof, ElectionProof];
+  const following = () => [state.st.leadership?.id, state.st.leadership?.live];
+  hears(state, low);
+  const question = state.st.challenge!.id;
+  hears(state, high);
+  // The others answer what was asked before: that must not end the question to this one.
+  const asked = state.st.challenge!.id;
+  for (const answer of [low, middle]) hears(state, answer, question);
+  expect(following()).toEqual([high.id, false]);
+  expect(state.st.challenge!.id).toBe(asked);
+  state.now += TIMING.pull_ms;
+  challenge(state.ctx, state.st, middle.epoch.leader);
+  hears(state, middle, state.st.challenge!.id);
+  expect(following()).toEqual([middle.id, true]);
+});
+
+/** Person 1 leads an online epoch of persons 1 to 3. */
+function leader(): CoreState {
+  const state = new CoreState(9);
+  const { epoch, ballots } = state.election('online', 5, person(1), users(1, 2, 3));
+  state.online = new Set(users(2, 3, 4));
+  takeLead(state.ctx, state.st, epoch, ballots);
+  state.carryOut();
+  return state;
+}
+
+it('an online leader that stands anew asks for ballots only with a grant of one that its electorate lacks', () => {
+  const state = leader();
+  startPrevote(state.ctx, state.st, 'online');
+  state.carryOut();
+  const election = state.st.election!;
+  const grant = (n: number): void => {
+    const p = { from: person(n).user, round: election.round, sig: new Uint8Array(64) };
+    onGrant(state.ctx, state.st, p as unknown as Payload<'CH_GRANT'>);
+  };
+  grant(2);
+  grant(3);
+  expect([election.stage, election.gatherUntil]).toEqual(['prevote', null]);
+  grant(4);
+  expect([election.stage, election.electorate]).toEqual(['ballots', users(1, 2, 3, 4).sort()]);
+});
+
+it('an online leader ends its epoch for a higher promise of its electorate, not of others', () => {
+  const state = leader();
+  const refusal = (n: number): void => {
+    const { number: roster } = state.st.roster;
+    const p = { from: person(n).user, round: ZERO_BOOT, refused: 'term', kind: 'online', term: 9 };
+    onGrant(state.ctx, state.st, { ...p, roster } as unknown as Payload<'CH_GRANT'>);
+  };
+  refusal(4);
+  expect(state.st.leading).not.toBeNull();
+  refusal(3);
+  expect(state.st.leading).toBeNull();
+});
