@@ -46,7 +46,9 @@ export const INVITE_USES_MAX = 1_000;
 // Log
 /** Entries that may stand behind the final point of a node's log (its tail). */
 export const TAIL_ENTRIES_MAX = 1_024;
-/** Bytes of records that may stand behind the final point of a node's log. */
+/** Of these entries, those that only `epoch` records may take. */
+export const TAIL_EPOCHS_MAX = 64;
+/** Bytes of records that may stand behind the final point of a node's log; `epoch` records are taken beyond it. */
 export const TAIL_BYTES_MAX = 327_680;
 /** A leader places no more than this ahead of its final point. */
 export const WINDOW_ENTRIES_MAX = 512;
