@@ -99,7 +99,7 @@ function carriedBy({ name, payload }: Outgoing): Carried | undefined {
     return { records, most: RECORDS_PER_BATCH_MAX, others: payload.each?.proofs ?? [] };
   }
   if (name !== 'CH_APPEND') return undefined;
-  const { records, proofs, headers, cert } = payload;
-  const others = [...proofs, headers, ...(cert ? [cert] : [])];
+  const { records, proofs, headers, cert, proof } = payload;
+  const others = [...proofs, headers, ...(cert ? [cert] : []), ...(proof ? [proof] : [])];
   return { records, most: TAIL_ENTRIES_MAX, others };
 }

@@ -1,7 +1,9 @@
 /** A tail that has no more room (docs/PROTOCOL.md, sections "Log" and "Merging"): what a leader opens its epoch with is taken all the same. */
 
 import { describe, expect, it } from 'vitest';
+import { inspectPage, onPage } from '../../src/core/catchup.js';
 import { stretchOf } from '../../src/core/chain.js';
+import type { Payload } from '../../src/core/commands.js';
 import { type ElectionProof, encodeEpochBody } from '../../src/core/epoch-record.js';
 import { acknowledge, follow } from '../../src/core/follower.js';
 import { placeOffers, queueMembership, takeLead } from '../../src/core/leader.js';
@@ -14,9 +16,12 @@ import {
   WINDOW_BYTES_MAX,
 } from '../../src/core/limits.js';
 import { tickMerge } from '../../src/core/merge.js';
+import { answerPull } from '../../src/core/pull-answers.js';
 import { type ChannelRecord, ZERO_BOOT } from '../../src/core/record.js';
 import { appendEntry } from '../../src/core/replica.js';
+import { decodeAs } from '../../src/core/statements.js';
 import {
+  CHANNEL,
   hash,
   inviteBody,
   membershipBy,
@@ -165,5 +170,46 @@ describe('a roster leader', () => {
     placeOffers(state.ctx, state.st);
     expect(kinds(state).at(-1)).toBe('epoch');
     expect(state.st.leading!.membershipQueue).toHaveLength(1);
+  });
+});
+
+describe("a leader's tail", () => {
+  /** Person 1 leads, with a tail of so many messages; what it answers to one that has none of it. */
+  function answered(count: number, bytes: number) {
+    const state = new CoreState(3);
+    const before = elected(state, 5);
+    append(state, before, [epochRecord(before), ...chained(state, count, bytes)]);
+    const { epoch, ballots } = elected(state, 6, person(1));
+    takeLead(state.ctx, state.st, epoch, ballots);
+    state.st.cert = NO_PROOF;
+    state.carryOut();
+    const [self, asker] = [person(1).user, person(3).user];
+    const asked = { id: CHANNEL, from: asker, to: self, anchor: [state.st.log.final], want: [] };
+    const sealed = { timestamp: 0, nonce: new Uint8Array(8) };
+    answerPull(state.ctx, state.st, asker, { ...asked, ...sealed });
+    const pages = state
+      .carryOut()
+      .flatMap(({ name, payload }) =>
+        name === 'CH_APPEND' ? [{ ...payload, ...sealed } as Payload<'CH_APPEND'>] : [],
+      );
+    return { leader: state, pages };
+  }
+
+  it.each([
+    ['entries', 900, 8, [512, 390]],
+    ['bytes', 12, 60_000, [10, 4]],
+  ] as const)('goes in pages, as far as %s fit', (_, count, bytes, sizes) => {
+    expect(answered(count, bytes).pages.map((page) => page.records.length)).toEqual(sizes);
+  });
+
+  it('is followed page by page, each proposed for itself', () => {
+    const { leader, pages } = answered(900, 8);
+    const follower = new CoreState(3, 3);
+    followerOf(follower, leader.st.leadership!);
+    for (const page of pages) {
+      const proposed = decodeAs('propose', page.propose!.s);
+      onPage(follower.ctx, follower.st, person(1).user, inspectPage(hash, page, proposed));
+    }
+    expect(follower.st.log.tip.hash).toBe(leader.st.log.tip.hash);
   });
 });
