@@ -154,3 +154,7 @@ export const PAGE_ENTRIES_MAX = 512;
 export const PAGE_BYTES_MAX = 589_824;
 /** Final pages in answer to one question: the next is asked once all of them came. */
 export const PAGES_PER_ANSWER_MAX = 4;
+/** Answers from the store that are under way at once, that wait for their turn, and that one asker may wait for. */
+export const SERVES_AT_ONCE_MAX = 8;
+export const SERVES_WAITING_MAX = 256;
+export const SERVES_PER_ASKER_MAX = 4;

@@ -44,7 +44,8 @@ export function serve(
   if (s.want.length > 0) serveRecords(st, self, s, reader, reply);
   if (s.anchor.length > 0) {
     findAnchor(st, s.anchor, reader, (base) => {
-      if (base) servePages(st, self, s, base, reader, reply);
+      // An honest asker's final point is one of the positions that it names.
+      if (base && base.seq >= s.anchor.at(-1)!.seq) servePages(st, self, s, base, reader, reply);
     });
   }
 }
