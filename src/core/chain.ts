@@ -18,7 +18,10 @@ import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { hex32 } from './ids.js';
 import type { Context, EpochKind } from './statements.js';
 
-/** What the chain binds about one entry, beside its seq. 80 bytes on the wire. */
+/** A header on the wire. */
+export const HEADER_BYTES = 80;
+
+/** What the chain binds about one entry, beside its seq. */
 export interface Header {
   readonly epoch: EpochId;
   readonly term: number;

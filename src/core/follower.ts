@@ -23,7 +23,7 @@ import { answering, isHeard } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
-import { TAIL_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
+import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
@@ -337,14 +337,24 @@ export function appendProposed(
   header: Header,
   hash: Digest,
 ): boolean {
-  if (st.log.tail.length >= TAIL_ENTRIES_MAX || st.log.tailBytes >= TAIL_BYTES_MAX) return false;
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
+  if (!hasRoomFor(st, pooled.record, header)) return false;
   if (!mayStand(ctx, st, pooled.record, header)) return false;
   const { suspicion } = st.leadership ?? {};
   if (suspicion) suspicion.newest = Math.max(suspicion.newest, pooled.cameAt);
   appendEntry(ctx, st, pooled.record, () => pooled.proof, header, hash);
   return true;
+}
+
+/**
+ * Whether the tail may grow by this record. What opens an epoch may stand
+ * behind whatever leaders before placed: without it nothing of theirs can
+ * become final.
+ */
+function hasRoomFor(st: ChannelState, record: ChannelRecord, at: Header): boolean {
+  if (record.kind !== 'epoch') return !st.log.isFull;
+  return st.log.tail.length < TAIL_ENTRIES_MAX || at.epoch === st.leadership?.id;
 }
 
 /** What every member checks before it appends: invariants 9 and 12. */
@@ -360,9 +370,10 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
     : prevIsPlaced(st, record, st.log);
 }
 
-/** Terms don't go back, each begins with its `epoch` record, and each has one leader. */
+/** Terms don't go back, each begins with its one `epoch` record, and each has one leader. */
 function isInTurn({ log }: ChannelState, record: ChannelRecord, at: Header): boolean {
-  if (at.term !== log.lastTerm) return at.term > log.lastTerm && record.kind === 'epoch';
+  const opens = record.kind === 'epoch';
+  if (opens || at.term !== log.lastTerm) return opens && at.term > log.lastTerm;
   const last = log.tail.at(-1)?.header;
   return last === undefined || last.epoch === at.epoch;
 }

@@ -230,6 +230,7 @@ export function placeOffers(ctx: StepContext, st: ChannelState): void {
   }
   if (st.log.membershipInFlight()) return;
   if (leading.placeable.length > 0 && mayPlace) placeMessages(ctx, st, leading, lead);
+  if (st.log.isFull) return;
   for (const pooled of leading.membershipQueue.splice(0)) {
     if (st.roster.members.has(pooled.record.author) && rosterAfter(ctx, st, pooled.record)) {
       placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });

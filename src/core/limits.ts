@@ -46,7 +46,9 @@ export const INVITE_USES_MAX = 1_000;
 // Log
 /** Entries that may stand behind the final point of a node's log (its tail). */
 export const TAIL_ENTRIES_MAX = 1_024;
-/** Bytes of records that may stand behind the final point of a node's log. */
+/** Of these entries, those that only `epoch` records may take. */
+export const TAIL_EPOCHS_MAX = 64;
+/** Bytes of records that may stand behind the final point of a node's log; `epoch` records are taken beyond it. */
 export const TAIL_BYTES_MAX = 327_680;
 /** A leader places no more than this ahead of its final point. */
 export const WINDOW_ENTRIES_MAX = 512;
@@ -152,3 +154,7 @@ export const PAGE_ENTRIES_MAX = 512;
 export const PAGE_BYTES_MAX = 589_824;
 /** Final pages in answer to one question: the next is asked once all of them came. */
 export const PAGES_PER_ANSWER_MAX = 4;
+/** Answers from the store that are under way at once, that wait for their turn, and that one asker may wait for. */
+export const SERVES_AT_ONCE_MAX = 8;
+export const SERVES_WAITING_MAX = 256;
+export const SERVES_PER_ASKER_MAX = 4;

@@ -12,7 +12,12 @@ import type { Hash } from './crypto.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import type { Entry } from './layout.js';
-import { JOIN_LAG_ENTRIES_MAX } from './limits.js';
+import {
+  JOIN_LAG_ENTRIES_MAX,
+  TAIL_BYTES_MAX,
+  TAIL_ENTRIES_MAX,
+  TAIL_EPOCHS_MAX,
+} from './limits.js';
 import type { ChannelRecord } from './record.js';
 import { isLeaderKind, isMembership } from './roster.js';
 
@@ -55,6 +60,11 @@ export class Log implements Chain {
   }
   get tailBytes(): number {
     return this.#tailBytes;
+  }
+  /** The tail has room for `epoch` records alone. */
+  get isFull(): boolean {
+    const { length } = this.#tail;
+    return length >= TAIL_ENTRIES_MAX - TAIL_EPOCHS_MAX || this.#tailBytes >= TAIL_BYTES_MAX;
   }
   get tip(): Point {
     return this.#tail.at(-1) ?? this.#final;

@@ -18,14 +18,14 @@ import type { Pooled } from './pool.js';
 import { certifiedPlace, isOrphan } from './provisional.js';
 import { prevIsPlaced } from './replica.js';
 
-/** The tail may hold this much when the next part of a merge is placed. */
+/** The tail may hold so many entries when the next part of a merge is placed. */
 const TAIL_BEFORE_PART = WINDOW_ENTRIES_MAX - MERGE_RECORDS_MAX;
 
 /** Places the next part of what is to be merged, if there is something and room for it. */
 export function tickMerge(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead || lead.branch || st.branches.size === 0) return;
-  if (st.log.membershipInFlight() || st.log.tail.length > TAIL_BEFORE_PART) return;
+  if (st.log.membershipInFlight() || !hasRoomForPart(st)) return;
   if (isFetching(ctx, st)) return;
   if (leading.merging?.version !== st.version) {
     leading.merging = { rest: mergePlan(st), version: st.version };
@@ -39,6 +39,10 @@ export function tickMerge(ctx: StepContext, st: ChannelState): void {
   }
   ctx.ready.wake(ctx.now);
 }
+
+/** A part may stand behind one that is not final yet, not behind more. */
+const hasRoomForPart = ({ log }: ChannelState): boolean =>
+  log.tail.length <= TAIL_BEFORE_PART && log.tailBytes < WINDOW_BYTES_MAX;
 
 /** Digests of the messages that branches hold and the log lacks, in order; without what nobody holds the predecessor of. */
 export function mergePlan(st: ChannelState): Digest[] {

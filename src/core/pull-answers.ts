@@ -5,14 +5,16 @@
  */
 
 import { encodeHeaders } from './certificate.js';
-import { headersOf, type Point } from './chain.js';
-import type { ChannelState } from './channel-state.js';
+import { HEADER_BYTES, headersOf, type Point } from './chain.js';
+import type { ChannelState, Leadership, Leading } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import { encodeElectionProof } from './epoch-record.js';
 import { onSet, onTake } from './exchange.js';
 import type { Ulid, UserId } from './ids.js';
+import type { Entry } from './layout.js';
 import { HEADERS_PER_PROPOSAL_MAX, sendElected, signProposal } from './leader.js';
+import { PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PAGES_PER_ANSWER_MAX } from './limits.js';
 import { signedReport } from './memory.js';
 import { sendToUser } from './sending.js';
 
@@ -48,14 +50,41 @@ export function answerPull(
   else onTake(ctx, st, from, p.take);
 }
 
-/** A leader's page of what is not final yet, from memory. */
+/** A leader's pages of what is not final yet, from memory, one behind the other. */
 function sendTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead || lead.branch) return;
-  const entries = st.log.tail.filter((e) => e.seq > base.seq);
-  const tip = entries.at(-1);
-  if (!tip) return;
-  const { statement, signed } = signProposal(ctx, st, leading, lead, base, tip);
+  let at = base;
+  for (let page = 0; page < PAGES_PER_ANSWER_MAX && at.seq < st.log.tip.seq; page++) {
+    const entries = tailPage(st, at);
+    sendTailPage(ctx, st, { leading, lead }, to, at, entries);
+    const { seq, hash } = entries.at(-1)!;
+    at = { seq, hash };
+  }
+}
+
+/** What of the tail fits a page behind `base`, one entry at least. */
+function tailPage({ log }: ChannelState, base: Point): Entry[] {
+  const page: Entry[] = [];
+  let bytes = 0;
+  for (let seq = base.seq + 1; seq <= log.tip.seq && page.length < PAGE_ENTRIES_MAX; seq++) {
+    const entry = log.entryAt(seq)!;
+    bytes += entry.record.bytes.length + entry.proof.length + HEADER_BYTES;
+    if (bytes > PAGE_BYTES_MAX && page.length > 0) break;
+    page.push(entry);
+  }
+  return page;
+}
+
+function sendTailPage(
+  ctx: StepContext,
+  st: ChannelState,
+  { leading, lead }: { leading: Leading; lead: Leadership },
+  to: UserId,
+  base: Point,
+  entries: readonly Entry[],
+): void {
+  const { statement, signed } = signProposal(ctx, st, leading, lead, base, entries.at(-1)!);
   sendToUser(ctx, ctx.ready.late, to, () => ({
     name: 'CH_APPEND',
     payload: {

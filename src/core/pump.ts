@@ -17,12 +17,14 @@ import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Millis } from './ids.js';
 import type { Clock, Input } from './input.js';
 import { type Inspection, inspect, recordsIn } from './inspect.js';
+import { SERVES_PER_ASKER_MAX } from './limits.js';
 import type { Machine } from './machine.js';
 import type { LinkId } from './presence.js';
 import { rememberFact } from './replica.js';
 import { linksToMembers } from './sending.js';
 import { type Reader, serve, serveAnnounce } from './serve.js';
 import { serveBranch } from './serve-branch.js';
+import { Serving } from './serving.js';
 import type { Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 
@@ -84,6 +86,7 @@ export class Pump {
   readonly machine: Machine;
   readonly #hash: Hash;
   readonly #ports: PumpPorts;
+  readonly #serving: Serving;
   #arrived: Arrived[] = [];
   #inputs: Input[] = [];
   /** Pages among them, by what they follow. */
@@ -102,6 +105,7 @@ export class Pump {
     this.machine = machine;
     this.#hash = hash;
     this.#ports = ports;
+    this.#serving = new Serving(ports);
   }
 
   /** Nothing is under way and nothing waits. */
@@ -277,8 +281,14 @@ export class Pump {
       const isForAll = s.type === 'branch' && s.toAll;
       this.#ports.send(isForAll ? linksToMembers(ctx, st) : ctx.linksTo([s.to]), command);
     };
-    if (s.type === 'branch') serveBranch(st, this.machine.self, s, this.#ports, reply);
-    else serve(st, this.machine.self, s, this.#ports, reply);
+    const { self } = this.machine;
+    if (s.type === 'branch') {
+      const asker = `${s.channel} ${s.to} ${s.epoch}`;
+      this.#serving.add(asker, 1, (reader) => serveBranch(st, self, s, reader, reply));
+    } else {
+      const asker = `${s.channel} ${s.to}`;
+      this.#serving.add(asker, SERVES_PER_ASKER_MAX, (reader) => serve(st, self, s, reader, reply));
+    }
   }
 }
 

@@ -8,7 +8,7 @@
 import type { Branch } from './branch.js';
 import { decodeWhole } from './bytes.js';
 import { encodeHeaders } from './certificate.js';
-import { headersOf } from './chain.js';
+import { HEADER_BYTES, headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { ServeBranch } from './effects.js';
@@ -93,7 +93,7 @@ function fitting(st: ChannelState, branch: Branch, from: number): number {
   let seq = from;
   while (seq < branch.tip.seq && seq - from < PAGE_ENTRIES_MAX) {
     const held = heldRecord(st, branch.headerAt(seq + 1)!.digest);
-    bytes += 80 + (held ? held.record.bytes.length + held.proof.length : 0);
+    bytes += HEADER_BYTES + (held ? held.record.bytes.length + held.proof.length : 0);
     if (bytes > PAGE_BYTES_MAX && seq > from) break;
     seq += 1;
   }

@@ -7,7 +7,7 @@
 
 import { decodeWhole } from './bytes.js';
 import { type Certificate, decodeCertificate, decodeStep, encodeHeaders } from './certificate.js';
-import type { Point } from './chain.js';
+import { HEADER_BYTES, type Point } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing } from './commands.js';
 import type { Announce, Serve } from './effects.js';
@@ -44,7 +44,8 @@ export function serve(
   if (s.want.length > 0) serveRecords(st, self, s, reader, reply);
   if (s.anchor.length > 0) {
     findAnchor(st, s.anchor, reader, (base) => {
-      if (base) servePages(st, self, s, base, reader, reply);
+      // An honest asker's final point is one of the positions that it names.
+      if (base && base.seq >= s.anchor.at(-1)!.seq) servePages(st, self, s, base, reader, reply);
     });
   }
 }
@@ -253,7 +254,7 @@ function readPage(
     let end = usable[0]!;
     let bytes = 0;
     for (const entry of entries) {
-      bytes += entry.record.length + entry.proof.length + 80;
+      bytes += entry.record.length + entry.proof.length + HEADER_BYTES;
       const here = usable.find(({ cert }) => cert.seq === entry.seq);
       if (here && (bytes <= PAGE_BYTES_MAX || here === usable[0])) end = here;
     }

@@ -13,10 +13,12 @@ import {
   MEMBERS_PER_CHANNEL_MAX,
   MERGE_RECORDS_MAX,
   OUTBOX_RECORDS_MAX,
+  PAGE_BYTES_MAX,
   PAGE_ENTRIES_MAX,
   POOL_BYTES_PER_AUTHOR_MAX,
   POOL_RECORDS_PER_AUTHOR_MAX,
   RECORDS_PER_BATCH_MAX,
+  TAIL_BYTES_MAX,
   TAIL_ENTRIES_MAX,
   WINDOW_ENTRIES_MAX,
 } from '../core/limits.js';
@@ -36,6 +38,7 @@ export function checkBounds(index: number, st: ChannelState, onBreak: Break): vo
     if (count > most) onBreak(NAME, `node ${index} holds ${count} ${what}, more than ${most}`);
   };
   over('entries in its tail', st.log.tail.length, TAIL_ENTRIES_MAX + PAGE_ENTRIES_MAX);
+  over('bytes in its tail', st.log.tailBytes, TAIL_BYTES_MAX + PAGE_BYTES_MAX);
   over(
     'entries that it placed and nobody acknowledged',
     placedBy(st),
@@ -96,7 +99,7 @@ function carriedBy({ name, payload }: Outgoing): Carried | undefined {
     return { records, most: RECORDS_PER_BATCH_MAX, others: payload.each?.proofs ?? [] };
   }
   if (name !== 'CH_APPEND') return undefined;
-  const { records, proofs, headers, cert } = payload;
-  const others = [...proofs, headers, ...(cert ? [cert] : [])];
-  return { records, most: TAIL_ENTRIES_MAX + OWN_RECORDS_MAX, others };
+  const { records, proofs, headers, cert, proof } = payload;
+  const others = [...proofs, headers, ...(cert ? [cert] : []), ...(proof ? [proof] : [])];
+  return { records, most: TAIL_ENTRIES_MAX, others };
 }

@@ -2,10 +2,11 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeCertificate, encodeCertificate } from '../../src/core/certificate.js';
+import { chainStart, type Point } from '../../src/core/chain.js';
 import type { Payload } from '../../src/core/commands.js';
 import { encodeEntry, encodeFinal } from '../../src/core/layout.js';
 import { type Reader, serve } from '../../src/core/serve.js';
-import { person } from './fixtures/channel.js';
+import { digestOf, hash, person } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const FINAL = 1_300;
@@ -22,8 +23,8 @@ beforeAll(() => {
   const certified = (seq: number): Uint8Array =>
     encodeCertificate({ ...chain.certificate(seq - 1), kind: 'final' });
   records.forEach((record, i) => {
-    const { seq, hash } = chain.points[i + 1]!;
-    const entry = { seq, header: chain.headers[i]!, hash, record, proof: new Uint8Array(64) };
+    const { seq, hash: at } = chain.points[i + 1]!;
+    const entry = { seq, header: chain.headers[i]!, hash: at, record, proof: new Uint8Array(64) };
     store.set(st.keys.log(seq), encodeEntry(entry));
     if (seq % APART === 0) store.set(st.keys.cert(seq), certified(seq));
   });
@@ -45,8 +46,11 @@ const reader: Reader = {
 
 /** For each page that answers who is final up to `final`, with a tail up to `tip`: first and last seq of its entries, the certified seq, how many follow. */
 function pages(final: number, tip = final): unknown[] {
+  return answers([...(tip > final ? [chain.points[tip]!] : []), chain.points[final]!]);
+}
+
+function answers(anchor: readonly Point[]): unknown[] {
   const got: unknown[] = [];
-  const anchor = [...(tip > final ? [chain.points[tip]!] : []), chain.points[final]!];
   const asked = { channel: state.st.id, to: person(3).user, anchor, want: [], withGenesis: false };
   serve(state.st, state.self.user, { type: 'page', ...asked }, reader, ({ name, payload }) => {
     expect(name).toBe('CH_APPEND');
@@ -82,5 +86,13 @@ describe('pages', () => {
     ]);
     expect(pages(1_280, 1_300)).toEqual([[1_301, 1_300, 1_300, 0]]);
     expect(pages(1_024, 1_100)).toEqual([[1_101, 1_300, 1_300, 0]]);
+  });
+
+  it('do not come to who names a final point that is not here', () => {
+    const start = { seq: 0, hash: chainStart(hash, state.st.id) };
+    const unknown = { seq: FINAL - 1, hash: digestOf('nothing') };
+    expect(answers([start, unknown])).toEqual([]);
+    expect(answers([unknown])).toEqual([]);
+    expect(answers([unknown, start])).toHaveLength(3);
   });
 });
