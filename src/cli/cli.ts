@@ -1,6 +1,7 @@
 /** What every command has at hand, and how those that need the node run. */
 
 import type { Logger } from 'pino';
+import { advising } from './begin-anew.js';
 import { asConclaveError, interruptionOf, isAbort } from './errors.js';
 import type { Host } from './host.js';
 import type { Human } from './human.js';
@@ -37,12 +38,14 @@ export async function withSession(
   options: { readonly dir: string; readonly links: boolean },
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
-  const session = await openSession(cli.host, { ...options, log: cli.log });
-  try {
-    await work(session);
-  } finally {
-    await session.close();
-  }
+  await advising(options.dir, async () => {
+    const session = await openSession(cli.host, { ...options, log: cli.log });
+    try {
+      await work(session);
+    } finally {
+      await session.close();
+    }
+  });
 }
 
 /** Runs a handler, here or in `conclave up`, and shows its results. */

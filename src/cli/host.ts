@@ -70,6 +70,8 @@ export interface Host {
   /** Aborted by SIGINT, SIGTERM and SIGHUP; its reason is an `Interruption`. */
   readonly signal: AbortSignal;
   now(): number;
+  /** Whether the directory has a store, in whatever state. */
+  hasStore(dir: string): Promise<boolean>;
   /** Makes the empty store of a new node. Rejects with `exists` when there is one with something in it. */
   createStore(dir: string): Promise<void>;
   /** Rejects with `store_locked` when another process has it open. */

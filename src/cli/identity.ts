@@ -6,13 +6,14 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { access, link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { access, link, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 import { hex32, type UserId, unhex } from '../core/ids.js';
 import { NICKNAME_BYTES_MAX } from '../core/limits.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import { usageError } from './errors.js';
+import { makeDir } from './make-dir.js';
 import { printable } from './printable.js';
 
 export interface Identity {
@@ -30,6 +31,9 @@ const identityPath = (dir: string): string => join(dir, 'identity.json');
 
 const userOf = (seed: Uint8Array): UserId => hex32<UserId>(nativeCrypto.ed25519PublicKey(seed));
 
+/** Whether the directory has one, good or not. */
+export const hasIdentity = (dir: string): Promise<boolean> => exists(identityPath(dir));
+
 /**
  * Throws `exists` when the directory has an identity, `usage` for a bad name.
  * `prepare` makes what a node needs besides; the identity comes last.
@@ -42,7 +46,7 @@ export async function createIdentity(
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
   const user = userOf(seed);
   const identity = { user, name: checkName(name ?? user.slice(0, 8)), seed };
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await makeDir(dir);
   if (await exists(identityPath(dir))) throw alreadyThere(dir);
   await prepare(dir);
   await writeOnce(identityPath(dir), encode(identity), dir);

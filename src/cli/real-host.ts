@@ -4,9 +4,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 import type { Host, OpenNode, StartRelay, VerifyStore } from './host.js';
+import { makeDir } from './make-dir.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
 
@@ -18,6 +20,7 @@ export function realHost(signal: AbortSignal): Host {
     env: process.env,
     signal,
     now: Date.now,
+    hasStore,
     createStore,
     openNode,
     verifyStore,
@@ -27,6 +30,14 @@ export function realHost(signal: AbortSignal): Host {
       return runDemo(options);
     },
   };
+}
+
+async function hasStore(dir: string): Promise<boolean> {
+  const files = await readdir(storeIn(dir)).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw cause;
+  });
+  return files.length > 0;
 }
 
 async function createStore(dir: string): Promise<void> {
@@ -59,6 +70,7 @@ async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {
   const { startRelay, loadOrCreateKey } = await import('../relay/index.js');
   const { nativeCrypto: crypto } = await import('../native/crypto-native.js');
   const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
+  if (dir !== undefined) await makeDir(dir);
   const key = dir === undefined ? random(32) : await loadOrCreateKey(dir, random);
   return startRelay({
     host,

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ConclaveError } from '../core/errors.js';
 import type { Node } from '../node/api.js';
+import { advising } from './begin-anew.js';
 import { callControl, connectControl } from './control-client.js';
 import { aborted } from './errors.js';
 import { handlers } from './handlers/index.js';
@@ -49,7 +50,7 @@ export async function openForUp(host: Host, options: Omit<OpenNode, 'identity'>)
   return whileLocked(host, async () => {
     const socket = await connectControl(options.dir);
     socket?.destroy();
-    if (!socket) return host.openNode({ ...options, identity });
+    if (!socket) return advising(options.dir, () => host.openNode({ ...options, identity }));
     throw new ConclaveError(
       'already_up',
       `a node is already up on ${options.dir}: use it, or stop it first`,

@@ -22,6 +22,6 @@ export async function tellVerified(
   const first = problems[0] ? `: ${problems[0].where}: ${problems[0].what}` : '';
   throw new ConclaveError(
     'verify_failed',
-    `the store does not verify, in channel ${channel}${first}. Restore a backup, or start anew with an invitation`,
+    `the store does not verify, in channel ${channel}${first}. Restore a backup, or begin anew`,
   );
 }

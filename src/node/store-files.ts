@@ -35,7 +35,7 @@ interface Mark {
 
 /** What to do about a store that cannot go on. */
 export const RESTORE =
-  'Restore a backup, or remove the directory and fetch the channels again from their other members';
+  'Restore a backup, or begin with an empty directory and join the channels again, with an invitation from a member';
 
 export function storeDamaged(dir: string, what: string, cause?: unknown): ConclaveError {
   return new ConclaveError('store_damaged', `the store in ${dir} is damaged: ${what}. ${RESTORE}`, {

@@ -140,6 +140,22 @@ describe('init', () => {
     expect(readFileSync(join(h.dir, 'identity.json'), 'utf8')).toBe(before);
   });
 
+  test('where the store is gone, keeps the identity and makes a store', async () => {
+    const h = new Harness();
+    const [{ user }] = (await h.run(['init', '--dir', h.dir, '--name', 'alice', '--json']))
+      .json as [{ user: string }];
+    const made: string[] = [];
+    h.host = {
+      hasStore: async () => false,
+      createStore: async (dir) => void made.push(dir),
+    };
+    const renamed = await h.run(['init', '--dir', h.dir, '--name', 'bob', '--json']);
+    expect([renamed.code, made]).toEqual([2, []]);
+    const { code, stdout } = await h.run(['init', '--dir', h.dir]);
+    expect([code, made]).toEqual([0, [h.dir]]);
+    expect(stdout).toMatch(new RegExp(`^alice {2}${user}\nThe identity was kept`));
+  });
+
   test('without an identity, or with a damaged one, other commands say so', async () => {
     const h = new Harness();
     const missing = await h.run(['status', '--dir', h.dir, '--json']);

@@ -1,7 +1,7 @@
 /** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -119,6 +119,48 @@ test('a store that is gone is an error, and no empty one; so is an identity that
     1,
     [{ error: { code: 'store_missing' } }],
   ]);
+});
+
+/** The commands that an error tells to type. */
+const toldCommands = (stderr: string): string[][] =>
+  [...stderr.matchAll(/^ {2}conclave (.*?)(?: {3,}.*)?$/gm)].map(([, line]) => line!.split(/ +/));
+
+test('a damaged store: what the error says to type brings the channel back', async () => {
+  const [ann, bob] = [join(temporaryDir(), 'ann'), join(temporaryDir(), 'bob')];
+  const { url } = await relay();
+  const { user } = await json('init', '--dir', bob, '--name', 'bob');
+  await json('init', '--dir', ann, '--name', 'ann');
+  const up = start('up', '--dir', ann, '--json');
+  await up.stdout.shows('"event":"up"');
+  await json('create', '--dir', ann, '--relay', url, '--min-online', '1', 'team');
+  const { invite } = await json('invite', '--dir', ann, '--uses', '2', 'team');
+  await json('join', '--dir', bob, invite as string);
+  await json('send', '--dir', ann, 'team', 'kept by ann');
+
+  rmSync(join(bob, 'store', 'mark'));
+  const damaged = await finish('log', '--dir', bob, 'team');
+  expect(damaged.code).toBe(1);
+  expect(damaged.stderr).toContain(`\n  rm -r ${join(bob, 'store')}\n`);
+  rmSync(join(bob, 'store'), { recursive: true });
+  const missing = await finish('log', '--dir', bob, 'team');
+  expect(toldCommands(missing.stderr)).toEqual(toldCommands(damaged.stderr));
+  const [init, join_] = toldCommands(missing.stderr);
+  expect(await json(...init!)).toEqual({ user });
+  await json(...join_!.map((word) => (word === 'INVITE' ? (invite as string) : word)));
+
+  const log = await finish('log', '--dir', bob, '--json', 'team');
+  expect(log.lines.map((line) => JSON.parse(line).text)).toContain('kept by ann');
+  const members = await finish('members', '--dir', ann, '--json', 'team');
+  expect(members.lines).toHaveLength(2);
+}, 60_000);
+
+test('init under what no directory can be made in is an error', async () => {
+  const file = join(temporaryDir(), 'file');
+  writeFileSync(file, '');
+  for (const above of [file, '/proc/nowhere']) {
+    const { code, stderr } = await finish('init', '--dir', join(above, 'sub', 'dir'));
+    expect([code, stderr]).toEqual([1, expect.stringContaining("can't be made")]);
+  }
 });
 
 test('two channels in a row: a one-shot command finds the store free again', async () => {

@@ -1,8 +1,9 @@
-/** `conclave init`: makes the identity that the other commands act as. */
+/** `conclave init`: makes the identity that the other commands act as, and its store. */
 
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
-import { createIdentity } from '../identity.js';
+import { usageError } from '../errors.js';
+import { createIdentity, hasIdentity, type Identity, readIdentity } from '../identity.js';
 import { printable } from '../printable.js';
 import { dirOption, example } from './shared.js';
 
@@ -12,21 +13,39 @@ export function addInit(program: Command, cli: () => Cli): void {
     .summary('make an identity in a new directory')
     .description(
       'Makes an identity: a key pair that is you, on this device, and the name that others see. ' +
-        'It is kept in identity.json in the directory. Keep that file secret, and a copy of it safe.',
+        'It is kept in identity.json in the directory. Keep that file secret, and a copy of it safe. ' +
+        'In a directory that has an identity and no store, it keeps the identity and makes an empty ' +
+        'store: for when the store was lost, or its damage can\'t be mended. "conclave join" with an ' +
+        'invitation then brings a channel back.',
     )
     .addOption(dirOption())
     .option('--name <nick>', 'the name that others see (default: the first digits of the user id)')
     .action(async ({ dir, name }: { dir: string; name?: string }) => {
       const { host, out } = cli();
-      const identity = await createIdentity(dir, name, host.createStore);
+      const isLost = (await hasIdentity(dir)) && !(await host.hasStore(dir));
+      const identity = isLost
+        ? await renewStore(cli(), dir, name)
+        : await createIdentity(dir, name, host.createStore);
       const { user } = identity;
+      const kept = isLost ? '\nThe identity was kept; its store is new and empty.' : '';
       const next =
         `Next: conclave create --dir ${dir} --relay URL NAME   makes a channel\n` +
         `      conclave join --dir ${dir} INVITE               enters one`;
       await out.result(
         { user },
-        `${out.paint('bold', printable(identity.name))}  ${user}\n${next}`,
+        `${out.paint('bold', printable(identity.name))}  ${user}${kept}\n${next}`,
       );
     });
   example(command, 'conclave init --dir ./alice --name alice');
+}
+
+async function renewStore({ host }: Cli, dir: string, name?: string): Promise<Identity> {
+  const identity = await readIdentity(dir);
+  if (name !== undefined && name !== identity.name) {
+    throw usageError(
+      `the identity in ${dir} is called "${printable(identity.name)}", and its name can't be changed: leave --name out`,
+    );
+  }
+  await host.createStore(dir);
+  return identity;
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { ConclaveError } from '../../core/errors.js';
+import { advising } from '../begin-anew.js';
 import { type Cli, callNode } from '../cli.js';
 import { connectControl } from '../control-client.js';
 import { verifyLines } from '../human.js';
@@ -29,7 +30,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
 async function verify(cli: Cli, dir: string, channel: string | undefined): Promise<void> {
   const running = await connectControl(dir);
   running?.destroy();
-  if (!running) return verifyStore(cli, dir, channel);
+  if (!running) return advising(dir, () => verifyStore(cli, dir, channel));
   await callNode(cli, {
     dir,
     name: 'verify',
@@ -59,6 +60,6 @@ async function verifyStore(
   if (!first) return;
   throw new ConclaveError(
     'verify_failed',
-    `the store in ${dir} is damaged: ${first.where}: ${first.what}`,
+    `the store in ${dir} is damaged: ${first.where}: ${first.what}. Restore a backup, or begin anew`,
   );
 }
