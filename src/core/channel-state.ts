@@ -274,6 +274,8 @@ export interface ChannelState {
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
   /** Set while this node has lost memory: it neither votes nor acknowledges. */
   memory: Forgotten | null;
+  /** When this node promises again for a member that lost memory. */
+  readonly recalled: Map<UserId, { readonly pause: Millis; readonly nextAt: Millis }>;
   /** Boot in which this node recovered last: its own records up to then are no news. */
   recoveredIn: Ulid | null;
   /** Set when two final certificates conflict: this node has stopped. */

@@ -83,6 +83,10 @@ export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;
 export const TERM_JUMP_MAX = 1_024;
 /** How far above what it knows a node that lost memory may have voted; less than voters let a term jump. */
 export const FORGOTTEN_TERMS_MAX = 512;
+/** A voter promises for the same member that lost memory again after this, and after twice as long each time … */
+export const RECALL_PAUSE_MS = 2_000;
+/** … up to this. */
+export const RECALL_PAUSE_MS_MAX = 16_000;
 /** V0: fewer online members than this, and no message is placed. */
 export const MIN_ONLINE_DEFAULT = 3;
 

@@ -109,6 +109,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     joining: null,
     heardAcks: new Map(),
     memory: null,
+    recalled: new Map(),
     recoveredIn: null,
     conflict: null,
   };

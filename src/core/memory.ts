@@ -21,7 +21,7 @@ import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
-import { FORGOTTEN_TERMS_MAX } from './limits.js';
+import { FORGOTTEN_TERMS_MAX, RECALL_PAUSE_MS, RECALL_PAUSE_MS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { heldRecord } from './provisional.js';
 import { majorityOf } from './quorum.js';
@@ -140,6 +140,7 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   if (!isInReach(st, 'roster', r.term) || !isInReach(st, 'online', r.onlineTerm)) return;
   const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
   if (made.roster !== roster || made.online !== online) {
+    if (!mayRaise(ctx, st, from)) return;
     st.hard = made;
     ctx.ready.put(st.keys.hard, encodeHardState(made));
     ctx.ready.sync = true;
@@ -151,6 +152,19 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
     name: 'CH_REPORT',
     payload: { id: st.id, from: ctx.self, to: from, s: statement, sig: signed.sig },
   }));
+}
+
+/**
+ * Who loses memory again and again, or says so, ends a leadership with each
+ * promise that it asks for: the next one waits, twice as long each time.
+ */
+function mayRaise(ctx: StepContext, st: ChannelState, from: UserId): boolean {
+  const before = st.recalled.get(from);
+  if (before && ctx.now < before.nextAt) return false;
+  const isRecent = before && ctx.now < before.nextAt + RECALL_PAUSE_MS_MAX;
+  const pause = isRecent ? Math.min(2 * before.pause, RECALL_PAUSE_MS_MAX) : RECALL_PAUSE_MS;
+  st.recalled.set(from, { pause, nextAt: ctx.now + pause });
+  return true;
 }
 
 /** The promise, at least as far above `known` as the asker may have forgotten. */

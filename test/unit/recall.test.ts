@@ -1,0 +1,52 @@
+/** What a voter promises for one that lost memory (docs/PROTOCOL.md, section "Lost memory"). */
+
+import { describe, expect, it } from 'vitest';
+import type { UserId } from '../../src/core/ids.js';
+import { RECALL_PAUSE_MS, RECALL_PAUSE_MS_MAX } from '../../src/core/limits.js';
+import { onRecall } from '../../src/core/memory.js';
+import { contextOf } from '../../src/core/replica.js';
+import { ulidOf } from './fixtures/channel.js';
+import { CoreState, users } from './fixtures/core-state.js';
+
+const [ASKER, ANOTHER] = users(2, 3) as [UserId, UserId];
+
+class Voter extends CoreState {
+  /** Whether it reports to a member that lost memory and knows of its term, and whether it promises more for that. */
+  recalls(from: UserId): [reports: boolean, promises: boolean] {
+    const { term, seen } = this.st.hard.roster;
+    const known = { term: Math.max(term, seen), onlineTerm: 0 };
+    onRecall(this.ctx, this.st, from, {
+      tag: 'recall',
+      ...contextOf(this.st),
+      round: ulidOf(1),
+      ...known,
+    });
+    const isReported = this.carryOut().some(({ name }) => name === 'CH_REPORT');
+    return [isReported, this.st.hard.roster.term > term];
+  }
+}
+
+describe('a voter', () => {
+  it('promises for the same member again only after a pause that doubles, and for others at once', () => {
+    const voter = new Voter(4);
+    const times: number[] = [];
+    for (const from = voter.now; voter.now < from + 100_000; voter.now += 500) {
+      if (voter.recalls(ASKER)[0]) times.push(voter.now - from);
+    }
+    const pauses = times.slice(1).map((at, i) => at - times[i]!);
+    expect(pauses.slice(0, 5)).toEqual([2_000, 4_000, 8_000, 16_000, 16_000]);
+    expect(voter.recalls(ANOTHER)).toEqual([true, true]);
+    voter.now += 2 * RECALL_PAUSE_MS_MAX;
+    expect(voter.recalls(ASKER)).toEqual([true, true]);
+    voter.now += RECALL_PAUSE_MS;
+    expect(voter.recalls(ASKER)).toEqual([true, true]);
+  });
+
+  it('reports at once where it need not promise more', () => {
+    const voter = new Voter(4);
+    expect(voter.recalls(ASKER)).toEqual([true, true]);
+    const asked = { tag: 'recall', ...contextOf(voter.st), round: ulidOf(1), term: 0 } as const;
+    onRecall(voter.ctx, voter.st, ASKER, { ...asked, onlineTerm: 0 });
+    expect(voter.carryOut().map(({ name }) => name)).toEqual(['CH_REPORT']);
+  });
+});
