@@ -153,6 +153,9 @@ export interface SimulateResult {
 const JOIN_MS = 60_000;
 const POLL_MS = 100;
 const TRACE_CHUNK_CHARS = 16_384;
+/** More steps than a run of a few nodes has reason for: ten times as many as the busiest among thousands took. */
+const STEPS_MAX = 100_000;
+const STEPS_PER_MS_MAX = 2;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
@@ -494,6 +497,8 @@ class Run implements NodeWatcher {
     if (this.#timeline.now > this.#moment.at) this.#moment = { at: this.#timeline.now, steps: 0 };
     this.#moment.steps += 1;
     if (this.#moment.steps > STEPS_PER_MOMENT_MAX) this.#break('no spin', 'time stands still');
+    const most = STEPS_MAX + STEPS_PER_MS_MAX * this.#timeline.now;
+    if (this.#steps > most) this.#break('no spin', `${this.#steps} steps`);
     this.#invariants.stepped(node, inputs, ready);
     this.#marks.stepped(node, inputs);
     this.#guest?.stepped(node, inputs);
