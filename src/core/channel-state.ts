@@ -93,16 +93,10 @@ export interface Exchange {
   at: Millis;
   /** Members to compare with at once: they came online, or lead. */
   readonly greet: Set<UserId>;
-  /** Who was asked for a branch last, for what follows which seq, and when: one sender for a branch. */
-  readonly asked: Map<
-    EpochId,
-    {
-      readonly to: UserId;
-      readonly seq: number;
-      readonly at: Millis;
-      readonly fruitless: number;
-    }
-  >;
+  /** What was asked for each branch last: one sender for a branch. Bounded for each teller, and forgotten after a while. */
+  readonly asked: Map<EpochId, Asked>;
+  /** Questions that nobody answered, since a page brought something or this node leads. */
+  vain: number;
   /** What left here lately of each branch, and who asked for it. */
   readonly served: Map<EpochId, Served>;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
@@ -111,6 +105,18 @@ export interface Exchange {
   readonly told: Map<UserId, Millis>;
   /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */
   readonly done: Map<EpochId, { readonly tip: number; readonly certified: number }>;
+}
+
+/** A question for a branch. */
+export interface Asked {
+  readonly to: UserId;
+  /** For what follows here. */
+  readonly seq: number;
+  readonly at: Millis;
+  /** Whose word it rests on; null where a page has proven the branch. */
+  readonly told: UserId | null;
+  /** It counts as one in vain. */
+  isVain: boolean;
 }
 
 /** Answers to questions for a branch that may be under way still. */

@@ -20,7 +20,12 @@ import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
-import { BRANCHES_LISTED_MAX, LOCATORS_MAX, PAGES_PER_ANSWER_MAX } from './limits.js';
+import {
+  ASKED_KEEP_MS,
+  BRANCHES_LISTED_MAX,
+  LOCATORS_MAX,
+  PAGES_PER_ANSWER_MAX,
+} from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
@@ -57,15 +62,25 @@ export interface BranchPage extends Stretch {
 
 /** How long an unanswered question for a branch keeps others from being asked; more than an answer is remembered there. */
 const patience = (ctx: StepContext): number => 4 * ctx.timing.pull_ms;
-/** Questions for a branch that nobody answered; then a merge waits for it no longer. */
-const FRUITLESS_MAX = 2;
+/** Questions for branches that nobody answered in a row; then a merge waits for none until a page came. */
+const VAIN_MAX = 2;
 
-/** Whether some branch is on its way to this node, and worth waiting for. */
+/** Whether some branch is on its way to this node, and worth waiting for: what members tell of nobody may have. */
 export function isFetching(ctx: StepContext, st: ChannelState): boolean {
-  for (const { at, fruitless } of st.exchange.asked.values()) {
-    if (ctx.now - at < patience(ctx) && fruitless < FRUITLESS_MAX) return true;
-  }
+  if (st.exchange.vain >= VAIN_MAX) return false;
+  for (const { at } of st.exchange.asked.values()) if (ctx.now - at < patience(ctx)) return true;
   return false;
+}
+
+/** Counts the questions that were in vain, and forgets them later: until then the next one goes elsewhere. */
+function pruneAsked(ctx: StepContext, { exchange }: ChannelState): void {
+  for (const [epoch, asked] of exchange.asked) {
+    if (ctx.now - asked.at >= patience(ctx) && !asked.isVain) {
+      asked.isVain = true;
+      exchange.vain += 1;
+    }
+    if (ctx.now - asked.at >= ASKED_KEEP_MS) exchange.asked.delete(epoch);
+  }
 }
 
 const isMember = (ctx: StepContext, st: ChannelState): boolean =>
@@ -74,6 +89,7 @@ const isMember = (ctx: StepContext, st: ChannelState): boolean =>
 /** Compares with those who came, and now and then with somebody, while something is not final. */
 export function tickExchange(ctx: StepContext, st: ChannelState): void {
   const { exchange } = st;
+  pruneAsked(ctx, st);
   if (!isMember(ctx, st)) return;
   const isOpen = st.branches.size > 0 || !hearsLeader(ctx, st);
   for (const user of exchange.greet) if (ctx.isOnline(user)) tellSet(ctx, st, user);
@@ -123,8 +139,8 @@ export function onSet(
   if (!isMember(ctx, st)) return;
   if ((p.anchor.at(-1)?.seq ?? 0) > st.log.final.seq) pullFrom(ctx, st, from);
   if (!isElecting(ctx, st)) {
-    for (const theirs of set) {
-      if (isMissing(st, theirs)) take(ctx, st, senderOf(ctx, st, from, theirs.epoch), theirs.epoch);
+    for (const { epoch } of set.filter((theirs) => isMissing(st, theirs))) {
+      if (mayAskOn(st, from, epoch)) take(ctx, st, senderOf(ctx, st, from, epoch), epoch, from);
     }
   }
   const listed = new Map(set.map((b) => [b.epoch, b]));
@@ -162,17 +178,30 @@ function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
   return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
 }
 
+/** One member's word leads to so many open questions as it may name branches at once. */
+function mayAskOn({ exchange: { asked } }: ChannelState, teller: UserId, epoch: EpochId): boolean {
+  let open = 0;
+  for (const [id, { told }] of asked) if (told === teller && id !== epoch) open += 1;
+  return open < BRANCHES_LISTED_MAX;
+}
+
 /** Up to where this node has a branch, or had it before all of it was final. */
 const certifiedHere = ({ branches, exchange }: ChannelState, epoch: EpochId): number =>
   branches.get(epoch)?.certified ?? exchange.done.get(epoch)?.certified ?? 0;
 
 /** Asks `from` for what follows this node's part of a branch, unless somebody else was asked just now. */
-function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): void {
+function take(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  epoch: EpochId,
+  told: UserId | null,
+): void {
   const asked = st.exchange.asked.get(epoch);
   if (asked && ctx.now - asked.at < patience(ctx) && ctx.isOnline(asked.to)) return;
-  const fruitless = asked ? asked.fruitless + 1 : 0;
+  if (asked?.isVain === false) st.exchange.vain += 1;
   const seq = certifiedHere(st, epoch);
-  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless });
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, told, isVain: false });
   const at = { epoch, seq };
   sendToUser(ctx, ctx.ready.early, from, () => ({
     name: 'CH_PULL',
@@ -258,6 +287,7 @@ export function onBranchPage(
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   const isNews = isAnswer || branch.certified > before;
+  if (isNews) st.exchange.vain = 0;
   if (isNews && branch.certified < page.tip) goOn(ctx, st, from, page, isAnswer);
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
@@ -277,9 +307,9 @@ function goOn(
 ): void {
   const { leader } = proof.epoch;
   const isFirst = anchor.seq === 0 && leader !== ctx.self && ctx.isOnline(leader);
-  if (isAnswer && more === 0) return take(ctx, st, isFirst ? leader : from, epoch);
+  if (isAnswer && more === 0) return take(ctx, st, isFirst ? leader : from, epoch, null);
   const seq = st.branches.get(epoch)!.certified;
-  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless: 0 });
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, told: null, isVain: false });
 }
 
 /** A proven election, whose electorate acknowledged the page's last entry; the inspection tied the parts together. */

@@ -72,6 +72,7 @@ export function takeLead(
     missingSince: null,
   };
   st.leading = leading;
+  st.exchange.vain = 0;
   sendElected(ctx, st, null, null);
   if (lead.branch) noteUncertified(st);
   else {

@@ -63,6 +63,8 @@ export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
+/** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */
+export const ASKED_KEEP_MS = 10_000;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
 export const MERGE_PATIENCE_MS = 10_000;
 /** … and in all. */

@@ -73,6 +73,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       at: 0,
       greet: new Set(),
       asked: new Map(),
+      vain: 0,
       served: new Map(),
       confirms: new Map(),
       told: new Map(),

@@ -123,7 +123,8 @@ describe('a roster leader', () => {
       to: SENDER,
       seq: 0,
       at: state.now,
-      fruitless: 0,
+      told: SENDER,
+      isVain: false,
     });
     tickMerge(state.ctx, state.st);
     expect(kinds(state)).toEqual(['epoch']);
