@@ -218,6 +218,7 @@ export class Presence {
     if (now < this.due) return undefined;
     this.#next = now + this.#timing.beacon_ms * (0.8 + 0.4 * this.#jitter());
     this.#users = users;
+    this.#forgetOthers(users);
     this.#counter += 1;
     this.#sent.set(this.#counter, now);
     for (const [counter, at] of this.#sent) {
@@ -230,15 +231,21 @@ export class Presence {
       boot: this.#boot,
       counter: this.#counter,
       ...store,
-      heard: this.#recentlyHeard(now, users),
+      heard: this.#recentlyHeard(now),
     };
   }
 
-  #recentlyHeard(now: Millis, users: ReadonlySet<UserId>): HeardBeacon[] {
+  /** Drops what is known of users that are in none of this node's channels any more. */
+  #forgetOthers(users: ReadonlySet<UserId>): void {
+    for (const known of [this.#heard, this.#named, this.#toShow]) {
+      for (const user of known.keys()) if (!users.has(user)) known.delete(user);
+    }
+  }
+
+  #recentlyHeard(now: Millis): HeardBeacon[] {
     const heard: HeardBeacon[] = [];
     for (const [user, { beacon, at }] of this.#heard) {
-      if (!users.has(user)) this.#heard.delete(user);
-      else if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
+      if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
         heard.push({ user, boot: beacon.boot, counter: beacon.counter });
       }
     }

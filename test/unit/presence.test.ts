@@ -324,6 +324,15 @@ describe('a user whose store was put back', () => {
     expect([p.isOnline(BOB, 40), p.hasNamed(BOB)]).toStrictEqual([true, true]);
   });
 
+  it('is forgotten, with what it would be shown, once it is in none of the channels', () => {
+    const p = started(0);
+    hear(p, 1, { ...known, heard: [mine(1)] }, 10);
+    hear(p, 1, back, 20);
+    expect([p.hasNamed(BOB), p.bootOf(BOB)]).toStrictEqual([true, BOB_BOOT]);
+    p.beacon(beacon_ms, new Set([ME, CAROL]), STORE);
+    expect([p.hasNamed(BOB), p.bootOf(BOB), p.takeShown()]).toStrictEqual([false, undefined, []]);
+  });
+
   it('several at once are shown a few at a time', () => {
     const p = started(0);
     const users = Array.from({ length: BEACONS_SHOWN_MAX + 1 }, (_, i) => person(10 + i).user);
