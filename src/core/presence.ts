@@ -57,6 +57,8 @@ export class Presence {
   readonly #links = new Map<LinkId, Map<UserId, Sighting>>();
   /** Whom the last beacon was for: others are not answered at once. */
   #users: ReadonlySet<UserId> = new Set();
+  /** Whom the last beacon named last: the next goes on behind it, where not all fit. */
+  #lastNamed: UserId | undefined;
   #next: Millis = 0;
   /** No sighting grows stale before this. */
   #staleAt: Millis = Number.POSITIVE_INFINITY;
@@ -242,13 +244,16 @@ export class Presence {
     }
   }
 
+  /** As many as a beacon names, from behind the last that the beacon before named. */
   #recentlyHeard(now: Millis): HeardBeacon[] {
-    const heard: HeardBeacon[] = [];
-    for (const [user, { beacon, at }] of this.#heard) {
-      if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
-        heard.push({ user, boot: beacon.boot, counter: beacon.counter });
-      }
-    }
-    return heard;
+    const recent = [...this.#heard.values()].filter(({ at }) => now - at <= this.#timing.online_ms);
+    const from = recent.length > BEACON_HEARD_MAX ? this.#positionBehindLast(recent) : 0;
+    const named = [...recent.slice(from), ...recent.slice(0, from)].slice(0, BEACON_HEARD_MAX);
+    this.#lastNamed = named.at(-1)?.beacon.user;
+    return named.map(({ beacon: { user, boot, counter } }) => ({ user, boot, counter }));
+  }
+
+  #positionBehindLast(recent: readonly Heard[]): number {
+    return recent.findIndex(({ beacon }) => beacon.user === this.#lastNamed) + 1;
   }
 }

@@ -432,13 +432,17 @@ describe('beacons are sent', () => {
     expect([p.bootOf(BOB), p.bootOf(CAROL)]).toStrictEqual([undefined, BOB_BOOT]);
   });
 
-  it('naming no more than BEACON_HEARD_MAX', () => {
+  it('naming no more than BEACON_HEARD_MAX, and with the next the others', () => {
     const p = started(0);
     const crowd = Array.from({ length: BEACON_HEARD_MAX + 5 }, (_, i) =>
       i.toString(16).padStart(64, '0'),
     ) as UserId[];
     for (const user of crowd) hear(p, 1, { ...fromBob(1), user }, 10);
-    expect(p.beacon(beacon_ms, new Set(crowd), STORE)?.heard).toHaveLength(BEACON_HEARD_MAX);
+    const named = (now: Millis) => p.beacon(now, new Set(crowd), STORE)!.heard.map((h) => h.user);
+    const [first, second] = [named(beacon_ms), named(2 * beacon_ms)];
+    expect([first.length, second.length]).toStrictEqual([BEACON_HEARD_MAX, BEACON_HEARD_MAX]);
+    expect(second.slice(0, 6)).toStrictEqual([...crowd.slice(-5), crowd[0]]);
+    expect(new Set([...first, ...second]).size).toBe(crowd.length);
   });
 });
 
