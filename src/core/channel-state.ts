@@ -153,6 +153,8 @@ export interface Forgotten {
   readonly firstSeen: Map<UserId, { readonly roster: number; readonly online: number }>;
   askAt: Millis;
   readonly reports: Map<UserId, Report>;
+  /** Where this node votes alone: since when its final point stands. */
+  alone: { readonly final: number; readonly since: Millis } | null;
 }
 
 /** A membership record that this node wants in the log. */

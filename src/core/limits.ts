@@ -139,6 +139,8 @@ export const OFFER_WINDOW_RECORDS = 1_024;
 export const OFFER_UNSURE_MS = 6_000;
 /** So long a member that hears a leader is taken for one, since it said so. */
 export const CARRIER_KEEP_MS = 10_000;
+/** So long a voter that lost memory and votes alone waits for a longer log to come. */
+export const VOTES_ALONE_MS = 8_000;
 /** How long a record of another member that nobody places is kept in memory. */
 export const POOL_KEEP_MS = 60_000;
 
