@@ -55,6 +55,8 @@ export interface BranchPage extends Stretch {
   readonly cert: Certificate;
   /** Up to where the sender's branch is certified. */
   readonly tip: number;
+  /** What the sender's branch begins behind. */
+  readonly base: number;
   /** How many pages of the same answer follow. */
   readonly more: number;
   readonly isForAll: boolean;
@@ -267,13 +269,15 @@ export function onBranchPage(
   page: BranchPage,
 ): void {
   if (!isMember(ctx, st)) return;
+  const inPlace = isInPlace(st, page);
   const asked = st.exchange.asked.get(page.epoch);
   // Whoever sent it; what comes twice is no answer to the next question.
-  const isAnswer = asked !== undefined && endOf(page).seq > asked.seq;
+  const isAnswer = inPlace && asked !== undefined && endOf(page).seq > asked.seq;
   if (isAnswer) st.exchange.asked.delete(page.epoch);
   const before = st.branches.get(page.epoch)?.certified ?? 0;
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
+  if (!inPlace) return take(ctx, st, from, page.epoch, null);
   if (page.isForAll) {
     servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
   }
@@ -292,6 +296,14 @@ export function onBranchPage(
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
 }
+
+/**
+ * Whether a page may open its branch here: it begins where the sender's does,
+ * or where this node's own ended. Behind a page from the middle, that another
+ * asked for, nobody would ask for what is before it.
+ */
+const isInPlace = (st: ChannelState, { epoch, anchor, base }: BranchPage): boolean =>
+  st.branches.has(epoch) || anchor.seq <= Math.max(base, certifiedHere(st, epoch));
 
 /**
  * More of the branch is to come: by itself, where more pages of this answer do

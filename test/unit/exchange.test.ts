@@ -59,6 +59,7 @@ function pageFrom(from: number, change: Partial<BranchPage> = {}, count = PAGE):
     ...chain.stretch(from, from + count),
     tip: RECORDS,
     more: 0,
+    base: 0,
     isForAll: false,
     ...change,
   };
@@ -122,6 +123,27 @@ describe('who lacks a branch', () => {
     isTold(OTHER);
     expect(asked(comes(OTHER, pageFrom(0)))).toEqual([[SENDER, PAGE]]);
     expect(asked(comes(ASKER, pageFrom(PAGE)))).toEqual([[ASKER, 2 * PAGE]]);
+  });
+
+  it('begins a branch at its front: it asks for that where a page from the middle comes first', () => {
+    const { branches } = state.st;
+    expect(asked(comes(SENDER, pageFrom(2 * PAGE)))).toEqual([[SENDER, 0]]);
+    expect([branches.size, state.st.pool.size]).toEqual([0, 0]);
+    // Again, while the answer is under way.
+    expect(asked(comes(SENDER, pageFrom(3 * PAGE)))).toEqual([]);
+    expect(asked(comes(SENDER, pageFrom(0)))).toEqual([[SENDER, PAGE]]);
+    expect(branches.get(chain.proof.id)).toMatchObject({ base: { seq: 0 }, certified: PAGE });
+  });
+
+  it('begins a branch where the one who sends it does, since what is before is final', () => {
+    comes(SENDER, pageFrom(2 * PAGE, { base: 2 * PAGE }));
+    expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
+  });
+
+  it('begins a branch where its own part ended that is final', () => {
+    state.st.exchange.done.set(chain.proof.id, { tip: 2 * PAGE, certified: 2 * PAGE });
+    comes(SENDER, pageFrom(2 * PAGE));
+    expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
   });
 
   it('asks on once the whole answer came, and not for what came twice', () => {

@@ -44,6 +44,7 @@ function page(
     cert: chain.certificate(records.length - 1),
     tip: chain.points[records.length]!.seq,
     more: 0,
+    base: 0,
     isForAll: false,
     ...change,
   });
