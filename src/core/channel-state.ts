@@ -101,6 +101,8 @@ export interface Exchange {
   readonly served: Map<EpochId, Served>;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
+  /** The branch that was named last: the next to be told is named those behind it, where not all fit. */
+  lastNamed: EpochId | null;
   /** When each member was last told what this node holds, in answer to what it said. */
   readonly told: Map<UserId, Millis>;
   /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */

@@ -23,14 +23,17 @@ import type { EpochId, UserId } from './ids.js';
 import {
   ASKED_KEEP_MS,
   BRANCHES_LISTED_MAX,
+  BRANCHES_PER_LEADER_MAX,
   LOCATORS_MAX,
   PAGES_PER_ANSWER_MAX,
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
+  branchesLedBy,
   heldRecord,
   isProven,
+  isShareFull,
   isShownPlaced,
   pruneSet,
   rememberEpoch,
@@ -112,18 +115,26 @@ export function greet(st: ChannelState, user: UserId): void {
 }
 
 /** The branches that this node can show, and up to where they are certified. */
-function summaryOf(st: ChannelState): Summary {
-  return [...st.branches.values()]
+const summaryOf = (st: ChannelState): Summary =>
+  [...st.branches.values()]
     .filter((b) => b.size > 0 && b.certified > b.base.seq && st.epochs.has(b.id))
-    .slice(0, BRANCHES_LISTED_MAX)
     .map(({ id, certified }) => ({ epoch: id, seq: certified }));
+
+/** As many of them as are named at once, from behind the one that was named last. */
+function nextNamed(st: ChannelState): Summary {
+  const all = summaryOf(st);
+  const last = all.findIndex(({ epoch }) => epoch === st.exchange.lastNamed);
+  const from = all.length > BRANCHES_LISTED_MAX ? last + 1 : 0;
+  const named = [...all.slice(from), ...all.slice(0, from)].slice(0, BRANCHES_LISTED_MAX);
+  st.exchange.lastNamed = named.at(-1)?.epoch ?? null;
+  return named;
 }
 
 /** Says to `user` what this node holds. */
 function tellSet(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (user === ctx.self) return;
   const anchor = st.log.locators(LOCATORS_MAX);
-  const set = summaryOf(st);
+  const set = nextNamed(st);
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_PULL',
     payload: { id: st.id, from: ctx.self, to: user, anchor, want: [], set },
@@ -146,9 +157,11 @@ export function onSet(
     }
   }
   const listed = new Map(set.map((b) => [b.epoch, b]));
+  // Who names as many as it may can have what it did not name.
+  const namesAll = set.length < BRANCHES_LISTED_MAX;
   const hasMore = summaryOf(st).some((mine) => {
     const theirs = listed.get(mine.epoch);
-    return !theirs || theirs.seq < mine.seq;
+    return theirs ? theirs.seq < mine.seq : namesAll;
   });
   const { told } = st.exchange;
   if (!hasMore || ctx.now - (told.get(from) ?? Number.NEGATIVE_INFINITY) < ctx.timing.pull_ms)
@@ -278,6 +291,11 @@ export function onBranchPage(
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
   if (!inPlace) return take(ctx, st, from, page.epoch, null);
+  if (!isWithinShares(st, page)) {
+    // It is asked for again: there is room once what is here is in the log.
+    if (asked) st.exchange.asked.set(page.epoch, { ...asked, at: ctx.now });
+    return;
+  }
   if (page.isForAll) {
     servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
   }
@@ -332,6 +350,17 @@ function isAcceptable(st: ChannelState, page: BranchPage): boolean {
   if (st.leading && st.leadership?.id === epoch) return false;
   if (committedFlaw(cert, epoch, proof.epoch) !== undefined) return false;
   return proof.epoch.kind === 'roster' || isWhole(st, page);
+}
+
+/**
+ * Whether there is room for it by whose it is. Two members can elect each other
+ * with a third as often as they like, and one can write what it likes.
+ */
+function isWithinShares(st: ChannelState, { epoch, proof, records }: BranchPage): boolean {
+  const { kind, leader } = proof.epoch;
+  const isNew = kind === 'online' && !st.branches.has(epoch);
+  if (isNew && branchesLedBy(st, leader) >= BRANCHES_PER_LEADER_MAX) return false;
+  return records.every((r) => !r || !isShareFull(st, r.author) || heldRecord(st, r.digest));
 }
 
 /** Entries of one online epoch alone, each with its record. */

@@ -61,6 +61,11 @@ export const JOIN_LAG_ENTRIES_MAX = 512;
 /** An online leader places nothing while this much is not in the log. */
 export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
+/** One author's share of that: no honest one has more than an outbox that is not final. */
+export const SET_RECORDS_PER_AUTHOR_MAX = 16_384;
+export const SET_BYTES_PER_AUTHOR_MAX = 20_971_520;
+/** Branches of online epochs of one leader that are taken from others. */
+export const BRANCHES_PER_LEADER_MAX = 128;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */

@@ -74,6 +74,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       greet: new Set(),
       asked: new Map(),
       vain: 0,
+      lastNamed: null,
       served: new Map(),
       confirms: new Map(),
       told: new Map(),
