@@ -93,24 +93,32 @@ export interface Exchange {
   at: Millis;
   /** Members to compare with at once: they came online, or lead. */
   readonly greet: Set<UserId>;
-  /** Who was asked for a branch last, for what follows which seq, and when: one sender for a branch. */
-  readonly asked: Map<
-    EpochId,
-    {
-      readonly to: UserId;
-      readonly seq: number;
-      readonly at: Millis;
-      readonly fruitless: number;
-    }
-  >;
+  /** What was asked for each branch last: one sender for a branch. Bounded for each teller, and forgotten after a while. */
+  readonly asked: Map<EpochId, Asked>;
+  /** Questions that nobody answered, since a page brought something or this node leads. */
+  vain: number;
   /** What left here lately of each branch, and who asked for it. */
   readonly served: Map<EpochId, Served>;
   /** When a leader asked last for the acknowledgements that a branch lacks, and how often. */
   readonly confirms: Map<EpochId, { at: Millis; times: number; tip: number }>;
+  /** The branch that was named last: the next to be told is named those behind it, where not all fit. */
+  lastNamed: EpochId | null;
   /** When each member was last told what this node holds, in answer to what it said. */
   readonly told: Map<UserId, Millis>;
   /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */
   readonly done: Map<EpochId, { readonly tip: number; readonly certified: number }>;
+}
+
+/** A question for a branch. */
+export interface Asked {
+  readonly to: UserId;
+  /** For what follows here. */
+  readonly seq: number;
+  readonly at: Millis;
+  /** Whose word it rests on; null where a page has proven the branch. */
+  readonly told: UserId | null;
+  /** It counts as one in vain. */
+  isVain: boolean;
 }
 
 /** Answers to questions for a branch that may be under way still. */
@@ -147,6 +155,8 @@ export interface Forgotten {
   readonly firstSeen: Map<UserId, { readonly roster: number; readonly online: number }>;
   askAt: Millis;
   readonly reports: Map<UserId, Report>;
+  /** Where this node votes alone: since when its final point stands. */
+  alone: { readonly final: number; readonly since: Millis } | null;
 }
 
 /** A membership record that this node wants in the log. */

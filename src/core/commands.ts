@@ -394,6 +394,8 @@ export const COMMANDS = {
       cert: blob,
       /** Up to where the sender's branch is certified. */
       tip: integer(),
+      /** What the sender's branch begins behind, where that is not 0. */
+      base: optional(integer()),
       /** How many pages of the same answer follow this one. */
       more: optional(integer(0, PAGES_PER_ANSWER_MAX)),
     }),

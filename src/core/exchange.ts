@@ -20,12 +20,20 @@ import type { StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
-import { BRANCHES_LISTED_MAX, LOCATORS_MAX, PAGES_PER_ANSWER_MAX } from './limits.js';
+import {
+  ASKED_KEEP_MS,
+  BRANCHES_LISTED_MAX,
+  BRANCHES_PER_LEADER_MAX,
+  LOCATORS_MAX,
+  PAGES_PER_ANSWER_MAX,
+} from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
 import {
+  branchesLedBy,
   heldRecord,
   isProven,
+  isShareFull,
   isShownPlaced,
   pruneSet,
   rememberEpoch,
@@ -50,6 +58,8 @@ export interface BranchPage extends Stretch {
   readonly cert: Certificate;
   /** Up to where the sender's branch is certified. */
   readonly tip: number;
+  /** What the sender's branch begins behind. */
+  readonly base: number;
   /** How many pages of the same answer follow. */
   readonly more: number;
   readonly isForAll: boolean;
@@ -57,15 +67,25 @@ export interface BranchPage extends Stretch {
 
 /** How long an unanswered question for a branch keeps others from being asked; more than an answer is remembered there. */
 const patience = (ctx: StepContext): number => 4 * ctx.timing.pull_ms;
-/** Questions for a branch that nobody answered; then a merge waits for it no longer. */
-const FRUITLESS_MAX = 2;
+/** Questions for branches that nobody answered in a row; then a merge waits for none until a page came. */
+const VAIN_MAX = 2;
 
-/** Whether some branch is on its way to this node, and worth waiting for. */
+/** Whether some branch is on its way to this node, and worth waiting for: what members tell of nobody may have. */
 export function isFetching(ctx: StepContext, st: ChannelState): boolean {
-  for (const { at, fruitless } of st.exchange.asked.values()) {
-    if (ctx.now - at < patience(ctx) && fruitless < FRUITLESS_MAX) return true;
-  }
+  if (st.exchange.vain >= VAIN_MAX) return false;
+  for (const { at } of st.exchange.asked.values()) if (ctx.now - at < patience(ctx)) return true;
   return false;
+}
+
+/** Counts the questions that were in vain, and forgets them later: until then the next one goes elsewhere. */
+function pruneAsked(ctx: StepContext, { exchange }: ChannelState): void {
+  for (const [epoch, asked] of exchange.asked) {
+    if (ctx.now - asked.at >= patience(ctx) && !asked.isVain) {
+      asked.isVain = true;
+      exchange.vain += 1;
+    }
+    if (ctx.now - asked.at >= ASKED_KEEP_MS) exchange.asked.delete(epoch);
+  }
 }
 
 const isMember = (ctx: StepContext, st: ChannelState): boolean =>
@@ -74,6 +94,7 @@ const isMember = (ctx: StepContext, st: ChannelState): boolean =>
 /** Compares with those who came, and now and then with somebody, while something is not final. */
 export function tickExchange(ctx: StepContext, st: ChannelState): void {
   const { exchange } = st;
+  pruneAsked(ctx, st);
   if (!isMember(ctx, st)) return;
   const isOpen = st.branches.size > 0 || !hearsLeader(ctx, st);
   for (const user of exchange.greet) if (ctx.isOnline(user)) tellSet(ctx, st, user);
@@ -94,18 +115,26 @@ export function greet(st: ChannelState, user: UserId): void {
 }
 
 /** The branches that this node can show, and up to where they are certified. */
-function summaryOf(st: ChannelState): Summary {
-  return [...st.branches.values()]
+const summaryOf = (st: ChannelState): Summary =>
+  [...st.branches.values()]
     .filter((b) => b.size > 0 && b.certified > b.base.seq && st.epochs.has(b.id))
-    .slice(0, BRANCHES_LISTED_MAX)
     .map(({ id, certified }) => ({ epoch: id, seq: certified }));
+
+/** As many of them as are named at once, from behind the one that was named last. */
+function nextNamed(st: ChannelState): Summary {
+  const all = summaryOf(st);
+  const last = all.findIndex(({ epoch }) => epoch === st.exchange.lastNamed);
+  const from = all.length > BRANCHES_LISTED_MAX ? last + 1 : 0;
+  const named = [...all.slice(from), ...all.slice(0, from)].slice(0, BRANCHES_LISTED_MAX);
+  st.exchange.lastNamed = named.at(-1)?.epoch ?? null;
+  return named;
 }
 
 /** Says to `user` what this node holds. */
 function tellSet(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (user === ctx.self) return;
   const anchor = st.log.locators(LOCATORS_MAX);
-  const set = summaryOf(st);
+  const set = nextNamed(st);
   sendToUser(ctx, ctx.ready.early, user, () => ({
     name: 'CH_PULL',
     payload: { id: st.id, from: ctx.self, to: user, anchor, want: [], set },
@@ -123,14 +152,16 @@ export function onSet(
   if (!isMember(ctx, st)) return;
   if ((p.anchor.at(-1)?.seq ?? 0) > st.log.final.seq) pullFrom(ctx, st, from);
   if (!isElecting(ctx, st)) {
-    for (const theirs of set) {
-      if (isMissing(st, theirs)) take(ctx, st, senderOf(ctx, st, from, theirs.epoch), theirs.epoch);
+    for (const { epoch } of set.filter((theirs) => isMissing(st, theirs))) {
+      if (mayAskOn(st, from, epoch)) take(ctx, st, senderOf(ctx, st, from, epoch), epoch, from);
     }
   }
   const listed = new Map(set.map((b) => [b.epoch, b]));
+  // Who names as many as it may can have what it did not name.
+  const namesAll = set.length < BRANCHES_LISTED_MAX;
   const hasMore = summaryOf(st).some((mine) => {
     const theirs = listed.get(mine.epoch);
-    return !theirs || theirs.seq < mine.seq;
+    return theirs ? theirs.seq < mine.seq : namesAll;
   });
   const { told } = st.exchange;
   if (!hasMore || ctx.now - (told.get(from) ?? Number.NEGATIVE_INFINITY) < ctx.timing.pull_ms)
@@ -162,17 +193,30 @@ function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
   return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
 }
 
+/** One member's word leads to so many open questions as it may name branches at once. */
+function mayAskOn({ exchange: { asked } }: ChannelState, teller: UserId, epoch: EpochId): boolean {
+  let open = 0;
+  for (const [id, { told }] of asked) if (told === teller && id !== epoch) open += 1;
+  return open < BRANCHES_LISTED_MAX;
+}
+
 /** Up to where this node has a branch, or had it before all of it was final. */
 const certifiedHere = ({ branches, exchange }: ChannelState, epoch: EpochId): number =>
   branches.get(epoch)?.certified ?? exchange.done.get(epoch)?.certified ?? 0;
 
 /** Asks `from` for what follows this node's part of a branch, unless somebody else was asked just now. */
-function take(ctx: StepContext, st: ChannelState, from: UserId, epoch: EpochId): void {
+function take(
+  ctx: StepContext,
+  st: ChannelState,
+  from: UserId,
+  epoch: EpochId,
+  told: UserId | null,
+): void {
   const asked = st.exchange.asked.get(epoch);
   if (asked && ctx.now - asked.at < patience(ctx) && ctx.isOnline(asked.to)) return;
-  const fruitless = asked ? asked.fruitless + 1 : 0;
+  if (asked?.isVain === false) st.exchange.vain += 1;
   const seq = certifiedHere(st, epoch);
-  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless });
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, told, isVain: false });
   const at = { epoch, seq };
   sendToUser(ctx, ctx.ready.early, from, () => ({
     name: 'CH_PULL',
@@ -238,13 +282,20 @@ export function onBranchPage(
   page: BranchPage,
 ): void {
   if (!isMember(ctx, st)) return;
+  const inPlace = isInPlace(st, page);
   const asked = st.exchange.asked.get(page.epoch);
   // Whoever sent it; what comes twice is no answer to the next question.
-  const isAnswer = asked !== undefined && endOf(page).seq > asked.seq;
+  const isAnswer = inPlace && asked !== undefined && endOf(page).seq > asked.seq;
   if (isAnswer) st.exchange.asked.delete(page.epoch);
   const before = st.branches.get(page.epoch)?.certified ?? 0;
   if (page.proof.epoch.roster > st.roster.number) return pullFrom(ctx, st, from);
   if (!isAcceptable(st, page)) return;
+  if (!inPlace) return take(ctx, st, from, page.epoch, null);
+  if (!isWithinShares(st, page)) {
+    // It is asked for again: there is room once what is here is in the log.
+    if (asked) st.exchange.asked.set(page.epoch, { ...asked, at: ctx.now });
+    return;
+  }
   if (page.isForAll) {
     servedLately(ctx, st, page.epoch).pages.set(page.anchor.seq, { to: null, at: ctx.now });
   }
@@ -258,10 +309,19 @@ export function onBranchPage(
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   const isNews = isAnswer || branch.certified > before;
+  if (isNews) st.exchange.vain = 0;
   if (isNews && branch.certified < page.tip) goOn(ctx, st, from, page, isAnswer);
   // It may have come late: then all that it places is final already.
   pruneSet(ctx, st, []);
 }
+
+/**
+ * Whether a page may open its branch here: it begins where the sender's does,
+ * or where this node's own ended. Behind a page from the middle, that another
+ * asked for, nobody would ask for what is before it.
+ */
+const isInPlace = (st: ChannelState, { epoch, anchor, base }: BranchPage): boolean =>
+  st.branches.has(epoch) || anchor.seq <= Math.max(base, certifiedHere(st, epoch));
 
 /**
  * More of the branch is to come: by itself, where more pages of this answer do
@@ -277,9 +337,9 @@ function goOn(
 ): void {
   const { leader } = proof.epoch;
   const isFirst = anchor.seq === 0 && leader !== ctx.self && ctx.isOnline(leader);
-  if (isAnswer && more === 0) return take(ctx, st, isFirst ? leader : from, epoch);
+  if (isAnswer && more === 0) return take(ctx, st, isFirst ? leader : from, epoch, null);
   const seq = st.branches.get(epoch)!.certified;
-  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, fruitless: 0 });
+  st.exchange.asked.set(epoch, { to: from, seq, at: ctx.now, told: null, isVain: false });
 }
 
 /** A proven election, whose electorate acknowledged the page's last entry; the inspection tied the parts together. */
@@ -290,6 +350,17 @@ function isAcceptable(st: ChannelState, page: BranchPage): boolean {
   if (st.leading && st.leadership?.id === epoch) return false;
   if (committedFlaw(cert, epoch, proof.epoch) !== undefined) return false;
   return proof.epoch.kind === 'roster' || isWhole(st, page);
+}
+
+/**
+ * Whether there is room for it by whose it is. Two members can elect each other
+ * with a third as often as they like, and one can write what it likes.
+ */
+function isWithinShares(st: ChannelState, { epoch, proof, records }: BranchPage): boolean {
+  const { kind, leader } = proof.epoch;
+  const isNew = kind === 'online' && !st.branches.has(epoch);
+  if (isNew && branchesLedBy(st, leader) >= BRANCHES_PER_LEADER_MAX) return false;
+  return records.every((r) => !r || !isShareFull(st, r.author) || heldRecord(st, r.digest));
 }
 
 /** Entries of one online epoch alone, each with its record. */

@@ -408,9 +408,9 @@ function branchPageOf(ctx: InspectContext, p: Payload<'CH_MERGE'>): Parts | unde
     return record;
   });
   const proofs = p.proofs.map((bytes) => bytes.slice());
-  const { epoch, tip, more = 0 } = p;
+  const { epoch, tip, base = 0, more = 0 } = p;
   const isForAll = p.to === undefined;
-  const page = { ...stretch, epoch, proof, records, proofs, cert, tip, more, isForAll };
+  const page = { ...stretch, epoch, proof, records, proofs, cert, tip, base, more, isForAll };
   return { what: { type: 'branch-page', page }, checks };
 }
 

@@ -25,6 +25,7 @@ import {
   isCertified,
   isInBranch,
   isSetFull,
+  isShareFull,
   takeCommitted,
 } from './provisional.js';
 import { isMajority } from './quorum.js';
@@ -72,6 +73,7 @@ export function takeLead(
     missingSince: null,
   };
   st.leading = leading;
+  st.exchange.vain = 0;
   sendElected(ctx, st, null, null);
   if (lead.branch) noteUncertified(st);
   else {
@@ -272,7 +274,7 @@ function placeInBranch(
     leading.queued.delete(digest);
     const held = heldRecord(st, digest);
     if (!held || isPlaced(st, digest) || !prevIsPlaced(st, held.record)) continue;
-    if (!st.roster.members.has(held.record.author)) continue;
+    if (!st.roster.members.has(held.record.author) || isShareFull(st, held.record.author)) continue;
     addPlace(ctx, st, branch, { epoch: id, term: epoch.term, roster: epoch.roster, digest });
     room = { entries: room.entries - 1, bytes: room.bytes - held.record.bytes.length };
     for (const child of st.pool.childrenOf(digest)) notePlaceable(st, child.digest);

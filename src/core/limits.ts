@@ -61,8 +61,15 @@ export const JOIN_LAG_ENTRIES_MAX = 512;
 /** An online leader places nothing while this much is not in the log. */
 export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
+/** One author's share of that: no honest one has more than an outbox that is not final. */
+export const SET_RECORDS_PER_AUTHOR_MAX = 16_384;
+export const SET_BYTES_PER_AUTHOR_MAX = 20_971_520;
+/** Branches of online epochs of one leader that are taken from others. */
+export const BRANCHES_PER_LEADER_MAX = 128;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
+/** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */
+export const ASKED_KEEP_MS = 10_000;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
 export const MERGE_PATIENCE_MS = 10_000;
 /** … and in all. */
@@ -141,6 +148,8 @@ export const OFFER_WINDOW_RECORDS = 1_024;
 export const OFFER_UNSURE_MS = 6_000;
 /** So long a member that hears a leader is taken for one, since it said so. */
 export const CARRIER_KEEP_MS = 10_000;
+/** So long a voter that lost memory and votes alone waits for a longer log to come. */
+export const VOTES_ALONE_MS = 8_000;
 /** How long a record of another member that nobody places is kept in memory. */
 export const POOL_KEEP_MS = 60_000;
 

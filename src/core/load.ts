@@ -73,6 +73,8 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       at: 0,
       greet: new Set(),
       asked: new Map(),
+      vain: 0,
+      lastNamed: null,
       served: new Map(),
       confirms: new Map(),
       told: new Map(),

@@ -8,12 +8,12 @@
 import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
 import type { ChannelState, Joining } from './channel-state.js';
-import { onConfirm, onResent, tickConfirm } from './confirm.js';
+import { onConfirm, onResent } from './confirm.js';
 import type { Crypto } from './crypto.js';
 import { Ready, type StepContext, type Submission } from './effects.js';
-import { onBallot, onGrant, tickElection, yieldToRival } from './election.js';
-import { greet, onBranchPage, tickExchange } from './exchange.js';
-import { acknowledge, drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
+import { onBallot, onGrant, yieldToRival } from './election.js';
+import { greet, onBranchPage } from './exchange.js';
+import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
 import type { Clock, Input } from './input.js';
 import type { Inspection } from './inspect.js';
@@ -23,32 +23,24 @@ import {
   FRESH_HARD_STATE,
   type StoredGenesis,
 } from './layout.js';
-import {
-  ackOwn,
-  advance,
-  countAck,
-  notePlaceable,
-  placeOffers,
-  propose,
-  tickLeader,
-} from './leader.js';
+import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { admit, onJoin, tickJoining, tickWishes } from './membership.js';
-import { forget, forgetAll, onRecall, onReport, tickMemory } from './memory.js';
-import { tickMerge } from './merge.js';
-import { offerOthers, offerOwn, onRecords, outboxIsFull, submit } from './offers.js';
+import { onJoin } from './membership.js';
+import { forget, forgetAll, onRecall, onReport } from './memory.js';
+import { onRecords, outboxIsFull, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
 import { pullFrom } from './pulls.js';
 import { relayKeyOf } from './relay-url.js';
-import { endLeadership, proveTail, trimFacts } from './replica.js';
+import { endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { chooseLinks } from './route.js';
 import { type Beacon, encodeStatement } from './statements.js';
 import type { Growth, StoreBoots } from './store-boots.js';
 import { judgeGenesis, type Stranger, tickStranger } from './stranger.js';
+import { tick } from './tick.js';
 import { onLead, onPrevote } from './voting.js';
 
 export interface MachineOptions {
@@ -360,8 +352,8 @@ export class Machine {
   #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
     if (what.type === 'beacon') {
       const { beacon, sig, shown } = what;
-      const { newBoot, cameOnline } = this.#presence.heard(link, beacon, sig, this.#clock.now);
-      if (newBoot || cameOnline) this.#memberChanged(beacon.user, newBoot, cameOnline);
+      if (this.#concerns(beacon.user)) this.#hear(link, beacon, sig);
+      // Who lost its channels with its disk knows nobody who shows it that.
       if (shown) this.#isShown(shown);
       return;
     }
@@ -378,6 +370,19 @@ export class Machine {
     }
     const stranger = this.#strangers.get(channel);
     if (stranger) this.#takeAsStranger(channel, stranger, from, what);
+  }
+
+  #hear(link: LinkId, beacon: Beacon, sig: Uint8Array): void {
+    const { newBoot, cameOnline } = this.#presence.heard(link, beacon, sig, this.#clock.now);
+    if (newBoot || cameOnline) this.#memberChanged(beacon.user, newBoot, cameOnline);
+  }
+
+  /** A member of one of this node's channels, or one that asks to join. */
+  #concerns(user: UserId): boolean {
+    for (const { st } of this.#slots.values()) {
+      if (st.roster.members.has(user) || st.joins.has(user)) return true;
+    }
+    return false;
   }
 
   #isShown(shown: Beacon): void {
@@ -543,7 +548,7 @@ export class Machine {
     }
   }
 
-  /** Carries one channel on: each rule looks whether it has something to do. */
+  /** Carries one channel on. */
   #tick(slot: Slot): void {
     const { st } = slot;
     const ctx = this.#contextOf(st);
@@ -551,26 +556,7 @@ export class Machine {
     slot.dirty = false;
     if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
     slot.submissionBytes = 0;
-    tickLeader(ctx, st);
-    advance(ctx, st);
-    tickElection(ctx, st);
-    tickWishes(ctx, st);
-    admit(ctx, st);
-    tickMerge(ctx, st);
-    placeOffers(ctx, st);
-    tickConfirm(ctx, st);
-    propose(ctx, st);
-    ackOwn(ctx, st);
-    drainLimbo(ctx, st);
-    acknowledge(ctx, st);
-    offerOwn(ctx, st);
-    offerOthers(ctx, st);
-    tickJoining(ctx, st);
-    tickExchange(ctx, st);
-    tickMemory(ctx, st);
-    if (this.channel(st.id)?.pool.size) this.#ready.wake(ctx.now + ctx.timing.offer_ms);
-    proveTail(ctx, st);
-    trimFacts(st);
+    tick(ctx, st);
     slot.wakeAt = this.#ready.wakeAt;
   }
 

@@ -21,7 +21,12 @@ import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
 import { encodeHardState, type VotePromise } from './layout.js';
-import { FORGOTTEN_TERMS_MAX, RECALL_PAUSE_MS, RECALL_PAUSE_MS_MAX } from './limits.js';
+import {
+  FORGOTTEN_TERMS_MAX,
+  RECALL_PAUSE_MS,
+  RECALL_PAUSE_MS_MAX,
+  VOTES_ALONE_MS,
+} from './limits.js';
 import { isMessageLane } from './log.js';
 import { heldRecord } from './provisional.js';
 import { majorityOf } from './quorum.js';
@@ -38,6 +43,7 @@ export const nothingKnown = (): Forgotten => ({
   firstSeen: new Map(),
   askAt: 0,
   reports: new Map(),
+  alone: null,
 });
 
 /** Stops voting and acknowledging until the others told what was forgotten. */
@@ -57,8 +63,7 @@ export function forgetAll(ready: Ready, st: ChannelState, evidence: string): voi
 
 /** Found by this node itself. Where it votes alone there is nobody to ask, and it goes on. */
 function noteForgotten(ctx: StepContext, st: ChannelState, evidence: string): void {
-  const votesAlone = isVoter(ctx, st) && voters(st.roster).length === 1;
-  if (!votesAlone) forget(ctx, st, evidence);
+  if (!votesAlone(ctx, st)) forget(ctx, st, evidence);
 }
 
 /** A message of this node came that it neither holds nor knows to be final. */
@@ -94,6 +99,9 @@ export function noteOwnAck(ctx: StepContext, st: ChannelState, cert: Certificate
 const isVoter = (ctx: StepContext, st: ChannelState): boolean =>
   st.roster.members.get(ctx.self)?.votes === true;
 
+const votesAlone = (ctx: StepContext, st: ChannelState): boolean =>
+  isVoter(ctx, st) && voters(st.roster).length === 1;
+
 const isAsked = (ctx: StepContext, st: ChannelState): boolean =>
   isVoter(ctx, st) && !st.memory && st.conflict === null;
 
@@ -101,14 +109,34 @@ const isAsked = (ctx: StepContext, st: ChannelState): boolean =>
 export function tickMemory(ctx: StepContext, st: ChannelState): void {
   const { memory } = st;
   if (!memory || st.conflict || !isVoter(ctx, st)) return;
+  if (votesAlone(ctx, st)) return waitAlone(ctx, st, memory);
   if (ctx.now >= memory.askAt) ask(ctx, st, memory);
   ctx.ready.wake(memory.askAt);
 }
 
+/**
+ * Nobody else can report. But members without a vote may have more of the log,
+ * and others may vote by now, under a roster that this node forgot. It gets
+ * both by catching up, so it goes on once nothing came for a while.
+ */
+function waitAlone(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
+  const { seq } = st.log.final;
+  if (memory.alone?.final !== seq) memory.alone = { final: seq, since: ctx.now };
+  const until = memory.alone!.since + VOTES_ALONE_MS;
+  if (ctx.now < until) return ctx.ready.wake(until);
+  memory.known = highestSeen(st);
+  remember(ctx, st, memory);
+}
+
+/** The highest terms in which this node voted or followed, as far as it knows. */
+const highestSeen = ({ hard: { roster, online }, log }: ChannelState) => ({
+  roster: Math.max(roster.seen, log.lastTerm),
+  online: online.seen,
+});
+
 function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  const { roster, online } = st.hard;
   // What this node sees from here on it has not voted in.
-  memory.known ??= { roster: Math.max(roster.seen, st.log.lastTerm), online: online.seen };
+  memory.known ??= highestSeen(st);
   if (memory.round === '') memory.round = ctx.ulid();
   memory.askAt = ctx.now + ctx.timing.pull_ms;
   const recall: Recall = {

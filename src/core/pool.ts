@@ -37,6 +37,8 @@ export class Pool {
   readonly #byDigest = new Map<Digest, Pooled>();
   readonly #byPrev = new Map<Digest, Digest[]>();
   readonly #use = new Map<UserId, { count: number; bytes: number }>();
+  /** All that is held, by author. */
+  readonly #held = new Map<UserId, { count: number; bytes: number }>();
   /** What counts against its author's share. */
   readonly #counted = new Set<Digest>();
   #bytes = 0;
@@ -54,6 +56,11 @@ export class Pool {
 
   get(digest: Digest): Pooled | undefined {
     return this.#byDigest.get(digest);
+  }
+
+  /** How much of one author's is held, of whatever kind. */
+  heldOf(author: UserId): { readonly count: number; readonly bytes: number } {
+    return this.#held.get(author) ?? { count: 0, bytes: 0 };
   }
 
   values(): IterableIterator<Pooled> {
@@ -76,7 +83,7 @@ export class Pool {
       this.#counted.add(record.digest);
     }
     this.version += 1;
-    this.#bytes += record.bytes.length;
+    this.#hold(record, 1);
     this.#byDigest.set(record.digest, pooled);
     const siblings = this.#byPrev.get(record.prev);
     if (siblings) siblings.push(record.digest);
@@ -91,7 +98,7 @@ export class Pool {
     this.version += 1;
     this.#byDigest.delete(digest);
     this.#uncount(record);
-    this.#bytes -= record.bytes.length;
+    this.#hold(record, -1);
     const siblings = this.#byPrev.get(record.prev)!.filter((d) => d !== digest);
     if (siblings.length > 0) this.#byPrev.set(record.prev, siblings);
     else this.#byPrev.delete(record.prev);
@@ -116,6 +123,14 @@ export class Pool {
   keep(pooled: Pooled): void {
     pooled.kept = true;
     this.#uncount(pooled.record);
+  }
+
+  #hold({ author, bytes }: ChannelRecord, sign: 1 | -1): void {
+    this.#bytes += sign * bytes.length;
+    const held = this.heldOf(author);
+    const count = held.count + sign;
+    if (count === 0) this.#held.delete(author);
+    else this.#held.set(author, { count, bytes: held.bytes + sign * bytes.length });
   }
 
   #uncount({ digest, author, bytes }: ChannelRecord): void {

@@ -57,6 +57,8 @@ export class Presence {
   readonly #links = new Map<LinkId, Map<UserId, Sighting>>();
   /** Whom the last beacon was for: others are not answered at once. */
   #users: ReadonlySet<UserId> = new Set();
+  /** Whom the last beacon named last: the next goes on behind it, where not all fit. */
+  #lastNamed: UserId | undefined;
   #next: Millis = 0;
   /** No sighting grows stale before this. */
   #staleAt: Millis = Number.POSITIVE_INFINITY;
@@ -218,6 +220,7 @@ export class Presence {
     if (now < this.due) return undefined;
     this.#next = now + this.#timing.beacon_ms * (0.8 + 0.4 * this.#jitter());
     this.#users = users;
+    this.#forgetOthers(users);
     this.#counter += 1;
     this.#sent.set(this.#counter, now);
     for (const [counter, at] of this.#sent) {
@@ -230,18 +233,27 @@ export class Presence {
       boot: this.#boot,
       counter: this.#counter,
       ...store,
-      heard: this.#recentlyHeard(now, users),
+      heard: this.#recentlyHeard(now),
     };
   }
 
-  #recentlyHeard(now: Millis, users: ReadonlySet<UserId>): HeardBeacon[] {
-    const heard: HeardBeacon[] = [];
-    for (const [user, { beacon, at }] of this.#heard) {
-      if (!users.has(user)) this.#heard.delete(user);
-      else if (now - at <= this.#timing.online_ms && heard.length < BEACON_HEARD_MAX) {
-        heard.push({ user, boot: beacon.boot, counter: beacon.counter });
-      }
+  /** Drops what is known of users that are in none of this node's channels any more. */
+  #forgetOthers(users: ReadonlySet<UserId>): void {
+    for (const known of [this.#heard, this.#named, this.#toShow]) {
+      for (const user of known.keys()) if (!users.has(user)) known.delete(user);
     }
-    return heard;
+  }
+
+  /** As many as a beacon names, from behind the last that the beacon before named. */
+  #recentlyHeard(now: Millis): HeardBeacon[] {
+    const recent = [...this.#heard.values()].filter(({ at }) => now - at <= this.#timing.online_ms);
+    const from = recent.length > BEACON_HEARD_MAX ? this.#positionBehindLast(recent) : 0;
+    const named = [...recent.slice(from), ...recent.slice(0, from)].slice(0, BEACON_HEARD_MAX);
+    this.#lastNamed = named.at(-1)?.beacon.user;
+    return named.map(({ beacon: { user, boot, counter } }) => ({ user, boot, counter }));
+  }
+
+  #positionBehindLast(recent: readonly Heard[]): number {
+    return recent.findIndex(({ beacon }) => beacon.user === this.#lastNamed) + 1;
   }
 }

@@ -17,9 +17,16 @@ import { endOf, type Header, type Point, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
-import type { Digest, EpochId } from './ids.js';
+import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeOffer, encodePlace, encodePoint, type Offer } from './layout.js';
-import { CHECKPOINT_BYTES, CHECKPOINT_ENTRIES, SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
+import {
+  CHECKPOINT_BYTES,
+  CHECKPOINT_ENTRIES,
+  SET_BYTES_MAX,
+  SET_BYTES_PER_AUTHOR_MAX,
+  SET_RECORDS_MAX,
+  SET_RECORDS_PER_AUTHOR_MAX,
+} from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Place } from './order.js';
 import type { ChannelRecord } from './record.js';
@@ -97,6 +104,21 @@ export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
 /** No online leader places more until what is here is in the log. */
 export const isSetFull = ({ pool }: ChannelState): boolean =>
   pool.size >= SET_RECORDS_MAX || pool.bytes >= SET_BYTES_MAX;
+
+/** Whether an author has more here than its outbox lets one have that follows the protocol. */
+export function isShareFull({ pool }: ChannelState, author: UserId): boolean {
+  const { count, bytes } = pool.heldOf(author);
+  return count > SET_RECORDS_PER_AUTHOR_MAX || bytes > SET_BYTES_PER_AUTHOR_MAX;
+}
+
+/** Branches of online epochs that this user led. */
+export function branchesLedBy(st: ChannelState, leader: UserId): number {
+  const led = [...st.branches.keys()].filter((id) => {
+    const epoch = st.epochs.get(id)?.epoch;
+    return epoch?.kind === 'online' && epoch.leader === leader;
+  });
+  return led.length;
+}
 
 /** Keeps the proof of an election while entries of it may have to be shown. */
 export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: ElectionProof): void {

@@ -50,7 +50,7 @@ export function serveBranch(
 
 type BranchPart = Pick<
   Payload<'CH_MERGE'>,
-  'anchor' | 'headers' | 'records' | 'proofs' | 'cert' | 'tip'
+  'anchor' | 'headers' | 'records' | 'proofs' | 'cert' | 'tip' | 'base'
 >;
 
 /** The page behind `seq`, and where it ends; nothing where there is none. */
@@ -69,13 +69,14 @@ function findPage(
   const anchor = { seq: from, hash: branch.hashAt(from)! };
   const headers = headersOf(branch, from + 1, end);
   const tip = branch.certified;
+  const base = branch.base.seq > 0 ? { base: branch.base.seq } : {};
   const digests = headers.map((h) => h.digest);
   findRecords(st, digests, reader, (found) => {
     reader.getMany([st.keys.commit(epoch, end)], ([cert]) => {
       if (!cert) return;
       const records = found.map((f) => f.record);
       const proofs = found.map((f) => f.proof);
-      done({ anchor, headers: encodeHeaders(headers), records, proofs, cert, tip }, end);
+      done({ anchor, headers: encodeHeaders(headers), records, proofs, cert, tip, ...base }, end);
     });
   });
 }

@@ -7,12 +7,25 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Outgoing } from '../../src/core/commands.js';
 import type { ServeBranch } from '../../src/core/effects.js';
-import { type BranchPage, onBranchPage, onSet, onTake } from '../../src/core/exchange.js';
+import {
+  type BranchPage,
+  isFetching,
+  onBranchPage,
+  onSet,
+  onTake,
+  tickExchange,
+} from '../../src/core/exchange.js';
 import type { UserId } from '../../src/core/ids.js';
 import { leadershipOf } from '../../src/core/leadership.js';
-import { PAGE_ENTRIES_MAX, PAGES_PER_ANSWER_MAX, TIMING } from '../../src/core/limits.js';
+import {
+  ASKED_KEEP_MS,
+  BRANCHES_LISTED_MAX,
+  PAGE_ENTRIES_MAX,
+  PAGES_PER_ANSWER_MAX,
+  TIMING,
+} from '../../src/core/limits.js';
 import type { ChannelRecord } from '../../src/core/record.js';
-import { person } from './fixtures/channel.js';
+import { epochOf, person } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const userOf = (n: number): UserId => person(n).user;
@@ -46,6 +59,7 @@ function pageFrom(from: number, change: Partial<BranchPage> = {}, count = PAGE):
     ...chain.stretch(from, from + count),
     tip: RECORDS,
     more: 0,
+    base: 0,
     isForAll: false,
     ...change,
   };
@@ -109,6 +123,27 @@ describe('who lacks a branch', () => {
     isTold(OTHER);
     expect(asked(comes(OTHER, pageFrom(0)))).toEqual([[SENDER, PAGE]]);
     expect(asked(comes(ASKER, pageFrom(PAGE)))).toEqual([[ASKER, 2 * PAGE]]);
+  });
+
+  it('begins a branch at its front: it asks for that where a page from the middle comes first', () => {
+    const { branches } = state.st;
+    expect(asked(comes(SENDER, pageFrom(2 * PAGE)))).toEqual([[SENDER, 0]]);
+    expect([branches.size, state.st.pool.size]).toEqual([0, 0]);
+    // Again, while the answer is under way.
+    expect(asked(comes(SENDER, pageFrom(3 * PAGE)))).toEqual([]);
+    expect(asked(comes(SENDER, pageFrom(0)))).toEqual([[SENDER, PAGE]]);
+    expect(branches.get(chain.proof.id)).toMatchObject({ base: { seq: 0 }, certified: PAGE });
+  });
+
+  it('begins a branch where the one who sends it does, since what is before is final', () => {
+    comes(SENDER, pageFrom(2 * PAGE, { base: 2 * PAGE }));
+    expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
+  });
+
+  it('begins a branch where its own part ended that is final', () => {
+    state.st.exchange.done.set(chain.proof.id, { tip: 2 * PAGE, certified: 2 * PAGE });
+    comes(SENDER, pageFrom(2 * PAGE));
+    expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
   });
 
   it('asks on once the whole answer came, and not for what came twice', () => {
@@ -183,5 +218,49 @@ describe('who has a branch', () => {
     expect(answer(ASKER, PAGE)).toEqual([]);
     state.now += 2 * TIMING.pull_ms;
     expect(answer(ASKER, PAGE)).toHaveLength(1);
+  });
+});
+
+describe('what members tell of branches that nobody has', () => {
+  const invented = (from: UserId, name: string, count: number): void => {
+    const set = Array.from({ length: count }, (_, i) => ({
+      epoch: epochOf(`${name} ${i}`),
+      seq: 1,
+    }));
+    const p = { id: state.st.id, from, to: state.self.user, anchor: [], want: [], set };
+    onSet(state.ctx, state.st, from, p as never, set);
+    state.carryOut();
+  };
+  const ticks = (ms: number): void => {
+    state.now += ms;
+    tickExchange(state.ctx, state.st);
+    state.carryOut();
+  };
+
+  it('is remembered as far as one may name at once, of each, and not for long', () => {
+    for (let i = 0; i < 4; i++) {
+      invented(SENDER, `${i}`, BRANCHES_LISTED_MAX);
+      ticks(1_000);
+    }
+    expect(state.st.exchange.asked.size).toBe(BRANCHES_LISTED_MAX);
+    invented(OTHER, 'other', 3);
+    expect(state.st.exchange.asked.size).toBe(BRANCHES_LISTED_MAX + 3);
+    expect(isTold(ASKER)).toEqual([[ASKER, 0]]);
+    ticks(ASKED_KEEP_MS);
+    expect(state.st.exchange.asked.size).toBe(0);
+  });
+
+  it('holds a merge up for two questions in vain, and again once a page came', () => {
+    const waits: boolean[] = [];
+    for (let i = 0; i < 5; i++) {
+      invented(SENDER, `${i}`, 1);
+      waits.push(isFetching(state.ctx, state.st));
+      ticks(4 * TIMING.pull_ms);
+    }
+    expect(waits).toEqual([true, true, false, false, false]);
+    isTold(OTHER);
+    expect(isFetching(state.ctx, state.st)).toBe(false);
+    comes(OTHER, pageFrom(0));
+    expect(isFetching(state.ctx, state.st)).toBe(true);
   });
 });

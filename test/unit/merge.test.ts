@@ -44,6 +44,7 @@ function page(
     cert: chain.certificate(records.length - 1),
     tip: chain.points[records.length]!.seq,
     more: 0,
+    base: 0,
     isForAll: false,
     ...change,
   });
@@ -123,7 +124,8 @@ describe('a roster leader', () => {
       to: SENDER,
       seq: 0,
       at: state.now,
-      fruitless: 0,
+      told: SENDER,
+      isVain: false,
     });
     tickMerge(state.ctx, state.st);
     expect(kinds(state)).toEqual(['epoch']);

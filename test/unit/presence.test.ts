@@ -324,6 +324,15 @@ describe('a user whose store was put back', () => {
     expect([p.isOnline(BOB, 40), p.hasNamed(BOB)]).toStrictEqual([true, true]);
   });
 
+  it('is forgotten, with what it would be shown, once it is in none of the channels', () => {
+    const p = started(0);
+    hear(p, 1, { ...known, heard: [mine(1)] }, 10);
+    hear(p, 1, back, 20);
+    expect([p.hasNamed(BOB), p.bootOf(BOB)]).toStrictEqual([true, BOB_BOOT]);
+    p.beacon(beacon_ms, new Set([ME, CAROL]), STORE);
+    expect([p.hasNamed(BOB), p.bootOf(BOB), p.takeShown()]).toStrictEqual([false, undefined, []]);
+  });
+
   it('several at once are shown a few at a time', () => {
     const p = started(0);
     const users = Array.from({ length: BEACONS_SHOWN_MAX + 1 }, (_, i) => person(10 + i).user);
@@ -423,13 +432,17 @@ describe('beacons are sent', () => {
     expect([p.bootOf(BOB), p.bootOf(CAROL)]).toStrictEqual([undefined, BOB_BOOT]);
   });
 
-  it('naming no more than BEACON_HEARD_MAX', () => {
+  it('naming no more than BEACON_HEARD_MAX, and with the next the others', () => {
     const p = started(0);
     const crowd = Array.from({ length: BEACON_HEARD_MAX + 5 }, (_, i) =>
       i.toString(16).padStart(64, '0'),
     ) as UserId[];
     for (const user of crowd) hear(p, 1, { ...fromBob(1), user }, 10);
-    expect(p.beacon(beacon_ms, new Set(crowd), STORE)?.heard).toHaveLength(BEACON_HEARD_MAX);
+    const named = (now: Millis) => p.beacon(now, new Set(crowd), STORE)!.heard.map((h) => h.user);
+    const [first, second] = [named(beacon_ms), named(2 * beacon_ms)];
+    expect([first.length, second.length]).toStrictEqual([BEACON_HEARD_MAX, BEACON_HEARD_MAX]);
+    expect(second.slice(0, 6)).toStrictEqual([...crowd.slice(-5), crowd[0]]);
+    expect(new Set([...first, ...second]).size).toBe(crowd.length);
   });
 });
 

@@ -52,6 +52,7 @@ function pageOf(
     cert,
     tip: chain.points.at(-1)!.seq,
     more: 0,
+    base: chain.points[from]!.seq,
     isForAll: false,
   };
 }
@@ -71,6 +72,7 @@ function throughInspection(state: CoreState, page: BranchPage): BranchPage {
     proofs: [...page.proofs],
     cert: encodeCertificate(page.cert),
     tip: page.tip,
+    base: page.base,
   };
   const context = { hash, self: state.self.user, channel: () => state.st };
   const { what } = inspect(context, { name: 'CH_MERGE', payload })!;

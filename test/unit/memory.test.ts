@@ -1,0 +1,53 @@
+/** Lost memory where a node votes alone (docs/PROTOCOL.md, section "Lost memory"): it has nobody to ask. */
+
+import { describe, expect, it } from 'vitest';
+import { FORGOTTEN_TERMS_MAX, VOTES_ALONE_MS } from '../../src/core/limits.js';
+import { forget, tickMemory } from '../../src/core/memory.js';
+import { founded } from './fixtures/channel.js';
+import { CoreState } from './fixtures/core-state.js';
+
+/** Shown that its store was put back, maybe by a member of another channel. */
+function shown(voters: number): CoreState {
+  const state = new CoreState(voters);
+  forget(state.ctx, state.st, 'batches of this store');
+  tickMemory(state.ctx, state.st);
+  state.carryOut();
+  return state;
+}
+
+function after(state: CoreState, ms: number): boolean {
+  state.now += ms;
+  tickMemory(state.ctx, state.st);
+  state.carryOut();
+  return state.st.memory === null;
+}
+
+describe('a node that is shown that its store was put back', () => {
+  it('votes again after a while where it votes alone, above all that it may have forgotten', async () => {
+    const state = shown(1);
+    const { seen } = state.st.hard.roster;
+    expect(after(state, VOTES_ALONE_MS - 1)).toBe(false);
+    expect(after(state, 1)).toBe(true);
+    expect(state.st.hard.roster.term).toBe(seen + FORGOTTEN_TERMS_MAX);
+    expect((await state.reopened()).memory).toBeNull();
+  });
+
+  it('waits on while more of the log comes', () => {
+    const state = shown(1);
+    after(state, VOTES_ALONE_MS - 1);
+    const { log } = state.st;
+    Object.defineProperty(log, 'final', { value: { ...log.final, seq: 7 } });
+    expect(after(state, 1)).toBe(false);
+    expect(after(state, VOTES_ALONE_MS - 1)).toBe(false);
+    expect(after(state, 1)).toBe(true);
+  });
+
+  it('does not where others vote, nor where a roster comes under which they do', () => {
+    const state = shown(3);
+    expect(after(state, 2 * VOTES_ALONE_MS)).toBe(false);
+    const grown = shown(1);
+    expect(grown.st.roster).toEqual(founded());
+    grown.st.roster = state.st.roster;
+    expect(after(grown, 2 * VOTES_ALONE_MS)).toBe(false);
+  });
+});
