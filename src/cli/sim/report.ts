@@ -5,9 +5,13 @@ import type { Json, Paint } from '../output.js';
 
 /** The object for one run. */
 export function verdictJson(result: SimulateResult): Json {
-  const { seed, ok, traceHash, steps, marks, violation, beyond } = result;
-  const ended = { ...(violation && { violation }), ...(beyond && { beyond }) };
-  return { seed, ok, traceHash, steps, marks, ...ended };
+  const { seed, ok, traceHash, steps, marks, violation, beyond, outOfTime } = result;
+  return {
+    ...{ seed, ok, traceHash, steps, marks },
+    ...(outOfTime.length > 0 && { outOfTime }),
+    ...(violation && { violation }),
+    ...(beyond && { beyond }),
+  };
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
@@ -26,6 +30,8 @@ export function verdictText(result: SimulateResult, paint: Paint): string {
     `  trace ${traceHash}`,
   ];
   if (result.marks.length > 0) lines.push(`  reached: ${result.marks.join(', ')}`);
+  for (const what of result.outOfTime)
+    lines.push(`  ${paint('yellow', 'did not happen')}: ${what}`);
   if (result.beyond) lines.push(`  ended early, beyond what is promised: ${result.beyond}`);
   if (result.violation) lines.push('', violationText(result, paint));
   return lines.join('\n');
