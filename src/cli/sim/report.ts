@@ -25,7 +25,7 @@ export function verdictText(result: SimulateResult, paint: Paint): string {
   const lines = [
     `seed ${seed}: ${head}`,
     `  ${count(plan.nodes, 'node')}, ${count(plan.relays, 'relay')}, minOnline ${plan.minOnline}; ${faultsText(result)}`,
-    `  ${count(steps, 'step')} and ${count(frames, 'frame')} in ${seconds(virtualMs)} of virtual time, ${count(terms, 'leadership')}`,
+    `  ${count(steps, 'step')} and ${count(frames, 'frame')} in ${seconds(virtualMs)} of virtual time, ${count(terms, 'roster leadership')}`,
     `  ${count(final, 'final entry').replace('entrys', 'entries')}, ${number(messages)} of them messages`,
     `  trace ${traceHash}`,
   ];
