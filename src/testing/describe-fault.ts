@@ -8,8 +8,8 @@ const nodesOf = (nodes: readonly number[]): string =>
 const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
   `the link of node ${node} to relay ${relay}`;
 
-/** What is broken. */
-export function describeFault(fault: Fault): string {
+/** What is broken. With `nodes`, how many there are, those that nothing keeps apart are named too. */
+export function describeFault(fault: Fault, nodes = 0): string {
   switch (fault.kind) {
     case 'crash':
       return `node ${fault.node} loses power${fault.inWrite ? ' in its next write' : ''}`;
@@ -46,11 +46,12 @@ export function describeFault(fault: Fault): string {
     case 'isolate':
       return `node ${fault.node} is cut off${oneWay(fault.directions)}`;
     case 'block':
-      return describePairs(fault.pairs);
+      return describePairs(fault.pairs, nodes);
     case 'relay-split':
-      return fault.sides
-        .map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`)
-        .join(', ');
+      return [
+        ...fault.sides.map((side, relay) => `${nodesOf(side)} reach relay ${relay} alone`),
+        ...others(fault.sides.flat(), nodes).map((rest) => `${rest} reach all relays`),
+      ].join(', ');
     case 'relay-restart':
       return `relay ${fault.relay} restarts and knows nothing`;
     case 'relay-forgets':
@@ -102,14 +103,31 @@ const oneWay = (directions: readonly string[]): string =>
 
 type Pairs = readonly (readonly [number, number])[];
 
+/** Those of `nodes` that are not among them, if there are any. */
+function others(among: readonly number[], nodes: number): string[] {
+  const rest = Array.from({ length: nodes }, (_, node) => node).filter((n) => !among.includes(n));
+  return rest.length > 0 ? [nodesOf(rest)] : [];
+}
+
+/** What begins the words for a partition into sides. */
+export const SPLIT = 'the network is split: ';
+
 /** A partition by its sides where it has some, else by who does not hear whom. */
-function describePairs(pairs: Pairs): string {
+export function describePairs(pairs: Pairs, nodes = 0): string {
+  const rest = others(pairs.flat(), nodes).map((some) => `; nothing keeps ${some} from anybody`);
   const sides = sidesOf(pairs);
-  if (sides) return `the network is split: ${sides.map((side) => side.join(' ')).join(' | ')}`;
-  const deaf = new Map<number, number[]>();
-  for (const [from, to] of pairs) deaf.set(to, [...(deaf.get(to) ?? []), from]);
-  const told = [...deaf].map(([to, from]) => `${to} hears nothing of ${from.join(' ')}`);
-  return told.length <= 3 ? told.join(', ') : `${pairs.length} ways between nodes are blocked`;
+  if (sides) {
+    return `${SPLIT}${sides.map((side) => side.join(' ')).join(' | ')}${rest.join('')}`;
+  }
+  const deaf = new Map<number, Set<number>>();
+  for (const [from, to] of pairs) deaf.set(to, (deaf.get(to) ?? new Set()).add(from));
+  const told = [...deaf].map(([to, from]) => `${to} hears nothing of ${[...from].join(' ')}`);
+  if (told.length <= 3) return told.join(', ');
+  const ways = [...deaf.values()].reduce((sum, from) => sum + from.size, 0);
+  const alone = [...deaf].filter(([, from]) => from.size === nodes - 1).map(([node]) => node);
+  const hear = alone.length === 1 ? 'hears' : 'hear';
+  const named = alone.length > 0 ? `; ${nodesOf(alone.sort((a, b) => a - b))} ${hear} nobody` : '';
+  return `${ways} ways between nodes are blocked${named}${rest.join('')}`;
 }
 
 /** The groups that can't reach each other, if blocking these pairs amounts to just that. */

@@ -4,6 +4,8 @@
  * from elsewhere.
  */
 
+import { isCommandName } from '../core/commands.js';
+import { COMMAND_TITLES } from './command-titles.js';
 import { type Diagram, DiagramRecorder, outcomeOf } from './diagram.js';
 import { SCRIPT } from './diagram-script.js';
 import type { Observer } from './observer.js';
@@ -110,6 +112,13 @@ ${broken}${note ? `<p class="note">${escapeHtml(note)}</p>` : ''}
 `;
 }
 
+/** What a group of messages is, marked as one of signs of life or not. */
+function titleOf(group: string): string {
+  const [name = '', mark] = group.split(' ');
+  const title = isCommandName(name) ? COMMAND_TITLES[name] : '';
+  return mark === '(again)' ? `${title}; said again` : title;
+}
+
 /** Texts once each, arrows as rows, times to the microsecond: a fraction of the size. */
 function packed({ arrows, summary: _, note: _n, ...rest }: Diagram): object {
   const texts: string[] = [];
@@ -132,5 +141,7 @@ function packed({ arrows, summary: _, note: _n, ...rest }: Diagram): object {
     indexOf(a.text),
     indexOf(a.lost ?? ''),
   ]);
-  return { ...rest, arrows: rows, texts };
+  const named = new Set(arrows.map(({ group }) => group));
+  const titles = Object.fromEntries([...named].map((group) => [group, titleOf(group)]));
+  return { ...rest, arrows: rows, texts, titles };
 }

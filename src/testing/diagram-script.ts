@@ -88,7 +88,7 @@ function describe({ kind, item }) {
   }
   if (kind === 'moment') return [['node', item.node], ['at', clock(item.at, 3)], ['what', item.text]];
   if (kind === 'violation') return [['at', clock(item.at, 3)], ['broken', item.text]];
-  if (kind === 'fault') return [['fault', item.text], ['from', clock(item.from, 3)], ['until', clock(item.until, 3)]];
+  if (kind === 'fault') return [['fault', item.text], ...(item.together ? [['together', item.together]] : []), ['from', clock(item.from, 3)], ['until', clock(item.until, 3)]];
   const rows = [['node', item.node], ['state', STATES[item.what]], ['from', clock(item.from, 3)], ['until', clock(item.until, 3)]];
   if (item.epoch) rows.splice(2, 0, ['epoch', (item.epoch.kind === 'online' ? 'online, ' : 'roster, ') + 'term ' + item.epoch.term + ' of node ' + item.epoch.leader]);
   return rows;
@@ -159,8 +159,8 @@ tool('−', 'zoom out', () => zoom(1.6));
 tool('+', 'zoom in', () => zoom(1 / 1.6));
 tool('whole run', 'show all', () => show(whole.from, whole.until));
 if (D.violation) tool('failure', 'go to what is broken', () => { goTo(D.violation.at); choose({ kind: 'violation', item: D.violation }); });
-function toggle(text, color, isOn, change) {
-  const element = tool('', '', () => {
+function toggle(text, title, color, isOn, change) {
+  const element = tool('', title, () => {
     const next = element.getAttribute('aria-pressed') !== 'true';
     element.setAttribute('aria-pressed', next);
     change(next);
@@ -171,9 +171,9 @@ function toggle(text, color, isOn, change) {
   if (color) { const dot = document.createElement('i'); dot.style.background = color; element.append(dot); }
   element.append(text);
 }
-toggle('relay lanes', '', relayLanes, (on) => { relayLanes = on; });
+toggle('relay lanes', 'a lane for each relay: messages go through it', '', relayLanes, (on) => { relayLanes = on; });
 for (const [group, n] of [...groups].sort((a, b) => isQuiet(a[0]) - isQuiet(b[0]) || b[1] - a[1])) {
-  toggle(group + ' ' + n.toLocaleString('en'), colorOf(group), !hidden.has(group), (on) => { if (on) hidden.delete(group); else hidden.add(group); });
+  toggle(group + ' ' + n.toLocaleString('en'), D.titles[group], colorOf(group), !hidden.has(group), (on) => { if (on) hidden.delete(group); else hidden.add(group); });
 }
 tool('light / dark', 'change the colours', () => {
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
@@ -215,6 +215,7 @@ new ResizeObserver(redraw).observe(document.getElementById('stage'));
 // A run is longest where nothing happens: what begins the picture is what it is about.
 const about = D.violation ? D.violation.at : D.faults.length > 0 ? D.faults[0].from : null;
 if (about !== null && whole.until - whole.from > 20000) show(about - 3000, about + 12000);
+if (D.violation) { goTo(D.violation.at); choose({ kind: 'violation', item: D.violation }); }
 redraw();
 `;
 

@@ -2,8 +2,9 @@
 
 import type { Millis } from '../core/ids.js';
 import type { DiagramRecorder, FaultPeriod, Outcome, Period } from './diagram.js';
+import type { Told } from './diagram-deeds.js';
 
-type Seen = Pick<DiagramRecorder, 'periods' | 'faults' | 'phases' | 'posts' | 'moments'>;
+type Seen = Pick<DiagramRecorder, 'periods' | 'faults' | 'phases' | 'posts' | 'moments' | 'deeds'>;
 
 /** Faults that are told one by one; of more, only how many of each kind. */
 const FAULTS_TOLD_MAX = 4;
@@ -35,28 +36,50 @@ export function summaryOf(seen: Seen, result: Outcome, begin: Millis): string {
   return `${sentences.filter((text) => text !== '').join('. ')}.`;
 }
 
+const beginning = ({ text, together }: FaultPeriod): string =>
+  together === undefined ? text : `${text} (${together})`;
+
 function faultsText(faults: readonly FaultPeriod[]): string {
   if (faults.length === 0) return 'Nothing is broken on purpose';
   if (faults.length <= FAULTS_TOLD_MAX) {
-    return faults.map((f) => `At ${clock(f.from)} ${f.text}, until ${clock(f.until)}`).join('. ');
+    return faults
+      .map((f) => `At ${clock(f.from)} ${beginning(f)}, until ${clock(f.until)}`)
+      .join('. ');
   }
   const kinds = new Map<string, number>();
   for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   const told = [...kinds].map(([kind, n]) => `${n} ${kind}`);
   const last = Math.max(...faults.map(({ until }) => until));
-  return `${counted(faults.length, 'fault')} (${list(told)}), the last until ${clock(last)}`;
+  const splits = faults.filter(({ kind }) => kind === 'block');
+  const overlap = splits.some((a, i) =>
+    splits.some((b, j) => j > i && b.from < a.until && a.from < b.until),
+  );
+  const sum = overlap ? '; splits that overlap add up' : '';
+  return `${counted(faults.length, 'fault')} (${list(told)}), the last until ${clock(last)}${sum}`;
 }
 
-function leadersText(periods: readonly Period[]): string {
-  const led = periods.filter(
+/** The first period of each leadership. */
+const leaderships = (periods: readonly Period[]): Period[] =>
+  periods.filter(
     ({ what, epoch }, i) =>
       what === 'leads' &&
       periods.findIndex((p) => p.what === what && p.epoch!.id === epoch!.id) === i,
   );
+
+const nodesOf = (periods: readonly Period[]): string => {
+  const nodes = [...new Set(periods.map(({ node }) => node))].sort((a, b) => a - b);
+  return `${nodes.length === 1 ? 'node' : 'nodes'} ${list(nodes)}`;
+};
+
+function leadersText(periods: readonly Period[]): string {
+  const led = leaderships(periods);
   if (led.length === 0) return 'Nobody ever leads';
   const online = led.filter(({ epoch }) => epoch!.kind === 'online');
-  const leaders = [...new Set(led.map(({ node }) => node))].sort((a, b) => a - b);
-  const text = `${counted(led.length, 'leadership')} of ${leaders.length === 1 ? 'node' : 'nodes'} ${list(leaders)}`;
+  const roster = led.filter(({ epoch }) => epoch!.kind === 'roster');
+  const text =
+    roster.length === 0
+      ? 'Nobody leads by a majority of all members'
+      : `${counted(roster.length, 'leadership')} by a majority of all members (${nodesOf(roster)})`;
   if (online.length === 0) return text;
   const first = online[0]!;
   const beside = led.find(
@@ -65,7 +88,7 @@ function leadersText(periods: readonly Period[]): string {
   const both = beside
     ? `; at ${clock(Math.max(first.from, beside.from))} nodes ${list([first.node, beside.node].sort((a, b) => a - b))} lead at once, each on its side`
     : '';
-  return `${text}, ${online.length} of them in online epochs, which commit without a majority of all members${both}`;
+  return `${text}, and ${online.length} in online epochs (${nodesOf(online)}), which commit without one${both}`;
 }
 
 function outcome(
@@ -83,36 +106,70 @@ function outcome(
   return `${told}. ${healed ? `From ${clock(healed.at)} on nothing is broken, and at` : 'At'} ${clock(virtualMs)} ${equal} ${counted(final, 'entry', 'entries')}`;
 }
 
-/** Key moments: faults, who leads, who is gone, and how it ends. */
-export function storyOf(seen: Seen, result: Outcome): { at: Millis; text: string }[] {
-  const story: { at: Millis; text: string }[] = [];
-  const add = (at: Millis, text: string): void => {
-    story.push({ at, text });
-  };
+/** What matters, in order: faults, who leads, who is gone, what became of messages, and how it ends. */
+export function storyOf(seen: Seen, result: Outcome): Told[] {
+  const inOrder = (told: Told[]): Told[] => told.sort((a, b) => a.at - b.at);
+  const landmarks = inOrder([
+    ...phasesTold(seen, result),
+    ...faultsTold(seen),
+    ...leadersTold(seen.periods, result.loadAt),
+    ...powerTold(seen),
+  ]);
+  const { violation } = result;
+  const end = violation
+    ? [
+        {
+          at: violation.at,
+          text: `broken: ${violation.invariant}: ${violation.message.split('\n')[0]}`,
+        },
+      ]
+    : [];
+  const deeds = seen.deeds.lines(landmarks.map(({ at }) => at));
+  const whole = landmarks.length + deeds.length <= STORY_MAX ? deeds : [];
+  return inOrder([...landmarks, ...whole])
+    .slice(0, STORY_MAX)
+    .concat(end);
+}
+
+function phasesTold({ phases }: Seen, result: Outcome): Told[] {
   const names: { readonly [phase: string]: string } = {
     load: 'load and faults begin',
     settling: 'all faults are over',
     over: result.ok ? 'all is at rest, and as it should be' : 'the run ends',
   };
-  for (const { at, phase } of seen.phases) if (names[phase]) add(at, names[phase]);
-  for (const { from, until, kind, text } of seen.faults) {
+  return phases.flatMap(({ at, phase }) => (names[phase] ? [{ at, text: names[phase] }] : []));
+}
+
+function faultsTold({ faults, phases }: Seen): Told[] {
+  const allOver = phases.find(({ phase }) => phase === 'settling')?.at;
+  return faults.flatMap((fault) => {
+    const { from, until, kind, text } = fault;
     // What is told of the node says more.
-    if (kind === 'crash') continue;
-    add(from, text);
-    if (until > from) add(until, `over: ${text}`);
-  }
-  for (const { from, node, what, epoch } of seen.periods) {
-    if (what !== 'leads') continue;
-    add(from, `node ${node} leads ${epoch!.kind === 'online' ? 'online ' : ''}term ${epoch!.term}`);
-  }
-  for (const { at, node, kind, text } of seen.moments) {
-    if (kind === 'crash') add(at, `node ${node} loses power`);
-    if (kind === 'start' && at > STARTED_BY_MS) add(at, `node ${node} starts again`);
-    if (kind === 'disk' && text.includes(`merge record of ${node}`)) add(at, `node ${node} merges`);
-  }
-  if (result.violation) {
-    const { at, invariant, message } = result.violation;
-    add(at, `broken: ${invariant}: ${message.split('\n')[0]}`);
-  }
-  return story.sort((a, b) => a.at - b.at).slice(0, STORY_MAX);
+    if (kind === 'crash') return [];
+    const over = until > from && until !== allOver ? [{ at: until, text: `over: ${text}` }] : [];
+    return [{ at: from, text: beginning(fault) }, ...over];
+  });
+}
+
+/** While members join, each of them is a new electorate: those leaderships are told together. */
+function leadersTold(periods: readonly Period[], loadAt: Millis): Told[] {
+  const led = periods.filter(({ what }) => what === 'leads');
+  const early = led.filter(({ from }) => from < loadAt);
+  const told = early.length > 2 ? led.filter(({ from }) => from >= loadAt) : led;
+  const lines = told.map(({ from, node, epoch }) => ({
+    at: from,
+    text: `node ${node} leads ${epoch!.kind === 'online' ? 'online ' : ''}term ${epoch!.term}`,
+  }));
+  if (early.length <= 2) return lines;
+  const last = early.at(-1)!;
+  const text = `${counted(leaderships(early).length, 'leadership')} while the members join; node ${last.node} leads term ${last.epoch!.term} at the end`;
+  return [{ at: early[0]!.from, text }, ...lines];
+}
+
+function powerTold({ moments }: Seen): Told[] {
+  return moments.flatMap(({ at, node, kind }) => {
+    if (kind === 'crash') return [{ at, text: `node ${node} loses power` }];
+    if (kind === 'start' && at > STARTED_BY_MS) return [{ at, text: `node ${node} starts again` }];
+    return [];
+  });
 }

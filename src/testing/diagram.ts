@@ -7,11 +7,14 @@
 
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, receiverOf } from './describe.js';
-import { describeFault } from './describe-fault.js';
+import { describeFault, describePairs, SPLIT } from './describe-fault.js';
+import { Deeds, type Side } from './diagram-deeds.js';
 import { counted, storyOf, summaryOf } from './diagram-story.js';
+import type { Fault } from './faults.js';
 import { Names } from './names.js';
 import type { EpochView, NodeView, SimEvent } from './observer.js';
 import { OldNews } from './old-news.js';
+import type { Pairs } from './partitions.js';
 import type { SimulateResult, Violation } from './simulate.js';
 import { describeState } from './transcript.js';
 
@@ -57,6 +60,8 @@ export interface FaultPeriod {
   until: Millis;
   readonly kind: string;
   readonly text: string;
+  /** What it and the splits before it amount to together. */
+  readonly together?: string;
   readonly nodes: readonly number[];
   readonly relays: readonly number[];
 }
@@ -106,6 +111,8 @@ export class DiagramRecorder {
   readonly posts: { readonly at: Millis; readonly count: number }[] = [];
   readonly #current = new Map<number, Period>();
   readonly #begun = new Map<number, FaultPeriod>();
+  readonly #splits = new Map<number, Pairs>();
+  readonly deeds = new Deeds(this.#names);
   #violation: Diagram['violation'] = null;
   #lastAt: Millis = 0;
 
@@ -180,13 +187,15 @@ export class DiagramRecorder {
     if (event.type === 'fault-over') {
       if (begun) begun.until = at;
       this.#begun.delete(index);
+      this.#splits.delete(index);
       return;
     }
     const fields = fault as { node?: unknown; nodes?: unknown; pairs?: unknown; relay?: unknown };
     const nodes = [fields.node, fields.nodes, fields.pairs].flat(3);
     const isIndex = (value: unknown): value is number => typeof value === 'number';
     const period: FaultPeriod = {
-      ...{ from: at, until: NEVER, kind: fault.kind, text: describeFault(fault) },
+      ...{ from: at, until: NEVER, kind: fault.kind, text: describeFault(fault, this.#nodes) },
+      ...this.#together(index, fault),
       nodes: [...new Set(nodes.filter(isIndex))].sort((a, b) => a - b),
       relays: [fields.relay].filter(isIndex),
     };
@@ -194,10 +203,28 @@ export class DiagramRecorder {
     this.#begun.set(index, period);
   }
 
+  /** Splits that overlap add up. */
+  #together(index: number, fault: Fault): Pick<FaultPeriod, 'together'> {
+    if (fault.kind !== 'block') return {};
+    this.#splits.set(index, fault.pairs);
+    if (this.#splits.size === 1) return {};
+    const all = describePairs([...this.#splits.values()].flat(), this.#nodes);
+    return { together: `with the splits before it: ${all.replace(SPLIT, '')}` };
+  }
+
+  /** The nodes that follow one leader with this one. */
+  #sideOf(node: number): Side | undefined {
+    const epoch = this.#current.get(node)?.epoch;
+    if (!epoch) return undefined;
+    const together = [...this.#current.values()].filter((p) => p.epoch?.id === epoch.id);
+    return { epoch, nodes: together.map((p) => p.node).sort((a, b) => a - b) };
+  }
+
   /** What is still broken when all faults stop ends then. */
   #endFaults(at: Millis): void {
     for (const fault of this.#begun.values()) fault.until = at;
     this.#begun.clear();
+    this.#splits.clear();
   }
 
   #ofNode(event: SimEvent): void {
@@ -217,6 +244,7 @@ export class DiagramRecorder {
         this.#state(at, node, event.view, event.changed);
         return;
       case 'durable': {
+        this.deeds.durable(at, node, event.ops);
         const parts = describeBatch(this.#names, event.ops);
         return parts.length > 0 ? moment('disk', `on disk: ${parts.join('; ')}`) : undefined;
       }
@@ -224,9 +252,11 @@ export class DiagramRecorder {
         return moment('refused', `refuses ${event.name}: ${event.why}`);
       case 'posted':
         this.posts.push({ at, count: event.ids.length });
+        this.deeds.posted(event);
         return event.ids.length > 0 ? moment('post', `posts ${event.ids.length}`) : undefined;
       case 'told': {
         const told = event.event;
+        this.deeds.told(event, this.#sideOf(node));
         if (told.type === 'joined') return moment('told', 'is a member');
         if (told.type === 'note') return moment('told', `${told.note}: ${told.detail}`);
         if (told.type !== 'progress') return;
@@ -278,10 +308,13 @@ export class DiagramRecorder {
         .filter((p) => p.until > from && p.from < until)
         .map((p) => ({ ...p, from: Math.max(p.from, from) })),
       faults: this.faults.filter((f) => f.until >= from && f.from <= until),
-      violation: this.#violation,
+      violation: this.#violation ?? violationOf(outcome),
     };
   }
 }
+
+const violationOf = ({ violation }: Outcome): Diagram['violation'] =>
+  violation ? { at: violation.at, text: `${violation.invariant}: ${violation.message}` } : null;
 
 /** What is known of a run once it is over. */
 export interface Outcome {
@@ -311,7 +344,7 @@ export function outcomeOf(result: SimulateResult): Outcome {
     facts: [
       ['steps of the core', result.steps.toLocaleString('en')],
       ['frames', result.frames.toLocaleString('en')],
-      ['leaderships', String(result.terms)],
+      ['leaderships by a majority of all members', String(result.terms)],
       ['marks reached', result.marks.join(', ') || 'none'],
       ['trace', result.traceHash],
     ],

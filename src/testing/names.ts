@@ -34,6 +34,16 @@ export class Names {
   readonly #posted = new Map<Ulid, string>();
   readonly #count = new Map<number, number>();
 
+  decoded(bytes: Uint8Array): ChannelRecord {
+    return decodeRecord(this.#hash, bytes);
+  }
+
+  /** A message that was posted; by what it says, once its digest is known. */
+  message(id: Ulid, digest: Digest | undefined): string {
+    const said = digest && this.#records.get(digest);
+    return said ?? this.#posted.get(id) ?? short(id);
+  }
+
   /** The record in these bytes, as the run's hash names it. */
   recordIn(bytes: Uint8Array): string {
     return this.record(decodeRecord(this.#hash, bytes).digest);

@@ -7,7 +7,7 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
-import type { Fault } from './faults.js';
+import { problemOf } from './check-options.js';
 import type { Sabotage, SimulateOptions, SimulateResult, Violation } from './simulate.js';
 
 export type Plan = { readonly seed: number; readonly sabotage?: Sabotage } & SimulateResult['plan'];
@@ -49,15 +49,8 @@ export function parsePlanFile(text: string): PlanFile {
   const file = parseJson(text) as Partial<PlanFile> | null;
   const plan = file?.plan;
   if (!isObject(plan)) throw bad('it has no "plan"');
-  if (!Number.isSafeInteger(plan.seed) || plan.seed < 0) throw bad('its "seed" is no whole number');
-  for (const name of ['nodes', 'relays'] as const) {
-    if (plan[name] !== undefined && !isCount(plan[name])) throw bad(`its "${name}" is no count`);
-  }
-  if (plan.faults !== undefined) checkFaults(plan.faults, plan.nodes ?? Number.POSITIVE_INFINITY);
-  for (const list of ['posts', 'invites'] as const) {
-    const items: unknown = plan.workload?.[list];
-    if (items !== undefined && !Array.isArray(items)) throw bad(`its "${list}" are no list`);
-  }
+  const problem = problemOf(plan);
+  if (problem !== undefined) throw bad(problem);
   return file as PlanFile;
 }
 
@@ -69,20 +62,6 @@ function parseJson(text: string): unknown {
   }
 }
 
-function checkFaults(faults: unknown, nodes: number): void {
-  if (!Array.isArray(faults)) throw bad('its "faults" are no list');
-  faults.forEach((fault: unknown, i) => {
-    if (!isObject(fault)) throw bad(`fault ${i} is no object`);
-    const { kind, at, until, node } = fault as Partial<Fault> & { node?: unknown };
-    if (typeof kind !== 'string') throw bad(`fault ${i} has no "kind"`);
-    if (!isTime(at) || !isTime(until) || until < at) throw bad(`fault ${i} lacks "at" and "until"`);
-    if (typeof node === 'number' && !(node < nodes)) throw bad(`fault ${i} is of node ${node}`);
-  });
-}
-
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
-const isTime = (value: unknown): value is number => typeof value === 'number' && value >= 0;
-
 const bad = (message: string): ConclaveError =>
   new ConclaveError('bad_plan', `this is no plan of a run: ${message}`);

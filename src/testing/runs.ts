@@ -1,7 +1,7 @@
 /**
  * Many seeds, one after the other or in several processes (docs/simulation.md,
  * "Many seeds"). Results come as they are ready; with several processes in
- * no particular order. An abort ends it between two runs, and the processes at once.
+ * no particular order. An abort gives up the runs under way.
  */
 
 import { type ChildProcess, fork } from 'node:child_process';
@@ -11,7 +11,10 @@ import { fileURLToPath } from 'node:url';
 import { type SimulateOptions, type SimulateResult, simulate } from './simulate.js';
 
 /** What all runs have in common; plain data, so that it can go to a process. */
-export type CommonOptions = Omit<SimulateOptions, 'seed' | 'log' | 'observe'>;
+export type CommonOptions = Omit<
+  SimulateOptions,
+  'seed' | 'log' | 'observe' | 'signal' | 'onProgress'
+>;
 
 export interface RunsOptions {
   /** From `first` on, as long as `seeds.next()` gives any. */
@@ -51,11 +54,14 @@ export async function runSeeds(o: RunsOptions): Promise<void> {
 type Next = () => number | undefined;
 type Report = (result: SimulateResult) => void;
 
-async function runHere({ options }: RunsOptions, next: Next, report: Report): Promise<void> {
-  for (let seed = next(); seed !== undefined; seed = next()) {
-    report(await simulate({ ...options, seed }));
-    // Signals are seen between two runs.
-    await setImmediate();
+async function runHere({ options, signal }: RunsOptions, next: Next, report: Report) {
+  try {
+    for (let seed = next(); seed !== undefined; seed = next()) {
+      report(await simulate({ ...options, seed, signal }));
+      await setImmediate();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
 }
 

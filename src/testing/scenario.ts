@@ -15,6 +15,7 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
+import type { Millis } from '../core/ids.js';
 import type { Observer } from './observer.js';
 import { runCommand } from './scenario-commands.js';
 import { badScenario, Stage } from './scenario-stage.js';
@@ -34,6 +35,8 @@ export interface ScenarioResult {
   readonly text: string;
   /** Expectations that do not hold, and broken invariants. */
   readonly problems: readonly string[];
+  /** When the first of them was seen, in virtual time. */
+  readonly failedAt: Millis | undefined;
   /** As the script left it. */
   readonly stage: Stage;
 }
@@ -43,6 +46,7 @@ export async function runScenario(script: string, observe?: Observer): Promise<S
   const stage = new Stage(observe);
   const out: string[] = [];
   const problems: string[] = [];
+  let failedAt: Millis | undefined;
   for (const part of parse(script)) {
     if (typeof part === 'string') {
       out.push(part);
@@ -55,11 +59,13 @@ export async function runScenario(script: string, observe?: Observer): Promise<S
       if (isComment(command)) continue;
       const { lines, problem } = await attempt(stage, command, part.line + i);
       printed.push(...lines);
-      if (problem !== undefined) problems.push(`line ${part.line + i}: ${problem}`);
+      if (problem === undefined) continue;
+      failedAt ??= stage.cluster.timeline.now;
+      problems.push(`line ${part.line + i}: ${problem}`);
     }
     out.push(...printed.map((line) => (typeof line === 'string' ? line : line.text)));
   }
-  return { text: `${out.join('\n').trimEnd()}\n`, problems, stage };
+  return { text: `${out.join('\n').trimEnd()}\n`, problems, failedAt, stage };
 }
 
 const isComment = (line: string): boolean => line.startsWith('#');

@@ -55,9 +55,12 @@ class Search {
     if (this.isOver || this.#tried.has(text)) return false;
     this.#tried.add(text);
     this.runs += 1;
-    const result = await simulate(plan);
+    const { signal } = this.#o;
+    const result = await simulate({ ...plan, signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     await setImmediate();
-    const { violation } = result;
+    const violation = result?.violation;
     if (!violation || kindOf(violation) !== this.#wanted) return false;
     this.best = plan;
     this.result = result;

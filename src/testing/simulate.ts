@@ -20,12 +20,16 @@ import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
+import { checkOptions } from './check-options.js';
+import { commandText } from './command-text.js';
 import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
 import type { History } from './history.js';
 import { Invariants } from './invariants.js';
+import { loadLasts, outOfTime } from './load-times.js';
 import { MarkWatch } from './mark-watch.js';
 import { type Observer, Reporter } from './observer.js';
+import { type Pause, type PauseOptions, pauses } from './pauses.js';
 import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
@@ -41,7 +45,7 @@ import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
 
-export interface SimulateOptions {
+export interface SimulateOptions extends PauseOptions {
   readonly seed: number;
   /** What is left out is drawn from the seed. */
   readonly nodes?: number;
@@ -56,7 +60,7 @@ export interface SimulateOptions {
   readonly early?: boolean;
   /** What the applications do; what is left out is drawn from the seed. */
   readonly workload?: Workload;
-  /** How long faults and load last. */
+  /** How long faults and load last; what is planned beyond it does not happen. */
   readonly loadMs?: Millis;
   /** How long after it everything may take to come to rest. */
   readonly settleMs?: Millis;
@@ -143,6 +147,8 @@ export interface SimulateResult {
   };
   /** When faults and load began. */
   readonly loadAt: Millis;
+  /** What of the plan did not happen, since it lies outside of the time of the load. */
+  readonly outOfTime: readonly string[];
   /** Entries of the final log, and how many of them are messages. */
   readonly final: number;
   readonly messages: number;
@@ -219,6 +225,7 @@ class Run implements NodeWatcher {
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
   readonly #reporter: Reporter | undefined;
+  readonly #pause: Pause | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
   #lines = '';
@@ -226,7 +233,7 @@ class Run implements NodeWatcher {
   /** Who reaches whom when the faults are over. */
   #reach: Reach = () => true;
   #workload: WorkloadPlan = { posts: [], invites: [] };
-  #loadAt: Millis = 0;
+  #load = { from: 0, lasts: 0 };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
   #violation: Violation | undefined;
@@ -235,6 +242,7 @@ class Run implements NodeWatcher {
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
     this.#s = settings(options, invite !== undefined);
+    this.#pause = pauses(options);
     const { seed } = options;
     const { nodes, relays, minOnline, quorum } = this.#s;
     const { encoded } = this.#s.conditions;
@@ -313,12 +321,14 @@ class Run implements NodeWatcher {
     try {
       await this.#phases();
     } catch (error) {
+      if (this.#o.signal?.aborted) throw error;
       this.#break('no crash', errorText(error));
     }
     this.#flush();
     this.#marks.finish(this.#invariants.final);
     const { final } = this.#invariants;
     const { kinds: _, ...settled } = this.#s;
+    const { from, lasts } = this.#load;
     return {
       seed: this.#o.seed,
       ok: this.#violation === undefined,
@@ -329,8 +339,9 @@ class Run implements NodeWatcher {
       steps: this.#steps,
       virtualMs: this.#timeline.now,
       frames: this.#network.frames,
-      plan: { ...settled, faults: this.#faults, workload: this.#workload },
-      loadAt: this.#loadAt,
+      plan: { ...settled, loadMs: lasts, faults: this.#faults, workload: this.#workload },
+      loadAt: from,
+      outOfTime: outOfTime(this.#faults, this.#workload, from, from + lasts),
       final: final.length,
       messages: final.filter(({ entry }) => entry.kind === 'message').length,
       terms: this.#invariants.terms,
@@ -347,8 +358,11 @@ class Run implements NodeWatcher {
       return this.#break('liveness', 'not all could join without faults');
     }
     this.#reporter?.tell({ type: 'phase', phase: 'load' });
-    const chaos = this.#unleash(this.#timeline.now, this.#timeline.now + loadMs);
-    await this.#until(() => false, loadMs);
+    const from = this.#timeline.now;
+    const lasts = loadLasts(this.#o, from, loadMs);
+    this.#load = { from, lasts };
+    const chaos = this.#unleash(from, from + lasts);
+    await this.#until(() => false, lasts);
     chaos.stop();
     this.#recorder.healed();
     this.#note('faults stop');
@@ -402,7 +416,6 @@ class Run implements NodeWatcher {
   #unleash(from: Millis, until: Millis): Chaos {
     const { seed } = this.#o;
     const { nodes, relays, kinds } = this.#s;
-    this.#loadAt = from;
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
@@ -456,6 +469,8 @@ class Run implements NodeWatcher {
       if (waits) await waits;
       const code = this.#guest?.flush();
       if (code) await code;
+      const pause = this.#pause?.(this.#timeline.now);
+      if (pause) await pause;
     }
     return over === true || this.#isOver;
   }
@@ -529,13 +544,13 @@ class Run implements NodeWatcher {
     this.#invariants.sending(node, command);
     this.#marks.sending(node, command, links);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
-    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
+    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${commandText(command)}`);
   }
   misbehaves(node: SimNode, command: Outgoing): void {
     this.#invariants.misbehaves(node, command);
     this.#note(`node ${node.index} misbehaves: ${command.name}`);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
-    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${describe(command)}`);
+    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${commandText(command)}`);
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
@@ -573,18 +588,14 @@ class Run implements NodeWatcher {
   }
 }
 
-function describe({ name, payload }: Outgoing): string {
-  const { id: _, s: _s, sig: _sig, from: _f, ...rest } = payload as { [k: string]: unknown };
-  return `${name} ${JSON.stringify(rest, (_k, v) => (v instanceof Uint8Array ? `<${v.length}>` : v))}`.slice(
-    0,
-    300,
-  );
-}
-
-/** Runs one simulation. Never throws for what goes wrong inside: see `ok` and `violation`. */
-export function simulate(
+/**
+ * Runs one simulation. Never throws for what goes wrong inside: see `ok` and `violation`. Rejects
+ * with `bad_options`, and with `aborted` when its signal is.
+ */
+export async function simulate(
   options: SimulateOptions,
   invite?: (run: GuestRun) => Guest,
 ): Promise<SimulateResult> {
+  checkOptions(options);
   return new Run(options, invite).run();
 }

@@ -1,6 +1,6 @@
 /** Pictures of runs: the data behind them, what is left out of long ones, and the page itself. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -18,6 +18,7 @@ import { diagramPage } from '../../src/testing/diagram-page.js';
 import type { Fault } from '../../src/testing/faults.js';
 import { Names } from '../../src/testing/names.js';
 import type { SimEvent } from '../../src/testing/observer.js';
+import { parsePlanFile } from '../../src/testing/plan.js';
 import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
 import { Harness, temporaryDir } from '../unit/fixtures/cli-harness.js';
 
@@ -133,6 +134,48 @@ describe('a picture', () => {
     );
   });
 
+  it.each([8, 11, 21])('counts leaderships as the result does, seed %i', async (seed) => {
+    const { diagram, result } = await pictured({ seed, nodes: 7, faults: ['halves'] });
+    expect(diagram.summary).toContain(`${result.terms} leaderships by a majority of all members`);
+  });
+
+  it('tells what became of messages, and on which side', async () => {
+    const { plan } = parsePlanFile(readFileSync('examples/split.json', 'utf8'));
+    const { diagram } = await pictured(plan);
+    const told = diagram.story.map(({ text }) => text);
+    const inOrder = [
+      /^\d leaderships while the members join; node \d leads term \d+ at the end$/,
+      /^nodes 0 1 2 reach relay 0 alone, nodes 3 4 5 6 reach relay 1 alone$/,
+      /^node 1 posts "from the three"$/,
+      /^committed on the side of nodes 0 1 2 \(online term \d+ of \d\): "from the three"$/,
+      /^node \d merges 1 message into the log: 1 of online term \d+ of \d$/,
+      /^final: "from the three"$/,
+    ].map((line) => told.findIndex((text) => line.test(text)));
+    expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b));
+    expect(inOrder).not.toContain(-1);
+    expect(told.filter((text) => text.includes('leads term'))).toHaveLength(1);
+  });
+
+  it('says what splits that overlap amount to', async () => {
+    const split = (side: readonly number[], at: number, until: number): Fault => ({
+      ...{ kind: 'block', at, until },
+      pairs: [0, 1, 2, 3].flatMap((a) =>
+        [0, 1, 2, 3].flatMap((b): [number, number][] =>
+          side.includes(a) === side.includes(b) ? [] : [[a, b]],
+        ),
+      ),
+    });
+    const faults = [split([0, 1], 4_000, 6_000), split([0], 5_000, 6_000)];
+    const { diagram } = await pictured({ seed: 4, nodes: 5, faults });
+    const rest = '; nothing keeps node 4 from anybody';
+    expect(diagram.faults).toMatchObject([
+      { text: `the network is split: 0 1 | 2 3${rest}` },
+      { text: `the network is split: 0 | 1 2 3${rest}` },
+    ]);
+    expect(diagram.faults[0]!.together).toBeUndefined();
+    expect(diagram.faults[1]!.together).toBe(`with the splits before it: 0 | 1 | 2 3${rest}`);
+  });
+
   it('shows what is broken', async () => {
     const { diagram, result } = await pictured({ seed: 5, nodes: 3, sabotage: 'lose-promises' });
     expect(diagram).toMatchObject({ ok: false, violation: { at: result.violation!.at } });
@@ -173,12 +216,18 @@ describe('a long run', () => {
 });
 
 describe('a page', () => {
+  interface Data {
+    readonly arrows: unknown[];
+    readonly texts: string[];
+    readonly titles: { readonly [group: string]: string };
+    readonly violation: { readonly at: number; readonly text: string } | null;
+  }
   const partsOf = (html: string) => {
     const [, data, script] =
       /<script type="application\/json" id="data">(.*)<\/script>\n<script>(.*)<\/script>/s.exec(
         html,
       )!;
-    return { data: JSON.parse(data!) as { arrows: unknown[]; texts: string[] }, script: script! };
+    return { data: JSON.parse(data!) as Data, script: script! };
   };
 
   it('needs nothing but itself', async () => {
@@ -189,6 +238,9 @@ describe('a page', () => {
     const { data, script } = partsOf(html);
     expect(() => new Script(script)).not.toThrow();
     expect(data.arrows).toHaveLength(diagram.arrows.length);
+    const groups = new Set(diagram.arrows.map(({ group }) => group));
+    expect(Object.keys(data.titles).sort()).toEqual([...groups].sort());
+    for (const title of Object.values(data.titles)) expect(title).toMatch(/^.{20}/);
     expect(html.length).toBeLessThan(4_000_000);
   });
 
@@ -219,6 +271,21 @@ describe('a page', () => {
     expect(html).toContain('<h1>conclave sim, leader-crash.txt');
     expect(partsOf(html).data.texts.join('\n')).toContain('CH_PREVOTE');
   });
+  it('of a script that fails opens there', async () => {
+    const dir = temporaryDir();
+    const [script, html] = [join(dir, 'wrong.txt'), join(dir, 'wrong.html')];
+    writeFileSync(
+      script,
+      'nodes 1 minOnline 1\n----\n\nrun 500ms\n----\n\nexpect not leads 0\n----\n',
+    );
+    await new Harness().run(['sim', '--scenario', script, '--html', html]);
+    const { data } = partsOf(readFileSync(html, 'utf8'));
+    expect(data.violation).toMatchObject({
+      at: expect.any(Number),
+      text: expect.stringContaining('line 7'),
+    });
+    expect(data.violation!.at).toBeGreaterThanOrEqual(500);
+  });
 });
 
 describe('a fault in words', () => {
@@ -240,10 +307,14 @@ describe('a fault in words', () => {
     [block([0, 1], [2, 1], [1, 2]), '1 hears nothing of 0 2, 2 hears nothing of 1'],
     [block([0, 1], [1, 2], [2, 3], [3, 0]), '4 ways between nodes are blocked'],
     [
+      block([1, 0], [2, 0], [3, 0], [0, 1], [3, 2], [1, 3]),
+      '6 ways between nodes are blocked; node 0 hears nobody',
+    ],
+    [
       { kind: 'isolate', node: 3, directions: ['down'], at: 0, until: 1 },
       'node 3 is cut off, it hears nothing',
     ],
   ])('%j', (fault, text) => {
-    expect(describeFault(fault)).toBe(text);
+    expect(describeFault(fault, 4).replace(/; nothing keeps .*/, '')).toBe(text);
   });
 });

@@ -73,6 +73,87 @@ describe('a plan', () => {
   });
 });
 
+describe('events of a plan', () => {
+  const crash = {
+    kind: 'crash',
+    node: 'leader',
+    inWrite: false,
+    at: 30_000,
+    until: 31_000,
+  } as const;
+  const post = { at: 32_000, node: 1, count: 1, bytes: 0 };
+  const of = (options: Partial<SimulateOptions>): SimulateOptions => ({
+    ...{ seed: 83, nodes: 3, early: false, faults: [crash] },
+    workload: { posts: [post], invites: [] },
+    ...options,
+  });
+
+  it('happen, however late: the load lasts as long', async () => {
+    const lines: string[] = [];
+    const result = await simulate(of({ log: (line) => lines.push(line) }));
+    expect(result).toMatchObject({ ok: true, messages: 1, outOfTime: [] });
+    expect(lines.filter((line) => /fault .*crash/.test(line))).toHaveLength(1);
+    const { loadAt, plan } = result;
+    expect(loadAt + plan.loadMs).toBeGreaterThan(post.at);
+    const again = await simulate({ seed: 83, ...plan });
+    expect(again).toEqual(result);
+  });
+
+  it('that lie outside of what loadMs says are told', async () => {
+    const { outOfTime, loadAt } = await simulate(of({ loadMs: 1_000 }));
+    expect(loadAt).toBeLessThan(20_000);
+    expect(outOfTime).toEqual([
+      expect.stringMatching(/^fault 0 \(crash\) begins at 30000 ms, and the load ends at \d+ ms/),
+      expect.stringMatching(/^post 0 begins at 32000 ms/),
+    ]);
+    const soon = { ...crash, at: 1, until: 2 };
+    const early = await simulate(of({ faults: [soon], workload: { posts: [], invites: [] } }));
+    expect(early.outOfTime).toEqual([expect.stringMatching(/^fault 0 .* the load begins at/)]);
+  });
+});
+
+describe('what a run can not be asked for', () => {
+  const options: [Partial<SimulateOptions>, string][] = [
+    [{ seed: -1 }, '"seed"'],
+    [{ nodes: 0 }, '"nodes" must be a whole number from 1 to 40'],
+    [{ nodes: 200 }, '"nodes" must be a whole number from 1 to 40'],
+    [{ relays: 9 }, '"relays" must be a whole number from 1 to 8'],
+    [{ minOnline: 0 }, '"minOnline"'],
+    [{ loadMs: Number.NaN }, '"loadMs"'],
+    [{ faults: ['luck' as 'crash'] }, 'fault 0 is no kind of fault: luck'],
+    [{ faults: [{ kind: 'crush', at: 1, until: 2 } as never] }, 'no "kind" that is known'],
+    [{ relays: 1, faults: [{ kind: 'relay-restart', relay: 1, at: 1, until: 2 }] }, 'relay 1'],
+    [{ nodes: 2, faults: [{ kind: 'block', pairs: [[0, 2]], at: 1, until: 2 }] }, 'node 2'],
+    [{ workload: { posts: [{ at: 1, node: 0, count: 0, bytes: 0 }] } }, 'post 0 lacks "count"'],
+  ];
+  it.each(options)('%j', async (wrong, why) => {
+    const refused = simulate({ seed: 1, ...wrong });
+    await expect(refused).rejects.toMatchObject({
+      code: 'bad_options',
+      message: expect.stringContaining(why),
+    });
+  });
+});
+
+describe('a run with a signal', () => {
+  it('is the same run', async () => {
+    const { signal } = new AbortController();
+    let at = 0;
+    const onProgress = (now: number): void => {
+      at = now;
+    };
+    expect(await simulate({ seed: 8, signal, onProgress })).toEqual(await simulate({ seed: 8 }));
+    expect(at).toBeGreaterThan(0);
+  });
+
+  it('ends when it is aborted', async () => {
+    const stop = new AbortController();
+    const onProgress = (): void => stop.abort();
+    const run = simulate({ seed: 8, signal: stop.signal, onProgress });
+    await expect(run).rejects.toMatchObject({ code: 'aborted' });
+  });
+});
+
 describe('without a node', () => {
   const plan = {
     seed: 1,

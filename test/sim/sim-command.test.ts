@@ -45,6 +45,21 @@ describe('one seed', () => {
     expect(again.json).toEqual(json);
   });
 
+  it('stops when interrupted', async () => {
+    const running = new Harness().start(['sim', '--seed', '3', '--nodes', '40', '--json']);
+    setImmediate(() => running.interrupt());
+    expect(await running.done).toBe(130);
+    expect(running.stdout.json).toEqual([
+      { error: { code: 'interrupted', message: expect.any(String) } },
+    ]);
+  });
+
+  it('says how far it is', async () => {
+    const running = new Harness().start(['sim', '--seed', '3', '--nodes', '9'], { terminal: true });
+    await running.done;
+    expect(running.stderr.text).toMatch(/seed 3, seconds of virtual time: [1-9]/);
+  });
+
   it('with --log prints the run', async () => {
     const { stdout } = await sim('--seed', '4', '--nodes', '2', '--faults', 'none', '--log');
     expect(stdout).toMatch(/^ +0\.0 -- joining\n +0\.0 0 starts\n/);
@@ -77,6 +92,8 @@ describe('wrong usage exits 2', () => {
     [['--seeds', '1..2', '--log'], '--log is for one run'],
     [['--seed', '1', '--faults', 'crash,luck'], '"luck" is no fault: crash, '],
     [['--seed', '1', '--nodes', 'many'], 'whole number from 1'],
+    [['--seed', '1', '--nodes', '41'], 'whole number from 1 to 40'],
+    [['--seed', '1', '--relays', '9'], 'whole number from 1 to 8'],
   ])('%j', async (argv, message) => {
     const { code, stderr } = await sim(...argv);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);

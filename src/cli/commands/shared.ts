@@ -32,13 +32,14 @@ export const timeoutOption = (): Option =>
     'give up after so long (exit code 1, error code "timeout")',
   ).argParser(parser(parseSeconds));
 
-export const countOption = (flags: string, description: string, min: number): Option =>
-  new Option(flags, description).argParser(parser((text) => parseCount(text, min)));
+export const countOption = (flags: string, description: string, min: number, max?: number) =>
+  new Option(flags, description).argParser(parser((text) => parseCount(text, min, max)));
 
-function parseCount(text: string, min: number): number {
+function parseCount(text: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
   const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(count >= min)) throw new Error(`give a whole number from ${min}`);
-  return count;
+  if (count >= min && count <= max) return count;
+  const to = max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`;
+  throw new Error(`give a whole number from ${min}${to}`);
 }
 
 export const addressOption = (flags: string, description: string): Option =>

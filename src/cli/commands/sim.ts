@@ -1,6 +1,7 @@
 /** `sim`: the simulator. */
 
 import { type Command, Option } from 'commander';
+import { SIM_NODES_MAX, SIM_RELAYS_MAX } from '../../testing/check-options.js';
 import type { Cli } from '../cli.js';
 import type { SimCommandOptions } from '../sim.js';
 import { countOption, example, parser } from './shared.js';
@@ -25,8 +26,17 @@ export function addSim(program: Command, cli: () => Cli): void {
     .option('--plan <file>', 'the run that a plan file describes, as written after a failure')
     .option('--scenario <file>', 'a script of commands; prints it with the exchange below each')
     .option('--update', 'with --scenario: rewrites the file with what is printed now')
-    .addOption(countOption('--nodes <n>', 'so many nodes, not as the seed says', 1))
-    .addOption(countOption('--relays <n>', 'so many relays', 1))
+    .addOption(
+      countOption(
+        '--nodes <n>',
+        `so many nodes, not as the seed says: 1 to ${SIM_NODES_MAX}`,
+        1,
+        SIM_NODES_MAX,
+      ),
+    )
+    .addOption(
+      countOption('--relays <n>', `so many relays: 1 to ${SIM_RELAYS_MAX}`, 1, SIM_RELAYS_MAX),
+    )
     .option('--faults <kinds>', 'these kinds of faults, with commas between; "none" for none')
     .addOption(countOption('--jobs <n>', 'processes for --seeds and --minutes', 1).default(1))
     .option('--keep-going', 'with --seeds and --minutes: goes on after a failure')
@@ -47,7 +57,7 @@ export function addSim(program: Command, cli: () => Cli): void {
     });
   example(
     command,
-    'conclave sim --seed 42\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 42 --html run.html',
+    'conclave sim --seed 42\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 8 --nodes 7 --faults halves --html run.html',
   );
 }
 

@@ -20,8 +20,9 @@ interface Sum {
   readonly first: number;
   seeds: number;
   failed: number;
-  /** Ended early, beyond what is promised. */
+  /** Ended early, beyond what is promised: how many, and the first of them. */
   beyond: number;
+  readonly early: { readonly seed: number; readonly why: string }[];
   steps: number;
   virtualMs: number;
   readonly marks: Set<string>;
@@ -39,6 +40,7 @@ export async function runMany(
     seeds: 0,
     failed: 0,
     beyond: 0,
+    early: [],
     steps: 0,
     virtualMs: 0,
     marks: new Set(),
@@ -76,14 +78,23 @@ export async function runMany(
   else if (interruption) cli.exitCode = exitCode(aborted(host.signal), interruption);
 }
 
-function add(sum: Sum, { ok, beyond, steps, virtualMs, marks }: SimulateResult): void {
+/** Of the seeds that ended early so many are named. */
+const EARLY_NAMED_MAX = 100;
+const EARLY_SHOWN_MAX = 10;
+
+function add(sum: Sum, { seed, ok, beyond, steps, virtualMs, marks }: SimulateResult): void {
   sum.seeds += 1;
   if (!ok) sum.failed += 1;
-  if (beyond) sum.beyond += 1;
+  if (beyond !== undefined) {
+    sum.beyond += 1;
+    if (sum.early.length < EARLY_NAMED_MAX) sum.early.push({ seed, why: beyond });
+  }
   sum.steps += steps;
   sum.virtualMs += virtualMs;
   for (const mark of marks) sum.marks.add(mark);
 }
+
+const inOrder = ({ early }: Sum) => early.toSorted((a, b) => a.seed - b.seed);
 
 function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
   return {
@@ -91,6 +102,7 @@ function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
     seeds: sum.seeds,
     failed: sum.failed,
     beyond: sum.beyond,
+    ...(sum.early.length > 0 && { early: inOrder(sum) }),
     steps: sum.steps,
     seconds: Number(seconds.toFixed(1)),
     marks: [...sum.marks].sort(),
@@ -103,5 +115,8 @@ function sumText(sum: Sum, seconds: number, total: number | undefined): string {
   const part = total !== undefined && seeds < total ? ` of ${total.toLocaleString('en')}` : '';
   const runs = `${seeds.toLocaleString('en')}${part} seeds from ${first}, ${failed} failed, ${beyond} ended early`;
   const speed = `${steps.toLocaleString('en')} steps in ${seconds.toFixed(1)} s, ${Math.round(virtualMs / 1_000 / Math.max(seconds, 0.001))} times real time`;
-  return `${runs}; ${speed}\nreached: ${[...marks].sort().join(', ') || 'no marks'}`;
+  const named = inOrder(sum).slice(0, EARLY_SHOWN_MAX);
+  const more = beyond > named.length ? `\n  … and ${beyond - named.length} more` : '';
+  const early = named.map(({ seed, why }) => `\n  seed ${seed} ended early: ${why}`).join('');
+  return `${runs}; ${speed}${early}${more}\nreached: ${[...marks].sort().join(', ') || 'no marks'}`;
 }

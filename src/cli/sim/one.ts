@@ -32,10 +32,13 @@ export async function runOne(
 
 /** Runs it, and shows what was asked for of how it went. */
 async function observed(
-  { out }: Cli,
-  options: SimulateOptions,
+  { out, signal }: Cli,
+  run: SimulateOptions,
   { log, html }: SimCommandOptions,
 ): Promise<SimulateResult> {
+  const what = `seed ${run.seed}, seconds of virtual time`;
+  const onProgress = (at: number): void => out.progress({ what, done: Math.floor(at / 1_000) });
+  const options = { ...run, signal, onProgress };
   if (!log && html === undefined) return simulate(options);
   const transcript = log ? new Transcript({ pulses: true }) : undefined;
   const picture = html === undefined ? undefined : new DiagramRecorder();

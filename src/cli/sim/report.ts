@@ -5,9 +5,13 @@ import type { Json, Paint } from '../output.js';
 
 /** The object for one run. */
 export function verdictJson(result: SimulateResult): Json {
-  const { seed, ok, traceHash, steps, marks, violation, beyond } = result;
-  const ended = { ...(violation && { violation }), ...(beyond && { beyond }) };
-  return { seed, ok, traceHash, steps, marks, ...ended };
+  const { seed, ok, traceHash, steps, marks, violation, beyond, outOfTime } = result;
+  return {
+    ...{ seed, ok, traceHash, steps, marks },
+    ...(outOfTime.length > 0 && { outOfTime }),
+    ...(violation && { violation }),
+    ...(beyond && { beyond }),
+  };
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
@@ -21,11 +25,13 @@ export function verdictText(result: SimulateResult, paint: Paint): string {
   const lines = [
     `seed ${seed}: ${head}`,
     `  ${count(plan.nodes, 'node')}, ${count(plan.relays, 'relay')}, minOnline ${plan.minOnline}; ${faultsText(result)}`,
-    `  ${count(steps, 'step')} and ${count(frames, 'frame')} in ${seconds(virtualMs)} of virtual time, ${count(terms, 'leadership')}`,
+    `  ${count(steps, 'step')} and ${count(frames, 'frame')} in ${seconds(virtualMs)} of virtual time, ${count(terms, 'roster leadership')}`,
     `  ${count(final, 'final entry').replace('entrys', 'entries')}, ${number(messages)} of them messages`,
     `  trace ${traceHash}`,
   ];
   if (result.marks.length > 0) lines.push(`  reached: ${result.marks.join(', ')}`);
+  for (const what of result.outOfTime)
+    lines.push(`  ${paint('yellow', 'did not happen')}: ${what}`);
   if (result.beyond) lines.push(`  ended early, beyond what is promised: ${result.beyond}`);
   if (result.violation) lines.push('', violationText(result, paint));
   return lines.join('\n');

@@ -43,7 +43,8 @@ export async function showScenario(
   if (problems.length > 0 || (differs && !update)) cli.exitCode = EXIT.failed;
 }
 
-function outcomeOf(title: string, { problems, stage }: ScenarioResult): Outcome {
+function outcomeOf(title: string, { problems, failedAt, stage }: ScenarioResult): Outcome {
+  const [message] = problems;
   const { options, timeline, invariants } = stage.cluster;
   const { final } = invariants;
   return {
@@ -51,6 +52,8 @@ function outcomeOf(title: string, { problems, stage }: ScenarioResult): Outcome 
     ...{ nodes: options.nodes, relays: options.relays, minOnline: options.minOnline },
     final: final.length,
     messages: final.filter(({ entry }) => entry.kind === 'message').length,
+    ...(message !== undefined &&
+      failedAt !== undefined && { violation: { at: failedAt, invariant: 'the script', message } }),
     facts: problems.map((problem) => ['problem', problem] as const),
   };
 }
