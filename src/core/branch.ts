@@ -29,6 +29,8 @@ export class Branch implements Chain {
   readonly #at = new Map<Digest, number>();
   /** Seqs of the certificates that are kept, ascending: the last covers all that is certified. */
   readonly certificates: number[] = [];
+  /** First seqs of the runs that hold its places in the store, ascending (runs.ts). */
+  readonly runs: number[] = [];
   /** Acknowledgements that members sent again when asked to confirm. */
   readonly acks = new Map<UserId, BranchAck>();
 

@@ -177,11 +177,21 @@ export class Writer {
     return this.hashed((bytes) => bytes.slice());
   }
 
-  /** The hash of the bytes written so far, which are forgotten; the writer must not be used afterwards. */
-  hashed(hash: Hash): Uint8Array {
+  /** The hash of the bytes written so far as an identifier; they are forgotten, the writer must not be used afterwards. */
+  hashedId<T extends Id32>(hash: Hash): T {
+    const { hex } = hash;
+    return hex ? (this.#hashedBy(hex) as T) : hex32<T>(this.#hashedBy(hash));
+  }
+
+  #hashedBy<R>(hash: (bytes: Uint8Array) => R): R {
     const digest = hash(this.#buffer.subarray(this.#start, this.#end));
     this.#leaveSlab(this.#start);
     return digest;
+  }
+
+  /** The hash of the bytes written so far, which are forgotten; the writer must not be used afterwards. */
+  hashed(hash: Hash): Uint8Array {
+    return this.#hashedBy(hash);
   }
 }
 

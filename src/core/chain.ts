@@ -15,7 +15,6 @@
 import { utf8, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
-import { hex32 } from './ids.js';
 import type { Context, EpochKind } from './statements.js';
 
 /** A header on the wire. */
@@ -40,12 +39,12 @@ const ELECTORATE_TAG = utf8('conclave/electorate');
 const EPOCH_TAG = utf8('conclave/epoch');
 
 export function chainStart(hash: Hash, channel: ChannelId): Digest {
-  return hex32(new Writer(64).bytes(CHAIN_TAG).id(channel).hashed(hash));
+  return new Writer(64).bytes(CHAIN_TAG).id(channel).hashedId(hash);
 }
 
 /** Hash at seq 0 of an online epoch's own chain. */
 export const branchStart = (hash: Hash, epoch: EpochId): Digest =>
-  hex32(new Writer(64).bytes(BRANCH_TAG).id(epoch).hashed(hash));
+  new Writer(64).bytes(BRANCH_TAG).id(epoch).hashedId(hash);
 
 /**
  * Positions that an epoch's leader and followers speak of: the log's tail
@@ -72,7 +71,7 @@ export function headersOf(chain: Chain, from: number, to: number): Header[] {
 export function chainNext(hash: Hash, previous: Digest, seq: number, header: Header): Digest {
   const w = new Writer(160).bytes(CHAIN_TAG).id(previous).u64(seq);
   w.id(header.epoch).u64(header.term).u64(header.roster).id(header.digest);
-  return hex32(w.hashed(hash));
+  return w.hashedId(hash);
 }
 
 /** Part of a chain: the headers behind `anchor`, with the hash at each, so that none is computed twice. */
@@ -119,7 +118,7 @@ export interface EpochDescriptor extends Context {
 /** Digest of a sorted list of members. */
 export function electorateDigest(hash: Hash, electorate: readonly UserId[]): Digest {
   const w = new Writer(64 + electorate.length * 32).bytes(ELECTORATE_TAG);
-  return hex32(w.list([...electorate].sort(), (u) => w.id(u)).hashed(hash));
+  return w.list([...electorate].sort(), (u) => w.id(u)).hashedId(hash);
 }
 
 export function epochId(hash: Hash, e: EpochDescriptor): EpochId {
@@ -129,5 +128,5 @@ export function epochId(hash: Hash, e: EpochDescriptor): EpochId {
     .id(e.channel)
     .u8(e.kind === 'roster' ? 0 : 1);
   w.u64(e.term).id(e.leader).u64(e.roster).id(e.rosterHash);
-  return hex32(w.id(electorate).hashed(hash));
+  return w.id(electorate).hashedId(hash);
 }

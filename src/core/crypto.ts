@@ -10,7 +10,11 @@
  * must be points of the prime-order subgroup other than the identity.
  */
 
-export type Hash = (data: Uint8Array) => Uint8Array;
+export interface Hash {
+  (data: Uint8Array): Uint8Array;
+  /** The same in lowercase hex, where that costs less than bytes made into text. */
+  readonly hex?: (data: Uint8Array) => string;
+}
 
 export interface Crypto {
   readonly name: string;

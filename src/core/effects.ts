@@ -18,6 +18,7 @@ import type { Crypto } from './crypto.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { Timing } from './limits.js';
 import type { LinkId } from './presence.js';
+import type { OpenRun } from './runs.js';
 import type { Ack, Ballot, Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 
@@ -121,6 +122,8 @@ export class Ready {
   readonly onSigned: (() => void)[] = [];
   readonly ops: PendingOp[] = [];
   sync = false;
+  /** Of each branch the run that this step writes at its end. */
+  readonly runs = new Map<EpochId, OpenRun>();
   readonly early: Send[] = [];
   readonly late: Send[] = [];
   readonly events: CoreEvent[] = [];

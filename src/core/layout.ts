@@ -19,9 +19,9 @@
  *     c/<channel>/proposal         newest proposal of a roster leader that the log has reached: signature 64 · statement
  *     c/<channel>/commit/<epoch>/<seq>  certificate that a branch is committed up to there
  *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
- *     c/<channel>/place/<epoch>/<seq>   one place of a branch: header · chain hash 32
+ *     c/<channel>/place/<epoch>/<seq>   a run of places of a branch, the first of them at `seq`, see encodeRun
  *     c/<channel>/out/<count>      own records that are not final, in order: record bytes · proof bytes
- *     c/<channel>/pool/<digest>    records that some branch or a former tail holds and the log does not: record bytes · proof bytes
+ *     c/<channel>/pool/<digest>    records that fell out of the log or a branch, and that neither holds: record bytes · proof bytes
  */
 
 import { decodeWhole, type Reader, Writer } from './bytes.js';
@@ -29,7 +29,7 @@ import type { Header, Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
-import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
+import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX, RUN_PLACES_MAX } from './limits.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
 import type { EpochKind } from './statements.js';
 
@@ -186,21 +186,55 @@ export function encodeHardState(h: HardState): Uint8Array {
 export const decodeHardState = (bytes: Uint8Array): HardState =>
   decodeWhole(bytes, (r) => ({ roster: readPromise(r), online: readPromise(r) }));
 
-/** One place of a branch as it is stored. */
-export const encodePlace = (header: Header, hash: Digest): Uint8Array =>
-  new Writer(112)
-    .id(header.epoch)
-    .u64(header.term)
-    .u64(header.roster)
-    .id(header.digest)
-    .id(hash)
-    .done();
+/** A place of a branch, and its record where it is stored with it. */
+export interface StoredPlace {
+  readonly header: Header;
+  readonly hash: Digest;
+  readonly offer: Offer | null;
+}
 
-export const decodePlace = (bytes: Uint8Array): { header: Header; hash: Digest } =>
-  decodeWhole(bytes, (r) => ({
-    header: { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() },
-    hash: r.id<Digest>(),
-  }));
+/** A place with its record as it is stored; without bytes where that stands elsewhere, or nowhere. */
+export interface RawPlace {
+  readonly header: Header;
+  readonly hash: Digest;
+  readonly record: Uint8Array;
+  readonly proof: Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+const PLACE_BYTES = 72;
+
+/**
+ * Places of one leadership, one behind the other:
+ *
+ *     run = epoch 32 · term u64 · roster u64 · list of (digest 32 · chain hash 32 · record bytes · proof bytes)
+ */
+export function encodeRun(places: readonly StoredPlace[]): Uint8Array {
+  let size = 64;
+  for (const { offer } of places) {
+    size += PLACE_BYTES + (offer ? offer.record.bytes.length + offer.proof.length : 0);
+  }
+  const { epoch, term, roster } = places[0]!.header;
+  const w = new Writer(size).id(epoch).u64(term).u64(roster);
+  w.list(places, ({ header, hash, offer }) => {
+    w.id(header.digest).id(hash);
+    w.bytes(offer?.record.bytes ?? NOTHING).bytes(offer?.proof ?? NOTHING);
+  });
+  return w.done();
+}
+
+export const decodeRun = (bytes: Uint8Array): RawPlace[] =>
+  decodeWhole(bytes, (r) => {
+    const epoch = r.id<EpochId>();
+    const term = r.u64();
+    const roster = r.u64();
+    return r.list(RUN_PLACES_MAX, () => ({
+      header: { epoch, term, roster, digest: r.id<Digest>() },
+      hash: r.id<Digest>(),
+      record: r.bytes(RECORD_BYTES_MAX),
+      proof: r.bytes(1_024),
+    }));
+  });
 
 /** A statement of this channel with its signature. */
 export function encodeSigned(statement: Uint8Array, sig: Uint8Array): Uint8Array {

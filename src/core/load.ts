@@ -28,13 +28,13 @@ import {
   decodeFinal,
   decodeHardState,
   decodeOffer,
-  decodePlace,
   decodePoint,
+  decodeRun,
   decodeSigned,
   decodeStoredGenesis,
   FRESH_HARD_STATE,
   type HardState,
-  ordinal,
+  type RawPlace,
   type StoredGenesis,
 } from './layout.js';
 import { Log } from './log.js';
@@ -226,7 +226,8 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   }
   st.ownPrev ??= st.log.tipOf(self) ?? null;
   for (const [, value] of await scan(keys.pools)) {
-    st.pool.add({ ...decodeOffer(hash, value), cameAt: 0, offeredAt: 0, kept: true }, true);
+    const apart = { cameAt: 0, offeredAt: 0, kept: true, apart: true };
+    st.pool.add({ ...decodeOffer(hash, value), ...apart }, true);
   }
 }
 
@@ -256,11 +257,9 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
     const id = key.slice(keys.branches.length) as EpochId;
     const branch = new Branch(hash, id, decodePoint(value));
     const places = `${keys.places}${id}/`;
-    for (const [at, place] of await scan(places, `${places}${ordinal(branch.base.seq + 1)}`)) {
-      const { header, hash: placeHash } = decodePlace(place);
-      if (at !== keys.place(id, branch.tip.seq + 1))
-        damaged(`a branch has a gap behind seq ${branch.tip.seq}`);
-      branch.restore(header, placeHash);
+    for (const [at, run] of await scan(places)) {
+      const first = Number.parseInt(at.slice(places.length), 16);
+      await loadRun(hash, st, branch, first, decodeRun(run), scan);
     }
     const certificates = `${keys.commits}${id}/`;
     for (const [at] of await scan(certificates)) {
@@ -276,6 +275,35 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
   }
 }
 
+/** Takes up one run: what lies behind the branch's base, with the records that are neither in the tail nor final. */
+async function loadRun(
+  hash: Hash,
+  st: ChannelState,
+  branch: Branch,
+  first: number,
+  places: readonly RawPlace[],
+  scan: Scan,
+): Promise<void> {
+  branch.runs.push(first);
+  for (const [i, { header, hash: placeHash, record, proof }] of places.entries()) {
+    if (first + i <= branch.base.seq) continue;
+    if (first + i !== branch.tip.seq + 1) {
+      damaged(`a branch has a gap behind seq ${branch.tip.seq}`);
+    }
+    branch.restore(header, placeHash);
+    if (record.length === 0 || heldRecord(st, header.digest)) continue;
+    if (await isFinal(st, header.digest, scan)) continue;
+    // Copies: a record may be held when the others of its run are gone.
+    const offer = { record: decodeRecord(hash, record.slice()), proof: proof.slice() };
+    st.pool.add({ ...offer, cameAt: 0, offeredAt: 0, kept: true }, true);
+  }
+}
+
+async function isFinal(st: ChannelState, digest: Digest, scan: Scan): Promise<boolean> {
+  const key = st.keys.placed(digest);
+  return (await scan(key, key)).some(([k]) => k === key);
+}
+
 /** Which records of branches have a predecessor that is neither placed nor final. */
 async function loadOrphans(st: ChannelState, scan: Scan): Promise<void> {
   for (const branch of st.branches.values()) {
@@ -285,9 +313,7 @@ async function loadOrphans(st: ChannelState, scan: Scan): Promise<void> {
       const { prev, author } = record;
       const member = st.roster.members.get(author);
       if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;
-      const key = st.keys.placed(prev);
-      const isFinal = (await scan(key, key)).some(([k]) => k === key);
-      if (!isFinal) st.orphans.add(digest);
+      if (!(await isFinal(st, prev, scan))) st.orphans.add(digest);
     }
   }
 }

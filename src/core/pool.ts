@@ -21,6 +21,8 @@ export interface Pooled extends Offer {
   offer?: { readonly epoch: EpochId; readonly at: Millis };
   /** Kept in the store: a branch places it or it fell out of the log, so somebody may rely on it. */
   kept: boolean;
+  /** Kept under its own key, not in the run of a branch that places it. */
+  apart?: boolean;
   /** Own records: the batch whose one signature covers this one. */
   readonly batch?: SignedBatch;
 }

@@ -18,7 +18,7 @@ import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
 import type { Digest, EpochId, UserId } from './ids.js';
-import { type Entry, encodeOffer, encodePlace, encodePoint, type Offer } from './layout.js';
+import { type Entry, encodePoint, type Offer } from './layout.js';
 import {
   CHECKPOINT_BYTES,
   CHECKPOINT_ENTRIES,
@@ -29,7 +29,9 @@ import {
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Place } from './order.js';
+import type { Pooled } from './pool.js';
 import type { ChannelRecord } from './record.js';
+import { cutRuns, openFront, putPlace, trimRuns } from './runs.js';
 
 /** A record that this node holds and that is not final here. */
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
@@ -153,24 +155,22 @@ export function addPlace(
   known?: Digest,
 ): void {
   const { seq, hash } = known ? branch.restore(header, known) : branch.extend(header);
-  ctx.ready.put(st.keys.place(branch.id, seq), encodePlace(header, hash));
-  ctx.ready.sync = true;
+  const offer = keepRecord(ctx, st, header.digest);
+  putPlace(ctx, st, branch, seq, { header, hash, offer });
   st.version += 1;
-  keepRecord(ctx, st, header.digest);
 }
 
-/** Stores a message of the pool, so that it outlives this boot. Own ones are in the outbox. */
-function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): void {
+/** Keeps a message of the pool; returns it if it is to be stored with this place. Own ones are in the outbox. */
+function keepRecord(ctx: StepContext, st: ChannelState, digest: Digest): Pooled | null {
   const pooled = st.pool.get(digest);
   const own = st.outbox.get(digest);
   if (own?.state === 'queued') {
     own.state = 'sent';
     reportProgress(ctx, st, own.pooled.record, 'sent', null);
   }
-  if (!pooled || pooled.kept || own || !isMessageLane(pooled.record)) return;
+  if (!pooled || pooled.kept || own || !isMessageLane(pooled.record)) return null;
   st.pool.keep(pooled);
-  ctx.ready.ops.push({ key: st.keys.pool(digest), value: () => encodeOffer(pooled) });
-  ctx.ready.sync = true;
+  return pooled;
 }
 
 /**
@@ -224,10 +224,9 @@ function agreesUpTo(branch: Branch, { anchor, hashes }: Stretch): number | undef
 
 /** Forgets what a branch places behind `seq`; records stay held. */
 function cutBranch(ctx: StepContext, st: ChannelState, branch: Branch, seq: number): void {
-  for (let at = branch.tip.seq; at > Math.max(seq, branch.base.seq); at--) {
-    ctx.ready.del(st.keys.place(branch.id, at));
-  }
-  branch.cut(Math.max(seq, branch.base.seq));
+  const keep = Math.max(seq, branch.base.seq);
+  cutRuns(ctx, st, branch, keep);
+  branch.cut(keep);
   ctx.ready.sync = true;
   st.version += 1;
 }
@@ -242,15 +241,16 @@ function prependPlaces(
   const missing = { anchor, headers: headers.slice(0, count), hashes: hashes.slice(0, count) };
   const end = endOf(missing);
   if (end.seq !== branch.base.seq || end.hash !== branch.base.hash) return;
+  openFront(ctx, st, branch);
   branch.prepend(missing);
   for (const [i, header] of missing.headers.entries()) {
-    const key = st.keys.place(branch.id, anchor.seq + i + 1);
-    ctx.ready.put(key, encodePlace(header, missing.hashes[i]!));
+    const offer = keepRecord(ctx, st, header.digest);
+    const place = { header, hash: missing.hashes[i]!, offer };
+    putPlace(ctx, st, branch, anchor.seq + i + 1, place);
   }
   ctx.ready.put(st.keys.branch(branch.id), encodePoint(anchor));
   ctx.ready.sync = true;
   st.version += 1;
-  for (const { digest } of missing.headers) keepRecord(ctx, st, digest);
 }
 
 /**
@@ -420,9 +420,9 @@ function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   let seq = branch.base.seq;
   while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {
     seq += 1;
-    ctx.ready.del(st.keys.place(branch.id, seq));
   }
   if (seq === branch.base.seq) return;
+  trimRuns(ctx, st, branch, seq);
   branch.trim(seq);
   ctx.ready.put(st.keys.branch(branch.id), encodePoint(branch.base));
   while (branch.certificates.length > 1 && branch.certificates[0]! <= seq) {

@@ -17,7 +17,7 @@ import { bytesEqual, decodeWhole, type Reader, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
-import { hex32, unhex } from './ids.js';
+import { unhex } from './ids.js';
 import {
   PROTOCOL_VERSION,
   RECORD_BODY_BYTES_MAX,
@@ -58,7 +58,7 @@ const DIGEST_TAG = new TextEncoder().encode('conclave/record');
 
 export function recordDigest(hash: Hash, bytes: Uint8Array): Digest {
   const w = new Writer(DIGEST_TAG.length + bytes.length);
-  return hex32(w.raw(DIGEST_TAG).raw(bytes).hashed(hash));
+  return w.raw(DIGEST_TAG).raw(bytes).hashedId(hash);
 }
 
 /** Throws `record_too_large` or `bad_record`. */

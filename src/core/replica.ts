@@ -17,7 +17,7 @@ import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
-import { type Entry, encodeEntry, encodeFinal, encodeOffer, encodeSigned } from './layout.js';
+import { type Entry, encodeEntry, encodeFinal, encodeSigned } from './layout.js';
 import {
   CHECKPOINT_BYTES,
   CHECKPOINT_ENTRIES,
@@ -29,6 +29,7 @@ import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provision
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
 import { applyMembership, isMembership, type Roster } from './roster.js';
+import { keepApart } from './runs.js';
 import type { Context, Propose, Signed } from './statements.js';
 
 /** What this node's statements in the channel start with. */
@@ -125,7 +126,7 @@ function persistEntry(
       return encodeEntry(entry);
     },
   });
-  if (pooled?.kept) ctx.ready.del(st.keys.pool(entry.record.digest));
+  if (pooled?.apart) ctx.ready.del(st.keys.pool(entry.record.digest));
   ctx.ready.sync = true;
   st.offered.delete(entry.record.digest);
   const own = st.outbox.get(entry.record.digest);
@@ -154,7 +155,7 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
     }
     const pooled = { record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: true };
     st.pool.add(pooled, true);
-    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));
+    keepApart(ctx, st, pooled);
   }
   const lead = st.leadership;
   if (!lead || lead.branch) return;

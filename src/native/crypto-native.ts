@@ -154,7 +154,9 @@ function hkdfSha3_256(
 export const nativeCrypto: Crypto = {
   name: 'native',
   // The one-shot `hash` takes half the time of `createHash` on short inputs.
-  sha256: (data) => fromBinary(hash('sha256', data, 'binary')),
+  sha256: Object.assign((data: Uint8Array) => fromBinary(hash('sha256', data, 'binary')), {
+    hex: (data: Uint8Array) => hash('sha256', data, 'hex'),
+  }),
   hmacSha3_512: (key, parts) => hmac('sha3-512', key, parts),
   hkdfSha3_256,
   ed25519PublicKey: (seed) => importSeed(seed).publicKey.slice(),

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConclaveError } from '../core/errors.js';
 import { STORE_KEY_FIRST } from '../core/store-rules.js';
-import { type Database, readRing, ringEntry, WRITE_BUFFER_BYTES } from './level-batches.js';
+import { type Database, ownEntries, readRing, WRITE_BUFFER_BYTES } from './level-batches.js';
 import { checkTable, INCOMPLETE, type TableDamage } from './leveldb-table.js';
 import {
   beginInit,
@@ -154,12 +154,12 @@ async function initialise(dir: string, db: Database): Promise<void> {
   }
   const mark = newMark();
   const { last } = await readRing(db);
-  const ring = ringEntry(last + 1, 0);
-  await db
-    .batch()
-    .put(ring.key, seal(ring.key, ring.value))
-    .put(SCHEMA_KEY, seal(SCHEMA_KEY, Buffer.from(JSON.stringify(mark))))
-    .write({ sync: true });
+  const schema = { key: SCHEMA_KEY, value: Buffer.from(JSON.stringify(mark)) };
+  const batch = db.batch();
+  for (const { key, value } of [...ownEntries(last + 1, 0), schema]) {
+    batch.put(key, seal(key, value));
+  }
+  await batch.write({ sync: true });
   await createHighWater(dir, mark.id, last + 1);
   await finishInit(dir, mark);
 }

@@ -21,7 +21,7 @@ import {
   storeCorrupt,
   storeFailed,
 } from '../core/store-rules.js';
-import { type Batch, ringEntry } from './level-batches.js';
+import { type Batch, ownEntries } from './level-batches.js';
 import { type OpenLevel, openLevel } from './level-open.js';
 import { syncOlderLogs } from './store-files.js';
 import { seal, unseal } from './store-seal.js';
@@ -126,7 +126,7 @@ class LevelStore implements Store {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Copies the operations into a LevelDB batch with the ring entry of batch `n`. */
+  /** Copies the operations into a LevelDB batch with the store's own entries of batch `n`. */
   #batch(ops: readonly StoreOp[], n: number): Batch {
     const batch = this.#level.db.batch();
     let bytes = 0;
@@ -139,8 +139,8 @@ class LevelStore implements Store {
         bytes += key.length + stored.length;
       }
     }
-    const ring = ringEntry(n, bytes);
-    return batch.put(ring.key, seal(ring.key, ring.value));
+    for (const { key, value } of ownEntries(n, bytes)) batch.put(key, seal(key, value));
+    return batch;
   }
 
   async #commit(batch: Batch, n: number, sync: boolean): Promise<void> {

@@ -23,7 +23,7 @@ export function seal(key: string, value: Uint8Array): Uint8Array {
   buffer.writeUInt32BE(keyBytes, start);
   buffer.write(key, start + LENGTH_BYTES);
   buffer.set(value, valueAt);
-  buffer.write(tagOf(buffer.subarray(start)), valueAt - TAG_BYTES, TAG_BYTES, 'hex');
+  buffer.write(tagOf(buffer.subarray(start)), valueAt - TAG_BYTES, TAG_BYTES, 'latin1');
   return buffer.subarray(valueAt - TAG_BYTES);
 }
 
@@ -35,13 +35,11 @@ export function unseal(key: Uint8Array, stored: Uint8Array): Uint8Array | undefi
   buffer.writeUInt32BE(key.length);
   buffer.set(key, LENGTH_BYTES);
   buffer.set(value, LENGTH_BYTES + key.length);
-  const tag = Buffer.from(stored.buffer, stored.byteOffset, TAG_BYTES).toString('hex');
-  if (tagOf(buffer) !== tag) return undefined;
+  const tag = Buffer.from(stored.buffer, stored.byteOffset, TAG_BYTES).toString('latin1');
+  if (!tagOf(buffer).startsWith(tag)) return undefined;
   // A plain Uint8Array: a Buffer's slice() shares memory, which surprises.
   return new Uint8Array(value.buffer, value.byteOffset, value.length);
 }
 
-/** In hex: Node hands out a digest as text in half the time of a buffer. */
-function tagOf(buffer: Buffer): string {
-  return hash('sha256', buffer, 'hex').slice(0, 2 * TAG_BYTES);
-}
+/** A character a byte, and more than the tag needs: Node hands out a digest as text in half the time of a buffer. */
+const tagOf = (buffer: Buffer): string => hash('sha256', buffer, 'binary');

@@ -16,6 +16,7 @@ import {
   certifiedPoint,
   checkCommittedCertificate,
   decodeCertificate,
+  recordSignatures,
 } from '../core/certificate.js';
 import { branchStart, chainNext, chainStart } from '../core/chain.js';
 import {
@@ -27,11 +28,13 @@ import {
 import type { Digest, EpochId, UserId } from '../core/ids.js';
 import {
   decodeOffer,
-  decodePlace,
   decodePoint,
   decodeRawEntry,
+  decodeRun,
   decodeSigned,
+  type RawPlace,
 } from '../core/layout.js';
+import { decodeRecord } from '../core/record.js';
 import { voters } from '../core/roster.js';
 import { type Ack, decodeAs } from '../core/statements.js';
 import type { Verification } from './verification.js';
@@ -50,7 +53,7 @@ export const verifySet = (v: Verification, o: SetOptions): Promise<void> =>
   v.twice(async () => {
     const acks = await acknowledgements(v, o.self);
     const certificates = await certificatesIn(v);
-    const branches = await branchesIn(v);
+    const { branches, ...records } = await branchesIn(v);
     const epochs = await elections(v, o);
     for (const branch of branches.values()) checkBranch(v, branch, epochs.get(branch.id));
     for (const [epoch, certified] of certificates) {
@@ -62,7 +65,7 @@ export const verifySet = (v: Verification, o: SetOptions): Promise<void> =>
     const online = [...branches.values()].filter(
       ({ id }) => epochs.get(id)?.epoch.kind === 'online',
     );
-    await v.check(v.keys.pools, () => checkRecords(v, o, online));
+    await v.check(v.keys.pools, () => checkRecords(v, o, online, records));
   });
 
 /** What this node acknowledged last under each election, by key. */
@@ -105,8 +108,16 @@ async function certificatesIn(v: Verification): Promise<Map<EpochId, Certified[]
   return found;
 }
 
+interface Stored {
+  readonly branches: Map<EpochId, Branch>;
+  /** Records that stand with places. */
+  readonly withPlaces: Set<Digest>;
+  /** Records with places that their branches have forgotten since, and where those are. */
+  readonly forgotten: Map<Digest, string>;
+}
+
 /** The branches with their places, as far as each is a chain. */
-async function branchesIn(v: Verification): Promise<Map<EpochId, Branch>> {
+async function branchesIn(v: Verification): Promise<Stored> {
   const hash = v.crypto.sha256;
   const branches = new Map<EpochId, Branch>();
   for await (const [key, value] of v.under(v.keys.branches)) {
@@ -116,27 +127,57 @@ async function branchesIn(v: Verification): Promise<Map<EpochId, Branch>> {
     });
   }
   const broken = new Set<EpochId>();
+  const withPlaces = new Set<Digest>();
+  const forgotten = new Map<Digest, string>();
   for await (const [key, value] of v.under(v.keys.places)) {
     const id = key.split('/')[3] as EpochId;
     if (broken.has(id)) continue;
     await v.check(key, () => {
       broken.add(id);
-      const { header, hash: stored } = decodePlace(value);
       const branch = branches.get(id);
       if (!branch) throw new Error('a place of a branch that is not there');
-      const { tip } = branch;
-      if (key !== v.keys.place(id, tip.seq + 1)) {
-        throw new Error(`in its branch seq ${tip.seq} is before it`);
-      }
+      takeRun(v, branch, key, decodeRun(value), { withPlaces, forgotten });
       broken.delete(id);
-      branch.restore(header, stored);
-      if (chainNext(hash, tip.hash, tip.seq + 1, header) !== stored) {
-        throw new Error('the chain of its branch breaks here');
-      }
     });
   }
-  return branches;
+  return { branches, withPlaces, forgotten };
 }
+
+/** Takes in a run: its chain, as far as its branch reaches, and the records that stand with the places. */
+function takeRun(
+  v: Verification,
+  branch: Branch,
+  key: string,
+  places: readonly RawPlace[],
+  { withPlaces, forgotten }: Omit<Stored, 'branches'>,
+): void {
+  const hash = v.crypto.sha256;
+  const first = Number.parseInt(key.split('/')[4]!, 16);
+  if (places.length === 0) throw new Error('it holds no place');
+  if (first + places.length - 1 <= branch.base.seq) throw new Error('its branch begins behind it');
+  branch.runs.push(first);
+  for (const [i, { header, hash: stored, record, proof }] of places.entries()) {
+    const { tip } = branch;
+    const seq = first + i;
+    if (seq > branch.base.seq) {
+      if (seq !== tip.seq + 1) throw new Error(`in its branch seq ${tip.seq} is before it`);
+      branch.restore(header, stored);
+      if (chainNext(hash, tip.hash, seq, header) !== stored) {
+        throw new Error('the chain of its branch breaks here');
+      }
+    }
+    if (record.length === 0) continue;
+    const decoded = decodeRecord(hash, record);
+    if (decoded.digest !== header.digest) throw new Error(`with seq ${seq} stands another record`);
+    v.signatures(key, recordSignatures(hash, decoded, proof));
+    if (seq > branch.base.seq) withPlaces.add(header.digest);
+    else forgotten.set(header.digest, key);
+  }
+}
+
+/** The run that holds a place. */
+const runOf = (v: Verification, { id, runs }: Branch, seq: number): string =>
+  v.keys.place(id, runs.findLast((first) => first <= seq) ?? seq);
 
 async function elections(
   v: Verification,
@@ -185,7 +226,7 @@ function checkBranch(v: Verification, branch: Branch, proof: ElectionProof | und
   for (let seq = base.seq + 1; seq <= tip.seq; seq++) {
     const header = branch.headerAt(seq)!;
     if (header.epoch === id && header.term === term && header.roster === roster) continue;
-    v.problem(v.keys.place(id, seq), 'a place of another epoch than its branch');
+    v.problem(runOf(v, branch, seq), 'a place of another epoch than its branch');
   }
 }
 
@@ -314,20 +355,34 @@ async function checkRecords(
   v: Verification,
   o: SetOptions,
   branches: readonly Branch[],
+  { withPlaces, forgotten }: Omit<Stored, 'branches'>,
 ): Promise<void> {
   const outside = await recordsOutside(v, o);
+  for (const digest of withPlaces) outside.add(digest);
+  for await (const digest of missing(v, [...forgotten.keys()], outside)) {
+    v.problem(forgotten.get(digest)!, 'a branch has forgotten a record that is not final');
+  }
   for (const branch of branches) {
-    const digests = branch.digests().filter((digest) => !outside.has(digest));
-    for (let from = 0; from < digests.length; from += RECORDS_AT_ONCE) {
-      const part = digests.slice(from, from + RECORDS_AT_ONCE);
-      const pooled = await v.store.getMany(part.map(v.keys.pool));
-      const rest = part.filter((_, i) => pooled[i] === undefined);
-      const final = await v.store.getMany(rest.map(v.keys.placed));
-      for (const digest of rest.filter((_, i) => final[i] === undefined)) {
-        const place = v.keys.place(branch.id, branch.seqOf(digest)!);
-        v.problem(place, 'the record that it places is not in this store');
-      }
+    for await (const digest of missing(v, branch.digests(), outside)) {
+      const place = runOf(v, branch, branch.seqOf(digest)!);
+      v.problem(place, 'the record that it places is not in this store');
     }
+  }
+}
+
+/** Those that stand nowhere: neither where `outside` says, nor under their own key, nor in the log as final. */
+async function* missing(
+  v: Verification,
+  all: readonly Digest[],
+  outside: ReadonlySet<Digest>,
+): AsyncGenerator<Digest> {
+  const digests = all.filter((digest) => !outside.has(digest));
+  for (let from = 0; from < digests.length; from += RECORDS_AT_ONCE) {
+    const part = digests.slice(from, from + RECORDS_AT_ONCE);
+    const pooled = await v.store.getMany(part.map(v.keys.pool));
+    const rest = part.filter((_, i) => pooled[i] === undefined);
+    const final = await v.store.getMany(rest.map(v.keys.placed));
+    yield* rest.filter((_, i) => final[i] === undefined);
   }
 }
 

@@ -7,7 +7,6 @@
 import { branchStart, chainNext, type Header } from '../core/chain.js';
 import type { Hash } from '../core/crypto.js';
 import type { Digest, EpochId, UserId } from '../core/ids.js';
-import { decodePlace } from '../core/layout.js';
 import type { Break, ChainEntry, Chains } from './chains.js';
 
 export interface BranchPlace {
@@ -55,8 +54,7 @@ export class Branches {
   }
 
   /** Takes in a place of branch `id` as it was written. */
-  add(id: EpochId, seq: number, stored: Uint8Array): BranchPlace {
-    const place = decodePlace(stored);
+  add(id: EpochId, seq: number, place: BranchPlace): BranchPlace {
     // What a leader with two faces told the others is checked; of what it told some nothing is known.
     if (this.#isOfLog(seq, place) || this.#chains.hasTwoChains(id)) return place;
     const { header, hash } = place;

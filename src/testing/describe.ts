@@ -10,8 +10,8 @@ import type { UserId } from '../core/ids.js';
 import {
   decodeFinal,
   decodeHardState,
-  decodePlace,
   decodeRawEntry,
+  decodeRun,
   type VotePromise,
 } from '../core/layout.js';
 import { TAIL_ENTRIES_MAX } from '../core/limits.js';
@@ -237,9 +237,12 @@ function describeOp(names: Names, { key, value }: StoreOp): [string, string] | u
       return ['final', String(decodeFinal(value!).seq)];
     case 'place': {
       if (!value) return undefined;
-      const { header } = decodePlace(value);
-      const seq = Number.parseInt(key.split('/')[4]!, 16);
-      return ['branch', `${seq} ${names.record(header.digest)}`];
+      const first = Number.parseInt(key.split('/')[4]!, 16);
+      const places = decodeRun(value).map(({ header, record }, i) => {
+        const kept = record.length > 0 ? ' kept' : '';
+        return `${first + i} ${names.record(header.digest)}${kept}`;
+      });
+      return ['branch', shorten(places)];
     }
     case 'committed':
       return value ? ['committed', String(decodeCertificate(value).seq)] : undefined;
@@ -261,7 +264,9 @@ function inOrder(written: readonly (readonly [string, string])[]): string[] {
   const groups = new Map<string, string[]>();
   for (const [what, which] of written) groups.set(what, [...(groups.get(what) ?? []), which]);
   return [...groups].map(([what, all]) => {
-    const shown = all.length > 6 ? [...all.slice(0, 2), '…', ...all.slice(-1)] : all;
-    return `${what} ${shown.join(', ')}`.trim();
+    return `${what} ${shorten(all)}`.trim();
   });
 }
+
+const shorten = (all: readonly string[]): string =>
+  (all.length > 6 ? [...all.slice(0, 2), '…', ...all.slice(-1)] : all).join(', ');

@@ -16,10 +16,13 @@ import {
   type ChannelKeys,
   decodeFinal,
   decodeOffer,
-  decodePlace,
+  decodePoint,
   decodeRawEntry,
+  decodeRun,
+  ordinal,
 } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
+import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import type { StoreOp } from '../core/store.js';
 import type { Branches, BranchPlace } from './branches.js';
 import type { Break, ChainEntry, Chains } from './chains.js';
@@ -31,8 +34,10 @@ export interface Disk {
   readonly held: Map<Digest, number>;
   /** Messages of the outbox, by key. */
   readonly outs: Map<string, Digest>;
-  /** Messages that stand apart: a branch or a former tail has them. */
+  /** Messages that stand apart: they fell out of the log or a branch. */
   readonly apart: Set<string>;
+  /** Runs of branches, by key behind their prefix; where its branch begins says from where on one counts. */
+  readonly runs: Map<string, Run>;
   /** Seqs of changes of membership behind the final point. */
   readonly changes: Set<number>;
   /** Places of branches, by key behind their prefix: epoch and seq. */
@@ -42,12 +47,16 @@ export interface Disk {
   committed: Uint8Array | null;
 }
 
+/** By seq: what is placed, and the message that stands with it, if one does. */
+type Run = Map<number, { readonly name: string; readonly message: Digest | null }>;
+
 const emptyDisk = (): Disk => ({
   log: new Map(),
   final: 0,
   held: new Map(),
   outs: new Map(),
   apart: new Set(),
+  runs: new Map(),
   changes: new Set(),
   places: new Map(),
   commits: new Set(),
@@ -59,7 +68,8 @@ type Scan = (prefix: string) => readonly (readonly [string, Uint8Array])[];
 /** What a batch took away, to be judged once all of it is taken in. */
 interface Dropped {
   readonly messages: Digest[];
-  readonly places: Digest[];
+  /** By name, as in `places` of the disk. */
+  readonly places: Map<string, Digest>;
 }
 
 export class DiskModel {
@@ -94,7 +104,7 @@ export class DiskModel {
   started(index: number, scan: Scan): void {
     const disk = emptyDisk();
     this.#disks.set(index, disk);
-    const { logs, final, outs, pools, places, commits, committed } = this.#keys;
+    const { logs, final, outs, pools, places, branches, commits, committed } = this.#keys;
     for (const [key, value] of scan(final)) {
       if (key === final) disk.final = decodeFinal(value).seq;
     }
@@ -106,8 +116,10 @@ export class DiskModel {
       for (const [key, value] of scan(prefix)) this.#putMessage(disk, key, value);
     }
     for (const [key, value] of scan(places)) {
-      disk.places.set(key.slice(places.length), decodePlace(value));
+      this.#learnRun(value);
+      this.#putRun(disk, key.slice(places.length), value);
     }
+    for (const [key, value] of scan(branches)) this.#moveBase(disk, key, value);
     for (const [key] of scan(commits)) disk.commits.add(key.slice(commits.length));
     for (const [key, value] of scan(committed)) if (key === committed) disk.committed = value;
   }
@@ -144,17 +156,19 @@ export class DiskModel {
   /** A batch goes to the disk. */
   write(index: number, ops: readonly StoreOp[]): void {
     const disk = this.of(index);
-    const { logs, outs, pools, places, commits, committed, final } = this.#keys;
-    const dropped: Dropped = { messages: [], places: [] };
+    const { logs, outs, pools, places, branches, commits, committed, final } = this.#keys;
+    const dropped: Dropped = { messages: [], places: new Map() };
     // Messages first: places are checked against them.
     for (const { key, value } of ops) {
+      if (key.startsWith(places) && value) this.#learnRun(value);
       if (!key.startsWith(outs) && !key.startsWith(pools)) continue;
       if (value) this.#putMessage(disk, key, value);
       else dropped.messages.push(...this.#dropMessage(disk, key));
     }
     for (const { key, value } of ops) {
       if (key.startsWith(logs)) this.#writeEntry(index, disk, key, value, dropped);
-      else if (key.startsWith(places)) this.#writePlace(disk, key, value, dropped);
+      else if (key.startsWith(places)) this.#writeRun(disk, key, value, dropped);
+      else if (key.startsWith(branches) && value) this.#moveBase(disk, key, value, dropped);
       else if (key.startsWith(commits)) {
         if (value) disk.commits.add(key.slice(commits.length));
         else disk.commits.delete(key.slice(commits.length));
@@ -218,7 +232,10 @@ export class DiskModel {
 
   /** Its digest, if it is a message. */
   #learn(value: Uint8Array): Digest | undefined {
-    const { record } = decodeOffer(this.#hash, value);
+    return this.#learnRecord(decodeOffer(this.#hash, value).record);
+  }
+
+  #learnRecord(record: ChannelRecord): Digest | undefined {
     if (!isMessageLane(record)) return undefined;
     const { digest, author, prev } = record;
     this.#branches.messages.set(digest, { author, prev });
@@ -234,16 +251,52 @@ export class DiskModel {
     return digest && release(disk, digest) ? [digest] : [];
   }
 
-  #writePlace(disk: Disk, key: string, value: Uint8Array | undefined, dropped: Dropped): void {
-    const name = key.slice(this.#keys.places.length);
-    const [epoch, seq] = name.split('/') as [EpochId, string];
-    if (value) {
-      disk.places.set(name, this.#branches.add(epoch, Number.parseInt(seq, 16), value));
-      return;
+  #learnRun(value: Uint8Array): void {
+    for (const { record: bytes } of decodeRun(value)) {
+      if (bytes.length > 0) this.#learnRecord(decodeRecord(this.#hash, bytes));
     }
-    const old = disk.places.get(name);
-    disk.places.delete(name);
-    if (old) dropped.places.push(old.header.digest);
+  }
+
+  /** What was in a run under this key goes, unless the new one has it again. */
+  #writeRun(disk: Disk, key: string, value: Uint8Array | undefined, dropped: Dropped): void {
+    const name = key.slice(this.#keys.places.length);
+    const old = disk.runs.get(name);
+    disk.runs.delete(name);
+    const run = value && this.#putRun(disk, name, value);
+    for (const [seq, place] of old ?? []) {
+      if (!run?.has(seq)) dropPlace(disk, place.name, dropped);
+      if (place.message && release(disk, place.message)) dropped.messages.push(place.message);
+    }
+  }
+
+  #putRun(disk: Disk, key: string, value: Uint8Array): Run {
+    const [epoch, at] = key.split('/') as [EpochId, string];
+    const run: Run = new Map();
+    for (const [i, { header, hash, record }] of decodeRun(value).entries()) {
+      const seq = Number.parseInt(at, 16) + i;
+      const name = `${epoch}/${ordinal(seq)}`;
+      const isMessage = record.length > 0 && this.#branches.messages.has(header.digest);
+      if (isMessage) hold(disk, header.digest);
+      run.set(seq, { name, message: isMessage ? header.digest : null });
+      disk.places.set(name, this.#branches.add(epoch, seq, { header, hash }));
+    }
+    disk.runs.set(key, run);
+    return run;
+  }
+
+  /** A branch begins at `value`: what its runs hold up to there is not read any more. */
+  #moveBase(disk: Disk, key: string, value: Uint8Array, dropped?: Dropped): void {
+    const epoch = key.slice(this.#keys.branches.length);
+    const base = decodePoint(value).seq;
+    for (const [name, run] of disk.runs) {
+      if (!name.startsWith(epoch)) continue;
+      for (const [seq, place] of run) {
+        if (seq > base) continue;
+        run.delete(seq);
+        dropPlace(disk, place.name, dropped);
+        if (place.message && release(disk, place.message)) dropped?.messages.push(place.message);
+      }
+    }
   }
 
   #moveFinal(index: number, disk: Disk, seq: number): void {
@@ -262,7 +315,8 @@ export class DiskModel {
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops message ${name}, which is not final`);
     }
-    for (const digest of places) {
+    for (const [at, digest] of places) {
+      if (disk.places.get(at)?.header.digest === digest) continue;
       if (!this.#branches.messages.has(digest) || this.#isFinalOn(disk, digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops a place of ${name}, which is not final`);
@@ -299,6 +353,12 @@ export function hasFinal(disk: Disk, digest: Digest): boolean {
     if (entry.digest === digest) return entry.seq <= disk.final;
   }
   return false;
+}
+
+function dropPlace(disk: Disk, name: string, dropped?: Dropped): void {
+  const place = disk.places.get(name);
+  disk.places.delete(name);
+  if (place) dropped?.places.set(name, place.header.digest);
 }
 
 function hold(disk: Disk, digest: Digest): void {

@@ -8,7 +8,7 @@ import type { Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import { decodeElectionProof } from '../core/epoch-record.js';
 import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
-import { decodeOffer, decodeRawEntry } from '../core/layout.js';
+import { decodeOffer, decodeRawEntry, decodeRun } from '../core/layout.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isLeaderKind, isMembership, joinSignatures } from '../core/roster.js';
 import type { EpochKind } from '../core/statements.js';
@@ -134,6 +134,11 @@ export class Names {
     const folder = key.split('/')[2];
     if (folder === 'out' || folder === 'pool') {
       this.#learnRecord(decodeOffer(this.#hash, value).record);
+    } else if (folder === 'place') {
+      for (const { header, record } of decodeRun(value)) {
+        if (record.length > 0 && !this.#records.has(header.digest))
+          this.#learnRecord(decodeRecord(this.#hash, record));
+      }
     } else if (folder === 'log') {
       const raw = decodeRawEntry(value);
       if (!this.#records.has(raw.header.digest))

@@ -3,12 +3,13 @@
  * acknowledges and votes for is on its disk first. Looks at disks alone.
  */
 
+import type { Digest, EpochId } from '../core/ids.js';
 import {
   type ChannelKeys,
   decodeHardState,
-  decodePlace,
   decodePoint,
   decodeRawEntry,
+  decodeRun,
   type VotePromise,
 } from '../core/layout.js';
 import type { Ack, Ballot } from '../core/statements.js';
@@ -55,14 +56,21 @@ export class OnDisk {
   #holdsAcknowledged(node: SimNode, { kind, epoch, seq, hash }: Ack): boolean {
     if (kind === 'online' && seq === 0) return true;
     if (kind === 'online') {
-      const stored = node.disk.durable(this.#keys.place(epoch, seq));
-      if (stored) return decodePlace(stored).hash === hash;
       // Places at the front go once their records are final; the branch says where it begins since.
       const base = node.disk.durable(this.#keys.branch(epoch));
-      return base !== undefined && decodePoint(base).hash === hash;
+      if (base === undefined) return false;
+      const from = decodePoint(base);
+      return seq <= from.seq ? from.hash === hash : this.#placed(node, epoch, seq) === hash;
     }
     const stored = node.disk.durable(this.#keys.log(seq));
     return stored !== undefined && decodeRawEntry(stored).hash === hash;
+  }
+
+  /** The chain hash of a place in the run that holds it. */
+  #placed(node: SimNode, epoch: EpochId, seq: number): Digest | undefined {
+    const gte = this.#keys.place(epoch, 0);
+    const run = node.disk.durableRange(gte, this.#keys.place(epoch, seq + 1)).at(-1);
+    return run && decodeRun(run[1])[seq - Number.parseInt(run[0].slice(-14), 16)]?.hash;
   }
 
   /** A ballot leaves behind its promise. */

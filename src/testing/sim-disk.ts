@@ -73,6 +73,10 @@ export class SimDisk {
     return this.#durable.get(key);
   }
 
+  durableRange(gte: string, lt: string): Pair[] {
+    return this.#durable.range(gte, (key) => key < lt, Number.POSITIVE_INFINITY);
+  }
+
   get(key: string): Uint8Array | undefined {
     return this.#changes.has(key) ? this.#changes.get(key) : this.#durable.get(key);
   }

@@ -129,7 +129,7 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: REPLICA,
-        find: '    st.pool.add(pooled, true);\n    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));\n',
+        find: '    st.pool.add(pooled, true);\n    keepApart(ctx, st, pooled);\n',
         replace: '    void pooled;\n',
       },
     ],
@@ -142,7 +142,7 @@ export const DURABILITY: readonly Mutant[] = [
     edits: [
       {
         file: REPLICA,
-        find: '    ctx.ready.put(st.keys.pool(record.digest), encodeOffer(pooled));\n',
+        find: '    keepApart(ctx, st, pooled);\n',
         replace: '',
       },
     ],

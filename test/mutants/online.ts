@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.js';
 import { apart, apartAndCrashing, bridged, deposing, narrowing } from './plans.js';
 
 const PROVISIONAL = 'src/core/provisional.ts';
+const RUNS = 'src/core/runs.ts';
 const REPLICA = 'src/core/replica.ts';
 
 export const ONLINE: readonly Mutant[] = [
@@ -54,6 +55,19 @@ export const ONLINE: readonly Mutant[] = [
         file: PROVISIONAL,
         find: 'while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {',
         replace: 'while (seq < branch.tip.seq) {',
+      },
+    ],
+    options: apart,
+  },
+  {
+    name: 'drop-run',
+    invariant: 8,
+    what: 'a run of a branch goes with its first place, not with its last',
+    edits: [
+      {
+        file: RUNS,
+        find: 'while (runs.length > 0 && endOfRun(branch, 0) <= seq) {',
+        replace: 'while (runs.length > 0 && runs[0]! <= seq) {',
       },
     ],
     options: apart,

@@ -11,12 +11,14 @@ import {
   decodeHardState,
   decodeOffer,
   decodeRawEntry,
+  decodeRun,
   decodeStoredGenesis,
   type Entry,
   encodeEntry,
   encodeFinal,
   encodeHardState,
   encodeOffer,
+  encodeRun,
   encodeStoredGenesis,
   after as endOf,
   type FinalState,
@@ -133,6 +135,15 @@ describe('values', () => {
         expect(decodeRawEntry(encodeEntry(e))).toStrictEqual({ ...e, record: e.record.bytes });
         const offer = { record: e.record, proof: e.proof };
         expect(decodeOffer(hash, encodeOffer(offer))).toStrictEqual(offer);
+        const places = [
+          { header: e.header, hash: e.hash, offer },
+          { header: e.header, hash: e.hash, offer: null },
+        ];
+        const nothing = new Uint8Array(0);
+        expect(decodeRun(encodeRun(places))).toStrictEqual([
+          { header: e.header, hash: e.hash, record: e.record.bytes, proof: e.proof },
+          { header: e.header, hash: e.hash, record: nothing, proof: nothing },
+        ]);
         expect(decodeHardState(encodeHardState(h))).toStrictEqual(h);
         expect(decodeFinal(encodeFinal(f))).toStrictEqual(f);
         expect(decodeStoredGenesis(encodeStoredGenesis(g))).toStrictEqual(g);
@@ -150,6 +161,11 @@ describe('values', () => {
   it('are refused at every other length', () => {
     refusesOtherLengths(encodeEntry(first(entry)), (b) => decodeEntry(hash, b));
     refusesOtherLengths(encodeOffer(first(entry)), decodeOfferOf);
+    const { header, hash: at, record: r, proof } = first(entry);
+    refusesOtherLengths(
+      encodeRun([{ header, hash: at, offer: { record: r, proof } }]),
+      (b) => void decodeRun(b),
+    );
     refusesOtherLengths(encodeHardState(FRESH_HARD_STATE), decodeHardState);
     const voted = { candidate: person(1).user, electorate: first(any.digest) };
     refusesOtherLengths(

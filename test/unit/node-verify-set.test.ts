@@ -8,21 +8,29 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decodeCertificate, encodeCertificate } from '../../src/core/certificate.js';
 import { chainNext } from '../../src/core/chain.js';
+import type { Hash } from '../../src/core/crypto.js';
 import { decodeElectionProof, encodeElectionProof } from '../../src/core/epoch-record.js';
 import { type EpochId, ZERO_DIGEST } from '../../src/core/ids.js';
 import {
   type ChannelKeys,
   channelKeys,
   decodeEntry,
-  decodePlace,
   decodePoint,
+  decodeRun,
   encodeEntry,
-  encodePlace,
   encodePoint,
+  encodeRun,
+  type RawPlace,
 } from '../../src/core/layout.js';
 import { memoryStore } from '../../src/core/memory-store.js';
 import { encodeMergeBody } from '../../src/core/merge-record.js';
-import { batchOf, encodeProof, encodeRecord, ZERO_BOOT } from '../../src/core/record.js';
+import {
+  batchOf,
+  decodeRecord,
+  encodeProof,
+  encodeRecord,
+  ZERO_BOOT,
+} from '../../src/core/record.js';
 import { signedRecords } from '../../src/core/statements.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
 import type { VerifyReport } from '../../src/node/index.js';
@@ -47,11 +55,31 @@ const keysOf = (disk: SimDisk, ...kinds: string[]): string[] =>
 
 const SET = ['ack', 'branch', 'commit', 'committed', 'epoch', 'place', 'pool', 'proposal'];
 
+type Pairs = ReadonlyMap<string, Uint8Array>;
+
+/** All places of a branch, in order. */
+const placesOf = (pairs: Pairs, keys: ChannelKeys, id: EpochId | undefined): RawPlace[] =>
+  [...pairs.keys()]
+    .filter((key) => id && key.startsWith(`${keys.places}${id}/`))
+    .sort()
+    .flatMap((key) => decodeRun(pairs.get(key)!));
+
+/** A run of these places, each with its record as it is there. */
+const runWith = (hash: Hash, places: readonly RawPlace[]): Uint8Array =>
+  encodeRun(
+    places.map(({ header, hash: at, record, proof }) => {
+      const offer = record.length > 0 ? { record: decodeRecord(hash, record), proof } : null;
+      return { header, hash: at, offer };
+    }),
+  );
+
 const FITS = {
   /** In a partition's smaller part, with what others wrote there and what it wrote itself. */
   online: (disk: SimDisk): boolean =>
-    ['ack', 'commit', 'place', 'pool', 'out'].every((kind) => keysOf(disk, kind).length > 0) &&
-    branchesOf(disk, 'online').length > 0,
+    ['ack', 'commit', 'out'].every((kind) => keysOf(disk, kind).length > 0) &&
+    placesOf(disk.pairs, channelKeys(disk.channel), branchesOf(disk, 'online')[0]).some(
+      ({ record }, i) => i > 1 && record.length > 0,
+    ),
   /** What fell out of the log is not merged yet. */
   formerTail: (disk: SimDisk): boolean => branchesOf(disk, 'roster').length > 0,
   committedTail: (disk: SimDisk): boolean => keysOf(disk, 'committed').length > 0,
@@ -144,23 +172,23 @@ function mayBeLost(disk: SimDisk, key: string): boolean {
   );
   // Some records of a former tail vanish; the others need no branch.
   if (kindOf(key) === 'pool') {
-    const placed = inOnline.map((k) => decodePlace(disk.pairs.get(k)!).header.digest);
+    const placed = inOnline.flatMap((k) =>
+      decodeRun(disk.pairs.get(k)!).map(({ header }) => header.digest),
+    );
     return !placed.some((digest) => key === keys.pool(digest));
   }
-  // Nothing follows the last place of a former tail.
+  // Nothing follows the last run of a former tail.
   if (kindOf(key) === 'place') {
-    const next = keys.place(key.split('/')[3] as EpochId, Number.parseInt(key.slice(-14), 16) + 1);
-    return !inOnline.includes(key) && !disk.pairs.has(next);
+    const branch = key.slice(0, -14);
+    return !inOnline.includes(key) && key === lastOf(disk.pairs, branch);
   }
   return false;
 }
 
-type Pairs = Map<string, Uint8Array>;
-
 /** A disk with something else in it; `epoch` is that of its first online branch. */
 function altered(
   kind: Kind,
-  change: (pairs: Pairs, keys: ChannelKeys, epoch: EpochId) => void,
+  change: (pairs: Map<string, Uint8Array>, keys: ChannelKeys, epoch: EpochId) => void,
 ): Promise<VerifyReport> {
   const disk = disks[kind];
   const pairs = new Map(disk.pairs);
@@ -236,8 +264,12 @@ describe('what somebody with the keys of the disk may have done', () => {
   test('a branch that begins later, its front forgotten and not its places', async () => {
     const report = await altered('online', (pairs, keys, id) => {
       const { seq } = decodePoint(pairs.get(keys.branch(id))!);
-      const { hash } = decodePlace(pairs.get(keys.place(id, seq + 1))!);
-      pairs.set(keys.branch(id), encodePoint({ seq: seq + 1, hash }));
+      const [first, ...rest] = placesOf(pairs, keys, id);
+      pairs.set(keys.branch(id), encodePoint({ seq: seq + 1, hash: first!.hash }));
+      // A run may begin before its branch, but nothing is forgotten that is not final.
+      const upTo = rest.findIndex(({ record }) => record.length > 0);
+      const { hash } = rest[upTo]!;
+      pairs.set(keys.branch(id), encodePoint({ seq: seq + 2 + upTo, hash }));
     });
     expect(report.ok).toBe(false);
   });
@@ -247,21 +279,30 @@ describe('what somebody with the keys of the disk may have done', () => {
       for (const kind of ['ack', 'commit']) {
         for (const key of keysOf(disks.online, kind)) pairs.delete(key);
       }
+      const { hash } = disks.online;
       const key = lastOf(pairs, `${keys.places}${id}/`);
-      const before = lastOf(new Map([...pairs].filter(([k]) => k < key)), `${keys.places}${id}/`);
-      const seq = Number.parseInt(key.slice(-14), 16);
-      const header = { ...decodePlace(pairs.get(key)!).header, term: 1 };
-      const previous = decodePlace(pairs.get(before)!).hash;
-      pairs.set(key, encodePlace(header, chainNext(disks.online.hash, previous, seq, header)));
+      const all = placesOf(pairs, keys, id);
+      const run = decodeRun(pairs.get(key)!);
+      const before = Number.parseInt(key.slice(-14), 16) - 1;
+      const last = run.pop()!;
+      if (run.length > 0) pairs.set(key, runWith(hash, run));
+      const seq = before + run.length + 1;
+      const header = { ...last.header, term: 1 };
+      const place = { ...last, header, hash: chainNext(hash, all.at(-2)!.hash, seq, header) };
+      pairs.set(keys.place(id, seq), runWith(hash, [place]));
     });
     expect(whats(report)).toEqual(['a place of another epoch than its branch']);
   });
 
   test('a record that a branch places thrown away', async () => {
     const report = await altered('online', (pairs, keys, id) => {
-      const places = [...pairs].filter(([key]) => key.startsWith(`${keys.places}${id}/`));
-      const digests = places.map(([, value]) => decodePlace(value).header.digest);
-      pairs.delete(digests.map(keys.pool).find((key) => pairs.has(key))!);
+      const [key, run] = [...pairs]
+        .filter(([k]) => k.startsWith(`${keys.places}${id}/`))
+        .map(([k, value]) => [k, decodeRun(value)] as const)
+        .find(([, places]) => places.some(({ record }) => record.length > 0))!;
+      const at = run.findIndex(({ record }) => record.length > 0);
+      run[at] = { ...run[at]!, record: new Uint8Array(0) };
+      pairs.set(key, runWith(disks.online.hash, run));
     });
     expect(report.problems).toEqual([
       {
