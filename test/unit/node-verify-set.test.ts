@@ -17,6 +17,7 @@ import {
   decodeEntry,
   decodePoint,
   decodeRun,
+  decodeSigned,
   encodeEntry,
   encodePoint,
   encodeRun,
@@ -31,7 +32,7 @@ import {
   encodeRecord,
   ZERO_BOOT,
 } from '../../src/core/record.js';
-import { signedRecords } from '../../src/core/statements.js';
+import { decodeAs, signedRecords } from '../../src/core/statements.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
 import type { VerifyReport } from '../../src/node/index.js';
 import { verifyChannel } from '../../src/node/verify.js';
@@ -73,10 +74,23 @@ const runWith = (hash: Hash, places: readonly RawPlace[]): Uint8Array =>
     }),
   );
 
+/** Whether this node acknowledged a branch in several runs to its end. */
+function isAcknowledged({ pairs, channel }: SimDisk, id: EpochId | undefined): boolean {
+  const keys = channelKeys(channel);
+  const ack = id && pairs.get(keys.ack(id));
+  if (!ack) return false;
+  const runs = [...pairs.keys()].filter((key) => key.startsWith(`${keys.places}${id}/`)).sort();
+  const last = runs.at(-1);
+  if (last === undefined || runs.length < 3) return false;
+  const end = Number.parseInt(last.slice(-14), 16) + decodeRun(pairs.get(last)!).length - 1;
+  return decodeAs('ack', decodeSigned(ack).statement).seq === end;
+}
+
 const FITS = {
   /** In a partition's smaller part, with what others wrote there and what it wrote itself. */
   online: (disk: SimDisk): boolean =>
     ['ack', 'commit', 'out'].every((kind) => keysOf(disk, kind).length > 0) &&
+    isAcknowledged(disk, branchesOf(disk, 'online')[0]) &&
     placesOf(disk.pairs, channelKeys(disk.channel), branchesOf(disk, 'online')[0]).some(
       ({ record }, i) => i > 1 && record.length > 0,
     ),
