@@ -129,10 +129,11 @@ export class Pool {
 
   #hold({ author, bytes }: ChannelRecord, sign: 1 | -1): void {
     this.#bytes += sign * bytes.length;
-    const held = this.heldOf(author);
-    const count = held.count + sign;
-    if (count === 0) this.#held.delete(author);
-    else this.#held.set(author, { count, bytes: held.bytes + sign * bytes.length });
+    const held = this.#held.get(author) ?? { count: 0, bytes: 0 };
+    held.count += sign;
+    held.bytes += sign * bytes.length;
+    if (held.count === 0) this.#held.delete(author);
+    else this.#held.set(author, held);
   }
 
   #uncount({ digest, author, bytes }: ChannelRecord): void {

@@ -25,7 +25,8 @@ import {
   TIMING,
 } from '../../src/core/limits.js';
 import type { ChannelRecord } from '../../src/core/record.js';
-import { epochOf, person } from './fixtures/channel.js';
+import { serveBranch } from '../../src/core/serve-branch.js';
+import { CHANNEL, epochOf, person } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const userOf = (n: number): UserId => person(n).user;
@@ -138,6 +139,27 @@ describe('who lacks a branch', () => {
   it('begins a branch where the one who sends it does, since what is before is final', () => {
     comes(SENDER, pageFrom(2 * PAGE, { base: 2 * PAGE }));
     expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
+  });
+
+  it('is told where the branch of its sender begins, unless that is its start', () => {
+    comes(SENDER, pageFrom(0));
+    const branch = state.st.branches.get(chain.proof.id)!;
+    const served = (): unknown => {
+      const reader = {
+        getMany: (keys: readonly string[], done: (found: (Uint8Array | undefined)[]) => void) =>
+          done(keys.map((key) => state.store.get(key))),
+        range: () => {},
+      };
+      const bases: unknown[] = [];
+      const asks = { type: 'branch' as const, channel: CHANNEL, to: ASKER, toAll: false };
+      serveBranch(state.st, OTHER, { ...asks, epoch: branch.id, seq: 0, pages: 1 }, reader, (c) =>
+        bases.push((c.payload as { base?: number }).base),
+      );
+      return bases;
+    };
+    expect(served()).toEqual([undefined]);
+    branch.trim(10);
+    expect(served()).toEqual([10]);
   });
 
   it('begins a branch where its own part ended that is final', () => {

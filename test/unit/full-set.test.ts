@@ -86,8 +86,21 @@ describe("one author's share", () => {
     const state = holding(held);
     const [mine, others] = [pageBy(state, 2, 5), pageBy(state, 3, 6)];
     const { branches, pool } = state.st;
+    /** Whether it asks for a branch that it is told of. */
+    const asks = (epoch: EpochId): boolean => {
+      const set = [{ epoch, seq: 1 }];
+      const from = person(3).user;
+      const p = { id: state.st.id, from, to: state.self.user, anchor: [], want: [], set };
+      onSet(state.ctx, state.st, from, p as never, set);
+      return state.carryOut().some((c) => c.name === 'CH_PULL' && c.payload.take);
+    };
     for (const page of [mine, others]) onBranchPage(state.ctx, state.st, person(3).user, page);
     expect([branches.has(mine.epoch), branches.has(others.epoch)]).toEqual([false, true]);
+    expect(asks(mine.epoch)).toBe(true);
+    onBranchPage(state.ctx, state.st, person(3).user, mine);
+    expect(asks(mine.epoch)).toBe(false);
+    state.now += 4 * TIMING.pull_ms;
+    expect(asks(mine.epoch)).toBe(true);
     pool.heldOf = () => ({ count: 0, bytes: 0 });
     onBranchPage(state.ctx, state.st, person(3).user, mine);
     expect(branches.has(mine.epoch)).toBe(true);

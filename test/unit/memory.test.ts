@@ -15,7 +15,7 @@ function shown(voters: number): CoreState {
   return state;
 }
 
-function isOverAfter(state: CoreState, ms: number): boolean {
+function later(state: CoreState, ms: number): boolean {
   state.now += ms;
   tickMemory(state.ctx, state.st);
   state.carryOut();
@@ -26,28 +26,28 @@ describe('a node that is shown that its store was put back', () => {
   it('votes again after a while where it votes alone, above all that it may have forgotten', async () => {
     const state = shown(1);
     const { seen } = state.st.hard.roster;
-    expect(isOverAfter(state, VOTES_ALONE_MS - 1)).toBe(false);
-    expect(isOverAfter(state, 1)).toBe(true);
+    expect(later(state, VOTES_ALONE_MS - 1)).toBe(false);
+    expect(later(state, 1)).toBe(true);
     expect(state.st.hard.roster.term).toBe(seen + FORGOTTEN_TERMS_MAX);
     expect((await state.reopened()).memory).toBeNull();
   });
 
   it('waits on while more of the log comes', () => {
     const state = shown(1);
-    isOverAfter(state, VOTES_ALONE_MS - 1);
+    later(state, VOTES_ALONE_MS - 1);
     const { log } = state.st;
     Object.defineProperty(log, 'final', { value: { ...log.final, seq: 7 } });
-    expect(isOverAfter(state, 1)).toBe(false);
-    expect(isOverAfter(state, VOTES_ALONE_MS - 1)).toBe(false);
-    expect(isOverAfter(state, 1)).toBe(true);
+    expect(later(state, 1)).toBe(false);
+    expect(later(state, VOTES_ALONE_MS - 1)).toBe(false);
+    expect(later(state, 1)).toBe(true);
   });
 
   it('does not where others vote, nor where a roster comes under which they do', () => {
     const state = shown(3);
-    expect(isOverAfter(state, 2 * VOTES_ALONE_MS)).toBe(false);
+    expect(later(state, 2 * VOTES_ALONE_MS)).toBe(false);
     const grown = shown(1);
     expect(grown.st.roster).toEqual(founded());
     grown.st.roster = state.st.roster;
-    expect(isOverAfter(grown, 2 * VOTES_ALONE_MS)).toBe(false);
+    expect(later(grown, 2 * VOTES_ALONE_MS)).toBe(false);
   });
 });

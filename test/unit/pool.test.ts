@@ -49,6 +49,11 @@ describe('Pool', () => {
           expect(pool.size).toBe(model.size);
           expect([...pool.values()]).toStrictEqual([...model.values()]);
           for (const r of all) expect(pool.get(r.digest)).toBe(model.get(r.digest));
+          for (const { user } of [ALICE, BOB]) {
+            const of = [...model.values()].filter((p) => p.record.author === user);
+            const bytes = of.reduce((sum, p) => sum + p.record.bytes.length, 0);
+            expect(pool.heldOf(user)).toStrictEqual({ count: of.length, bytes });
+          }
           for (const prev of [digestOf('prev 0'), digestOf('prev 1'), digestOf('else')]) {
             const children = [...model.values()].filter((p) => p.record.prev === prev);
             expect(digests(pool.childrenOf(prev)).sort()).toStrictEqual(
