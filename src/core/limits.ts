@@ -61,9 +61,6 @@ export const JOIN_LAG_ENTRIES_MAX = 512;
 /** An online leader places nothing while this much is not in the log. */
 export const SET_RECORDS_MAX = 65_536;
 export const SET_BYTES_MAX = 67_108_864;
-/** Of a branch in the store: what one value holds at most, beside the last record. */
-export const RUN_PLACES_MAX = 512;
-export const RUN_BYTES_MAX = 262_144;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
