@@ -29,7 +29,7 @@ import type { Header, Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
-import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX, RUN_PLACES_MAX } from './limits.js';
+import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
 import type { EpochKind } from './statements.js';
 
@@ -185,6 +185,10 @@ export function encodeHardState(h: HardState): Uint8Array {
 
 export const decodeHardState = (bytes: Uint8Array): HardState =>
   decodeWhole(bytes, (r) => ({ roster: readPromise(r), online: readPromise(r) }));
+
+/** Of a branch's places: what one value holds at most, beside the last record. */
+export const RUN_PLACES_MAX = 512;
+export const RUN_BYTES_MAX = 262_144;
 
 /** A place of a branch, and its record where it is stored with it. */
 export interface StoredPlace {

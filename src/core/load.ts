@@ -292,9 +292,10 @@ async function loadRun(
     }
     branch.restore(header, placeHash);
     if (record.length === 0 || heldRecord(st, header.digest)) continue;
-    if (await isFinal(st, header.digest, scan)) continue;
     // Copies: a record may be held when the others of its run are gone.
     const offer = { record: decodeRecord(hash, record.slice()), proof: proof.slice() };
+    // What stands behind a message that is not final is not final either.
+    if (!heldRecord(st, offer.record.prev) && (await isFinal(st, header.digest, scan))) continue;
     st.pool.add({ ...offer, cameAt: 0, offeredAt: 0, kept: true }, true);
   }
 }

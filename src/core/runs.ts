@@ -12,8 +12,13 @@ import type { Header } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import type { Digest } from './ids.js';
-import { encodeOffer, encodeRun, type StoredPlace } from './layout.js';
-import { RUN_BYTES_MAX, RUN_PLACES_MAX } from './limits.js';
+import {
+  encodeOffer,
+  encodeRun,
+  RUN_BYTES_MAX,
+  RUN_PLACES_MAX,
+  type StoredPlace,
+} from './layout.js';
 import type { Pooled } from './pool.js';
 
 /** A run that this step writes, and may add to. */

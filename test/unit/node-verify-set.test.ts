@@ -58,12 +58,13 @@ const SET = ['ack', 'branch', 'commit', 'committed', 'epoch', 'place', 'pool', '
 
 type Pairs = ReadonlyMap<string, Uint8Array>;
 
+/** Keys of a branch's runs, in order. */
+const runsOf = (pairs: Pairs, keys: ChannelKeys, id: EpochId): string[] =>
+  [...pairs.keys()].filter((key) => key.startsWith(`${keys.places}${id}/`)).sort();
+
 /** All places of a branch, in order. */
 const placesOf = (pairs: Pairs, keys: ChannelKeys, id: EpochId | undefined): RawPlace[] =>
-  [...pairs.keys()]
-    .filter((key) => id && key.startsWith(`${keys.places}${id}/`))
-    .sort()
-    .flatMap((key) => decodeRun(pairs.get(key)!));
+  id ? runsOf(pairs, keys, id).flatMap((key) => decodeRun(pairs.get(key)!)) : [];
 
 /** A run of these places, each with its record as it is there. */
 const runWith = (hash: Hash, places: readonly RawPlace[]): Uint8Array =>
@@ -93,7 +94,8 @@ const FITS = {
     isAcknowledged(disk, branchesOf(disk, 'online')[0]) &&
     placesOf(disk.pairs, channelKeys(disk.channel), branchesOf(disk, 'online')[0]).some(
       ({ record }, i) => i > 1 && record.length > 0,
-    ),
+    ) &&
+    runsOf(disk.pairs, channelKeys(disk.channel), branchesOf(disk, 'online')[0]!).length > 1,
   /** What fell out of the log is not merged yet. */
   formerTail: (disk: SimDisk): boolean => branchesOf(disk, 'roster').length > 0,
   committedTail: (disk: SimDisk): boolean => keysOf(disk, 'committed').length > 0,
@@ -257,9 +259,8 @@ describe('what somebody with the keys of the disk may have done', () => {
 
   test('the end of a branch cut off that this node acknowledged', async () => {
     const report = await altered('online', (pairs, keys, id) => {
-      for (const prefix of [keys.places, keys.commits]) {
-        pairs.delete(lastOf(pairs, `${prefix}${id}/`));
-      }
+      for (const key of keysOf(disks.online, 'commit')) pairs.delete(key);
+      for (const key of runsOf(pairs, keys, id).slice(1)) pairs.delete(key);
     });
     expect(whats(report)).toEqual([
       expect.stringMatching(/^it acknowledges seq \d+, and the branch ends at \d+$/),
@@ -268,8 +269,7 @@ describe('what somebody with the keys of the disk may have done', () => {
 
   test('a place between two others taken out', async () => {
     const report = await altered('online', (pairs, keys, id) => {
-      const { seq } = decodePoint(pairs.get(keys.branch(id))!);
-      pairs.delete(keys.place(id, seq + 1));
+      pairs.delete(runsOf(pairs, keys, id)[0]!);
     });
     expect(report.problems[0]!.where).toContain('/place/');
     expect(whats(report)[0]).toMatch(/in its branch seq \d+ is before it/);

@@ -13,7 +13,7 @@ import { type ElectionProof, encodeElectionProof } from '../../src/core/epoch-re
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
 import { inspect } from '../../src/core/inspect.js';
-import { encodeOffer } from '../../src/core/layout.js';
+import { decodeRun, encodeOffer } from '../../src/core/layout.js';
 import { leadershipOf } from '../../src/core/leadership.js';
 import {
   certifiedPlace,
@@ -677,8 +677,8 @@ describe('what became final', () => {
     const records = [ofLeader(1), message!, ofLeader(2)];
     state.place(new PlacedChain(proof, records), records);
     state.carryOut();
-    const isKept = ({ digest }: ChannelRecord) => state.st.pool.get(digest)?.kept === true;
-    expect(records.map(isKept)).toEqual([false, true, false]);
+    const run = decodeRun(state.store.get(state.st.keys.place(proof.id, 1))!);
+    expect(run.map(({ record }) => record.length > 0)).toEqual([false, true, false]);
     const next = state.election('roster', 6, person(3), all);
     const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
     const placed = new PlacedChain(next, [message!], start);
