@@ -43,6 +43,31 @@ it('who meets several of one term stays with the greatest, unless another one al
   expect(following()).toEqual([middle.id, true]);
 });
 
+it('a question to a leader stays the same while it is asked again, and is answered once', () => {
+  const state = new CoreState(7, 7);
+  const proof = state.election('roster', 5, person(2), users(1, 2, 3, 4));
+  hears(state, proof);
+  const { leader } = proof.epoch;
+  const first = state.st.challenge!.id;
+  state.now += TIMING.pull_ms;
+  challenge(state.ctx, state.st, leader);
+  const answeredAt = state.now + TIMING.pull_ms / 2;
+  state.now = answeredAt;
+  hears(state, proof, first);
+  expect(state.st.leadership).toMatchObject({ live: true, lastHeardAt: answeredAt });
+  // A copy of the answer, however often, keeps no dead leader alive.
+  state.now += TIMING.pull_ms;
+  hears(state, proof, first);
+  expect(state.st.leadership!.lastHeardAt).toBe(answeredAt);
+  for (const _ of Array(6)) {
+    challenge(state.ctx, state.st, leader);
+    state.now += TIMING.pull_ms;
+  }
+  const [last, old] = [state.st.challenge!.id, first];
+  expect(last).not.toBe(old);
+  expect(state.now - state.st.challenge!.since).toBeLessThanOrEqual(TIMING.election_max_ms);
+});
+
 /** Person 1 leads an online epoch of persons 1 to 3. */
 function leader(): CoreState {
   const state = new CoreState(9);
