@@ -12,10 +12,13 @@ import { challenge, onElected } from '../../src/core/follower.js';
 import type { Ulid } from '../../src/core/ids.js';
 import { takeLead } from '../../src/core/leader.js';
 import { TIMING } from '../../src/core/limits.js';
+import { rememberEpoch } from '../../src/core/provisional.js';
+import { answerPull } from '../../src/core/pull-answers.js';
 import { ZERO_BOOT } from '../../src/core/record.js';
-import type { Beat } from '../../src/core/statements.js';
+import { appendEntry, keepProposal } from '../../src/core/replica.js';
+import type { Beat, Propose } from '../../src/core/statements.js';
 import { person } from './fixtures/channel.js';
-import { CoreState, users } from './fixtures/core-state.js';
+import { CoreState, messages, users } from './fixtures/core-state.js';
 
 function hears(state: CoreState, { epoch, id, ballots }: ElectionProof, echo?: Ulid): void {
   const beat = { epoch: id, term: epoch.term, beat: 1, echo: echo ?? ZERO_BOOT } as Beat;
@@ -105,4 +108,25 @@ it('an online leader ends its epoch for a higher promise of its electorate, not 
   expect(state.st.leading).not.toBeNull();
   refusal(3);
   expect(state.st.leading).toBeNull();
+});
+
+it('an online leader shows its better tail, as anybody does, to one that it refused for its log', () => {
+  const state = leader();
+  const { ctx, st } = state;
+  const proof = state.election('roster', 4, person(2), users(1, 2, 3, 4, 5));
+  rememberEpoch(ctx, st, proof);
+  const records = messages(person(2), 3, state.rootOf(2));
+  const at = { epoch: proof.id, term: 4, roster: st.roster.number };
+  for (const record of records) appendEntry(ctx, st, record, () => state.proofOf(record), at);
+  const { seq: tipSeq, hash: tipHash } = st.log.tip;
+  const signed = { statement: new Uint8Array(1), sig: new Uint8Array(64) };
+  keepProposal(ctx, st, { epoch: proof.id, tipSeq, tipHash } as Propose, signed);
+  state.carryOut();
+  const [asker] = users(4);
+  const asked = { from: asker, anchor: [st.log.final], want: [], tail: true };
+  answerPull(state.ctx, st, asker!, asked as unknown as Payload<'CH_PULL'>);
+  const pages = state.carryOut().filter(({ name }) => name === 'CH_APPEND');
+  expect(pages.map(({ payload }) => (payload as Payload<'CH_APPEND'>).records)).toEqual([
+    records.map(({ bytes }) => bytes),
+  ]);
 });
