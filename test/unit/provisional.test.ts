@@ -677,8 +677,8 @@ describe('what became final', () => {
     const records = [ofLeader(1), message!, ofLeader(2)];
     state.place(new PlacedChain(proof, records), records);
     state.carryOut();
-    const poolKey = (record: ChannelRecord) => state.st.keys.pool(record.digest);
-    expect(records.map((r) => state.store.has(poolKey(r)))).toEqual([false, true, false]);
+    const stored = [...(await state.reopened()).pool.values()].map((p) => p.record.digest);
+    expect(stored).toEqual([message!.digest]);
     const next = state.election('roster', 6, person(3), all);
     const start: Point = { seq: 0, hash: chainStart(hash, CHANNEL) };
     const placed = new PlacedChain(next, [message!], start);
