@@ -1,7 +1,8 @@
 /**
  * Where not everyone reaches everyone, several lead online epochs side by side
  * (docs/PROTOCOL.md, section "Elections"): whom a member between them follows,
- * and what such a leader goes on for.
+ * how it asks for signs of life, what such a leader goes on for, and that it
+ * shows the log that it has.
  */
 
 import { expect, it } from 'vitest';
