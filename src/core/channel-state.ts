@@ -270,7 +270,8 @@ export interface ChannelState {
   /** A proposal whose records are not all here. */
   limbo: Stretch | null;
   pull: { to: UserId; at: Millis } | null;
-  challenge: { id: Ulid; at: Millis } | null;
+  /** What a leader is asked to sign, since when, and when last. */
+  challenge: { readonly id: Ulid; readonly since: Millis; readonly at: Millis } | null;
   /** Final records looked up in the store, by digest: their seq. Bounded. */
   readonly facts: Map<Digest, number>;
 

@@ -73,8 +73,10 @@ export function onElected(
   const asked = st.challenge !== null && beat.echo === st.challenge.id;
   const known = st.leadership;
   if (known?.id === id) {
-    if (asked) hearBeat(ctx, st, known, beat.beat, true);
-    return;
+    if (!asked) return;
+    // Once: a copy of the answer is no sign of life.
+    st.challenge = null;
+    return hearBeat(ctx, st, known, beat.beat, true);
   }
   const voted =
     st.votedFor?.kind === epoch.kind &&
@@ -159,9 +161,12 @@ function hearBeat(
 
 /** Asks a leader for a sign of life that answers this node's fresh question. */
 export function challenge(ctx: StepContext, st: ChannelState, leader: UserId): void {
-  if (st.challenge && ctx.now - st.challenge.at < ctx.timing.pull_ms) return;
-  const id = ctx.ulid();
-  st.challenge = { id, at: ctx.now };
+  const last = st.challenge;
+  if (last && ctx.now - last.at < ctx.timing.pull_ms) return;
+  // An answer may take longer than until the question is repeated.
+  const isYoung = last !== null && ctx.now - last.since < ctx.timing.election_max_ms;
+  const { id, since } = isYoung ? last : { id: ctx.ulid(), since: ctx.now };
+  st.challenge = { id, since, at: ctx.now };
   sendToUser(ctx, ctx.ready.early, leader, () => ({
     name: 'CH_PULL',
     payload: { id: st.id, from: ctx.self, to: leader, anchor: [], want: [], challenge: id },

@@ -66,9 +66,6 @@ export const SET_RECORDS_PER_AUTHOR_MAX = 16_384;
 export const SET_BYTES_PER_AUTHOR_MAX = 20_971_520;
 /** Branches of online epochs of one leader that are taken from others. */
 export const BRANCHES_PER_LEADER_MAX = 128;
-/** Of a branch in the store: what one value holds at most, beside the last record. */
-export const RUN_PLACES_MAX = 512;
-export const RUN_BYTES_MAX = 262_144;
 /** Branches named in one comparison of provisional sets. */
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */

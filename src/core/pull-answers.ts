@@ -105,7 +105,9 @@ function sendTailPage(
 function sendProvenTail(ctx: StepContext, st: ChannelState, to: UserId, base: Point): void {
   const { tailProof } = st;
   const elected = tailProof && st.epochs.get(tailProof.propose.epoch);
-  if (!elected || st.leading || base.seq < st.log.final.seq) return;
+  // A roster leader's own is the better one; an online one has the tail of before.
+  const leadsRoster = st.leading !== null && st.leadership?.branch === null;
+  if (!elected || leadsRoster || base.seq < st.log.final.seq) return;
   const { propose, signed } = tailProof;
   if (st.log.hashAt(propose.tipSeq) !== propose.tipHash) return;
   const entries = st.log.tail.filter((e) => e.seq > base.seq && e.seq <= propose.tipSeq);

@@ -111,13 +111,15 @@ export class Application {
 
   /**
    * A node lost part of its memory: what only its disk held need not come true,
-   * not even if it alone made an electorate and committed it.
+   * not even if it alone made an electorate and committed it, or had it from an
+   * author that had lost it before.
    */
   forgets(node: SimNode, isHeld: (digest: Digest) => boolean): void {
     for (const submitted of this.submitted.values()) {
       const { seen, digest } = submitted;
-      if (submitted.node !== node.index || seen === 'final') continue;
-      if (seen === 'committed' && digest && isHeld(digest)) continue;
+      if (seen === 'final' || (digest && seen === 'committed' && isHeld(digest))) continue;
+      const isGone = digest !== undefined && !isHeld(digest);
+      if (submitted.node !== node.index && !isGone) continue;
       Object.assign(submitted, { stored: false, seen: 'nothing' });
     }
   }

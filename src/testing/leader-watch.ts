@@ -10,9 +10,8 @@
 
 import type { ChannelState } from '../core/channel-state.js';
 import type { Ready } from '../core/effects.js';
-import type { EpochId } from '../core/ids.js';
+import type { EpochId, Ulid } from '../core/ids.js';
 import type { Input } from '../core/input.js';
-import { ZERO_BOOT } from '../core/record.js';
 import type { Break } from './chains.js';
 
 /** A node's part in a leadership, as a step left it. */
@@ -23,6 +22,8 @@ interface Part {
   readonly heardAt: number;
   readonly promised: string;
   readonly roster: number;
+  /** What it asks a leader to sign. */
+  readonly question: Ulid | undefined;
 }
 
 export class LeaderWatch {
@@ -45,7 +46,7 @@ export class LeaderWatch {
     if (!before) return;
     if (now?.epoch === before.epoch) {
       const isHeard = now.heardAt > before.heardAt && now.beat <= before.beat;
-      if (isHeard && !st.leading && !inputs.some(isAnswer)) {
+      if (isHeard && !st.leading && !inputs.some((input) => isAnswer(input, before))) {
         this.#break('liveness', `node ${index} takes an old beat for a sign of life`);
       }
     } else if (before.leadsOnline && !now && !isOver(before, st, inputs, ready)) {
@@ -54,7 +55,7 @@ export class LeaderWatch {
   }
 }
 
-function partOf({ leadership, leading, hard, roster }: ChannelState): Part | undefined {
+function partOf({ leadership, leading, hard, roster, challenge }: ChannelState): Part | undefined {
   if (!leadership) return undefined;
   return {
     epoch: leadership.id,
@@ -63,17 +64,18 @@ function partOf({ leadership, leading, hard, roster }: ChannelState): Part | und
     heardAt: leadership.lastHeardAt,
     promised: promisesOf(hard),
     roster: roster.number,
+    question: challenge?.id,
   };
 }
 
 const promisesOf = ({ roster, online }: ChannelState['hard']): string =>
   `${roster.term}/${online.term}`;
 
-/** An election that answers the question of a node. */
-const isAnswer = (input: Input): boolean =>
+/** An election that answers what a node asked and nobody answered before. */
+const isAnswer = (input: Input, { question }: Part): boolean =>
   input.type === 'message' &&
   input.inspection.what.type === 'elected' &&
-  input.inspection.what.beat.echo !== ZERO_BOOT;
+  input.inspection.what.beat.echo === question;
 
 const isRefusal = (input: Input): boolean =>
   input.type === 'message' &&

@@ -55,8 +55,13 @@ export class Pages {
     if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
       this.#break('9 order', `node ${index} shows a record twice`);
     }
-    // What only this node has, and changes of membership, are not compared: no reader elsewhere is shown them.
-    const page = all.filter(({ record, state }) => state !== 'queued' && isMessageLane(record));
+    // What only this node has, which it may show as sent before what others placed behind it, and changes of
+    // membership are not compared: no reader elsewhere is shown them.
+    const placed = new Set([
+      ...st.log.tail.map(({ record }) => record.digest),
+      ...placedBeside(st),
+    ]);
+    const page = all.filter(({ record }) => placed.has(record.digest) && isMessageLane(record));
     this.#checkCommitted(
       index,
       disk,
@@ -97,6 +102,9 @@ export class Pages {
     }
   }
 }
+
+const placedBeside = ({ branches }: ChannelState): Digest[] =>
+  [...branches.values()].flatMap((branch) => branch.digests());
 
 /** All that a page may depend on, in an order of its own. */
 function contentOf(st: ChannelState, disk: Disk): string {

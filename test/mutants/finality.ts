@@ -64,7 +64,7 @@ export const FINALITY: readonly Mutant[] = [
       },
       {
         file: 'src/core/leader.ts',
-        find: ' || ack.epoch !== lead.id || ack.term !== lead.epoch.term) return;',
+        find: ' || !isAckUnder(lead, ack)) return;',
         replace: ') return;',
       },
     ],

@@ -49,7 +49,7 @@ export const LIVENESS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/follower.ts',
-        find: "  if (p.term < st.hard[p.kind].term) refuse(ctx, st, from, 'term', p.kind);\n",
+        find: "  if (isPast) refuse(ctx, st, from, 'term', p.kind);\n",
         replace: '',
       },
       {
