@@ -30,6 +30,7 @@ import type {
   Dm,
   Node,
   PrivateMessage,
+  RelayStatus,
   VerifyReport,
   WaitOptions,
 } from './api.js';
@@ -369,6 +370,13 @@ class ConclaveNode implements Node, NodeParts {
       );
     }
     return channel;
+  }
+
+  relays(): RelayStatus[] {
+    return [...this.#driver.links].map(({ url, connected, problem }) => ({
+      ...{ url, connected },
+      ...(problem && { problem }),
+    }));
   }
 
   channels(): Channel[] {

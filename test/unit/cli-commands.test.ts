@@ -541,7 +541,8 @@ describe('reports', () => {
     const { user } = h.world.stores.get(h.dir)!;
     const expected = {
       ...{ channel: channel.id, name: 'team', relays: [{ url: URL, connected: false }] },
-      ...{ members: 1, online: [], leader: null, epoch: { term: 1, kind: 'roster' } },
+      ...{ members: 1, online: [], leader: null, leaderName: null },
+      ...{ epoch: { term: 1, kind: 'roster' } },
       ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
       head: `${'0'.repeat(63)}1`,
     };

@@ -40,8 +40,14 @@ export function addCreate(program: Command, cli: () => Cli): void {
         name: 'create',
         links: true,
         args: { name, relays: relay, minOnline, quorum },
-        human: ({ channel }, paint) =>
-          `${paint('bold', printable(name))}  ${channel}\n${printable(next)}`,
+        human: ({ channel, problem }, paint) => {
+          const hint = 'The channel is made, and goes on once a relay answers';
+          const lines = [`${paint('bold', printable(name))}  ${channel}`];
+          if (problem !== undefined) {
+            lines.push(paint('yellow', `${printable(String(problem))}. ${hint}`));
+          }
+          return [...lines, printable(next)].join('\n');
+        },
       });
     });
   example(command, 'conclave create --dir ./alice --relay conclave://KEY@127.0.0.1:7420 team');
