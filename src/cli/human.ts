@@ -131,15 +131,16 @@ export const privateLine: Human = ({ from, to, time, state, text }, paint) => {
 export const verifyLines: Human = (report, paint) => {
   const { ok, channel, entries, final, head, problems } = report;
   const whole = ok === true ? 'no channels' : 'the files of the store';
-  const what = channel === undefined ? whole : `channel ${show(channel)}`;
+  const subject = channel === undefined ? whole : `channel ${show(channel)}`;
   if (ok === true) {
-    const counts = `${show(entries)} messages, ${show(final)} final, head ${short(head)}`;
-    return `${paint('green', 'ok')}  ${what}: ${counts}`;
+    const what = entries === 1 ? 'message' : 'messages';
+    const counts = `${show(entries)} ${what}, ${show(final)} of them final, head ${short(head)}`;
+    return `${paint('green', 'ok')}  ${subject}: ${counts}`;
   }
   const lines = (problems as readonly { where: string; what: string }[]).map(
     ({ where, what }) => `  ${show(where)}: ${show(what)}`,
   );
-  return [`${paint('red', 'BROKEN')}  ${what}`, ...lines].join('\n');
+  return [`${paint('red', 'BROKEN')}  ${subject}`, ...lines].join('\n');
 };
 
 const STATE_COLOURS = {
@@ -167,13 +168,19 @@ const channelStatus: Human = (result, paint) => {
     ['channel', show(s.channel)],
     ['members', `${s.members}, ${s.online.length} online`],
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
-    ['log', `${s.final} final, ${s.committed} more committed, head ${short(s.head)}`],
+    ['log', logText(s)],
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
     ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
   const title = `${paint('bold', show(s.name))}  ${paintState(s.state, paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
+
+/** Places count all entries, those by which members lead and join too; `verify` counts messages. */
+function logText({ final, head, committed }: NamedStatus): string {
+  const behind = committed === 1 ? '1 message committed' : `${committed} messages committed`;
+  return `final up to place ${final} (head ${short(head)}), ${behind} behind it`;
+}
 
 export const nodeStatus: Human = (result, paint) => {
   if (result.channels === undefined) return channelStatus(result, paint);

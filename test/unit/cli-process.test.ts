@@ -128,14 +128,17 @@ test('a relay that is down is named, with the reason, by all who need it', async
   await json('init', '--dir', ann);
   await json('init', '--dir', bob);
   const made = ['--relay', url, '--min-online', '1', 'team'];
-  expect(await json('create', '--dir', ann, ...made)).not.toHaveProperty('problem');
+  expect(await json('create', '--dir', ann, ...made)).not.toHaveProperty('warnings');
   const { invite } = await json('invite', '--dir', ann, 'team');
   running.child.kill('SIGTERM');
   expect(await running.closed).toBe(0);
 
   const why = `no relay answers: ${url} (connect ECONNREFUSED`;
   const created = await finish('create', '--dir', ann, ...made, '--json');
-  expect(JSON.parse(created.lines[0]!).problem).toContain(why);
+  expect(JSON.parse(created.lines[0]!).warnings).toEqual([
+    expect.stringContaining(why),
+    expect.stringContaining('another channel of that name'),
+  ]);
   const joined = await finish('join', '--dir', bob, '--timeout', '4', invite as string);
   expect([joined.code, joined.stderr]).toEqual([1, expect.stringContaining(`not done after 4 s`)]);
   expect(joined.stderr.split(why)).toHaveLength(3);

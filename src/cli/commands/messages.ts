@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import { type Cli, callNode } from '../cli.js';
 import { CALL_LINE_BYTES_MAX } from '../control-wire.js';
+import { usageError } from '../errors.js';
 import { entryLine, followedEntries, longEntryLine, privateLine, sentLine } from '../human.js';
 import { readLines } from '../lines.js';
 import { countOption, dirOption, example, timeoutOption } from './shared.js';
@@ -14,6 +15,10 @@ const LONG = [
 ] as const;
 /** A line of input, so that it also fits a line on the control socket, all escapes included. */
 const INPUT_LINE_BYTES_MAX = Math.floor(CALL_LINE_BYTES_MAX / 8);
+
+function checkText(text: string): void {
+  if (text.trim() === '') throw usageError('the message is empty: say something');
+}
 
 async function* messagesFrom(cli: Cli): AsyncGenerator<string> {
   for await (const line of readLines(cli.host.stdin, INPUT_LINE_BYTES_MAX, cli.signal)) {
@@ -44,6 +49,7 @@ export function addSend(program: Command, cli: () => Cli): void {
     .addOption(timeoutOption())
     .action(async (channel: string, text: string, { dir, until, timeout }) => {
       const many = text === '-';
+      checkText(text);
       await callNode(cli(), {
         dir,
         name: 'send',
@@ -128,6 +134,7 @@ export function addDm(program: Command, cli: () => Cli): void {
     )
     .addOption(timeoutOption())
     .action(async (user: string, text: string, { dir, until, timeout }) => {
+      checkText(text);
       await callNode(cli(), {
         dir,
         name: 'dm',

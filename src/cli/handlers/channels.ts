@@ -11,7 +11,11 @@ const LOOK_MS = 1_000;
 /** How long a channel that was just made waits for its relays, to say whether one answers. */
 const RELAYS_ANSWER_MS = 2_000;
 
+const NAMESAKE =
+  'this node is in another channel of that name: commands for either need the id from now on';
+
 export const create: Handler = async (node, args, io) => {
+  const isNamesake = node.channels().some((channel) => channel.name === args.name);
   const minOnline = optional(integer, args, 'minOnline');
   const quorum = optional((all, name) => oneOf(all, name, 'online', 'roster'), args, 'quorum');
   const channel = await node.create({
@@ -22,7 +26,13 @@ export const create: Handler = async (node, args, io) => {
     signal: io.signal,
   });
   const problem = await relaysAnswer(channel, io);
-  await io.emit({ channel: channel.id, ...(problem !== undefined && { problem }) });
+  const warnings = [
+    ...(problem === undefined
+      ? []
+      : [`${problem}. The channel is made, and goes on once one does`]),
+    ...(isNamesake ? [NAMESAKE] : []),
+  ];
+  await io.emit({ channel: channel.id, ...(warnings.length > 0 && { warnings }) });
 };
 
 /** The channel is made, whatever the relays say; but who made it should know. */
