@@ -1,4 +1,4 @@
-/** `npm run bench [commit|merge|catch-up|relay|memory|sim]`: the project's own figures, as ratios against something run beside them. */
+/** `npm run bench [-- NAME]`: the project's own figures, as ratios against something run beside them (README.md). */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,32 @@ import { benchCatchUp } from './catch-up.js';
 import { benchCommit } from './commit.js';
 import { benchMerge } from './merge.js';
 
+const BENCHES: { readonly [name: string]: string } = {
+  commit: 'committed records a second, and one send after the other, 3 and 5 nodes',
+  merge: 'six nodes cut 3 | 3, so many records on each side (merge RECORDS; 10,000)',
+  'catch-up': 'a newcomer at 100,000 entries',
+  relay: "the relay's deliveries a second to 10 and 100 receivers",
+  memory: "a node's memory and start time with 100,000 entries",
+  sim: 'the simulator: core steps a second, virtual against real time, what a seed costs',
+};
+const USAGE = `Usage: npm run bench [-- NAME]
+
+Measures one of these, or all of them (some minutes):
+
+${Object.entries(BENCHES)
+  .map(([name, what]) => `  ${name.padEnd(10)} ${what}`)
+  .join('\n')}`;
+
 const only = process.argv[2];
+if (only === '--help' || only === '-h') {
+  console.log(USAGE);
+  process.exit(0);
+}
+const records = Number(process.argv[3] ?? 10_000);
+if ((only !== undefined && !Object.hasOwn(BENCHES, only)) || !(records >= 1)) {
+  console.error(`there is no benchmark "${process.argv.slice(2).join(' ')}"\n\n${USAGE}`);
+  process.exit(2);
+}
 const wanted = (name: string): boolean => only === undefined || only === name;
 
 function runAlone(file: string, flags: readonly string[] = []): void {
@@ -29,7 +54,7 @@ if (wanted('commit')) {
   }
 }
 if (wanted('merge')) {
-  const r = await benchMerge(Number(process.argv[3] ?? 10_000));
+  const r = await benchMerge(records);
   console.log(
     `merge, six nodes cut 3 | 3, ${r.records} records: equal heads ${r.equal.toFixed(2)} s after the heal ` +
       `(roster leader at ${r.led.toFixed(2)} s, one node holds both sides at ${r.oneHolds.toFixed(2)} s, ` +

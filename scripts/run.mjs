@@ -34,7 +34,7 @@ function newest(path) {
 async function install() {
   const marker = join(root, 'node_modules', '.package-lock.json');
   if (existsSync(marker) && statSync(marker).mtimeMs >= newest(join(root, 'package.json'))) return;
-  console.error('installing dependencies …');
+  console.error('installing dependencies (npm install) …');
   await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 2, 'inherit'],
   });
@@ -46,7 +46,7 @@ async function build(always) {
   const built = join(root, 'dist', 'cli', 'main.js');
   const sources = ['src', 'package.json', 'tsconfig.build.json'].map((p) => newest(join(root, p)));
   if (!always && existsSync(built) && statSync(built).mtimeMs >= Math.max(...sources)) return;
-  console.error('building …');
+  console.error('building dist/ from src/ (tsc) …');
   await run(bin('tsc'), ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 2, 'inherit'] });
   await run(process.execPath, ['scripts/finish-build.mjs']);
 }
@@ -86,6 +86,24 @@ const tasks = {
   },
 };
 
+const HELP = {
+  soak: `Usage: npm run soak [-- options]
+
+Simulates channels under faults, on fresh seeds and all cores, for ten minutes; stops at the
+first seed that fails, cuts it down to a small plan, and exits with 1.
+
+  --minutes <n>   for so long (a night: 480)
+  --jobs <n>      in so many processes (default: ${availableParallelism()}, as there are cores)
+  --keep-going    goes on after a failure
+  --json          prints JSON lines
+
+Other options are those of "conclave sim" (node dist/cli/main.js sim --help, docs/simulation.md).`,
+};
+
+if (rest.some((arg) => arg === '--help' || arg === '-h') && Object.hasOwn(HELP, task)) {
+  console.log(HELP[task]);
+  process.exit(0);
+}
 if (!Object.hasOwn(tasks, task)) {
   console.error(`usage: node scripts/run.mjs ${Object.keys(tasks).join('|')}`);
   process.exit(2);

@@ -1,4 +1,4 @@
-/** What happened to a message, for people: a line for each step. Times are UTC. */
+/** What happened to a message, for people: a line for each step. Its store knows one time, the author's; times are UTC. */
 
 import type {
   ExplainedCertificate,
@@ -10,21 +10,27 @@ import type {
 import type { Human } from './human.js';
 import type { Paint } from './output.js';
 import { printable } from './printable.js';
-import { formatTime } from './when.js';
+import { formatSeconds } from './when.js';
 
 const SHORT_ID_CHARS = 8;
 const who = ({ user, name }: Named): string =>
   name === '' ? user.slice(0, SHORT_ID_CHARS) : printable(name);
 
-function under({ kind, term, leader }: ExplainedLeadership): string {
-  const epoch = `${kind === null ? '' : `${kind} `}term ${term}`;
+const LED = {
+  roster: 'leader by a majority of all members',
+  online: 'leader of those online',
+} as const;
+
+/** `by bob (leader of those online, term 4)`. */
+function byLeader({ kind, term, leader }: ExplainedLeadership): string {
+  const led = kind === null ? 'a leader' : LED[kind];
   return leader === null
-    ? `${epoch}, whose leader is forgotten here`
-    : `${epoch} under ${who(leader)}`;
+    ? `by one whose name is forgotten here (${led}, term ${term})`
+    : `by ${who(leader)} (${led}, term ${term})`;
 }
 
 const certified = ({ by, of, seq }: ExplainedCertificate, at: number): string => {
-  const further = seq === at ? '' : `, up to seq ${seq}`;
+  const further = seq === at ? '' : `, up to ${seq}`;
   return `${by.map(who).join(', ')} (${by.length} of ${of}${further})`;
 };
 
@@ -33,37 +39,35 @@ function told(step: ExplainStep): [name: string, what: string] {
   switch (step.step) {
     case 'made': {
       const { by, time, boot, n } = step;
-      return [
-        'made',
-        `${formatTime(time)} by ${who(by)}, its record ${n} since ${printable(boot)}`,
-      ];
+      const start = `its node's start ${printable(boot)}`;
+      return ['made', `${formatSeconds(time)} by ${who(by)}: number ${n} since ${start}`];
     }
     case 'signed': {
-      const batch = step.records === 1 ? 'alone' : `in one batch of ${step.records}`;
-      return ['signed', `${batch}, under roster ${step.roster}`];
+      const others = step.records - 1;
+      const batch =
+        others === 0 ? 'alone' : `together with ${others} other${others === 1 ? '' : 's'}`;
+      return ['signed', `${batch}, under list of members ${step.roster}`];
     }
     case 'queued':
-      return ['queued', 'in the outbox of this node, until it is final'];
+      return ['queued', 'this node keeps it, to offer it until it is final'];
     case 'placed': {
-      const where = step.in === 'log' ? 'in the log' : 'in a branch';
-      const committed = step.committed
-        ? `committed by ${certified(step.committed, step.seq)}`
+      const where = step.in === 'log' ? 'in the log' : 'beside the log, on one side';
+      const stored = step.committed
+        ? `stored by ${certified(step.committed, step.seq)}, so committed`
         : 'not committed there';
-      const own = step.acknowledged ? ', acknowledged by this node' : '';
-      return ['placed', `${where}, ${under(step.under)}, at ${step.seq}: ${committed}${own}`];
+      const own = step.acknowledged ? '; this node said that it has it there' : '';
+      return ['placed', `${where} at ${step.seq} ${byLeader(step.under)}: ${stored}${own}`];
     }
     case 'displaced':
-      return ['displaced', `fell out of the log at ${step.seq}; its place there is kept`];
+      return ['displaced', `from ${step.seq} in the log, where a later leader has something else`];
     case 'merged': {
-      const from = step.branches.map((branch) => under(branch.under)).join('; ');
-      return [
-        'merged',
-        `into the log by ${who(step.by)}, with the merge at ${step.seq}, from ${from}`,
-      ];
+      const from = step.branches.map((branch) => `what was placed ${byLeader(branch.under)}`);
+      const merge = `with the merge at ${step.seq}`;
+      return ['merged', `into the log by ${who(step.by)}, ${merge}, from ${from.join('; ')}`];
     }
     case 'final': {
-      const by = step.certificate ? `, by ${certified(step.certificate, step.seq)}` : '';
-      return ['final', `at ${step.seq}, placed in ${under(step.under)}${by}`];
+      const by = step.certificate ? `: stored by ${certified(step.certificate, step.seq)}` : '';
+      return ['final', `at ${step.seq}, placed ${byLeader(step.under)}${by}`];
     }
   }
 }

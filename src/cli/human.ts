@@ -5,6 +5,7 @@
 
 import type { Json, Paint } from './output.js';
 import { printable } from './printable.js';
+import { type NamedStatus, notFinal, waitingFor } from './waiting.js';
 import { formatTime } from './when.js';
 
 export type Human = (result: Json, paint: Paint) => string | undefined;
@@ -13,8 +14,24 @@ const show = (value: unknown): string => printable(String(value));
 const SHORT_ID_CHARS = 8;
 const short = (id: unknown): string => show(id).slice(0, SHORT_ID_CHARS);
 
-/** `[2026-01-02 10:11] nick: text`, and behind it the state while that is not final. */
-export const entryLine: Human = (entry, paint) => {
+/** Records by which members agree who leads; what merges brought is told by itself. */
+const LEADING = new Set(['epoch', 'merge', 'vote']);
+
+/** `[2026-01-02 10:11] nick: text`, and behind it the state while that is not final. Who leads is left out. */
+export const entryLine: Human = (entry, paint) =>
+  LEADING.has(String(entry.kind)) ? undefined : anyEntryLine(entry, paint);
+
+/** Every entry, with its place and its id. */
+export const longEntryLine: Human = (entry, paint) => {
+  const line = anyEntryLine(entry, paint);
+  if (line === undefined || entry.id === undefined) return line;
+  const seq = entry.seq === null ? '-' : show(entry.seq);
+  return `${paint('dim', `${seq.padStart(SEQ_CHARS)}  ${show(entry.id)}`)}  ${line}`;
+};
+
+const SEQ_CHARS = 7;
+
+const anyEntryLine: Human = (entry, paint) => {
   if (entry.event === 'merged') {
     return paint('dim', `--- ${mergedText(entry)}`);
   }
@@ -23,12 +40,33 @@ export const entryLine: Human = (entry, paint) => {
   if (entry.event === 'removed')
     return paint('yellow', '--- this node was removed from the channel');
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
-  if (typeof entry.text !== 'string') {
-    return `${at} ${paint('dim', `* ${show(entry.kind)}, by ${show(entry.name || 'nobody known')}`)}`;
-  }
+  if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
   return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
 };
+
+/** What a record that is no message says. */
+function recordText({ kind, name, member, epoch }: Json): string {
+  const by = show(name || 'nobody known');
+  const who = show((member as { readonly name?: string } | undefined)?.name || 'nobody known');
+  const term = (epoch as { readonly term?: number } | null | undefined)?.term;
+  switch (kind) {
+    case 'join':
+      return `${who} joined, let in by ${by}`;
+    case 'vote':
+      return `${who} has a vote now`;
+    case 'invite':
+      return `${by} made an invitation`;
+    case 'revoke':
+      return `${by} revoked an invitation`;
+    case 'relays':
+      return `${by} changed the relays`;
+    case 'epoch':
+      return `${by} leads${term === undefined ? '' : `, term ${term}`}`;
+    default:
+      return `${show(kind)}, by ${by}`;
+  }
+}
 
 /** `committed`, and that this is so in an online epoch alone. */
 function stateText({ state, epoch }: Json): string {
@@ -51,14 +89,14 @@ function mergedText({ entries, first, last, branches }: Json): string {
  * For a log that is followed: an entry is shown when it is first seen, and not
  * again for each state it reaches, unless that is that it will never be final.
  */
-export function followedEntries(): Human {
+export function followedEntries(line: Human): Human {
   const open = new Set<unknown>();
   return (entry, paint) => {
     const { id, state } = entry;
     const seen = open.has(id);
     if (state === 'final' || state === 'withheld') open.delete(id);
     else if (id !== undefined) open.add(id);
-    return seen && state !== 'withheld' ? undefined : entryLine(entry, paint);
+    return seen && state !== 'withheld' ? undefined : line(entry, paint);
   };
 }
 
@@ -78,8 +116,11 @@ export const memberLine: Human = ({ user, name, role, online, leads }, paint) =>
 const epochText = ({ term, kind }: { readonly term: number; readonly kind: string }): string =>
   `${show(kind)} epoch, term ${show(term)}`;
 
-export const relayLine: Human = ({ url, connected }, paint) =>
-  `${connected === true ? paint('green', 'connected ') : paint('dim', 'no link   ')} ${show(url)}`;
+export const relayLine: Human = ({ url, connected, problem }, paint) => {
+  const link = connected === true ? paint('green', 'connected ') : paint('dim', 'no link   ');
+  const { message } = (problem ?? {}) as { readonly message?: string };
+  return `${link} ${show(url)}${message === undefined ? '' : `  (${show(message)})`}`;
+};
 
 export const privateLine: Human = ({ from, to, time, state, text }, paint) => {
   const who = state === 'received' ? `from ${short(from)}` : `to ${short(to)}`;
@@ -90,33 +131,17 @@ export const privateLine: Human = ({ from, to, time, state, text }, paint) => {
 export const verifyLines: Human = (report, paint) => {
   const { ok, channel, entries, final, head, problems } = report;
   const whole = ok === true ? 'no channels' : 'the files of the store';
-  const what = channel === undefined ? whole : `channel ${show(channel)}`;
+  const subject = channel === undefined ? whole : `channel ${show(channel)}`;
   if (ok === true) {
-    const counts = `${show(entries)} messages, ${show(final)} final, head ${short(head)}`;
-    return `${paint('green', 'ok')}  ${what}: ${counts}`;
+    const what = entries === 1 ? 'message' : 'messages';
+    const counts = `${show(entries)} ${what}, ${show(final)} of them final, head ${short(head)}`;
+    return `${paint('green', 'ok')}  ${subject}: ${counts}`;
   }
   const lines = (problems as readonly { where: string; what: string }[]).map(
     ({ where, what }) => `  ${show(where)}: ${show(what)}`,
   );
-  return [`${paint('red', 'BROKEN')}  ${what}`, ...lines].join('\n');
+  return [`${paint('red', 'BROKEN')}  ${subject}`, ...lines].join('\n');
 };
-
-interface Status {
-  readonly channel: string;
-  readonly name: string;
-  readonly state: string;
-  readonly members: number;
-  readonly online: readonly string[];
-  readonly leader: string | null;
-  readonly epoch: { readonly term: number; readonly kind: string } | null;
-  readonly waiting: { readonly reason: string } | null;
-  readonly relays: readonly Json[];
-  readonly queued: number;
-  readonly sent: number;
-  readonly committed: number;
-  readonly final: number;
-  readonly head: string;
-}
 
 const STATE_COLOURS = {
   healthy: 'green',
@@ -132,20 +157,30 @@ function paintState(state: string, paint: Paint): string {
 }
 
 const channelStatus: Human = (result, paint) => {
-  const s = result as unknown as Status;
+  const s = result as unknown as NamedStatus;
   const epoch = s.epoch ? epochText(s.epoch) : 'none';
+  const waits = s.state === 'offline' ? undefined : waitingFor(s);
+  const remark = waits ?? notFinal(s);
   const rows: (readonly [string, string])[] = [
+    ...(remark === undefined
+      ? []
+      : [[waits === undefined ? 'not final' : 'waiting', paint('yellow', show(remark))] as const]),
     ['channel', show(s.channel)],
     ['members', `${s.members}, ${s.online.length} online`],
-    ['leader', s.leader === null ? 'none' : `${short(s.leader)}, ${epoch}`],
-    ['log', `${s.final} final, ${s.committed} more committed, head ${short(s.head)}`],
+    ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
+    ['log', logText(s)],
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
-    ...s.relays.map((relay) => ['relay', relayLine(relay, paint)!] as const),
+    ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
-  if (s.waiting) rows.splice(1, 0, ['waiting', paint('yellow', show(s.waiting.reason))]);
   const title = `${paint('bold', show(s.name))}  ${paintState(s.state, paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
+
+/** Places count all entries, those by which members lead and join too; `verify` counts messages. */
+function logText({ final, head, committed }: NamedStatus): string {
+  const behind = committed === 1 ? '1 message committed' : `${committed} messages committed`;
+  return `final up to place ${final} (head ${short(head)}), ${behind} behind it`;
+}
 
 export const nodeStatus: Human = (result, paint) => {
   if (result.channels === undefined) return channelStatus(result, paint);

@@ -65,20 +65,49 @@ async function parse(
   if (argv.every((arg) => arg === '--json' || arg === '--verbose')) {
     throw usageError('say what to do: "conclave --help" lists the commands');
   }
+  const command = (name: string | undefined): Command | undefined =>
+    program.commands.find((one) => one.name() === name);
+  const [first, asked] = argv;
+  if (first === 'help' && asked !== undefined && !asked.startsWith('-') && !command(asked)) {
+    throw usageError(`unknown command '${asked}'\n${SEE_HELP}`);
+  }
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw usageError(complaint(error, text.complained, argv));
+    if (error.exitCode === 0) return;
+    // What is written is wrong before what is not written is missing.
+    const unknown = MISSING.has(error.code) ? unknownOption(command(first), argv) : undefined;
+    if (unknown === undefined) throw usageError(complaint(error, text.complained, argv));
+    throw usageError(`unknown option '${unknown}'${DASH_HINT}\nSee "conclave ${first} --help".`);
   }
+}
+
+const SEE_HELP = 'See "conclave --help".';
+const DASH_HINT = '\nA text that begins with "-" goes after "--".';
+const MISSING = new Set(['commander.missingMandatoryOptionValue', 'commander.missingArgument']);
+
+function unknownOption(command: Command | undefined, argv: readonly string[]): string | undefined {
+  if (!command) return undefined;
+  const options = new Map(
+    command.options.flatMap((one) => [
+      [one.long, one],
+      [one.short, one],
+    ]),
+  );
+  for (let i = 1; i < argv.length && argv[i] !== '--'; i++) {
+    const [name] = argv[i]!.split('=') as [string];
+    if (!/^-./.test(name)) continue;
+    const option = options.get(name);
+    if (!option) return name;
+    if (option.required && name === argv[i]) i++;
+  }
+  return undefined;
 }
 
 function complaint(error: CommanderError, complained: string, argv: readonly string[]): string {
   const text = (complained || error.message).trim().replace(/^error: /, '');
-  const hint =
-    error.code === 'commander.unknownOption'
-      ? '\nA text that begins with "-" goes after "--".'
-      : '';
+  const hint = error.code === 'commander.unknownOption' ? DASH_HINT : '';
   const known = error.code !== 'commander.unknownCommand' && !argv[0]!.startsWith('-');
   return `${text}${hint}\nSee "conclave ${known ? `${argv[0]} ` : ''}--help".`;
 }

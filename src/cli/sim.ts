@@ -35,8 +35,11 @@ const OF_ONE_RUN = ['log', 'html'] as const;
 
 export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void> {
   const given = WAYS.filter((way) => options[way] !== undefined);
-  if (given.length !== 1) {
-    throw usageError('say what to run: one of --seed, --seeds, --minutes, --plan and --scenario');
+  const all = '--seed, --seeds, --minutes, --plan and --scenario';
+  if (given.length === 0) throw usageError(`say what to run: one of ${all}`);
+  if (given.length > 1) {
+    const names = given.map((way) => `--${way}`).join(' and ');
+    throw usageError(`${names} say different things to run: give one of ${all}`);
   }
   const { seed, seeds, minutes } = options;
   const many = seeds ?? (minutes !== undefined && { first: freshSeed(), minutes });

@@ -65,4 +65,10 @@ export function formatTime(ms: number): string {
   return time.toISOString().slice(0, -8).replace('T', ' ');
 }
 
+/** `2026-01-02 10:11:12`. */
+export function formatSeconds(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? '?' : time.toISOString().slice(0, -5).replace('T', ' ');
+}
+
 export const formatClock = (ms: number): string => formatTime(ms).slice(-5);

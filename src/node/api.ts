@@ -46,6 +46,8 @@ export interface ChannelEntry {
   readonly epoch: EpochRef | null;
   /** The text of a message; absent for other kinds. */
   readonly text?: string;
+  /** Whom a 'join' lets in, or a 'vote' gives a vote; absent for other kinds. */
+  readonly member?: Named;
 }
 
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
@@ -348,6 +350,8 @@ export interface Node {
   /** Throws `no_channel`. */
   channel(id: string): Channel;
   channels(): Channel[];
+  /** Those that this node has a link to, or wants one to: of its channels, and of one that it is joining. */
+  relays(): RelayStatus[];
   dm(user: string): Dm;
   /** All private messages, of everyone. */
   inbox(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;

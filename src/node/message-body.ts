@@ -30,7 +30,7 @@ export function messageSubmission(id: Ulid, { text, name, time }: MessageInput):
   if (body.length > RECORD_BODY_BYTES_MAX) {
     throw new ConclaveError(
       'record_too_large',
-      `a message of ${body.length} bytes is over the limit of ${RECORD_BODY_BYTES_MAX}: split it`,
+      `a message takes ${body.length} bytes with its name, and may take ${RECORD_BODY_BYTES_MAX}: split it`,
     );
   }
   return { kind: 'message', id, time, body };

@@ -30,6 +30,7 @@ import type {
   Dm,
   Node,
   PrivateMessage,
+  RelayStatus,
   VerifyReport,
   WaitOptions,
 } from './api.js';
@@ -57,10 +58,11 @@ const DRAIN_MS_DEFAULT = 2_000;
  * Opens a node over its store.
  *
  * Throws what the store's opening throws (`store_locked`, `store_damaged`, …),
- * `bad_identity`, `bad_name` and `bad_relay_url`. The store is the node's from
+ * `bad_options`, `bad_identity`, `bad_name` and `bad_relay_url`. The store is the node's from
  * here on: the node closes it.
  */
 export async function openNode(options: NodeOptions): Promise<Node> {
+  checkOptions(options);
   const { seed, name } = options.identity;
   if (!(seed instanceof Uint8Array) || seed.length !== 32) {
     throw new ConclaveError('bad_identity', "an identity's seed has 32 bytes");
@@ -80,6 +82,16 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     await node.close({ drainMs: 0 });
     throw error;
   }
+}
+
+/** What has no default, for those whom no compiler tells. */
+function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
+  const wrong =
+    (typeof store !== 'function' &&
+      typeof store?.write !== 'function' &&
+      '"store" must be one, as levelStore("./data")') ||
+    (typeof identity !== 'object' && '"identity" must be { seed, name }');
+  if (wrong) throw new ConclaveError('bad_options', `openNode({ store, identity }): ${wrong}`);
 }
 
 /** A boot id greater than the last one, durable before anything bears it, and what came before. */
@@ -369,6 +381,13 @@ class ConclaveNode implements Node, NodeParts {
       );
     }
     return channel;
+  }
+
+  relays(): RelayStatus[] {
+    return [...this.#driver.links].map(({ url, connected, problem }) => ({
+      ...{ url, connected },
+      ...(problem && { problem }),
+    }));
   }
 
   channels(): Channel[] {

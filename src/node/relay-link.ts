@@ -127,7 +127,10 @@ export class RelayConnection {
     this.#closed = true;
     clearTimeout(this.#timer);
     if (this.connected) this.send({ name: 'DCNN', payload: {} });
-    this.#transport?.close();
+    const transport = this.#transport;
+    // Its end is nothing to tell any more.
+    this.#transport = undefined;
+    transport?.close();
     this.#setDown();
   }
 

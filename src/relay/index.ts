@@ -69,8 +69,19 @@ const SERVER_NAME_BYTES_MAX = 64;
 const systemRandom = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
 const systemClock = (): Now => ({ ms: performance.now(), wallMs: Date.now() });
 
-/** Throws `listen_failed`, `bad_limit`, `bad_key` or `bad_payload` (the name). */
+/** Without this, what is missing would show as an error of something deep inside. */
+function checkOptions({ host, port, key }: Partial<RelayOptions> = {}): void {
+  const wrong =
+    (typeof host !== 'string' && '"host" must be a text, as "127.0.0.1"') ||
+    (!Number.isInteger(port) && '"port" must be a number, 0 for a free one') ||
+    (!(key instanceof Uint8Array) &&
+      '"key" must be 32 bytes, which "loadOrCreateKey(dir, randomBytes)" keeps on disk');
+  if (wrong) throw new ConclaveError('bad_options', `startRelay({ host, port, key }): ${wrong}`);
+}
+
+/** Throws `bad_options`, `listen_failed`, `bad_limit`, `bad_key` or `bad_payload` (the name). */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
+  checkOptions(options);
   const { crypto = nativeCrypto, clock = systemClock, random = systemRandom } = options;
   const { host, allow, metrics: metricsAddress } = options;
   const limits = checked({ ...RELAY_LIMITS, ...options.limits });

@@ -82,7 +82,8 @@ describe('one seed', () => {
 describe('wrong usage exits 2', () => {
   it.each([
     [[], 'say what to run'],
-    [['--seed', '1', '--seeds', '1..2'], 'say what to run'],
+    [['--seed', '1', '--seeds', '1..2'], '--seed and --seeds say different things to run'],
+    [['--minutes', '1', '--plan', 'x'], '--minutes and --plan say different things to run'],
     [['--seed', '-1'], 'a seed is a whole number'],
     [['--seed', '1.5'], 'a seed is a whole number'],
     [['--seed', '9007199254740992'], 'a seed is a whole number'],
@@ -219,9 +220,13 @@ describe('a scenario', () => {
 
   it('is printed with what came of it; a file that says something else fails', async () => {
     const file = join(temporaryDir(), 'one.txt');
-    writeFileSync(file, script);
+    writeFileSync(file, `${script}0 leads the world\n`);
     const { code, stdout, stderr } = await sim('--scenario', file);
-    expect(code).toBe(1);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('shows another output')]);
+    writeFileSync(file, script);
+    expect(await sim('--scenario', file)).toMatchObject({
+      ...{ code: 0, stdout, stderr: expect.stringContaining('shows no output yet') },
+    });
     expect(stdout).toBe(`${script}0 leads term 1; log 1, final 1\n`);
     expect(stderr).toContain('--update');
     expect(readFileSync(file, 'utf8')).toBe(script);

@@ -71,7 +71,12 @@ describe('usage', () => {
     [['log', '--dir', 'd', 'team', '--nope'], "unknown option '--nope'"],
     [['log', '--dir', 'd', 'team', '--limit', 'x'], 'whole number from 1'],
     [['log', '--dir', 'd', 'team', '--from', '-1'], 'whole number from 0'],
+    [['log', 'team', '--nope'], "unknown option '--nope'"],
+    [['log', '--dir', '--nope', 'team', 'x'], 'too many arguments'],
+    [['help', 'bogus'], "unknown command 'bogus'"],
     [['send', '--dir', 'd', 'team', '-hi'], 'goes after "--"'],
+    [['send', '--dir', 'd', 'team', ' '], 'the message is empty'],
+    [['dm', '--dir', 'd', 'ab', ''], 'the message is empty'],
     [
       ['send', '--dir', 'd', 'team', 'x', '--until', 'sent'],
       'Allowed choices are committed, final',
@@ -533,6 +538,26 @@ describe('reading', () => {
   });
 });
 
+test('a relay does not settle in the directory of a node', async () => {
+  const h = new Harness();
+  await h.run(['init', '--dir', h.dir]);
+  const { code, stderr } = await h.run(['relay', '--dir', h.dir]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('is the directory of a node')]);
+});
+
+test('create warns of a channel of the same name', async () => {
+  const h = new Harness();
+  await h.withChannel();
+  const create = ['create', '--dir', h.dir, '--relay', URL, 'team'];
+  const { code, stdout } = await h.run(create);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/\nwarning: .* of that name: .* the id/),
+  ]);
+  const { json } = await h.run([...create, '--json']);
+  expect(json).toEqual([{ channel: expect.any(String), warnings: [expect.any(String)] }]);
+});
+
 describe('reports', () => {
   test('status of the node and of a channel, when no node is up', async () => {
     const h = new Harness();
@@ -541,7 +566,8 @@ describe('reports', () => {
     const { user } = h.world.stores.get(h.dir)!;
     const expected = {
       ...{ channel: channel.id, name: 'team', relays: [{ url: URL, connected: false }] },
-      ...{ members: 1, online: [], leader: null, epoch: { term: 1, kind: 'roster' } },
+      ...{ members: 1, online: [], leader: null, leaderName: null },
+      ...{ epoch: { term: 1, kind: 'roster' } },
       ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
       head: `${'0'.repeat(63)}1`,
     };

@@ -82,10 +82,10 @@ test('of a final message', async () => {
     0,
     [
       `final at 42  ${ID}  alice: "hello␛[2J"`,
-      `  made       2026-01-02 10:11 by alice, its record 17 since ${boot}`,
-      '  signed     in one batch of 3, under roster 5',
-      '  merged     into the log by carol, with the merge at 40, from online term 4 under bob; roster term 6, whose leader is forgotten here',
-      '  final      at 42, placed in roster term 7 under carol, by alice, carol, abababab (3 of 5, up to seq 45)',
+      `  made       2026-01-02 10:11:00 by alice: number 17 since its node's start ${boot}`,
+      '  signed     together with 2 others, under list of members 5',
+      '  merged     into the log by carol, with the merge at 40, from what was placed by bob (leader of those online, term 4); what was placed by one whose name is forgotten here (leader by a majority of all members, term 6)',
+      '  final      at 42, placed by carol (leader by a majority of all members, term 7): stored by alice, carol, abababab (3 of 5, up to 45)',
       '',
     ],
   ]);
@@ -95,12 +95,12 @@ test('of one that waits', async () => {
   const { stdout } = await explained([provisional]);
   expect(stdout.split('\n')).toEqual([
     `committed  ${ID}  alice: "hello"`,
-    `  made       2026-01-02 10:11 by abababab, its record 1 since ${boot}`,
-    '  signed     alone, under roster 5',
-    '  queued     in the outbox of this node, until it is final',
-    '  placed     in the log, roster term 7 under carol, at 9: not committed there',
-    '  displaced  fell out of the log at 9; its place there is kept',
-    '  placed     in a branch, online term 4 under bob, at 12: committed by alice, bob (2 of 3), acknowledged by this node',
+    `  made       2026-01-02 10:11:00 by abababab: number 1 since its node's start ${boot}`,
+    '  signed     alone, under list of members 5',
+    '  queued     this node keeps it, to offer it until it is final',
+    '  placed     in the log at 9 by carol (leader by a majority of all members, term 7): not committed there',
+    '  displaced  from 9 in the log, where a later leader has something else',
+    '  placed     beside the log, on one side at 12 by bob (leader of those online, term 4): stored by alice, bob (2 of 3), so committed; this node said that it has it there',
     '  waits      for a roster leader to merge it into the log',
     '',
   ]);

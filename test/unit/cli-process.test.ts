@@ -92,6 +92,7 @@ test('a channel of one, from its making to its verification', async () => {
   up.child.kill('SIGTERM');
   expect(await up.closed).toBe(0);
   expect(existsSync(socket)).toBe(false);
+  expect(up.stderr.text).toBe('');
 
   const log = await finish('log', '--dir', dir, '--json', 'team');
   const texts = log.lines.map((line) => JSON.parse(line).text).filter((text) => text !== undefined);
@@ -120,6 +121,32 @@ test('a store that is gone is an error, and no empty one; so is an identity that
     [{ error: { code: 'store_missing' } }],
   ]);
 });
+
+test('a relay that is down is named, with the reason, by all who need it', async () => {
+  const [ann, bob] = [temporaryDir(), temporaryDir()];
+  const { url, process: running } = await relay();
+  await json('init', '--dir', ann);
+  await json('init', '--dir', bob);
+  const made = ['--relay', url, '--min-online', '1', 'team'];
+  expect(await json('create', '--dir', ann, ...made)).not.toHaveProperty('warnings');
+  const { invite } = await json('invite', '--dir', ann, 'team');
+  running.child.kill('SIGTERM');
+  expect(await running.closed).toBe(0);
+
+  const why = `no relay answers: ${url} (connect ECONNREFUSED`;
+  const created = await finish('create', '--dir', ann, ...made, '--json');
+  expect(JSON.parse(created.lines[0]!).warnings).toEqual([
+    expect.stringContaining(why),
+    expect.stringContaining('another channel of that name'),
+  ]);
+  const joined = await finish('join', '--dir', bob, '--timeout', '4', invite as string);
+  expect([joined.code, joined.stderr]).toEqual([1, expect.stringContaining(`not done after 4 s`)]);
+  expect(joined.stderr.split(why)).toHaveLength(3);
+  const up = start('up', '--dir', ann);
+  await up.stdout.shows(why);
+  const { stdout } = await finish('status', '--dir', ann);
+  expect(stdout).toContain(`waiting       ${why}`);
+}, 60_000);
 
 /** The commands that an error tells to type. */
 const toldCommands = (stderr: string): string[][] =>

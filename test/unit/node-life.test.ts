@@ -10,6 +10,8 @@ import {
   type ReadEvent,
   verifyDirectory,
 } from '../../src/node/index.js';
+import { openNode } from '../../src/node/node.js';
+import type { NodeOptions } from '../../src/node/options.js';
 import { tcpConnect } from '../../src/node/transport.js';
 import { faultStore } from '../../src/testing/fault-store.js';
 import {
@@ -163,6 +165,20 @@ test('what a channel and a node may be', async () => {
     error('bad_identity'),
   );
   await expect(cluster.node('n', { relays: ['nonsense'] })).rejects.toThrow(error('bad_relay_url'));
+});
+
+test('a node without what it needs says what that is', async () => {
+  for (const [options, what] of [
+    [undefined, '"store"'],
+    [{ identity: { seed: new Uint8Array(32), name: 'ann' } }, '"store"'],
+    [{ store: './data' }, '"store"'],
+    [{ store: () => Promise.reject(new Error('not opened')) }, '"identity"'],
+  ] as const) {
+    await expect(openNode(options as unknown as NodeOptions)).rejects.toMatchObject({
+      code: 'bad_options',
+      message: expect.stringContaining(what),
+    });
+  }
 });
 
 describe('invitations', () => {

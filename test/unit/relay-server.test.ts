@@ -273,6 +273,17 @@ describe('starting', () => {
     await expect(startRelay(options)).rejects.toMatchObject({ code: 'bad_key' });
   });
 
+  it('without what it needs says what that is', async () => {
+    const whole = { host: HOST, port: 0, key: new Uint8Array(32), crypto };
+    for (const missing of ['host', 'port', 'key'] as const) {
+      const { [missing]: _, ...options } = whole;
+      await expect(startRelay(options as typeof whole)).rejects.toMatchObject({
+        code: 'bad_options',
+        message: expect.stringContaining(`"${missing}" must be`),
+      });
+    }
+  });
+
   it('logs no payload', async () => {
     const [alice, bob] = [await connect(ALICE), await connect(BOB)];
     const msg = new TextEncoder().encode('a secret that nobody should log');

@@ -18,14 +18,18 @@ export function addCreate(program: Command, cli: () => Cli): void {
     )
     .argument('<name>', 'the name of the channel, which only members see')
     .addOption(dirOption())
-    .addOption(relayOption('a relay of the channel, as "conclave relay" prints it'))
+    .addOption(relayOption('required: a relay of the channel, as "conclave relay" prints it', null))
     .addOption(
-      countOption('--min-online <n>', 'members that must be online for messages to be placed', 1),
+      countOption(
+        '--min-online <n>',
+        'members that must be online for messages to be placed (default: 3)',
+        1,
+      ),
     )
     .addOption(
       new Option(
         '--quorum <policy>',
-        '"roster": a message is committed only when it is final',
+        '"roster": a message is committed only when it is final (default: "online")',
       ).choices(['online', 'roster']),
     )
     .action(async (name: string, { dir, relay, minOnline, quorum }) => {
@@ -40,8 +44,13 @@ export function addCreate(program: Command, cli: () => Cli): void {
         name: 'create',
         links: true,
         args: { name, relays: relay, minOnline, quorum },
-        human: ({ channel }, paint) =>
-          `${paint('bold', printable(name))}  ${channel}\n${printable(next)}`,
+        human: ({ channel, warnings = [] }, paint) => {
+          const told = (warnings as readonly string[]).map((one) =>
+            paint('yellow', `warning: ${printable(one)}`),
+          );
+          const made = `${paint('bold', printable(name))}  ${channel}`;
+          return [made, ...told, printable(next)].join('\n');
+        },
       });
     });
   example(command, 'conclave create --dir ./alice --relay conclave://KEY@127.0.0.1:7420 team');

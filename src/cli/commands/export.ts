@@ -27,7 +27,9 @@ export function addExport(program: Command, cli: () => Cli): void {
     .argument('<channel>', 'the id of the channel, or its name')
     .addOption(dirOption())
     .addOption(
-      new Option('--format <format>', 'of the file').choices(FORMATS).makeOptionMandatory(),
+      new Option('--format <format>', 'required: of the file')
+        .choices(FORMATS)
+        .makeOptionMandatory(),
     )
     .option('--out <file>', 'the file to write (default: stdout)')
     .action((channel: string, options: ExportOptions) => runExport(cli(), channel, options));

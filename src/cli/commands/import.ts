@@ -24,7 +24,7 @@ export function addImport(program: Command, cli: () => Cli): void {
     .argument('[files...]', 'more files')
     .addOption(dirOption())
     .addOption(
-      new Option('--irc <file>', 'an IRC log; may be given several times')
+      new Option('--irc <file>', 'required: an IRC log; may be given several times')
         .argParser((file: string, files: readonly string[] = []) => [...files, file])
         .makeOptionMandatory(),
     )

@@ -3,13 +3,22 @@
 import { type Command, Option } from 'commander';
 import { type Cli, callNode } from '../cli.js';
 import { CALL_LINE_BYTES_MAX } from '../control-wire.js';
-import { entryLine, followedEntries, privateLine, sentLine } from '../human.js';
+import { usageError } from '../errors.js';
+import { entryLine, followedEntries, longEntryLine, privateLine, sentLine } from '../human.js';
 import { readLines } from '../lines.js';
 import { countOption, dirOption, example, timeoutOption } from './shared.js';
 
 const CHANNEL = ['<channel>', 'the id of the channel, or its name'] as const;
+const LONG = [
+  '--long',
+  'with the place and the id of each entry, and those by which members agree who leads',
+] as const;
 /** A line of input, so that it also fits a line on the control socket, all escapes included. */
 const INPUT_LINE_BYTES_MAX = Math.floor(CALL_LINE_BYTES_MAX / 8);
+
+function checkText(text: string): void {
+  if (text.trim() === '') throw usageError('the message is empty: say something');
+}
 
 async function* messagesFrom(cli: Cli): AsyncGenerator<string> {
   for await (const line of readLines(cli.host.stdin, INPUT_LINE_BYTES_MAX, cli.signal)) {
@@ -40,6 +49,7 @@ export function addSend(program: Command, cli: () => Cli): void {
     .addOption(timeoutOption())
     .action(async (channel: string, text: string, { dir, until, timeout }) => {
       const many = text === '-';
+      checkText(text);
       await callNode(cli(), {
         dir,
         name: 'send',
@@ -68,13 +78,14 @@ export function addTail(program: Command, cli: () => Cli): void {
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
     )
     .option('--follow', 'go on until stopped')
-    .action(async (channel: string, { dir, from, follow = false }) => {
+    .option(...LONG)
+    .action(async (channel: string, { dir, from, follow = false, long = false }) => {
       await callNode(cli(), {
         dir,
         name: 'tail',
         links: follow,
         args: { channel, from, follow },
-        human: followedEntries(),
+        human: followedEntries(long ? longEntryLine : entryLine),
         endless: follow,
       });
     });
@@ -92,16 +103,17 @@ export function addLog(program: Command, cli: () => Cli): void {
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
     )
     .addOption(countOption('--limit <n>', 'no more than so many entries', 1))
-    .action(async (channel: string, { dir, from, limit }) => {
+    .option(...LONG)
+    .action(async (channel: string, { dir, from, limit, long = false }) => {
       await callNode(cli(), {
         dir,
         name: 'log',
         links: false,
         args: { channel, from, limit },
-        human: entryLine,
+        human: long ? longEntryLine : entryLine,
       });
     });
-  example(command, 'conclave log --dir ./alice team --from 100 --limit 20');
+  example(command, 'conclave log --dir ./alice team --from 100 --limit 20 --long');
 }
 
 export function addDm(program: Command, cli: () => Cli): void {
@@ -122,6 +134,7 @@ export function addDm(program: Command, cli: () => Cli): void {
     )
     .addOption(timeoutOption())
     .action(async (user: string, text: string, { dir, until, timeout }) => {
+      checkText(text);
       await callNode(cli(), {
         dir,
         name: 'dm',

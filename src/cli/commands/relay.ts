@@ -2,7 +2,9 @@
 
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
+import { usageError } from '../errors.js';
 import type { HostAddress } from '../host.js';
+import { hasIdentity } from '../identity.js';
 import { untilAborted } from '../until-aborted.js';
 import { addressOption, example } from './shared.js';
 
@@ -29,15 +31,25 @@ export function addRelay(program: Command, cli: () => Cli): void {
         '127.0.0.1:7420',
       ),
     )
-    .option('--dir <dir>', "keeps the relay's key there")
-    .option('--name <name>', 'what the relay calls itself')
-    .addOption(addressOption('--metrics <host:port>', 'serves /metrics and /healthz there'))
+    .option('--dir <dir>', "keeps the relay's key there (default: a new key each time)")
+    .option('--name <name>', 'what the relay calls itself (default: "conclave relay")')
+    .addOption(
+      addressOption(
+        '--metrics <host:port>',
+        'serves /metrics and /healthz there (default: nowhere)',
+      ),
+    )
     .action((options: RelayCommandOptions) => runRelay(cli(), options));
   example(command, 'conclave relay --listen 0.0.0.0:7420 --dir ./relay --metrics 127.0.0.1:9420');
 }
 
 async function runRelay(cli: Cli, { listen, ...rest }: RelayCommandOptions): Promise<void> {
   const { host, out, signal, log } = cli;
+  if (rest.dir !== undefined && (await hasIdentity(rest.dir))) {
+    throw usageError(
+      `${rest.dir} is the directory of a node, since it has an identity: name another one for the relay`,
+    );
+  }
   const relay = await host.startRelay({ ...listen, ...rest, log });
   try {
     const { url, metricsPort } = relay;

@@ -17,19 +17,22 @@ export function parser<T>(parse: (text: string) => T): (text: string) => T {
 }
 
 export const dirOption = (): Option =>
-  new Option('--dir <dir>', "the node's directory: its identity, its store and its control socket")
+  new Option(
+    '--dir <dir>',
+    "required: the node's directory, with its identity, its store and its control socket",
+  )
     .makeOptionMandatory()
     .argParser((dir: string) => resolve(dir));
 
-export const relayOption = (description: string): Option =>
+export const relayOption = (description: string, none: string | null = 'none'): Option =>
   new Option('--relay <url>', `${description}; may be given several times`)
-    .default([], 'none')
+    .default([], none ?? undefined)
     .argParser((url: string, urls: readonly string[]) => [...urls, url]);
 
 export const timeoutOption = (): Option =>
   new Option(
     '--timeout <seconds>',
-    'give up after so long (exit code 1, error code "timeout")',
+    'give up after so long (exit code 1, error code "timeout"; default: never)',
   ).argParser(parser(parseSeconds));
 
 export const countOption = (flags: string, description: string, min: number, max?: number) =>

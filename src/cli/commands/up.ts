@@ -8,10 +8,11 @@ import type { Channel, Node } from '../../node/api.js';
 import type { Cli } from '../cli.js';
 import { type ControlServer, serveControl } from '../control-server.js';
 import { handlers } from '../handlers/index.js';
-import { waitingFor } from '../handlers/shared.js';
 import { printable } from '../printable.js';
 import { openForUp } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
+import { named, notFinal, waitingFor } from '../waiting.js';
+import { formatSeconds } from '../when.js';
 import { dirOption, example, relayOption } from './shared.js';
 
 /** Of the 5 s that a stop may take. */
@@ -70,26 +71,23 @@ function channelWatch(cli: Cli, node: Node): () => void {
   };
 }
 
-async function watchChannel({ out, signal }: Cli, channel: Channel): Promise<void> {
+async function watchChannel({ host, out, signal }: Cli, channel: Channel): Promise<void> {
   let last = '';
   for await (const status of channel.status({ signal })) {
     const { state, members, online, name } = status;
-    const reason = waitingFor(status) ?? null;
+    const reason = waitingFor(named(channel, status)) ?? notFinal(status) ?? null;
     const change = JSON.stringify([state, reason]);
     if (change === last) continue;
     last = change;
-    const text = `${printable(name)}: ${state}, ${online.length} of ${members} online`;
+    const time = host.now();
+    const at = out.paint('dim', formatSeconds(time).slice(-SECONDS_CHARS));
+    const text = `${at} ${printable(name)}: ${state}, ${online.length} of ${members} online`;
+    const told = { state, members, online: online.length, reason };
     await out.result(
-      {
-        event: 'channel',
-        channel: channel.id,
-        name,
-        state,
-        members,
-        online: online.length,
-        reason,
-      },
+      { event: 'channel', time, channel: channel.id, name, ...told },
       reason === null ? text : `${text}: ${printable(reason)}`,
     );
   }
 }
+
+const SECONDS_CHARS = '10:11:12'.length;

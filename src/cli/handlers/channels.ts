@@ -1,10 +1,21 @@
 /** Handlers that make and change channels: `create`, `invite`, `join`, `relays`. */
 
-import type { InviteOptions } from '../../node/api.js';
-import { type Handler, integer, oneOf, optional, text, texts } from '../io.js';
-import { explaining, saying, theChannel, withTimeout } from './shared.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Channel, InviteOptions } from '../../node/api.js';
+import { type Handler, type Io, integer, oneOf, optional, text, texts } from '../io.js';
+import { relayProblem } from '../waiting.js';
+import { explaining, saying, theChannel, why, withTimeout } from './shared.js';
+
+/** How often it is looked whether a relay answers, while one waits. */
+const LOOK_MS = 1_000;
+/** How long a channel that was just made waits for its relays, to say whether one answers. */
+const RELAYS_ANSWER_MS = 2_000;
+
+const NAMESAKE =
+  'this node is in another channel of that name: commands for either need the id from now on';
 
 export const create: Handler = async (node, args, io) => {
+  const isNamesake = node.channels().some((channel) => channel.name === args.name);
   const minOnline = optional(integer, args, 'minOnline');
   const quorum = optional((all, name) => oneOf(all, name, 'online', 'roster'), args, 'quorum');
   const channel = await node.create({
@@ -14,8 +25,30 @@ export const create: Handler = async (node, args, io) => {
     ...(quorum !== undefined && { quorum }),
     signal: io.signal,
   });
-  await io.emit({ channel: channel.id });
+  const problem = await relaysAnswer(channel, io);
+  const warnings = [
+    ...(problem === undefined
+      ? []
+      : [`${problem}. The channel is made, and goes on once one does`]),
+    ...(isNamesake ? [NAMESAKE] : []),
+  ];
+  await io.emit({ channel: channel.id, ...(warnings.length > 0 && { warnings }) });
 };
+
+/** The channel is made, whatever the relays say; but who made it should know. */
+async function relaysAnswer(channel: Channel, { signal }: Io): Promise<string | undefined> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(RELAYS_ANSWER_MS)]);
+  try {
+    for await (const { relays } of channel.status({ signal: within })) {
+      const problem = relayProblem(relays);
+      if (problem !== undefined) return problem;
+      if (relays.some(({ connected }) => connected)) return undefined;
+    }
+  } catch (error) {
+    if (!within.aborted || signal.aborted) throw error;
+  }
+  return undefined;
+}
 
 export const invite: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
@@ -26,7 +59,8 @@ export const invite: Handler = async (node, args, io) => {
     ...(expires !== undefined && { expires }),
   };
   const revoked = optional(text, args, 'revoke');
-  const consequence = 'the change may still come into force later, look at "conclave status"';
+  const consequence = (): string =>
+    `the change may still come into force later, look at "conclave status"${why(channel)}`;
   await withTimeout(io, args, consequence, async (signal) => {
     const asked: InviteOptions = { ...options, signal };
     if (revoked === undefined) {
@@ -40,11 +74,18 @@ export const invite: Handler = async (node, args, io) => {
 };
 
 export const join: Handler = async (node, args, io) => {
-  const consequence = 'no member admitted this node. Run the same command again while one is up';
+  const nobody = 'a member that is up must admit this node';
+  const reason = (): string => relayProblem(node.relays()) ?? nobody;
+  const consequence = (): string =>
+    `no member admitted this node (${reason()}). Run the same command again while one is up`;
   const invitation = text(args, 'invite');
   const relays = texts(args, 'relays');
-  const explain = async (): Promise<void> =>
-    io.progress({ waiting: 'a member that is up must admit this node' });
+  const explain = async (signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      io.progress({ waiting: reason() });
+      await sleep(LOOK_MS, undefined, { signal, ref: false });
+    }
+  };
   const channel = await withTimeout(io, args, consequence, (signal) =>
     explaining(
       io,
@@ -61,12 +102,14 @@ export const relays: Handler = async (node, args, io) => {
   const action = optional((all, name) => oneOf(all, name, 'add', 'remove'), args, 'action');
   if (action) {
     const url = text(args, 'url');
-    const consequence = 'the change may still come into force later; run "conclave relays" to see';
+    const consequence = (): string =>
+      `the change may still come into force later; run "conclave relays" to see${why(channel)}`;
     await withTimeout(io, args, consequence, (signal) =>
       saying(io, channel, channel.relays[action](url, { signal })),
     );
   }
   for (const relay of channel.relays.list()) {
-    await io.emit({ url: relay.url, connected: relay.connected });
+    const { url, connected, problem } = relay;
+    await io.emit({ url, connected, ...(problem && { problem }) });
   }
 };

@@ -8,7 +8,8 @@ import { withTimeout } from './shared.js';
 export const dm: Handler = async (node, args, io) => {
   const until = oneOf(args, 'until', 'sent', 'delivered');
   const sending = node.dm(text(args, 'user')).send(text(args, 'text'));
-  const consequence = `the message is not ${until} yet. It stays queued and goes out while "conclave up" runs`;
+  const consequence = (): string =>
+    `the message is not ${until} yet. It stays queued and goes out while "conclave up" runs`;
   const message = await withTimeout(io, args, consequence, (signal) =>
     sending.until(until, { signal }),
   );

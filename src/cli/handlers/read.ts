@@ -59,6 +59,7 @@ const entryObject = ({
   kind,
   epoch,
   text,
+  member,
 }: ChannelEntry): Json => ({
   seq,
   id,
@@ -69,4 +70,5 @@ const entryObject = ({
   kind,
   epoch,
   ...(text !== undefined && { text }),
+  ...(member && { member }),
 });

@@ -1,8 +1,9 @@
 /** Handlers that report: `status`, `members`, `explain`, `verify`. */
 
-import type { ChannelStatus } from '../../node/api.js';
+import type { Channel, ChannelStatus } from '../../node/api.js';
 import { type Handler, optional, text } from '../io.js';
 import { tellVerified } from '../verified.js';
+import { type NamedStatus, named } from '../waiting.js';
 import { theChannel } from './shared.js';
 
 export const status: Handler = async (node, args, io) => {
@@ -11,11 +12,12 @@ export const status: Handler = async (node, args, io) => {
     io.up || now.state === 'removed'
       ? now
       : { ...now, online: [], leader: null, waiting: null, state: 'offline' };
+  const of = (channel: Channel): NamedStatus => named(channel, shown(channel.currentStatus()));
   if (optional(text, args, 'channel') !== undefined) {
-    await io.emit({ ...shown(theChannel(node, args).currentStatus()) });
+    await io.emit({ ...of(theChannel(node, args)) });
     return;
   }
-  const channels = node.channels().map((channel) => shown(channel.currentStatus()));
+  const channels = node.channels().map(of);
   await io.emit({ user: node.user, name: node.name, up: io.up, channels });
 };
 

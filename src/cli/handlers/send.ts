@@ -9,7 +9,8 @@ import { ConclaveError } from '../../core/errors.js';
 import type { Channel, Progress, Sending } from '../../node/api.js';
 import { type Args, type Handler, type Io, oneOf, optional, seconds, text } from '../io.js';
 import { mapInOrder, type Window } from '../pipeline.js';
-import { saying, theChannel, timeoutError, waitingFor } from './shared.js';
+import { notFinal } from '../waiting.js';
+import { saying, theChannel, timeoutError, why } from './shared.js';
 
 /** What may be under way, short of the state asked for: well below what a node's outbox takes. */
 const WINDOW: Window<unknown> = {
@@ -34,8 +35,7 @@ async function sendAll(channel: Channel, args: Args, io: Io): Promise<void> {
     const kept = sending.stored.finally(() => stored.delete(kept));
     kept.catch(() => {});
     stored.add(kept);
-    const reached = sending.until(until);
-    return limit_s === undefined ? reached : inTime(reached, limit_s, until, channel);
+    return limit_s === undefined ? sending.until(until) : inTime(sending, limit_s, until, channel);
   };
   try {
     for await (const { id, state, seq } of mapInOrder(
@@ -58,23 +58,30 @@ async function* messages(args: Args, io: Io): AsyncGenerator<unknown> {
 }
 
 async function inTime(
-  reached: ReturnType<Sending['until']>,
+  sending: Sending,
   limit_s: number,
-  until: string,
+  until: 'committed' | 'final',
   channel: Channel,
 ): Promise<Progress> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const reason = waitingFor(channel.currentStatus());
-      const why = reason === undefined ? '' : ` (${reason})`;
-      const kept = 'It stays queued, with those after it, and goes out while "conclave up" runs';
-      reject(timeoutError(limit_s, `a message is not ${until} yet${why}. ${kept}`));
-    }, limit_s * 1_000);
-  });
+  const timer = AbortSignal.timeout(limit_s * 1_000);
   try {
-    return await Promise.race([reached, late]);
-  } finally {
-    clearTimeout(timer);
+    return await sending.until(until, { signal: timer });
+  } catch (error) {
+    if (!timer.aborted) throw error;
+    const reason = await reasonOf(sending, channel);
+    const kept = 'It stays queued, with those after it, and goes out while "conclave up" runs';
+    throw timeoutError(
+      limit_s,
+      `the message is ${sending.state}, not ${until} yet${reason}. ${kept}`,
+    );
   }
+}
+
+/** Of what has a place, `explain` knows more than the channel's status. */
+async function reasonOf({ id, state }: Sending, channel: Channel): Promise<string> {
+  if (state === 'queued') return why(channel);
+  const explanations = await channel.explain(id).catch(() => []);
+  const waits = explanations.find((one) => one.waits !== null)?.waits;
+  const side = notFinal(channel.currentStatus());
+  return waits ? ` (it waits ${waits}${side ? `; ${side}` : ''})` : why(channel);
 }

@@ -2,8 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConclaveError } from '../../core/errors.js';
-import type { Channel, ChannelStatus, Node } from '../../node/api.js';
+import type { Channel, Node } from '../../node/api.js';
 import { type Args, type Io, optional, seconds, text } from '../io.js';
+import { named, waitingFor } from '../waiting.js';
 
 const HEX_32 = /^[0-9a-f]{64}$/;
 /** A wait that is over sooner is not worth a word. */
@@ -31,18 +32,30 @@ export function theChannel(node: Node, args: Args): Channel {
 export async function withTimeout<T>(
   io: Io,
   args: Args,
-  consequence: string,
+  /** What it means, and why it was so, as far as that is known by then. */
+  consequence: () => string,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limit_s = optional(seconds, args, 'timeout');
   if (limit_s === undefined) return work(io.signal);
   const timer = AbortSignal.timeout(limit_s * 1_000);
+  // Asked before the work ends, while the node still seeks what was missing.
+  let told = '';
+  timer.addEventListener('abort', () => {
+    told = consequence();
+  });
   try {
     return await work(AbortSignal.any([io.signal, timer]));
   } catch (error) {
     if (!timer.aborted || io.signal.aborted) throw error;
-    throw timeoutError(limit_s, consequence, error);
+    throw timeoutError(limit_s, told, error);
   }
+}
+
+/** `(no relay answers: …)`, for a text that says what was not done in time. */
+export function why(channel: Channel): string {
+  const reason = waitingFor(named(channel));
+  return reason === undefined ? '' : ` (${reason})`;
 }
 
 export const timeoutError = (
@@ -77,18 +90,9 @@ export async function explaining<T>(
 export function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
   const explain = async (signal: AbortSignal): Promise<void> => {
     for await (const status of channel.status({ signal })) {
-      const reason = waitingFor(status);
+      const reason = waitingFor(named(channel, status));
       if (reason !== undefined) io.progress({ waiting: reason });
     }
   };
   return explaining(io, explain, work);
-}
-
-export function waitingFor({ state, waiting, relays }: ChannelStatus): string | undefined {
-  if (waiting) return waiting.reason;
-  if (state === 'electing') return 'the members are electing a leader';
-  if (relays.length > 0 && relays.every(({ connected }) => !connected)) {
-    return `no relay answers (${relays.map(({ url }) => url).join(', ')})`;
-  }
-  return undefined;
 }

@@ -1,0 +1,62 @@
+/** What a channel waits for, in words that name members and relays; programs get the same as fields. */
+
+import type { Channel, ChannelStatus, RelayStatus } from '../node/api.js';
+
+/** A status with the names of whom it speaks of. */
+export type NamedStatus = Omit<ChannelStatus, 'waiting'> & {
+  readonly leaderName: string | null;
+  readonly waiting:
+    | (NonNullable<ChannelStatus['waiting']> & { readonly names: readonly string[] })
+    | null;
+};
+
+const SHORT_ID_CHARS = 8;
+const NAMES_MAX = 5;
+
+export function named(channel: Channel, status = channel.currentStatus()): NamedStatus {
+  const names = new Map(channel.members.list().map(({ user, name }) => [user, name]));
+  const nameOf = (user: (typeof status.online)[number]): string =>
+    names.get(user) || user.slice(0, SHORT_ID_CHARS);
+  const { leader, waiting } = status;
+  return {
+    ...status,
+    leaderName: leader === null ? null : nameOf(leader),
+    waiting: waiting && { ...waiting, names: waiting.missing.map(nameOf) },
+  };
+}
+
+/** Why none of the relays is reached; undefined while one is, or may be. */
+export function relayProblem(relays: readonly RelayStatus[]): string | undefined {
+  if (relays.length === 0 || relays.some((relay) => relay.connected || !relay.problem))
+    return undefined;
+  const told = relays.map(({ url, problem }) => `${url} (${problem!.message})`);
+  return `no relay answers: ${told.join(', ')}`;
+}
+
+/** What comes first: a relay that is not reached hides who is online. */
+export function waitingFor({ state, waiting, relays }: NamedStatus): string | undefined {
+  const problem = relayProblem(relays);
+  if (problem !== undefined) return problem;
+  if (waiting) {
+    const { names, reason } = waiting;
+    const more = names.length > NAMES_MAX ? `, and ${names.length - NAMES_MAX} more` : '';
+    const missing =
+      names.length > 0 ? `; missing: ${names.slice(0, NAMES_MAX).join(', ')}${more}` : '';
+    return `${reason}${missing}`;
+  }
+  if (state === 'electing') return 'the members are electing a leader';
+  if (relays.length > 0 && relays.every(({ connected }) => !connected)) {
+    return `no relay answers yet: ${relays.map(({ url }) => url).join(', ')}`;
+  }
+  return undefined;
+}
+
+/** What an online epoch lacks, though all is well in it. */
+export function notFinal({
+  epoch,
+  members,
+}: Pick<ChannelStatus, 'epoch' | 'members'>): string | undefined {
+  if (epoch?.kind !== 'online') return undefined;
+  const need = Math.floor(members / 2) + 1;
+  return `messages are committed on this side; nothing becomes final until ${need} of the ${members} members meet`;
+}
