@@ -16,9 +16,9 @@ import type { Point } from './chain.js';
 import type { Outgoing } from './commands.js';
 import type { Crypto } from './crypto.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
+import type { OpenRun } from './layout.js';
 import type { Timing } from './limits.js';
 import type { LinkId } from './presence.js';
-import type { OpenRun } from './runs.js';
 import type { Ack, Ballot, Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 

@@ -208,6 +208,13 @@ export interface RawPlace {
 const NOTHING = new Uint8Array(0);
 const PLACE_BYTES = 72;
 
+/** A run that this step writes, and may add to. */
+export interface OpenRun {
+  readonly first: number;
+  readonly places: StoredPlace[];
+  bytes: number;
+}
+
 /**
  * Places of one leadership, one behind the other:
  *

@@ -15,18 +15,12 @@ import type { Digest } from './ids.js';
 import {
   encodeOffer,
   encodeRun,
+  type OpenRun,
   RUN_BYTES_MAX,
   RUN_PLACES_MAX,
   type StoredPlace,
 } from './layout.js';
 import type { Pooled } from './pool.js';
-
-/** A run that this step writes, and may add to. */
-export interface OpenRun {
-  readonly first: number;
-  readonly places: StoredPlace[];
-  bytes: number;
-}
 
 /** Stores one place; `pooled` is its record, if it is stored nowhere else. */
 export function putPlace(
