@@ -1,8 +1,9 @@
 /**
  * What a step does for one channel once all that arrived is taken in: each rule
  * looks whether it has something to do. Their order is fixed: what was
- * acknowledged counts before somebody stands for election, what is placed is
- * proposed in the same step, and what was proposed here is acknowledged.
+ * acknowledged counts before somebody stands for election, new messages take
+ * their half of the window before a merge's next part fills it, what is placed
+ * is proposed in the same step, and what was proposed here is acknowledged.
  */
 
 import type { ChannelState } from './channel-state.js';
@@ -24,8 +25,8 @@ export function tick(ctx: StepContext, st: ChannelState): void {
   tickElection(ctx, st);
   tickWishes(ctx, st);
   admit(ctx, st);
-  tickMerge(ctx, st);
   placeOffers(ctx, st);
+  tickMerge(ctx, st);
   tickConfirm(ctx, st);
   propose(ctx, st);
   ackOwn(ctx, st);
