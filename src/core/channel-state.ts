@@ -83,6 +83,8 @@ export interface Leading {
   membershipQueue: Pooled[];
   /** What is left of the merge under way, in order, and the set's version that it was planned on. */
   merging: { rest: Digest[]; version: number } | null;
+  /** New messages that it placed since the last part of a merge. */
+  newSincePart: number;
   /** Since when a member that answers is missing from an online leader's electorate. */
   missingSince: Millis | null;
 }

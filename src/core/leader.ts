@@ -15,7 +15,7 @@ import { encodeEpochBody, isAckUnder } from './epoch-record.js';
 import { type Digest, type Ulid, type UserId, ZERO_DIGEST } from './ids.js';
 import { encodeSigned } from './layout.js';
 import { leadershipOf } from './leadership.js';
-import { WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
+import { NEW_BESIDE_PART_MAX, WINDOW_BYTES_MAX, WINDOW_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Pooled } from './pool.js';
 import {
@@ -70,6 +70,7 @@ export function takeLead(
     queued: new Set(),
     membershipQueue: [],
     merging: null,
+    newSincePart: 0,
     missingSince: null,
   };
   st.leading = leading;
@@ -210,10 +211,17 @@ function missingPath(st: ChannelState, leading: Leading, digest: Digest): Digest
 }
 
 /** While a merge is under way it gets half of the window, and new traffic the other half. */
-function windowIsOpen(st: ChannelState): boolean {
-  const share = st.leading?.merging?.rest.length ? 2 : 1;
-  const { length } = st.log.tail;
-  return length < WINDOW_ENTRIES_MAX / share && st.log.tailBytes < WINDOW_BYTES_MAX / share;
+function windowIsOpen({ log, leading }: ChannelState): boolean {
+  const isMerging = leading?.merging && leading.merging.rest.length > 0;
+  const share = isMerging ? 2 : 1;
+  const { length } = log.tail;
+  if (length < WINDOW_ENTRIES_MAX / share && log.tailBytes < WINDOW_BYTES_MAX / share) return true;
+  // A merge's parts may fill the window all the time: some are placed beside each.
+  return (
+    isMerging === true &&
+    leading!.newSincePart < NEW_BESIDE_PART_MAX &&
+    log.tailBytes < 1.5 * WINDOW_BYTES_MAX
+  );
 }
 
 export function onlineMembers(ctx: StepContext, st: ChannelState): UserId[] {
@@ -253,6 +261,7 @@ function placeMessages(
     if (!pooled || isPlaced(st, pooled.record.digest)) continue;
     if (!st.roster.members.has(pooled.record.author)) continue;
     placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
+    leading.newSincePart += 1;
     for (const child of st.pool.childrenOf(pooled.record.digest)) notePlaceable(st, child.digest);
   }
   queue.splice(0, taken);

@@ -33,6 +33,7 @@ export function tickMerge(ctx: StepContext, st: ChannelState): void {
   const part = nextPart(st, leading);
   if (part.length === 0) return;
   placeOwn(ctx, st, lead, 'merge', encodeMergeBody(bodyOf(st, part)));
+  leading.newSincePart = 0;
   for (const pooled of part) {
     placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
     for (const child of st.pool.childrenOf(pooled.record.digest)) notePlaceable(st, child.digest);

@@ -12,6 +12,7 @@ import {
   JOIN_ATTEMPTS_MAX,
   MEMBERS_PER_CHANNEL_MAX,
   MERGE_RECORDS_MAX,
+  NEW_BESIDE_PART_MAX,
   OUTBOX_RECORDS_MAX,
   PAGE_BYTES_MAX,
   PAGE_ENTRIES_MAX,
@@ -42,7 +43,7 @@ export function checkBounds(index: number, st: ChannelState, onBreak: Break): vo
   over(
     'entries that it placed and nobody acknowledged',
     placedBy(st),
-    WINDOW_ENTRIES_MAX + MERGE_RECORDS_MAX + OWN_RECORDS_MAX,
+    WINDOW_ENTRIES_MAX + MERGE_RECORDS_MAX + NEW_BESIDE_PART_MAX + OWN_RECORDS_MAX,
   );
   over('headers that wait for records', st.limbo?.headers.length ?? 0, TAIL_ENTRIES_MAX);
   over('own messages', st.outbox.size, OUTBOX_RECORDS_MAX);
