@@ -40,6 +40,8 @@ export interface Leadership {
   ackAgain: boolean;
   /** When a `merge` record came into the log last. */
   mergedAt: Millis;
+  /** When the certified part of its branch grew last. */
+  certifiedAt: Millis;
   readonly suspicion: Suspicion;
 }
 

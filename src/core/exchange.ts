@@ -152,7 +152,7 @@ export function onSet(
   if (!isMember(ctx, st)) return;
   if ((p.anchor.at(-1)?.seq ?? 0) > st.log.final.seq) pullFrom(ctx, st, from);
   if (!isElecting(ctx, st)) {
-    for (const { epoch } of set.filter((theirs) => isMissing(st, theirs))) {
+    for (const { epoch } of set.filter((theirs) => isMissing(ctx, st, theirs))) {
       if (mayAskOn(st, from, epoch)) take(ctx, st, senderOf(ctx, st, from, epoch), epoch, from);
     }
   }
@@ -186,10 +186,15 @@ function senderOf(ctx: StepContext, st: ChannelState, from: UserId, epoch: Epoch
   return hearsRosterLeader(ctx, st) ? lead.epoch.leader : from;
 }
 
-function isMissing(st: ChannelState, theirs: Summary[number]): boolean {
-  // The running chain comes from its leader.
-  if (st.leadership?.id === theirs.epoch) return false;
+function isMissing(ctx: StepContext, st: ChannelState, theirs: Summary[number]): boolean {
   const { epoch, seq } = theirs;
+  const lead = st.leadership;
+  if (lead?.id === epoch) {
+    // The running chain comes from its leader; what certifies it is said once, and may be lost.
+    const { branch, certifiedAt } = lead;
+    if (!branch || seq <= branch.certified || seq > branch.tip.seq) return false;
+    return ctx.now - certifiedAt >= ctx.timing.exchange_ms;
+  }
   return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
 }
 

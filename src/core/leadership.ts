@@ -38,6 +38,7 @@ export function leadershipOf(
     acked: own ? { seq: own.ack.seq, signed: own.signed } : null,
     proposal: null,
     mergedAt: ctx.now,
+    certifiedAt: ctx.now,
     ackAgain: false,
     suspicion: {
       ...{ tip: st.log.tip.seq, final: st.log.final.seq, placedAt: ctx.now, movedAt: ctx.now },

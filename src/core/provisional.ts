@@ -316,6 +316,7 @@ export function takeCommitted(ctx: StepContext, st: ChannelState, cert: Certific
   if (branch?.hashAt(seq) !== hash || seq <= branch.certified) return false;
   const from = Math.max(branch.certified, branch.base.seq);
   keepCertificate(ctx, st, branch, seq, encodeCertificate(cert));
+  if (branch === st.leadership?.branch) st.leadership.certifiedAt = ctx.now;
   const digests: Digest[] = [];
   for (let at = from + 1; at <= seq; at++) digests.push(branch.headerAt(at)!.digest);
   ownAreCommitted(ctx, st, digests);
