@@ -74,8 +74,10 @@ function told(step: ExplainStep): [name: string, what: string] {
 
 const STEP_CHARS = 10;
 
-function title({ id, name, kind, text, state, seq }: Explanation, paint: Paint): string {
-  const what = text === undefined ? `a record of kind ${printable(kind)}` : `"${printable(text)}"`;
+function title({ id, name, kind, text, member, state, seq }: Explanation, paint: Paint): string {
+  const about = member ? `, of ${who(member)}` : '';
+  const what =
+    text === undefined ? `a record of kind ${printable(kind)}${about}` : `"${printable(text)}"`;
   const where = seq === null ? '' : ` at ${seq}`;
   const colour = state === 'final' ? 'green' : 'yellow';
   const by = printable(name) || 'nobody known';

@@ -76,9 +76,9 @@ function stateText({ state, epoch }: Json): string {
 
 /** What a merge brought into the log. */
 function mergedText({ entries, first, last, branches }: Json): string {
-  const sources = branches as readonly { kind: string; term: number; leader: string }[];
+  const sources = branches as readonly { kind: string; term: number; leaderName: string }[];
   const from = sources.map(
-    ({ kind, term, leader }) => `${show(kind)} term ${show(term)} under ${short(leader)}`,
+    ({ kind, term, leaderName }) => `${show(kind)} term ${show(term)} under ${show(leaderName)}`,
   );
   const what = entries === 1 ? 'message' : 'messages';
   const where = first === last ? `at ${show(first)}` : `at ${show(first)} to ${show(last)}`;
@@ -160,11 +160,12 @@ const channelStatus: Human = (result, paint) => {
   const s = result as unknown as NamedStatus;
   const epoch = s.epoch ? epochText(s.epoch) : 'none';
   const waits = s.state === 'offline' ? undefined : waitingFor(s);
-  const remark = waits ?? notFinal(s);
+  const lacks = notFinal(s);
+  const warn = (name: string, text: string | undefined): (readonly [string, string])[] =>
+    text === undefined ? [] : [[name, paint('yellow', show(text))]];
   const rows: (readonly [string, string])[] = [
-    ...(remark === undefined
-      ? []
-      : [[waits === undefined ? 'not final' : 'waiting', paint('yellow', show(remark))] as const]),
+    ...warn('waiting', waits),
+    ...warn('not final', lacks),
     ['channel', show(s.channel)],
     ['members', `${s.members}, ${s.online.length} online`],
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],

@@ -1,5 +1,6 @@
 /** What a channel waits for, in words that name members and relays; programs get the same as fields. */
 
+import type { UserId } from '../core/ids.js';
 import type { Channel, ChannelStatus, RelayStatus } from '../node/api.js';
 
 /** A status with the names of whom it speaks of. */
@@ -13,10 +14,14 @@ export type NamedStatus = Omit<ChannelStatus, 'waiting'> & {
 const SHORT_ID_CHARS = 8;
 const NAMES_MAX = 5;
 
-export function named(channel: Channel, status = channel.currentStatus()): NamedStatus {
+/** A member's name; of who is no member, the beginning of the id. */
+export function namesOf(channel: Channel): (user: UserId) => string {
   const names = new Map(channel.members.list().map(({ user, name }) => [user, name]));
-  const nameOf = (user: (typeof status.online)[number]): string =>
-    names.get(user) || user.slice(0, SHORT_ID_CHARS);
+  return (user) => names.get(user) || user.slice(0, SHORT_ID_CHARS);
+}
+
+export function named(channel: Channel, status = channel.currentStatus()): NamedStatus {
+  const nameOf = namesOf(channel);
   const { leader, waiting } = status;
   return {
     ...status,

@@ -186,6 +186,8 @@ export interface Explanation {
   readonly name: string;
   readonly kind: string;
   readonly text?: string;
+  /** As of an entry. */
+  readonly member?: Named;
   readonly state: RecordState;
   readonly seq: number | null;
   readonly steps: readonly ExplainStep[];

@@ -20,6 +20,7 @@ import { decodeProof } from '../core/record.js';
 import { type ChannelView, provisional } from '../core/view.js';
 import type { ExplainedLeadership, ExplainStep, Explanation, Named } from './api.js';
 import { type Found, findRecords, type LogReader } from './explain-find.js';
+import { memberIn } from './member-in.js';
 import { decodeMessageBody } from './message-body.js';
 
 export interface ExplainOptions {
@@ -67,6 +68,7 @@ class Story {
       name: body?.name ?? this.#named(from).name,
       kind,
       ...(kind === 'message' && { text: body?.text ?? '' }),
+      ...memberIn(record, this.#st.roster),
       state,
       seq: state === 'final' ? this.#found.final!.entry.seq : null,
       steps: this.#steps,

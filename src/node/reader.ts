@@ -16,17 +16,18 @@
 import type { ChannelState } from '../core/channel-state.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Digest, UserId } from '../core/ids.js';
+import type { Digest } from '../core/ids.js';
 import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
-import { decodeMembership, joinSignatures, type Roster } from '../core/roster.js';
+import type { Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import { checkWhole } from './input.js';
+import { memberIn } from './member-in.js';
 import { Merges, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
 import { Moves } from './moves.js';
@@ -49,17 +50,8 @@ function entryOf(
   const body = isMessage ? decodeMessageBody(record.body) : undefined;
   const name = body?.name ?? roster.members.get(from)?.name ?? '';
   const text = isMessage ? { text: body?.text ?? '' } : {};
-  const user = changedMember(record);
-  const member = user && { member: { user, name: roster.members.get(user)?.name ?? '' } };
+  const member = memberIn(record, roster);
   return { seq, digest, id, from, name, time, state, kind, epoch, ...text, ...member };
-}
-
-/** Whom a record of membership is about. */
-function changedMember({ kind, body }: ChannelRecord): UserId | undefined {
-  if (kind !== 'join' && kind !== 'vote') return undefined;
-  const change = decodeMembership(kind, body);
-  if (change.kind === 'join') return joinSignatures(change).request.user;
-  return change.kind === 'vote' ? change.user : undefined;
 }
 
 interface Start {

@@ -13,9 +13,9 @@ import type { LinkId } from '../core/presence.js';
 import { aborted } from '../node/wait.js';
 import type { AppClock, AppNode, AppOptions, RunningApp } from './app.js';
 import { AppChannel } from './app-channel.js';
+import type { Guest, GuestRun } from './guest.js';
 import { below, between, type Draw, drawsOf } from './prng.js';
 import type { SimNode } from './sim-node.js';
-import type { Guest, GuestRun } from './simulate.js';
 
 /** Of this moment: tests may replace the global one. */
 const immediate = setImmediate;

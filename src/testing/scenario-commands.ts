@@ -1,6 +1,8 @@
 /** The commands of scenarios (scenario.ts): what each does, and what it prints. */
 
 import type { Millis } from '../core/ids.js';
+import { MEMBERS_PER_CHANNEL_MAX } from '../core/limits.js';
+import { SIM_NODES_MAX, SIM_RELAYS_MAX } from './check-options.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
 import { showLog, showNode, showPage, showPromises, showSet, showStatus } from './scenario-show.js';
@@ -39,12 +41,12 @@ const COMMANDS: { readonly [name: string]: Run } = {
     return stage.cluster.post(node.index, text) ? DONE : [`${node.index} takes no messages`];
   },
   async start(stage, args) {
-    for (const arg of args) await stage.node(arg).start();
+    for (const arg of some(args)) await stage.node(arg).start();
     return stage.news();
   },
   crash(stage, args) {
     const inWrite = args.slice(-2).join(' ') === 'in write';
-    for (const arg of inWrite ? args.slice(0, -2) : args) {
+    for (const arg of some(inWrite ? args.slice(0, -2) : args)) {
       const node = stage.node(arg);
       if (inWrite) node.disk.inNextWrite = () => node.crash();
       else node.crash();
@@ -65,11 +67,12 @@ const COMMANDS: { readonly [name: string]: Run } = {
     return DONE;
   },
   save(stage, args) {
-    for (const arg of args) stage.copies.set(stage.node(arg).index, stage.node(arg).disk.image());
+    for (const arg of some(args))
+      stage.copies.set(stage.node(arg).index, stage.node(arg).disk.image());
     return DONE;
   },
   restore(stage, args) {
-    for (const arg of args) restore(stage, stage.node(arg));
+    for (const arg of some(args)) restore(stage, stage.node(arg));
     return stage.news();
   },
   stop(stage, [what, index]) {
@@ -86,6 +89,8 @@ const COMMANDS: { readonly [name: string]: Run } = {
   drop: (stage, args) => addRule(stage, 'drop', args),
   deliver: deliver,
   hide(stage, args) {
+    if (args.length === 0)
+      throw bad('say what to hide: names of commands, disk, state, told, refused, all');
     for (const kind of args) stage.hidden.add(kind);
     return DONE;
   },
@@ -99,14 +104,16 @@ const COMMANDS: { readonly [name: string]: Run } = {
     return ['yes'];
   },
   show(stage, [what, ...args]) {
-    if (what === 'log') return showLog(stage, stage.node(args[0]), Number(args[1] ?? 1));
-    if (what === 'page') return showPage(stage, stage.node(args[0]), Number(args[1] ?? 1));
+    if (what === 'log') return showLog(stage, stage.node(args[0]), firstSeq(args[1]));
+    if (what === 'page') return showPage(stage, stage.node(args[0]), firstSeq(args[1]));
     if (what === 'set') return showSet(stage, stage.node(args[0]));
     if (what === 'status') return showStatus(stage, stage.node(args[0]));
     if (what === 'promises') return stage.cluster.nodes.map((node) => showPromises(stage, node));
     if (what === 'nodes') return stage.cluster.nodes.map((node) => showNode(stage, node));
     if (what === 'held') return stage.held.map(describePassing);
-    throw bad('show a "log", "page", "set" or "status", "nodes", "promises" or what is "held"');
+    throw bad(
+      'say "show log NODE", "show page NODE", "show set NODE", "show status NODE", "show nodes", "show promises" or "show held"',
+    );
   },
 };
 
@@ -118,24 +125,39 @@ export async function runCommand(stage: Stage, line: string): Promise<Lines> {
   return run(stage, args, line.slice(name.length).trim());
 }
 
+/** Nodes that are named: one at least. */
+function some(args: readonly string[]): readonly string[] {
+  if (args.length === 0) throw bad('say which nodes');
+  return args;
+}
+
+function firstSeq(text = '1'): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw bad(`"${text}" is no place in the log: give a number`);
+}
+
 /** `5 relays 2 minOnline 3 quorum roster joined 4`. */
 async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise<Lines> {
   const given = new Map<string, string>();
   for (let i = 0; i < rest.length; i += 2) given.set(rest[i]!, rest[i + 1] ?? '');
-  const number = (name: string, otherwise: number): number => {
+  const number = (name: string, otherwise: number, most: number): number => {
     const text = given.get(name) ?? String(otherwise);
     given.delete(name);
-    if (!/^\d+$/.test(text)) throw bad(`"${name}" must be a number`);
-    return Number(text);
+    const value = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value <= most)) throw bad(`"${name}" must be a number from 1 to ${most}`);
+    return value;
   };
-  const nodes = /^[1-9]\d?$/.test(count ?? '') ? Number(count) : Number.NaN;
-  if (Number.isNaN(nodes)) throw bad('say how many nodes');
-  const relays = number('relays', 1);
-  const minOnline = number('minOnline', 3);
-  const joined = number('joined', nodes);
+  const nodes = /^[1-9]\d*$/.test(count ?? '') ? Number(count) : Number.NaN;
+  if (!(nodes <= SIM_NODES_MAX)) throw bad(`say how many nodes, from 1 to ${SIM_NODES_MAX}`);
+  const relays = number('relays', 1, SIM_RELAYS_MAX);
+  const minOnline = number('minOnline', 3, MEMBERS_PER_CHANNEL_MAX);
+  const joined = number('joined', nodes, nodes);
   const quorum = given.get('quorum') === 'roster' ? 'roster' : 'online';
   given.delete('quorum');
-  if (given.size > 0) throw bad(`"${[...given.keys()][0]}" is no property of a channel`);
+  if (given.size > 0)
+    throw bad(
+      `"${[...given.keys()][0]}" is no property of a channel: relays, minOnline, quorum and joined are`,
+    );
   const observe = stage.observer;
   stage.cluster = new Cluster({ seed: SEED, nodes, relays, minOnline, quorum, observe });
   await joinAll(stage, joined);

@@ -20,6 +20,10 @@ export interface Rule {
 /** Kinds of lines that only repeat what the script says. */
 const OWN: ReadonlySet<string> = new Set(['fault', 'fault-over', 'phase']);
 
+/** `"9" is no node: name one from 0 to 2`. */
+const isNot = (text: string | undefined, what: string, count: number): string =>
+  `${text === undefined ? `a ${what} is missing` : `"${text}" is no ${what}`}: name one from 0 to ${count - 1}`;
+
 export class Stage {
   #cluster: Cluster | undefined;
   readonly transcript = new Transcript();
@@ -73,14 +77,14 @@ export class Stage {
 
   node(text: string | undefined): SimNode {
     const node = /^\d+$/.test(text ?? '') ? this.cluster.nodes[Number(text)] : undefined;
-    if (!node) throw badScenario(`"${text ?? ''}" is no node`);
-    return node;
+    if (node) return node;
+    throw badScenario(isNot(text, 'node', this.cluster.nodes.length));
   }
 
   relay(text: string | undefined): number {
     const relay = Number(text);
     if (!/^\d+$/.test(text ?? '') || relay >= this.cluster.network.relays.length) {
-      throw badScenario(`"${text ?? ''}" is no relay`);
+      throw badScenario(isNot(text, 'relay', this.cluster.network.relays.length));
     }
     return relay;
   }

@@ -11,10 +11,9 @@
 
 import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
-import type { ChannelId, Millis, UserId } from '../core/ids.js';
+import type { Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
 import { Application } from './application.js';
@@ -24,6 +23,7 @@ import { checkOptions } from './check-options.js';
 import { commandText } from './command-text.js';
 import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
+import type { Guest, GuestRun } from './guest.js';
 import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { loadLasts, outOfTime } from './load-times.js';
@@ -88,30 +88,6 @@ export interface Conditions {
   /** Most that two wall clocks differ. */
   readonly skewMs: Millis;
   readonly weather: Weather;
-}
-
-/** What a guest is given of a run. */
-export interface GuestRun {
-  readonly nodes: readonly SimNode[];
-  readonly timeline: Timeline;
-  readonly channel: ChannelId;
-  readonly hash: Hash;
-  readonly application: Application;
-  readonly recorder: HistoryRecorder;
-  readonly onBreak: (invariant: string, message: string) => void;
-  readonly note: (text: string) => void;
-}
-
-/** What runs on the nodes in place of the load of the run itself: an application and its users. */
-export interface Guest {
-  started(node: SimNode): void;
-  stepped(node: SimNode, inputs: readonly Input[]): void;
-  event(node: SimNode, event: CoreEvent): void;
-  load(from: Millis, until: Millis): void;
-  /** Lets all go on that waited for what just happened; undefined if nothing did. */
-  flush(): Promise<void> | undefined;
-  /** Why it has not come to rest, or is wrong there. */
-  unsettled(): string | undefined;
 }
 
 export interface Violation {

@@ -32,7 +32,15 @@ describe('a script', () => {
     [`${THREE}\nsplit 0 1`, 'line 5, "split 0 1": put "|" between the sides'],
     [`${THREE}\nexpect luck`, 'line 5, "expect luck": "luck" can\'t be expected'],
     [`${THREE}\nexpect final 1 hello`, 'nobody posted "hello"'],
-    [`${THREE}\ncut 1 relay 4`, '"4" is no relay'],
+    [`${THREE}\ncut 1 relay 4`, '"4" is no relay: name one from 0 to 0'],
+    ['nodes 41', 'say how many nodes, from 1 to 40'],
+    ['nodes 3 relays 9', '"relays" must be a number from 1 to 8'],
+    ['nodes 3 joined 4', '"joined" must be a number from 1 to 3'],
+    [`${THREE}\npost`, 'a node is missing: name one from 0 to 2'],
+    [`${THREE}\ncrash`, 'say which nodes'],
+    [`${THREE}\nhide`, 'say what to hide'],
+    [`${THREE}\nshow log 0 x`, '"x" is no place in the log'],
+    [`${THREE}\nshow luck 0`, 'say "show log NODE", "show page NODE"'],
     [`${THREE}\n${THREE}`, '"nodes" stands once'],
   ])('with %j says what is wrong, and where', async (script, message) => {
     await expect(runScenario(script)).rejects.toThrow(message);

@@ -5,8 +5,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { add, emptySum, sumJson, sumText } from '../../src/cli/sim/many.js';
 import { parsePlanFile } from '../../src/testing/plan.js';
-import { simulate } from '../../src/testing/simulate.js';
+import { type SimulateResult, simulate } from '../../src/testing/simulate.js';
 import { Collected, Harness, temporaryDir } from '../unit/fixtures/cli-harness.js';
 
 const sim = (...argv: string[]) => new Harness().run(['sim', ...argv]);
@@ -168,6 +169,24 @@ describe('many seeds', () => {
     );
     const { seconds: _, ...sum } = json[0]!;
     expect(again.json).toEqual([expect.objectContaining(sum)]);
+  });
+
+  it('name those that ended early, with the reason', () => {
+    const sum = emptySum(1);
+    const ran = { steps: 1, virtualMs: 1, marks: [], ok: true };
+    for (let seed = 150; seed > 0; seed--) {
+      const beyond = seed % 10 === 0 ? { beyond: `seed ${seed} lost too much` } : {};
+      add(sum, { ...ran, seed, ...beyond } as unknown as SimulateResult);
+    }
+    expect(sumJson(sum, 1, false)).toMatchObject({ seeds: 150, beyond: 15 });
+    const { early } = sumJson(sum, 1, false) as { early: { seed: number }[] };
+    expect(early.map(({ seed }) => seed)).toEqual(
+      Array.from({ length: 15 }, (_, i) => i * 10 + 10),
+    );
+    const text = sumText(sum, 1, 150);
+    expect(text).toContain('\n  seed 10 ended early: seed 10 lost too much\n  seed 20 ended');
+    expect(text).toContain('\n  … and 5 more\n');
+    expect(sumJson(emptySum(1), 1, false)).not.toHaveProperty('early');
   });
 
   it('stop when interrupted, with what was found so far', async () => {

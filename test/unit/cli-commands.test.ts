@@ -499,7 +499,10 @@ describe('reading', () => {
       expect(json.slice(2)).toEqual([
         { event: 'moved', id: two.id, after: one.id },
         { event: 'moved', id: one.id, after: null },
-        { event: 'merged', ...places },
+        {
+          ...{ event: 'merged', ...places },
+          branches: places.branches.map((one) => ({ ...one, leaderName: 'abababab' })),
+        },
       ]);
     }
   });

@@ -28,16 +28,16 @@ const GOOD: CutOff = {
 };
 
 it('accepts a node that commits, and keeps the rest', () => {
-  expect(isolation(GOOD)).toEqual({ committed: 1, problem: undefined });
+  expect(isolation(GOOD)).toBeUndefined();
 });
 
 it('accepts a node that keeps all in its queue', () => {
   const log = [...GOOD.log.slice(0, 4), ...Array.from({ length: 4 }, () => said('queued'))];
-  expect(isolation({ ...GOOD, log })).toEqual({ committed: 0, problem: undefined });
+  expect(isolation({ ...GOOD, log })).toBeUndefined();
 });
 
 it('accepts a node that learns from its own side what was final', () => {
-  expect(isolation({ ...GOOD, finalThen: 5, finalNow: 4 }).problem).toBeUndefined();
+  expect(isolation({ ...GOOD, finalThen: 5, finalNow: 4 })).toBeUndefined();
 });
 
 it.each<[string, Partial<CutOff>]>([
@@ -47,5 +47,5 @@ it.each<[string, Partial<CutOff>]>([
   ['that lost a message that was committed', { log: GOOD.log.toSpliced(6, 1) }],
   ['that lost a message of its queue', { log: GOOD.log.slice(0, -1) }],
 ])('refuses a node %s', (_, change) => {
-  expect(isolation({ ...GOOD, ...change }).problem).toBeDefined();
+  expect(isolation({ ...GOOD, ...change })).toBeDefined();
 });

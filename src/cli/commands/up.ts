@@ -75,7 +75,8 @@ async function watchChannel({ host, out, signal }: Cli, channel: Channel): Promi
   let last = '';
   for await (const status of channel.status({ signal })) {
     const { state, members, online, name } = status;
-    const reason = waitingFor(named(channel, status)) ?? notFinal(status) ?? null;
+    const reasons = [waitingFor(named(channel, status)), notFinal(status)];
+    const reason = reasons.filter((one) => one !== undefined).join('; ') || null;
     const change = JSON.stringify([state, reason]);
     if (change === last) continue;
     last = change;

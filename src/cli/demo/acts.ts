@@ -163,6 +163,12 @@ async function allIsSaid(play: Play, node: DemoNode): Promise<void> {
 /** Stops everything, once no node knows more than another. */
 async function end(play: Play, relay: DemoRelay): Promise<void> {
   const { stage, traffic, show } = play;
+  await until(
+    play,
+    'all nodes to be healthy',
+    () => stage.nodes.every(({ status }) => status?.state === 'healthy') && allEqual(stage),
+  );
+  show.table(stage, traffic, true);
   await until(play, 'all nodes to hold the same', async (signal) => {
     if (!allEqual(stage)) return false;
     // From here on nobody reaches anybody: so no log grows while the nodes stop one by one.
@@ -172,7 +178,6 @@ async function end(play: Play, relay: DemoRelay): Promise<void> {
     stage.nodes.forEach(heal);
     return false;
   });
-  show.table(stage, traffic, true);
   await Promise.all(stage.nodes.map((node) => down(node, 'stop')));
   await relay.process.stop();
   show.say('all nodes hold the same; they and the relay are stopped');

@@ -21,27 +21,17 @@ export interface CutOff {
   readonly knownElsewhere: number;
 }
 
-export interface Isolation {
-  /** How many of its own messages since the cut are committed. */
-  readonly committed: number;
-  /** Undefined when all is as it must be. */
-  readonly problem: string | undefined;
-}
-
-export function isolation(node: CutOff): Isolation {
+/** What is wrong; undefined when all is as it must be. */
+export function isolation(node: CutOff): string | undefined {
   const { user, log, handed, posted, finalThen, finalNow, knownElsewhere } = node;
   const own = log.filter(({ from, kind }) => from === user && kind === 'message');
   const count = (wanted: string): number => own.filter(({ state }) => state === wanted).length;
   const final = count('final');
-  const committed = count('committed');
   const problems: readonly (readonly [boolean, string])[] = [
     [final > handed, 'shows what it was given after the cut as final'],
     [finalNow > finalThen, 'made messages final, with too few members'],
     [knownElsewhere > handed, 'got messages out'],
     [own.length < posted, 'lost messages'],
   ];
-  return {
-    committed: Math.max(0, final + committed - handed),
-    problem: problems.find(([found]) => found)?.[1],
-  };
+  return problems.find(([found]) => found)?.[1];
 }

@@ -19,6 +19,7 @@ export interface Show {
 export function createShow(write: (line: string) => void): Show {
   const start = performance.now();
   let lastTable = start;
+  let shown = '';
   const seconds = (): number => (performance.now() - start) / 1_000;
   const say = (text: string): void => write(`${seconds().toFixed(1).padStart(5)} s  ${text}`);
   return {
@@ -29,12 +30,19 @@ export function createShow(write: (line: string) => void): Show {
     say,
     table(stage, traffic, now = false) {
       if (!now && performance.now() - lastTable < TABLE_EVERY_MS) return;
+      const lines = [
+        `  ${traffic.posted} of ${stage.lines} lines posted`,
+        ...stage.sides.flatMap((side) => [
+          `${INDENT}${sideLine(stage, side)}`,
+          ...side.nodes.map((node) => `${INDENT}  ${nodeLine(node)}`),
+        ]),
+      ];
+      const text = lines.join('\n');
+      if (text === shown) return;
       lastTable = performance.now();
-      say(`  ${traffic.posted} of ${stage.lines} lines posted`);
-      for (const side of stage.sides) {
-        write(`${INDENT}${sideLine(stage, side)}`);
-        for (const node of side.nodes) write(`${INDENT}  ${nodeLine(node)}`);
-      }
+      shown = text;
+      say(lines[0]!);
+      for (const line of lines.slice(1)) write(line);
     },
     get seconds() {
       return seconds();

@@ -71,7 +71,7 @@ async function noticeTheSplit({ play, many, few }: Split): Promise<void> {
   play.show.say(`after ${took_s} s each node sees its own side, and nobody else`);
 }
 
-/** Returns how many messages the few committed among themselves. */
+/** Returns how many messages only the few know, who committed them. */
 async function bothTalk(split: Split): Promise<number> {
   const { play, few } = split;
   const { stage, show } = play;
@@ -79,16 +79,39 @@ async function bothTalk(split: Split): Promise<number> {
   const finalThen = Math.max(...few.nodes.map(({ reader }) => reader.messages));
   await goOn(play, split.many.nodes);
   const theirs = await talkAmongFew(split);
+  await fallSilent(split);
   show.table(stage, play.traffic, true);
   const leader = leaderOf(stage, split.many.nodes);
   show.say(`${manyNames} are most of the members: ${leader?.name} leads, all becomes final`);
-  let committed = 0;
-  for (const node of few.nodes) committed += await checkIsolation(split, node, finalThen);
-  show.say(
-    `${fewNames} elected ${theirs.name} among themselves, and committed ${committed} messages`,
+  for (const node of few.nodes) await checkIsolation(split, node, finalThen);
+  const apart = await knownToFew(split);
+  show.say(`${fewNames} elected ${theirs.name} among themselves`);
+  show.say(`they committed ${apart} messages that ${manyNames} know nothing of`);
+  return apart;
+}
+
+/** Holds the traffic until both sides are done with what they were given. */
+function fallSilent({ play }: Split): Promise<true> {
+  const { stage, traffic } = play;
+  traffic.hold();
+  return until(play, 'both sides to be done with what they were given', () =>
+    stage.nodes.every((node) => {
+      const { handed, posted } = traffic.feed(node);
+      return handed === posted && node.status?.queued === 0 && node.status.sent === 0;
+    }),
   );
-  show.say(`${manyNames} know nothing of them`);
-  return committed;
+}
+
+/** How many messages are committed among the few, and no message to the others. */
+async function knownToFew({ play: { stage, signal }, many, few }: Split): Promise<number> {
+  const logs = [few, many].map(({ nodes }) =>
+    callNode(nodes[0]!.dir, 'log', { args: { channel: stage.channel }, signal }),
+  );
+  const [theirs, others] = await Promise.all(logs);
+  const known = new Set(others!.map(({ id }) => id));
+  return theirs!.filter(
+    ({ id, kind, state }) => kind === 'message' && state === 'committed' && !known.has(id),
+  ).length;
 }
 
 /** Waits until the few have a leader of their own and each committed something since the split. */
@@ -101,16 +124,16 @@ function talkAmongFew({ play, few: { nodes }, handed }: Split): Promise<DemoNode
   });
 }
 
-/** Returns how many of its messages the node committed since the split. */
+/** Checks that what the node wrote since the split is there, and nowhere else. */
 async function checkIsolation(
   { play: { stage, traffic, signal }, many, handed }: Split,
   node: DemoNode,
   finalThen: number,
-): Promise<number> {
+): Promise<void> {
   const { name, user, dir, reader } = node;
   const { posted } = traffic.feed(node);
   const log = await callNode(dir, 'log', { args: { channel: stage.channel }, signal });
-  const { committed, problem } = isolation({
+  const problem = isolation({
     user,
     log,
     handed: handed.get(node)!,
@@ -119,8 +142,7 @@ async function checkIsolation(
     finalNow: reader.messages,
     knownElsewhere: Math.max(...many.nodes.map(({ reader }) => reader.messagesOf(user))),
   });
-  if (problem === undefined) return committed;
-  throw demoFailed(`${name}, while it was cut off, ${problem}`);
+  if (problem !== undefined) throw demoFailed(`${name}, while it was cut off, ${problem}`);
 }
 
 async function healed(play: Play): Promise<void> {

@@ -3,6 +3,7 @@
 import type { Channel, ChannelEntry, ReadEvent, ReadOptions } from '../../node/api.js';
 import { flag, type Handler, type Io, integer, optional } from '../io.js';
 import type { Json } from '../output.js';
+import { namesOf } from '../waiting.js';
 import { theChannel } from './shared.js';
 
 export const log: Handler = async (node, args, io) => {
@@ -30,11 +31,11 @@ export const tail: Handler = async (node, args, io) => {
 
 async function entries(channel: Channel, io: Io, options: ReadOptions): Promise<void> {
   for await (const event of channel.read({ ...options, signal: io.signal })) {
-    await io.emit(eventObject(event));
+    await io.emit(eventObject(event, channel));
   }
 }
 
-function eventObject(event: ReadEvent): Json {
+function eventObject(event: ReadEvent, channel: Channel): Json {
   switch (event.type) {
     case 'entry':
       return entryObject(event.entry);
@@ -42,7 +43,9 @@ function eventObject(event: ReadEvent): Json {
       return { event: 'moved', id: event.entry.id, after: event.after?.id ?? null };
     case 'merged': {
       const { seq, by, entries, first, last, branches } = event;
-      return { event: 'merged', seq, by, entries, first, last, branches };
+      const nameOf = namesOf(channel);
+      const named = branches.map((one) => ({ ...one, leaderName: nameOf(one.leader) }));
+      return { event: 'merged', seq, by, entries, first, last, branches: named };
     }
     case 'removed':
       return { event: 'removed' };

@@ -69,7 +69,10 @@ async function inTime(
   } catch (error) {
     if (!timer.aborted) throw error;
     const reason = await reasonOf(sending, channel);
-    const kept = 'It stays queued, with those after it, and goes out while "conclave up" runs';
+    const kept =
+      sending.state === 'committed'
+        ? 'It goes on to be final while "conclave up" runs'
+        : 'It stays queued, with those after it, and goes out while "conclave up" runs';
     throw timeoutError(
       limit_s,
       `the message is ${sending.state}, not ${until} yet${reason}. ${kept}`,

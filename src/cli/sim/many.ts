@@ -35,16 +35,7 @@ export async function runMany(
   { jobs, keepGoing = false, shrink = true, save }: SimCommandOptions,
 ): Promise<void> {
   const { out, signal, host } = cli;
-  const sum: Sum = {
-    first,
-    seeds: 0,
-    failed: 0,
-    beyond: 0,
-    early: [],
-    steps: 0,
-    virtualMs: 0,
-    marks: new Set(),
-  };
+  const sum = emptySum(first);
   const failures: SimulateResult[] = [];
   const started = host.now();
   const isTimeLeft = (): boolean =>
@@ -82,7 +73,12 @@ export async function runMany(
 const EARLY_NAMED_MAX = 100;
 const EARLY_SHOWN_MAX = 10;
 
-function add(sum: Sum, { seed, ok, beyond, steps, virtualMs, marks }: SimulateResult): void {
+export const emptySum = (first: number): Sum => ({
+  ...{ first, seeds: 0, failed: 0, beyond: 0, early: [], steps: 0, virtualMs: 0 },
+  marks: new Set(),
+});
+
+export function add(sum: Sum, { seed, ok, beyond, steps, virtualMs, marks }: SimulateResult): void {
   sum.seeds += 1;
   if (!ok) sum.failed += 1;
   if (beyond !== undefined) {
@@ -96,7 +92,7 @@ function add(sum: Sum, { seed, ok, beyond, steps, virtualMs, marks }: SimulateRe
 
 const inOrder = ({ early }: Sum) => early.toSorted((a, b) => a.seed - b.seed);
 
-function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
+export function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
   return {
     first: sum.first,
     seeds: sum.seeds,
@@ -110,7 +106,7 @@ function sumJson(sum: Sum, seconds: number, interrupted: boolean): Json {
   };
 }
 
-function sumText(sum: Sum, seconds: number, total: number | undefined): string {
+export function sumText(sum: Sum, seconds: number, total: number | undefined): string {
   const { first, seeds, failed, beyond, steps, virtualMs, marks } = sum;
   const part = total !== undefined && seeds < total ? ` of ${total.toLocaleString('en')}` : '';
   const runs = `${seeds.toLocaleString('en')}${part} seeds from ${first}, ${failed} failed, ${beyond} ended early`;
