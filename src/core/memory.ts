@@ -285,10 +285,13 @@ export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten):
   st.memory = null;
   const roster = highest(known.roster, (r) => r.promised);
   const online = highest(known.online, (r) => r.onlinePromised);
-  st.hard = {
-    roster: { term: roster, seen: roster, votedFor: null },
-    online: { term: online, seen: online, votedFor: null },
-  };
+  // What others promised because somebody asked, it may have promised too, and voted above it.
+  const above = (term: number): VotePromise => ({
+    term: term + FORGOTTEN_TERMS_MAX,
+    seen: term,
+    votedFor: null,
+  });
+  st.hard = { roster: above(roster), online: above(online) };
   st.recoveredIn = ctx.boot;
   ctx.ready.put(st.keys.recovered, new Writer(16).ulid(ctx.boot).done());
   st.votedFor = null;

@@ -202,7 +202,7 @@ export class Invariants {
   stepped(node: SimNode, inputs: readonly Input[], ready: Ready): void {
     const st = node.state(this.#channel);
     if (!st) return;
-    if (st.memory) this.#putBack.noticed(node);
+    if (st.memory) this.#putBack.noticed(node, st);
     const { roster } = st;
     if (!this.#rosters.has(roster.hash)) {
       this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });

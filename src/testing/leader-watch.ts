@@ -18,6 +18,8 @@ import type { Break } from './chains.js';
 interface Part {
   readonly epoch: EpochId;
   readonly leadsOnline: boolean;
+  /** Else it counts as no leader, however often it is followed. */
+  readonly isLive: boolean;
   readonly beat: number;
   readonly heardAt: number;
   readonly promised: string;
@@ -45,7 +47,7 @@ export class LeaderWatch {
     else this.#parts.delete(index);
     if (!before) return;
     if (now?.epoch === before.epoch) {
-      const isHeard = now.heardAt > before.heardAt && now.beat <= before.beat;
+      const isHeard = now.isLive && now.heardAt > before.heardAt && now.beat <= before.beat;
       if (isHeard && !st.leading && !inputs.some((input) => isAnswer(input, before))) {
         this.#break('liveness', `node ${index} takes an old beat for a sign of life`);
       }
@@ -60,6 +62,7 @@ function partOf({ leadership, leading, hard, roster, challenge }: ChannelState):
   return {
     epoch: leadership.id,
     leadsOnline: leading !== null && leadership.branch !== null,
+    isLive: leadership.live,
     beat: leadership.lastBeat,
     heardAt: leadership.lastHeardAt,
     promised: promisesOf(hard),

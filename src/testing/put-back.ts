@@ -10,6 +10,7 @@
  *     beyond what the protocol promises: the run ends there.
  */
 
+import type { ChannelState } from '../core/channel-state.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import type { Machine } from '../core/machine.js';
 import { majorityOf } from '../core/quorum.js';
@@ -56,9 +57,12 @@ export class PutBack {
     this.#unaware.set(node, new Set(remembering as Machine[]));
   }
 
-  /** It knows: it signs nothing until it knows all. */
-  noticed(node: SimNode): void {
-    this.#unaware.delete(node);
+  /** It knows: it signs nothing until it knows all; but who votes alone goes on without what nobody knows. */
+  noticed(node: SimNode, { roster }: ChannelState): void {
+    if (!this.#unaware.has(node)) return;
+    const [alone, ...others] = voters(roster);
+    if (alone === node.user && others.length === 0) this.#unaware.set(node, new Set());
+    else this.#unaware.delete(node);
   }
 
   /** A ballot or an acknowledgement leaves for `to`, or is a node's own. */
