@@ -39,8 +39,9 @@ export const ENVIRONMENT: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/leader.ts',
-        find: '  return length < WINDOW_ENTRIES_MAX / share && st.log.tailBytes < WINDOW_BYTES_MAX / share;',
-        replace: '  return length < 8 * WINDOW_ENTRIES_MAX && share + WINDOW_BYTES_MAX > 0;',
+        find: '  if (length < WINDOW_ENTRIES_MAX / share && log.tailBytes < WINDOW_BYTES_MAX / share) return true;',
+        replace:
+          '  if (length < 8 * WINDOW_ENTRIES_MAX && share + WINDOW_BYTES_MAX > 0) return true;',
       },
     ],
     tuning: [
