@@ -267,6 +267,12 @@ function holdTail(ctx: StepContext, st: ChannelState, page: Page): void {
   });
 }
 
+/** Whether a message waits in the pool; a change of membership is not looked up, and may be final though it came again. */
+function isWaiting(st: ChannelState, digest: Digest): boolean {
+  const pooled = st.pool.get(digest);
+  return pooled !== undefined && isMessageLane(pooled.record);
+}
+
 /**
  * Digests whose place must be looked up in the store before these records are
  * handled: those that memory cannot tell to be new, and their predecessors. A
@@ -283,7 +289,7 @@ export function lookupsFor(st: ChannelState, records: readonly ChannelRecord[]):
       fresh.has(prev) ||
       prev === st.log.tipOf(author) ||
       st.log.seqOf(prev) !== undefined ||
-      st.pool.get(prev) !== undefined;
+      isWaiting(st, prev);
     if (isNew) {
       fresh.add(digest);
       continue;
