@@ -41,7 +41,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
         file: 'src/core/leader.ts',
         find: '  if (length < WINDOW_ENTRIES_MAX / share && log.tailBytes < WINDOW_BYTES_MAX / share) return true;',
         replace:
-          '  if (length < 8 * WINDOW_ENTRIES_MAX && share + WINDOW_BYTES_MAX > 0) return true;',
+          '  if (length < 64 * WINDOW_ENTRIES_MAX && share + WINDOW_BYTES_MAX > 0) return true;',
       },
     ],
     tuning: [

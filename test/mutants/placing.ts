@@ -121,6 +121,17 @@ export const PLACING: readonly Mutant[] = [
         find: '  const matters = entries.some((e) => isMessageLane(e.record));',
         replace: '  const matters = entries.length > 0;',
       },
+      {
+        file: 'src/core/provisional.ts',
+        find: '  return held !== undefined && isMessageLane(held.record);',
+        replace: "  return held !== undefined && !['epoch', 'merge'].includes(held.record.kind);",
+      },
+      {
+        file: 'src/core/merge.ts',
+        find: '      if (!record || !isMessageLane(record) || items.has(digest)) continue;',
+        replace:
+          "      if (!record || ['epoch', 'merge'].includes(record.kind) || items.has(digest)) continue;",
+      },
     ],
     options: inviting,
   },
