@@ -201,6 +201,13 @@ export class Pump {
 
   /** Before a step: which records that came are final already, and which predecessors. */
   #lookUp(): void {
+    const opened = this.#inputs.filter(({ type }) => type === 'open');
+    if (opened.length > 0 && opened.length < this.#inputs.length) {
+      // What came meanwhile is looked up in a channel once that is there.
+      this.#inputs = this.#inputs.filter(({ type }) => type !== 'open');
+      this.#busy = true;
+      return this.#step(opened);
+    }
     const inputs = this.#inputs;
     this.#inputs = [];
     this.#pages.clear();

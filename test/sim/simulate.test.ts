@@ -42,6 +42,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     740_175,
     'not the core: who is no member yet was asked to remember for the only voter, who could not',
   ],
+  [
+    502_764,
+    'what came while a channel was opened was looked up nowhere: a message that was final waited to be placed',
+  ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 
