@@ -73,6 +73,12 @@ export const MEMORY: readonly Mutant[] = [
         find: '  if (!isPromised) return;\n',
         replace: '  void isPromised;\n',
       },
+      {
+        // Else it would promise more than the others could reach, and nobody lead.
+        file: MEMORY_FILE,
+        find: '    term: term + FORGOTTEN_TERMS_MAX,\n    seen: term,',
+        replace: '    term,\n    seen: term,',
+      },
     ],
     options: recallingAmid,
   },
