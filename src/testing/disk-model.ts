@@ -307,7 +307,7 @@ export class DiskModel {
     for (const change of disk.changes) if (change <= seq) disk.changes.delete(change);
   }
 
-  /** Invariant 8: others may die, so each that holds it must keep it. What an offender signed may replace its own. */
+  /** Invariant 8: others may die, so each that holds it must keep it. What an offender certified may replace what it told others. */
   #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
     if (!this.#isHonest(index)) return;
     for (const digest of messages) {
@@ -317,6 +317,7 @@ export class DiskModel {
     }
     for (const [at, digest] of places) {
       if (disk.places.get(at)?.header.digest === digest) continue;
+      if (this.#chains.hasTwoChains(at.split('/')[0] as EpochId)) continue;
       if (!this.#branches.messages.has(digest) || this.#isFinalOn(disk, digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops a place of ${name}, which is not final`);
