@@ -90,10 +90,10 @@ const GROUNDS: readonly Ground[] = [
     },
   },
   {
-    what: 'halves, whose members go down in turn or come back with empty disks',
+    what: 'one partition after the other, whose members come back with old or empty disks',
     marks: ['orphan', 'memory-lost'],
-    seeds: 150,
-    options: { faults: ['lost-disk', 'halves', 'rolling'] },
+    seeds: 250,
+    options: { faults: ['lost-disk', 'old-disk', 'shift'] },
   },
   {
     what: 'a founder that invites while others join',
