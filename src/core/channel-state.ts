@@ -138,8 +138,9 @@ export interface Election {
   readonly round: Ulid;
   readonly term: number;
   readonly last: { readonly term: number; readonly seq: number };
-  /** When its stage began. */
+  /** When its stage began, and how long each may take. */
   startedAt: Millis;
+  readonly lasts: Millis;
   readonly grants: Map<UserId, Uint8Array>;
   /** Who answered, and refused because of the term or the log. */
   readonly refusals: Set<UserId>;
@@ -258,6 +259,8 @@ export interface ChannelState {
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;
+  /** How long a stage of its next round may take; 0 before a round found nobody in time. */
+  roundMs: Millis;
   /** Until when other candidates may keep this node from standing; null before the first did. */
   yieldUntil: Millis | null;
   /** Since when more than half of the voters answer while an online leader is followed. */

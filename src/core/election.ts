@@ -25,7 +25,7 @@ import {
 } from './hearing.js';
 import type { EpochId, UserId } from './ids.js';
 import { takeLead } from './leader.js';
-import { SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
+import { ROUND_GROWTH_MAX, SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
 import { askForTail } from './pulls.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
@@ -54,7 +54,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
   tickSuspicion(ctx, st);
   const running = st.election;
   if (running) {
-    if (ctx.now - running.startedAt >= ctx.timing.round_ms) giveUp(ctx, st, running);
+    if (ctx.now - running.startedAt >= running.lasts) giveUp(ctx, st, running);
     else if (running.gatherUntil !== null && ctx.now >= running.gatherUntil) {
       askForBallots(ctx, st, running);
     }
@@ -64,7 +64,7 @@ export function tickElection(ctx: StepContext, st: ChannelState): void {
     if (ctx.now >= st.electionAt) startPrevote(ctx, st, kind);
   }
   const e = st.election;
-  ctx.ready.wake(e ? (e.gatherUntil ?? e.startedAt + ctx.timing.round_ms) : st.electionAt);
+  ctx.ready.wake(e ? (e.gatherUntil ?? e.startedAt + e.lasts) : st.electionAt);
 }
 
 function loseLeader(ctx: StepContext, st: ChannelState): void {
@@ -136,6 +136,11 @@ function giveUp(ctx: StepContext, st: ChannelState, round: Election): void {
   // Where more than half answer, one of those who refused has the log to win with.
   const answered = round.grants.size + round.refusals.size;
   const isAlone = !isMajority(answered, voters(st.roster).length);
+  // Members are heard and none answered: the way may be longer than a round.
+  const isEarly = round.grants.size <= 1 && round.refusals.size === 0;
+  if (isEarly && answering(ctx, st).length > 1) {
+    st.roundMs = Math.min(2 * round.lasts, ROUND_GROWTH_MAX * ctx.timing.round_ms);
+  }
   const wasRoster = round.kind === 'roster' && round.stage === 'prevote';
   st.standOnline = wasRoster && isAlone && mayStandOnline(st, round.grants.size);
   if (st.standOnline && !hearsLeader(ctx, st)) st.electionAt = ctx.now;
@@ -159,6 +164,7 @@ export function startPrevote(ctx: StepContext, st: ChannelState, kind: EpochKind
     term: nextTerm(st, kind),
     last: { term: st.log.lastTerm, seq: st.log.tip.seq },
     startedAt: ctx.now,
+    lasts: Math.max(st.roundMs, ctx.timing.round_ms),
     grants: new Map(),
     refusals: new Set(),
     ballots: new Map(),
@@ -349,6 +355,8 @@ export function onBallot(
   if (!counted.includes(from)) return;
   election.ballots.set(from, sig);
   if (!isMajority(election.ballots.size, counted.length)) return;
+  // The next round lasts no longer than this one shows to be needed.
+  st.roundMs = Math.min(st.roundMs, 2 * (ctx.now - election.startedAt));
   if (hasFallenBehind(st, election)) {
     st.election = null;
     return;

@@ -88,6 +88,8 @@ export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;
 export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;
 
 // Elections
+/** A stage of a round lasts up to this many times `round_ms`, where answers come late. */
+export const ROUND_GROWTH_MAX = 4;
 /** A ballot may raise a voter's promise by no more than this. */
 export const TERM_JUMP_MAX = 1_024;
 /** How far above what it knows a node that lost memory may have voted; less than voters let a term jump. */

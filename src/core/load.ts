@@ -94,6 +94,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     leading: null,
     election: null,
     electionAt: 0,
+    roundMs: 0,
     votedFor: null,
     standOnline: false,
     majoritySince: null,
