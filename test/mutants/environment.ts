@@ -47,6 +47,7 @@ export const ENVIRONMENT: readonly Mutant[] = [
     tuning: [
       smaller('WINDOW_ENTRIES_MAX = 512', 'WINDOW_ENTRIES_MAX = 8'),
       smaller('MERGE_RECORDS_MAX = 256', 'MERGE_RECORDS_MAX = 4'),
+      smaller('NEW_BESIDE_PART_MAX = 64', 'NEW_BESIDE_PART_MAX = 4'),
     ],
     options: hoarding,
   },
