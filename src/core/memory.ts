@@ -258,6 +258,8 @@ function recoverFrom(ctx: StepContext, st: ChannelState, memory: Forgotten): voi
   const own = { lastTerm: st.log.lastTerm, lastSeq: st.log.tip.seq };
   if (!isBetter(best[1], own)) return remember(ctx, st, memory);
   const anchor = st.log.locators(64);
+  // A change of membership in the same step begins a new round.
+  const recall = memory.round as Recall['round'];
   sendToUser(ctx, ctx.ready.early, best[0], () => ({
     name: 'CH_PULL',
     payload: {
@@ -266,7 +268,7 @@ function recoverFrom(ctx: StepContext, st: ChannelState, memory: Forgotten): voi
       to: best[0],
       anchor,
       want: [],
-      recall: memory.round as Recall['round'],
+      recall,
     },
   }));
 }
