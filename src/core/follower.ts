@@ -306,8 +306,8 @@ function takeEntry(
   header: Header,
   hash: Digest,
 ): boolean {
-  if (!mayPropose(lead, header)) return false;
   if (!lead.branch) {
+    if (!mayPropose(lead, header)) return false;
     // A later leader's entries are not cut for an earlier one's: this node may stand with them.
     if (lead.epoch.term < st.log.lastTerm) return false;
     // What a leader proposed only grows: an honest one places one entry at a seq.

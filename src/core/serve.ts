@@ -191,7 +191,7 @@ function findPage(
         const newest = decodeFinal(final);
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
         checkable(st, all, askersFinal, reader, (ends) => {
-          if (!isSome(ends)) return;
+          if (ends.length === 0) return;
           readPage(st, { base, askersFinal, ends }, reader, (entries, { cert, bytes }) =>
             done({ entries, cert: bytes, upTo: cert.seq, final: newest.seq }),
           );
@@ -200,8 +200,6 @@ function findPage(
     },
   );
 }
-
-const isSome = <T>(list: readonly T[]): list is readonly [T, ...T[]] => list.length > 0;
 
 const CERTS_LOOKED_AT = 8;
 
@@ -232,15 +230,11 @@ function checkable(
 
 function readPage(
   st: ChannelState,
-  {
-    base,
-    askersFinal,
-    ends,
-  }: { base: Point; askersFinal: number; ends: readonly [PageEnd, ...PageEnd[]] },
+  { base, askersFinal, ends }: { base: Point; askersFinal: number; ends: readonly PageEnd[] },
   reader: Reader,
   done: (entries: readonly RawEntry[], end: PageEnd) => void,
 ): void {
-  const { roster } = ends[0].cert;
+  const { roster } = ends[0]!.cert;
   const usable = ends.filter(
     ({ cert }, i) =>
       cert.roster === roster && (i === 0 || cert.seq - askersFinal <= PAGE_ENTRIES_MAX),

@@ -205,23 +205,13 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   const { quorum } = st.genesis;
   const canBeOnline =
     quorum === 'online' && isElectorate('online', reachable, all.length, minOnline);
-  if (reachable < majority && !canBeOnline) {
-    const reason = `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`;
-    return {
-      need: majority,
-      have: reachable,
-      missing: missing.filter((u) => all.includes(u)),
-      reason,
-    };
-  }
-  if (st.leadership?.branch && isSetFull(st)) {
-    const reason = `what is not final here fills its bound (${SET_RECORDS_MAX} messages or ${SET_BYTES_MAX} bytes): no more is committed until ${majority} of ${all.length} voting members meet, ${reachable} do`;
-    return {
-      need: majority,
-      have: reachable,
-      missing: missing.filter((u) => all.includes(u)),
-      reason,
-    };
-  }
-  return null;
+  const why =
+    reachable < majority && !canBeOnline
+      ? `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`
+      : st.leadership?.branch && isSetFull(st)
+        ? `what is not final here fills its bound (${SET_RECORDS_MAX} messages or ${SET_BYTES_MAX} bytes): no more is committed until ${majority} of ${all.length} voting members meet, ${reachable} do`
+        : undefined;
+  if (why === undefined) return null;
+  const voting = missing.filter((u) => all.includes(u));
+  return { need: majority, have: reachable, missing: voting, reason: why };
 }

@@ -4,8 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { chainStart } from '../../src/core/chain.js';
 import { type BranchPage, onBranchPage } from '../../src/core/exchange.js';
 import type { Digest } from '../../src/core/ids.js';
-import { takeLead } from '../../src/core/leader.js';
-import { MERGE_RECORDS_MAX } from '../../src/core/limits.js';
+import { notePlaceable, placeOffers, takeLead } from '../../src/core/leader.js';
+import {
+  MERGE_RECORDS_MAX,
+  NEW_BESIDE_PART_MAX,
+  WINDOW_ENTRIES_MAX,
+} from '../../src/core/limits.js';
 import { mergePlan, tickMerge } from '../../src/core/merge.js';
 import { decodeMergeBody } from '../../src/core/merge-record.js';
 import type { ChannelRecord } from '../../src/core/record.js';
@@ -114,6 +118,32 @@ describe('a roster leader', () => {
     tickMerge(state.ctx, state.st);
     expect(bodies(state)).toHaveLength(1);
     expect(digests(state).slice(2)).toEqual(records.slice(0, 256).map((r) => r.digest));
+  });
+
+  it('places new messages beside each part, so many even where parts fill the window', () => {
+    const state = new CoreState(7);
+    const old = messages(person(2), 1_500, state.rootOf(2));
+    const chain = new PlacedChain(state.election('online', 4, person(2), users(1, 2, 3)), old);
+    hold(state, chain, old);
+    lead(state);
+    tickMerge(state.ctx, state.st);
+    const fresh = messages(person(3), 500, state.rootOf(3));
+    for (const record of fresh) {
+      const at = { cameAt: state.now, offeredAt: state.now, kept: false };
+      state.st.pool.add({ record, proof: state.proofOf(record), ...at }, false);
+    }
+    notePlaceable(state.st, fresh[0]!.digest);
+    const isNew = new Set(fresh.map((record) => record.digest));
+    const placed = (): number => digests(state).filter((digest) => isNew.has(digest)).length;
+    expect(state.st.log.tail.length).toBeGreaterThan(WINDOW_ENTRIES_MAX / 2);
+    placeOffers(state.ctx, state.st);
+    expect(placed()).toBe(NEW_BESIDE_PART_MAX);
+    placeOffers(state.ctx, state.st);
+    expect(placed()).toBe(NEW_BESIDE_PART_MAX);
+    // The next part, once there is room for it, brings room for as many again.
+    Object.defineProperty(state.st.log, 'tail', { value: [], configurable: true });
+    tickMerge(state.ctx, state.st);
+    expect(state.st.leading!.newSincePart).toBe(0);
   });
 
   it('waits while a page of a branch is on its way', () => {

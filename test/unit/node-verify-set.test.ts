@@ -239,6 +239,17 @@ describe('what somebody with the keys of the disk may have done', () => {
     expect(whats(report)).toEqual([expect.stringMatching(/1 of 2 is no majority/)]);
   });
 
+  test('a final certificate of a roster that was over by then', async () => {
+    const report = await altered('online', (pairs, keys) => {
+      const key = lastOf(pairs, keys.certs);
+      const cert = decodeCertificate(pairs.get(key)!);
+      pairs.set(key, encodeCertificate({ ...cert, roster: cert.roster - 2 }));
+    });
+    expect(whats(report)).toContainEqual(
+      expect.stringMatching(/^roster \d+ counts for no seq \d+$/),
+    );
+  });
+
   test('a certificate under another seq', async () => {
     const report = await altered('online', (pairs, keys, id) => {
       const key = lastOf(pairs, `${keys.commits}${id}/`);
