@@ -29,6 +29,7 @@ import {
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
+import type { Pooled } from './pool.js';
 import {
   branchesLedBy,
   heldRecord,
@@ -306,11 +307,11 @@ export function onBranchPage(
   }
   noteOwnBallot(ctx, st, page.proof);
   noteOwnAck(ctx, st, page.cert);
-  holdRecords(ctx, st, page);
+  const held = holdRecords(ctx, st, page);
   rememberEpoch(ctx, st, page.proof);
   const branch = uniteCertified(ctx, st, page);
   noteOrphans(st, page);
-  if (!branch) return;
+  if (!branch) return letGo(st, held);
   takeCommitted(ctx, st, page.cert);
   ctx.ready.events.push({ type: 'changed', channel: st.id });
   const isNews = isAnswer || branch.certified > before;
@@ -375,16 +376,29 @@ const isWhole = (st: ChannelState, { epoch, headers, records }: BranchPage): boo
     return header.epoch === epoch && (isHere || st.facts.has(header.digest));
   });
 
-/** Puts the page's records beside those that this node holds. */
-function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): void {
+/** Puts the page's records beside those that this node holds; returns the new ones. */
+function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): Pooled[] {
+  const held: Pooled[] = [];
   page.records.forEach((record, i) => {
     if (!record || !isMessageLane(record)) return;
     const { digest } = record;
     if (st.facts.has(digest) || heldRecord(st, digest)) return;
     noteOwnRecord(ctx, st, record);
     const proof = page.proofs[i]!;
-    st.pool.add({ record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false }, true);
+    const pooled = { record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false };
+    st.pool.add(pooled, true);
+    held.push(pooled);
   });
+  return held;
+}
+
+/** A page that does not connect, since one before it was lost, leaves nothing here: no share counts its records. */
+function letGo(st: ChannelState, held: readonly Pooled[]): void {
+  for (const { kept, record } of held) {
+    if (kept) continue;
+    st.pool.remove(record.digest);
+    st.orphans.delete(record.digest);
+  }
 }
 
 /** Marks the records of a page whose predecessor is neither final here nor placed, by the page or otherwise. */

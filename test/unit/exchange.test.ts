@@ -136,6 +136,15 @@ describe('who lacks a branch', () => {
     expect(branches.get(chain.proof.id)).toMatchObject({ base: { seq: 0 }, certified: PAGE });
   });
 
+  it('keeps nothing of a page that does not connect, since one before it was lost', () => {
+    comes(SENDER, pageFrom(0));
+    comes(SENDER, pageFrom(2 * PAGE, { isForAll: true }));
+    expect([state.st.pool.size, state.st.orphans.size]).toEqual([PAGE, 0]);
+    comes(SENDER, pageFrom(PAGE));
+    comes(SENDER, pageFrom(2 * PAGE));
+    expect(state.st.branches.get(chain.proof.id)).toMatchObject({ certified: 3 * PAGE });
+  });
+
   it('begins a branch where the one who sends it does, since what is before is final', () => {
     comes(SENDER, pageFrom(2 * PAGE, { base: 2 * PAGE }));
     expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
