@@ -154,7 +154,7 @@ export interface Election {
 export interface Forgotten {
   /** Fresh for each attempt; empty before the first. */
   round: Ulid | '';
-  /** The highest terms that it may have voted in, as far as it was told; null before it asked. */
+  /** The highest terms that it may have voted in, as far as it was told; null until more than half have said. */
   known: { roster: number; online: number } | null;
   /** What each voter had seen when it reported first. */
   readonly firstSeen: Map<UserId, { readonly roster: number; readonly online: number }>;

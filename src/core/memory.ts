@@ -4,13 +4,15 @@
  * it promised and acknowledged since is unknown to it. It stops voting and
  * acknowledging and asks the others:
  *
- *     CH_RECALL {what it knows} → CH_REPORT {promise, log} … → the best log → votes again
+ *     CH_RECALL {}              → CH_REPORT {seen, promised} … → above what it may have voted
+ *     CH_RECALL {what it knows} → CH_REPORT {promise, log} …   → the best log → votes again
  *
- * Each voter first promises a term above all that the asker may have voted in,
- * so that no acknowledgement given after its report can complete with one that
- * was forgotten; then it reports its log. Reports of more than half of the
- * voters, the asker not counted, hold everything that the asker may have
- * helped to make final.
+ * First it looks what others saw and promised: what it voted in after it had
+ * lost memory before lies above that. Then each voter promises a term above
+ * all that the asker may have voted in, so that no acknowledgement given after
+ * its report can complete with one that was forgotten, and reports its log.
+ * Reports of more than half of the voters, the asker not counted, hold
+ * everything that the asker may have helped to make final.
  */
 
 import { Writer } from './bytes.js';
@@ -34,8 +36,14 @@ import type { ChannelRecord } from './record.js';
 import { contextOf, endLeadership } from './replica.js';
 import { voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
-import { encodeStatement, type Recall, type Report, type Signed } from './statements.js';
-import { isInReach } from './voting.js';
+import {
+  type EpochKind,
+  encodeStatement,
+  type Recall,
+  type Report,
+  type Signed,
+} from './statements.js';
+import { reachOf } from './voting.js';
 
 export const nothingKnown = (): Forgotten => ({
   round: '',
@@ -134,17 +142,16 @@ const highestSeen = ({ hard: { roster, online }, log }: ChannelState) => ({
   online: online.seen,
 });
 
+/** Until it knows what it may have voted in it asks with nothing, and nobody promises more for that. */
 function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  // What this node sees from here on it has not voted in.
-  memory.known ??= highestSeen(st);
   if (memory.round === '') memory.round = ctx.ulid();
   memory.askAt = ctx.now + ctx.timing.pull_ms;
   const recall: Recall = {
     tag: 'recall',
     ...contextOf(st),
     round: memory.round as Recall['round'],
-    term: memory.known.roster,
-    onlineTerm: memory.known.online,
+    term: memory.known?.roster ?? 0,
+    onlineTerm: memory.known?.online ?? 0,
   };
   const statement = encodeStatement(recall);
   const signed = ctx.ready.signed(ctx.self, statement);
@@ -155,7 +162,7 @@ function ask(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
 }
 
 /**
- * Promises a term above what the asker may have voted in, as far as it knows,
+ * Promises a term above what the asker may have voted in, if it knows that,
  * then reports this node's log. Who has seen a higher term says so: then all
  * are asked anew.
  */
@@ -164,9 +171,15 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   if (!ctx.isKnownTo(from)) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
   const { roster, online } = st.hard;
-  // Nobody pushes terms to the sky: like a candidate's, the asker's are near to what is known here.
-  if (!isInReach(st, 'roster', r.term) || !isInReach(st, 'online', r.onlineTerm)) return;
-  const made = { roster: raised(roster, r.term), online: raised(online, r.onlineTerm) };
+  const isLook = r.term === 0 && r.onlineTerm === 0;
+  // Nobody pushes terms to the sky: this voter comes nearer by steps, like to an online leader's.
+  const near = (kind: EpochKind, term: number): number => Math.min(term, reachOf(st, kind));
+  const made = isLook
+    ? st.hard
+    : {
+        roster: raised(roster, near('roster', r.term)),
+        online: raised(online, near('online', r.onlineTerm)),
+      };
   if (made.roster !== roster || made.online !== online) {
     if (!mayRaise(ctx, st, from)) return;
     st.hard = made;
@@ -226,22 +239,23 @@ export function signedReport(
 /** A voter's report; the driver verified it. */
 export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Report): void {
   const { memory } = st;
-  if (!memory?.known || r.round !== memory.round || st.roster.members.get(from)?.votes !== true)
-    return;
+  if (memory?.round !== r.round || st.roster.members.get(from)?.votes !== true) return;
   if (r.roster !== st.roster.number || r.rosterHash !== st.roster.hash) return;
-  const { roster, online } = memory.known;
   // What it has seen since its first report came after this node had stopped voting.
   const first = memory.firstSeen.get(from) ?? { roster: r.term, online: r.onlineTerm };
   memory.firstSeen.set(from, first);
+  if (!memory.known) {
+    memory.reports.set(from, r);
+    return lookedAround(ctx, st, memory);
+  }
+  const { roster, online } = memory.known;
   if (first.roster > roster || first.online > online) {
     // More than was known: all must promise above that.
     memory.known = {
       roster: Math.max(roster, first.roster),
       online: Math.max(online, first.online),
     };
-    Object.assign(memory, { round: '', askAt: ctx.now });
-    memory.reports.clear();
-    return;
+    return askAnew(ctx, memory);
   }
   const isPromised =
     r.promised >= roster + FORGOTTEN_TERMS_MAX && r.onlinePromised >= online + FORGOTTEN_TERMS_MAX;
@@ -250,10 +264,36 @@ export function onReport(ctx: StepContext, st: ChannelState, from: UserId, r: Re
   recoverFrom(ctx, st, memory);
 }
 
+function askAnew(ctx: StepContext, memory: Forgotten): void {
+  Object.assign(memory, { round: '', askAt: ctx.now });
+  memory.reports.clear();
+}
+
+/** More than half of the voters have reported, this node not counted; where there are two or three, all others. */
+function haveEnough(st: ChannelState, { reports }: Forgotten): boolean {
+  const all = voters(st.roster).length;
+  return reports.size >= Math.min(majorityOf(all), all - 1);
+}
+
+/**
+ * What this node voted in after it had lost memory before, and nobody else
+ * did, lies above what more than half promised then: so it asks for promises
+ * above what these have promised by now.
+ */
+function lookedAround(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
+  if (!haveEnough(st, memory)) return;
+  const reports = [...memory.reports.values()];
+  const own = highestSeen(st);
+  memory.known = {
+    roster: Math.max(1, own.roster, ...reports.map((r) => Math.max(r.term, r.promised))),
+    online: Math.max(own.online, ...reports.map((r) => Math.max(r.onlineTerm, r.onlinePromised))),
+  };
+  askAnew(ctx, memory);
+}
+
 /** Takes the best log that was reported, once enough have. */
 function recoverFrom(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  const all = voters(st.roster).length;
-  if (memory.reports.size < Math.min(majorityOf(all), all - 1)) return;
+  if (!haveEnough(st, memory)) return;
   const best = [...memory.reports].reduce((a, b) => (isBetter(b[1], a[1]) ? b : a));
   const own = { lastTerm: st.log.lastTerm, lastSeq: st.log.tip.seq };
   if (!isBetter(best[1], own)) return remember(ctx, st, memory);

@@ -50,6 +50,14 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     700_546,
     'a question for the best log named its round when it was sent: a change of membership had ended that round in the same step',
   ],
+  [
+    902_713,
+    'a page of a branch that did not connect left its records in the pool, counted by no share',
+  ],
+  [
+    1_009_250,
+    'a voter that lost its disk twice came back to the same term, and voted in the one above it twice',
+  ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 

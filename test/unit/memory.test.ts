@@ -39,6 +39,34 @@ it('a voter votes again above all that it may have voted in, and what others pro
   expect(state.st.hard).toEqual({ roster: above, online: above });
 });
 
+it('a voter asks for promises above what more than half have promised: it may have voted there after it lost memory before', () => {
+  const state = shown(5);
+  const { number: roster, hash: rosterHash } = state.st.roster;
+  const reportOf = (term: number, promised: number): Report => {
+    const terms = { term, promised, onlineTerm: 0, onlinePromised: 7 };
+    const log = { lastTerm: 0, lastSeq: 0, lastHash: state.st.log.tip.hash };
+    const { round } = state.st.memory!;
+    return { roster, rosterHash, round, ...terms, ...log } as Report;
+  };
+  const looks = [reportOf(1_545, 2_057), reportOf(1_545, 9), reportOf(3, 3)];
+  for (const [i, report] of looks.entries()) {
+    expect(state.st.memory!.known).toBeNull();
+    onReport(state.ctx, state.st, users(i + 2)[0]!, report);
+  }
+  expect(state.st.memory).toMatchObject({ known: { roster: 2_057, online: 7 }, round: '' });
+  // A look is no promise.
+  expect(state.st.memory!.reports.size).toBe(0);
+  tickMemory(state.ctx, state.st);
+  for (const user of users(2, 3, 4)) {
+    expect(state.st.memory).not.toBeNull();
+    onReport(state.ctx, state.st, user, {
+      ...reportOf(3, 2_057 + FORGOTTEN_TERMS_MAX),
+      onlinePromised: 7 + FORGOTTEN_TERMS_MAX,
+    });
+  }
+  expect(state.st.hard.roster.term).toBe(2_057 + 2 * FORGOTTEN_TERMS_MAX);
+});
+
 describe('a node that is shown that its store was put back', () => {
   it('votes again after a while where it votes alone, above all that it may have forgotten', async () => {
     const state = shown(1);

@@ -2,7 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import type { UserId } from '../../src/core/ids.js';
-import { RECALL_PAUSE_MS, RECALL_PAUSE_MS_MAX } from '../../src/core/limits.js';
+import {
+  FORGOTTEN_TERMS_MAX,
+  RECALL_PAUSE_MS,
+  RECALL_PAUSE_MS_MAX,
+  TERM_JUMP_MAX,
+} from '../../src/core/limits.js';
 import { onRecall } from '../../src/core/memory.js';
 import { contextOf } from '../../src/core/replica.js';
 import { ulidOf } from './fixtures/channel.js';
@@ -14,7 +19,13 @@ class Voter extends CoreState {
   /** Whether it reports to a member that lost memory and knows of its term, and whether it promises more for that. */
   recalls(from: UserId): [reports: boolean, promises: boolean] {
     const { term, seen } = this.st.hard.roster;
-    const known = { term: Math.max(term, seen), onlineTerm: 0 };
+    return this.recallsWith(from, Math.max(1, term, seen));
+  }
+
+  /** The same for one that names this term. */
+  recallsWith(from: UserId, named: number): [reports: boolean, promises: boolean] {
+    const { term } = this.st.hard.roster;
+    const known = { term: named, onlineTerm: 0 };
     onRecall(this.ctx, this.st, from, {
       tag: 'recall',
       ...contextOf(this.st),
@@ -45,8 +56,24 @@ describe('a voter', () => {
   it('reports at once where it need not promise more', () => {
     const voter = new Voter(4);
     expect(voter.recalls(ASKER)).toEqual([true, true]);
-    const asked = { tag: 'recall', ...contextOf(voter.st), round: ulidOf(1), term: 0 } as const;
-    onRecall(voter.ctx, voter.st, ASKER, { ...asked, onlineTerm: 0 });
-    expect(voter.carryOut().map(({ name }) => name)).toEqual(['CH_REPORT']);
+    expect(voter.recallsWith(ASKER, 1)).toEqual([true, false]);
+  });
+
+  it('promises nothing for one that only looks', () => {
+    expect(new Voter(4).recallsWith(ASKER, 0)).toEqual([true, false]);
+  });
+
+  it('comes nearer by steps to what is far above all that it knows', () => {
+    const voter = new Voter(4);
+    const named = 3 * TERM_JUMP_MAX;
+    const promises: number[] = [];
+    for (let step = 0; step < 4; step++) {
+      voter.recallsWith(ASKER, named);
+      promises.push(voter.st.hard.roster.term);
+      voter.now += RECALL_PAUSE_MS_MAX;
+    }
+    const far = TERM_JUMP_MAX + FORGOTTEN_TERMS_MAX;
+    const enough = named + FORGOTTEN_TERMS_MAX;
+    expect(promises).toEqual([far, 2 * far, enough, enough]);
   });
 });
