@@ -279,8 +279,8 @@ export interface ChannelState {
   pull: { to: UserId; at: Millis } | null;
   /** What a leader is asked to sign, since when, and when last. */
   challenge: { readonly id: Ulid; readonly since: Millis; readonly at: Millis } | null;
-  /** Final records looked up in the store, by digest: their seq. Bounded. */
-  readonly facts: Map<Digest, number>;
+  /** Records that are known to be final: looked up in the store, or of late. Bounded. */
+  readonly facts: Set<Digest>;
 
   /** Requests to join, by user. */
   readonly joins: Map<UserId, JoinAttempt>;

@@ -105,7 +105,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     limbo: null,
     pull: null,
     challenge: null,
-    facts: new Map(),
+    facts: new Set(),
     joins: new Map(),
     asked: new Map(),
     wishes: [],

@@ -8,7 +8,6 @@
  * Production and simulator run this same code.
  */
 
-import { decodeWhole } from './bytes.js';
 import { lookupsFor } from './catchup.js';
 import type { Command, Outgoing } from './commands.js';
 import type { Hash } from './crypto.js';
@@ -227,13 +226,7 @@ export class Pump {
     );
     this.#ports.getMany(keys, (values) => {
       wanted.forEach(({ channel, digest }, i) => {
-        const value = values[i];
-        if (value)
-          rememberFact(
-            this.machine.channel(channel)!,
-            digest,
-            decodeWhole(value, (r) => r.u64()),
-          );
+        if (values[i]) rememberFact(this.machine.channel(channel)!, digest);
       });
       this.#step(inputs);
     });

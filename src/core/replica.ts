@@ -220,6 +220,7 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   invariant(st.log.hashAt(cert.seq) === point.hash, 'only the certified prefix becomes final');
   const { seq: lastSeq, hash: prevOfFirst } = st.log.final;
   const last = st.cert;
+  rememberTips(st, cert.seq);
   const entries = st.log.finalise(cert.seq);
   const tips = new Map<UserId, Digest>();
   let membership: Entry | undefined;
@@ -227,7 +228,7 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     const { record, seq } = entry;
     st.kept.bytesSince += record.bytes.length;
     ctx.ready.put(st.keys.placed(record.digest), new Writer(8).u64(seq).done());
-    rememberFact(st, record.digest, seq);
+    rememberFact(st, record.digest);
     if (isMembership(record.kind)) membership = entry;
     else if (isMessageLane(record)) tips.set(record.author, record.digest);
     ownIsFinal(ctx, st, record.digest, seq);
@@ -272,14 +273,29 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
 const FACTS_MAX = 8_192;
 
 /** Notes that a record is final, for records that name it as their predecessor. */
-export function rememberFact(st: ChannelState, digest: Digest, seq: number): void {
+export function rememberFact(st: ChannelState, digest: Digest): void {
   st.facts.delete(digest);
-  st.facts.set(digest, seq);
+  st.facts.add(digest);
+}
+
+/**
+ * Notes authors' last final messages before later ones take their place: what
+ * came for the same step may follow them, and was not looked up for that.
+ */
+function rememberTips(st: ChannelState, upTo: number): void {
+  const seen = new Set<UserId>();
+  for (const { seq, record } of st.log.tail) {
+    if (seq > upTo) return;
+    if (!isMessageLane(record) || seen.has(record.author)) continue;
+    seen.add(record.author);
+    const tip = st.log.finalTipOf(record.author);
+    if (tip !== undefined) rememberFact(st, tip);
+  }
 }
 
 /** Forgets the oldest facts; between steps, so that no step lacks what was looked up for it. */
 export function trimFacts(st: ChannelState): void {
-  for (const digest of st.facts.keys()) {
+  for (const digest of st.facts) {
     if (st.facts.size <= FACTS_MAX) return;
     st.facts.delete(digest);
   }

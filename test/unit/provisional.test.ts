@@ -668,6 +668,22 @@ describe('what became final', () => {
     }
   });
 
+  it("stays known for what came in the same step and follows an author's message that was the last until then", () => {
+    const state = new CoreState(7, 1);
+    const { proof, records, chain } = tailOf(state, 6);
+    settle(state, proof, chain, 2);
+    const [, before] = records;
+    expect(state.st.log.finalTipOf(before!.author)).toBe(before!.digest);
+    // It was final long before.
+    state.st.facts.clear();
+    settle(state, proof, chain, 4);
+    const [fork] = messages(person(2), 1, before!.digest, 9);
+    expect(before!.author).toBe(fork!.author);
+    const placed = new PlacedChain(state.election('online', 9, person(2), users(2, 3, 4)), [fork!]);
+    take(state, pageOf(state, placed, [fork!], 0, 1));
+    expect(isOrphan(state.st, fork!)).toBe(false);
+  });
+
   it('leaves no branch for what vanishes with its place, though it was offered again', async () => {
     const state = new CoreState(7, 1);
     const all = users(1, 2, 3, 4, 5, 6, 7);

@@ -39,7 +39,7 @@ function holder(count: number) {
       const pooled = state.st.pool.remove(digest);
       if (pooled?.apart) state.ctx.ready.del(state.st.keys.pool(digest));
       if (state.st.facts.has(digest)) continue;
-      state.st.facts.set(digest, 1);
+      state.st.facts.add(digest);
       state.ctx.ready.put(state.st.keys.placed(digest), new Writer(8).u64(1).done());
     }
     pruneSet(state.ctx, state.st, []);
