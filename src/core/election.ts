@@ -152,7 +152,7 @@ function nextTerm(st: ChannelState, kind: EpochKind): number {
   const { roster, online } = st.hard;
   const promised = Math.max(roster.term, st.log.lastTerm);
   const own = kind === 'roster' ? promised : Math.max(promised, online.term);
-  const term = Math.max(own, Math.min(st.seenTerm[kind], own + TERM_JUMP_MAX - 1)) + 1;
+  const term = Math.max(own, Math.min(st.seenTerm[kind], own + TERM_JUMP_MAX)) + 1;
   return kind === 'roster' && term === online.term ? term + 1 : term;
 }
 

@@ -90,9 +90,9 @@ export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;
 // Elections
 /** A stage of a round lasts up to this many times `round_ms`, where answers come late. */
 export const ROUND_GROWTH_MAX = 4;
-/** A ballot may raise a voter's promise by no more than this. */
+/** A ballot may raise a voter's promise by no more than this; who lost memory votes again so far above what others promised. */
 export const TERM_JUMP_MAX = 1_024;
-/** How far above what it knows a node that lost memory may have voted; less than voters let a term jump. */
+/** So far above what a node that lost memory knows others promise before they report. */
 export const FORGOTTEN_TERMS_MAX = 512;
 /** A voter promises for the same member that lost memory again after this, and after twice as long each time … */
 export const RECALL_PAUSE_MS = 2_000;

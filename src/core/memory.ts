@@ -27,6 +27,7 @@ import {
   FORGOTTEN_TERMS_MAX,
   RECALL_PAUSE_MS,
   RECALL_PAUSE_MS_MAX,
+  TERM_JUMP_MAX,
   VOTES_ALONE_MS,
 } from './limits.js';
 import { isMessageLane } from './log.js';
@@ -320,16 +321,21 @@ const isBetter = (
 
 /** This log is as good as the best that was reported: votes again, above all that may have been forgotten. */
 export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten): void {
-  const { reports } = memory;
   const known = memory.known!;
-  const highest = (least: number, of: (r: Report) => number): number =>
-    Math.max(least + FORGOTTEN_TERMS_MAX, ...[...reports.values()].map(of));
+  const reports = [...memory.reports.values()];
+  const { hard, log } = st;
+  const roster = Math.max(
+    ...[hard.roster.term, log.lastTerm, known.roster + FORGOTTEN_TERMS_MAX],
+    ...reports.flatMap((r) => [r.promised, r.lastTerm]),
+  );
+  const online = Math.max(
+    ...[roster, hard.online.term, known.online + FORGOTTEN_TERMS_MAX],
+    ...reports.map((r) => r.onlinePromised),
+  );
   st.memory = null;
-  const roster = highest(known.roster, (r) => r.promised);
-  const online = highest(known.online, (r) => r.onlinePromised);
-  // What others promised because somebody asked, it may have promised too, and voted above it.
+  // Whom it voted for had grants of more than half, so of one that reported: and that one lets a term jump so far.
   const above = (term: number): VotePromise => ({
-    term: term + FORGOTTEN_TERMS_MAX,
+    term: term + TERM_JUMP_MAX,
     seen: term,
     votedFor: null,
   });
@@ -342,6 +348,6 @@ export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten):
   ctx.ready.sync = true;
   endLeadership(ctx, st, ctx.timing.election_min_ms);
   postponeElection(ctx, st);
-  const detail = `reports of ${memory.reports.size} members`;
+  const detail = `reports of ${reports.length} members`;
   ctx.ready.events.push({ type: 'note', channel: st.id, note: 'memory regained', detail });
 }

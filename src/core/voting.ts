@@ -88,6 +88,8 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   if (!hasVote(st, ctx.self) || st.conflict || !ctx.isKnownTo(from)) return;
   const refused = reasonToRefuse(ctx, st, p);
   if (refused === undefined && !hasVote(st, from)) return;
+  const isFar = refused === 'term' && hasVote(st, from) && !isInReach(st, p.kind, p.term);
+  const comes = isFar && comeNearer(ctx, st, p.kind);
   const base = {
     id: st.id,
     from: ctx.self,
@@ -98,7 +100,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
     roster: st.roster.number,
   };
   if (refused !== undefined) {
-    sendToUser(ctx, ctx.ready.early, from, () => ({
+    sendToUser(ctx, comes ? ctx.ready.late : ctx.ready.early, from, () => ({
       name: 'CH_GRANT',
       payload: { ...base, refused },
     }));
@@ -114,6 +116,20 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   const isMine =
     p.kind === 'roster' || !isMajority(answering(ctx, st).length, voters(st.roster).length);
   if (!st.election && isMine) yieldTo(ctx, st);
+}
+
+/**
+ * A voter stands in a term that is out of reach here: it may have promised so
+ * much that it can stand in none that is nearer. This node's promise rises to
+ * the end of its reach, for nobody, unless it waits for ballots itself.
+ */
+function comeNearer(ctx: StepContext, st: ChannelState, kind: EpochKind): boolean {
+  if (st.election?.stage === 'ballots') return false;
+  const raised = { ...st.hard[kind], term: reachOf(st, kind), votedFor: null };
+  st.hard = { ...st.hard, [kind]: raised };
+  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
+  ctx.ready.sync = true;
+  return true;
 }
 
 type Vote = Pick<Lead, 'kind' | 'candidate' | 'term' | 'electorate'>;

@@ -76,7 +76,7 @@ export const MEMORY: readonly Mutant[] = [
       {
         // Else it would promise more than the others could reach, and nobody lead.
         file: MEMORY_FILE,
-        find: '    term: term + FORGOTTEN_TERMS_MAX,\n    seen: term,',
+        find: '    term: term + TERM_JUMP_MAX,\n    seen: term,',
         replace: '    term,\n    seen: term,',
       },
     ],

@@ -1,7 +1,7 @@
 /** Lost memory (docs/PROTOCOL.md, section "Lost memory"): above what a voter votes again, and a node that votes alone, which has nobody to ask. */
 
 import { describe, expect, it } from 'vitest';
-import { FORGOTTEN_TERMS_MAX, VOTES_ALONE_MS } from '../../src/core/limits.js';
+import { FORGOTTEN_TERMS_MAX, TERM_JUMP_MAX, VOTES_ALONE_MS } from '../../src/core/limits.js';
 import { forget, onReport, tickMemory } from '../../src/core/memory.js';
 import type { Report } from '../../src/core/statements.js';
 import { founded } from './fixtures/channel.js';
@@ -23,8 +23,12 @@ function later(state: CoreState, ms: number): boolean {
   return state.st.memory === null;
 }
 
-it('a voter votes again above all that it may have voted in, and what others promised because they were asked it may have promised too', () => {
+type Told = Partial<Pick<Report, 'promised' | 'onlinePromised' | 'lastTerm'>>;
+
+/** A voter of three that knows of term 5, once both others have reported. */
+function recovered(told: Told, change: (state: CoreState) => void = () => {}): CoreState {
   const state = shown(3);
+  change(state);
   const { number: roster, hash: rosterHash } = state.st.roster;
   const promised = 5 + FORGOTTEN_TERMS_MAX;
   state.st.memory!.known = { roster: 5, online: 5 };
@@ -32,11 +36,37 @@ it('a voter votes again above all that it may have voted in, and what others pro
     const terms = { term: 5, promised, onlineTerm: 5, onlinePromised: promised };
     const log = { lastTerm: 0, lastSeq: 0, lastHash: state.st.log.tip.hash };
     const { round } = state.st.memory!;
-    onReport(state.ctx, state.st, user, { roster, rosterHash, round, ...terms, ...log } as Report);
+    const report = { roster, rosterHash, round, ...terms, ...log, ...told };
+    onReport(state.ctx, state.st, user, report as Report);
   }
   expect(state.st.memory).toBeNull();
-  const above = { term: promised + FORGOTTEN_TERMS_MAX, seen: promised, votedFor: null };
-  expect(state.st.hard).toEqual({ roster: above, online: above });
+  return state;
+}
+
+describe('a voter that recovered votes above what a reporter may have granted', () => {
+  const promised = 5 + FORGOTTEN_TERMS_MAX;
+
+  it.each<[string, Told, roster: number, online: number]>([
+    ['that promised what it was asked', {}, promised, promised],
+    ['that promised more', { promised: 4_000 }, 4_000, 4_000],
+    ['that promised more of online epochs', { onlinePromised: 4_000 }, promised, 4_000],
+    ['whose log is of a later term', { lastTerm: 4_000 }, 4_000, 4_000],
+  ])('%s', (_, told, roster, online) => {
+    const above = (term: number) => ({ term: term + TERM_JUMP_MAX, seen: term, votedFor: null });
+    // A log that is behind is brought first; here it only says which terms there are.
+    const state = recovered(told, ({ st }) => {
+      if (told.lastTerm) Object.defineProperty(st.log, 'lastTerm', { value: told.lastTerm });
+    });
+    expect(state.st.hard).toEqual({ roster: above(roster), online: above(online) });
+  });
+
+  it('and not below what it promised itself', () => {
+    const term = 9_000;
+    const state = recovered({}, ({ st }) => {
+      st.hard = { ...st.hard, roster: { term, seen: 5, votedFor: null } };
+    });
+    expect(state.st.hard.roster.term).toBeGreaterThan(term);
+  });
 });
 
 it('a voter asks for promises above what more than half have promised: it may have voted there after it lost memory before', () => {
@@ -73,7 +103,7 @@ describe('a node that is shown that its store was put back', () => {
     const { seen } = state.st.hard.roster;
     expect(later(state, VOTES_ALONE_MS - 1)).toBe(false);
     expect(later(state, 1)).toBe(true);
-    expect(state.st.hard.roster.term).toBe(seen + 2 * FORGOTTEN_TERMS_MAX);
+    expect(state.st.hard.roster.term).toBe(seen + FORGOTTEN_TERMS_MAX + TERM_JUMP_MAX);
     expect((await state.reopened()).memory).toBeNull();
   });
 

@@ -7,6 +7,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { electorateDigest } from '../../src/core/chain.js';
 import type { Outgoing, Payload } from '../../src/core/commands.js';
+import { startPrevote } from '../../src/core/election.js';
 import { hearsLeader, hearsOther } from '../../src/core/hearing.js';
 import type { UserId } from '../../src/core/ids.js';
 import { decodeHardState, type HardState } from '../../src/core/layout.js';
@@ -145,6 +146,31 @@ describe('a pre-vote', () => {
     });
     const lengths = { lastTerm: 3, lastSeq: 1 };
     expect(answerTo(state, prevoteOf(state, { kind, ...lengths, ...change }))).toBe(answer);
+  });
+
+  it.each(KINDS)('beyond the jump, for a %s epoch, is within it the next time', async (kind) => {
+    const state = new CoreState(7);
+    state.st.hard = promised(5, 8);
+    const far = prevoteOf(state, { kind, term: 9 + TERM_JUMP_MAX });
+    expect(answerTo(state, far)).toBe('term');
+    const nearer = { term: (kind === 'roster' ? 5 : 8) + TERM_JUMP_MAX, votedFor: null };
+    expect(state.st.hard[kind]).toEqual({ ...promised(5, 8)[kind], ...nearer });
+    expect((await state.reopened()).hard).toEqual(state.st.hard);
+    expect(answerTo(state, far)).toBe('grant');
+  });
+
+  it('beyond the jump raises no promise of who hears a leader, or waits for ballots', () => {
+    const state = following('roster', 'heard');
+    const before = state.st.hard;
+    const far = (of: CoreState) => prevoteOf(of, { term: 5_000 });
+    expect(answerTo(state, far(state))).toBe('leader');
+    expect(state.st.hard).toEqual(before);
+    const candidate = new CoreState(7);
+    startPrevote(candidate.ctx, candidate.st, 'roster');
+    candidate.st.election!.stage = 'ballots';
+    candidate.carryOut();
+    expect(answerTo(candidate, far(candidate))).toBe('term');
+    expect(candidate.st.hard.roster.term).toBe(0);
   });
 
   it.each<[EpochKind, EpochKind, string]>([
