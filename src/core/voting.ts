@@ -86,10 +86,12 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   // Without a leader nobody else tells this node, who may be waited for, of its own new roster.
   if (p.roster > st.roster.number) pullFrom(ctx, st, from);
   if (!hasVote(st, ctx.self) || st.conflict || !ctx.isKnownTo(from)) return;
-  const refused = reasonToRefuse(ctx, st, p);
+  let refused = reasonToRefuse(ctx, st, p);
   if (refused === undefined && !hasVote(st, from)) return;
   const isFar = refused === 'term' && hasVote(st, from) && !isInReach(st, p.kind, p.term);
   const comes = isFar && comeNearer(ctx, st, p.kind);
+  if (comes) refused = reasonToRefuse(ctx, st, p);
+  const lane = comes ? ctx.ready.late : ctx.ready.early;
   const base = {
     id: st.id,
     from: ctx.self,
@@ -100,7 +102,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
     roster: st.roster.number,
   };
   if (refused !== undefined) {
-    sendToUser(ctx, comes ? ctx.ready.late : ctx.ready.early, from, () => ({
+    sendToUser(ctx, lane, from, () => ({
       name: 'CH_GRANT',
       payload: { ...base, refused },
     }));
@@ -108,7 +110,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
   }
   const { kind, candidate, round, term, lastTerm, lastSeq } = p;
   const grant = signedGrant(ctx, st, { kind, candidate, round, term, lastTerm, lastSeq });
-  sendToUser(ctx, ctx.ready.early, from, () => ({
+  sendToUser(ctx, lane, from, () => ({
     name: 'CH_GRANT',
     payload: { ...base, sig: grant.sig },
   }));
@@ -121,7 +123,8 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
 /**
  * A voter stands in a term that is out of reach here: it may have promised so
  * much that it can stand in none that is nearer. This node's promise rises to
- * the end of its reach, for nobody, unless it waits for ballots itself.
+ * the end of its reach, for nobody, unless it waits for ballots itself; it may
+ * be near enough then.
  */
 function comeNearer(ctx: StepContext, st: ChannelState, kind: EpochKind): boolean {
   if (st.election?.stage === 'ballots') return false;

@@ -124,7 +124,8 @@ describe('a pre-vote', () => {
     ['in the term promised', 'roster', { term: 5 }, 'term'],
     ['in the next term', 'roster', { term: 6 }, 'grant'],
     ['at the end of the jump', 'roster', { term: 5 + TERM_JUMP_MAX }, 'grant'],
-    ['beyond the jump', 'roster', { term: 6 + TERM_JUMP_MAX }, 'term'],
+    ['beyond the jump', 'roster', { term: 6 + TERM_JUMP_MAX }, 'grant'],
+    ['beyond two jumps', 'roster', { term: 6 + 2 * TERM_JUMP_MAX }, 'term'],
     ['with a log behind', 'roster', { lastTerm: 2, lastSeq: 9 }, 'log'],
     ['with a shorter log', 'roster', { lastTerm: 3, lastSeq: 0 }, 'log'],
     ['with the same log', 'roster', { lastTerm: 3, lastSeq: 1 }, 'grant'],
@@ -133,7 +134,8 @@ describe('a pre-vote', () => {
     ['above it', 'online', { term: 9 }, 'grant'],
     ['below it, above the roster promise', 'online', { term: 6 }, 'term'],
     ['at the end of the jump', 'online', { term: 8 + TERM_JUMP_MAX }, 'grant'],
-    ['beyond the jump', 'online', { term: 9 + TERM_JUMP_MAX }, 'term'],
+    ['beyond the jump', 'online', { term: 9 + TERM_JUMP_MAX }, 'grant'],
+    ['beyond two jumps', 'online', { term: 9 + 2 * TERM_JUMP_MAX }, 'term'],
     ['with a log behind', 'online', { term: 9, lastTerm: 0, lastSeq: 0 }, 'grant'],
   ])('%s, for a %s epoch', (_, kind, change, answer) => {
     const state = new CoreState(7);
@@ -148,15 +150,21 @@ describe('a pre-vote', () => {
     expect(answerTo(state, prevoteOf(state, { kind, ...lengths, ...change }))).toBe(answer);
   });
 
-  it.each(KINDS)('beyond the jump, for a %s epoch, is within it the next time', async (kind) => {
+  it.each(KINDS)('beyond the jump, for a %s epoch, finds the promise risen', async (kind) => {
     const state = new CoreState(7);
     state.st.hard = promised(5, 8);
-    const far = prevoteOf(state, { kind, term: 9 + TERM_JUMP_MAX });
-    expect(answerTo(state, far)).toBe('term');
-    const nearer = { term: (kind === 'roster' ? 5 : 8) + TERM_JUMP_MAX, votedFor: null };
-    expect(state.st.hard[kind]).toEqual({ ...promised(5, 8)[kind], ...nearer });
-    expect((await state.reopened()).hard).toEqual(state.st.hard);
-    expect(answerTo(state, far)).toBe('grant');
+    const far = prevoteOf(state, { kind, term: 9 + 3 * TERM_JUMP_MAX });
+    const from = kind === 'roster' ? 5 : 8;
+    for (const [jumps, answer] of [
+      [1, 'term'],
+      [2, 'term'],
+      [3, 'grant'],
+    ] as const) {
+      expect(answerTo(state, far)).toBe(answer);
+      const term = from + jumps * TERM_JUMP_MAX;
+      expect(state.st.hard[kind]).toEqual({ term, seen: from, votedFor: null });
+      expect((await state.reopened()).hard).toEqual(state.st.hard);
+    }
   });
 
   it('beyond the jump raises no promise of who hears a leader, or waits for ballots', () => {
