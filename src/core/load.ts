@@ -42,6 +42,7 @@ import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
+import { rememberFact } from './replica.js';
 import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
 
@@ -268,7 +269,7 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
     }
     st.branches.set(id, branch);
   }
-  await loadOrphans(st, scan);
+  await loadPredecessors(st, scan);
   for (const own of st.outbox.values()) {
     const { record } = own.pooled;
     if (isCommitted(st, record)) own.state = 'committed';
@@ -296,27 +297,34 @@ async function loadRun(
     // Copies: a record may be held when the others of its run are gone.
     const offer = { record: decodeRecord(hash, record.slice()), proof: proof.slice() };
     // What stands behind a message that is not final is not final either.
-    if (!heldRecord(st, offer.record.prev) && (await isFinal(st, header.digest, scan))) continue;
+    const isFinal = async () => (await finalSeq(st, header.digest, scan)) !== undefined;
+    if (!heldRecord(st, offer.record.prev) && (await isFinal())) continue;
     st.pool.add({ ...offer, cameAt: 0, offeredAt: 0, kept: true }, true);
   }
 }
 
-async function isFinal(st: ChannelState, digest: Digest, scan: Scan): Promise<boolean> {
+async function finalSeq(st: ChannelState, digest: Digest, scan: Scan): Promise<number | undefined> {
   const key = st.keys.placed(digest);
-  return (await scan(key, key)).some(([k]) => k === key);
+  const value = (await scan(key, key)).find(([k]) => k === key)?.[1];
+  return value && decodeWhole(value, (r) => r.u64());
 }
 
-/** Which records of branches have a predecessor that is neither placed nor final. */
-async function loadOrphans(st: ChannelState, scan: Scan): Promise<void> {
-  for (const branch of st.branches.values()) {
-    for (const digest of branch.digests()) {
-      const record = heldRecord(st, digest)?.record;
-      if (!record || isShownPlaced(st, record.prev)) continue;
-      const { prev, author } = record;
-      const member = st.roster.members.get(author);
-      if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;
-      if (!(await isFinal(st, prev, scan))) st.orphans.add(digest);
-    }
+/**
+ * What stands before the records that are held, where memory does not tell:
+ * those of branches whose predecessor is neither placed nor final are orphans.
+ * Where it is final, but not its author's last one, that is noted: what is held
+ * does not come again, and nothing else would look it up.
+ */
+async function loadPredecessors(st: ChannelState, scan: Scan): Promise<void> {
+  for (const { record } of st.pool.values()) {
+    const { digest, prev, author } = record;
+    const isPlacedHere = isInBranch(st, digest);
+    if (isPlacedHere ? isShownPlaced(st, prev) : heldRecord(st, prev)) continue;
+    const member = st.roster.members.get(author);
+    if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;
+    const seq = await finalSeq(st, prev, scan);
+    if (seq !== undefined) rememberFact(st, prev, seq);
+    else if (isPlacedHere) st.orphans.add(digest);
   }
 }
 
