@@ -457,11 +457,17 @@ export function forgetEpochs(ctx: StepContext, st: ChannelState): void {
   for (const id of [...st.epochs.keys()]) {
     if (id === st.leadership?.id || inTail.has(id)) continue;
     const isInSet = [...st.branches.values()].some((b) => b.id === id || mentions(b, id));
-    if (isInSet) continue;
+    if (isInSet || isOfNewestTerm(st, id)) continue;
     st.epochs.delete(id);
     ctx.ready.del(st.keys.epoch(id));
     if (st.acks.delete(id)) ctx.ready.del(st.keys.ack(id));
   }
+}
+
+/** A certificate that counts what was acknowledged in the newest term seen may come late, and must not be news here. */
+function isOfNewestTerm({ acks, hard }: ChannelState, id: EpochId): boolean {
+  const own = acks.get(id)?.ack;
+  return own?.kind === 'roster' && own.term >= hard.roster.seen;
 }
 
 /** Only a former tail holds places of several epochs; those are short. */
