@@ -297,16 +297,14 @@ async function loadRun(
     // Copies: a record may be held when the others of its run are gone.
     const offer = { record: decodeRecord(hash, record.slice()), proof: proof.slice() };
     // What stands behind a message that is not final is not final either.
-    const isFinal = async () => (await finalSeq(st, header.digest, scan)) !== undefined;
-    if (!heldRecord(st, offer.record.prev) && (await isFinal())) continue;
+    if (!heldRecord(st, offer.record.prev) && (await isFinal(st, header.digest, scan))) continue;
     st.pool.add({ ...offer, cameAt: 0, offeredAt: 0, kept: true }, true);
   }
 }
 
-async function finalSeq(st: ChannelState, digest: Digest, scan: Scan): Promise<number | undefined> {
+async function isFinal(st: ChannelState, digest: Digest, scan: Scan): Promise<boolean> {
   const key = st.keys.placed(digest);
-  const value = (await scan(key, key)).find(([k]) => k === key)?.[1];
-  return value && decodeWhole(value, (r) => r.u64());
+  return (await scan(key, key)).some(([k]) => k === key);
 }
 
 /**
@@ -322,8 +320,7 @@ async function loadPredecessors(st: ChannelState, scan: Scan): Promise<void> {
     if (isPlacedHere ? isShownPlaced(st, prev) : heldRecord(st, prev)) continue;
     const member = st.roster.members.get(author);
     if (prev === member?.root || prev === st.log.finalTipOf(author)) continue;
-    const seq = await finalSeq(st, prev, scan);
-    if (seq !== undefined) rememberFact(st, prev, seq);
+    if (await isFinal(st, prev, scan)) rememberFact(st, prev);
     else if (isPlacedHere) st.orphans.add(digest);
   }
 }
