@@ -10,11 +10,14 @@
  * Bodies of membership records start with the roster number that they change
  * (`base` u64) and are valid on that one alone. Fields after it, by kind:
  *
- *     invite   key 32 · uses u16 · expires u64 (0: never)
+ *     invite   key 32 · uses u16 · expires u64 (0: never) · invitee 32 (zero: anyone)
  *     revoke   key 32
  *     join     request bytes · inviteSig 64 · userSig 64
  *     vote     user 32
  *     relays   list of text
+ *     leave    nothing
+ *     remove   user 32
+ *     role     user 32 · role u8 (0 member, 1 admin)
  */
 
 import { decodeWhole, Writer } from './bytes.js';
@@ -22,7 +25,7 @@ import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, UserId } from './ids.js';
-import { hex32 } from './ids.js';
+import { hex32, ZERO_DIGEST } from './ids.js';
 import {
   INVITE_USES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
@@ -35,6 +38,13 @@ import { checkRelays } from './relay-url.js';
 import { decodeAs, type JoinRequest, type Signed } from './statements.js';
 
 export type Role = 'founder' | 'admin' | 'member';
+
+/** Roles that a `role` record gives, as they are encoded. */
+const GIVEN_ROLES = ['member', 'admin'] as const;
+export type GivenRole = (typeof GIVEN_ROLES)[number];
+
+/** Who is removed, or made something else, ranks below who does it. */
+const RANK: Readonly<Record<Role, number>> = { member: 0, admin: 1, founder: 2 };
 
 export interface Member {
   readonly user: UserId;
@@ -55,6 +65,16 @@ export interface OpenInvite {
   readonly usesLeft: number;
   /** ms since 1970; 0: never. */
   readonly expires: number;
+  /** The one user that it is for; null: anyone who was not removed. */
+  readonly invitee: UserId | null;
+}
+
+/** One who was a member and is none any more. */
+export interface Departed {
+  /** The first roster without it. */
+  readonly since: number;
+  /** It was removed; else it left, and may come back like anyone. */
+  readonly isRemoved: boolean;
 }
 
 export interface Roster {
@@ -64,11 +84,21 @@ export interface Roster {
   readonly members: ReadonlyMap<UserId, Member>;
   readonly invites: ReadonlyMap<UserId, OpenInvite>;
   readonly relays: readonly string[];
+  readonly departed: ReadonlyMap<UserId, Departed>;
   /** Last final membership record of each author: `prev` of its next one. */
   readonly lastMembership: ReadonlyMap<UserId, Digest>;
 }
 
-export const MEMBERSHIP_KINDS = ['invite', 'revoke', 'join', 'vote', 'relays'] as const;
+export const MEMBERSHIP_KINDS = [
+  'invite',
+  'revoke',
+  'join',
+  'vote',
+  'relays',
+  'leave',
+  'remove',
+  'role',
+] as const;
 export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
 
 const IS_MEMBERSHIP: ReadonlySet<string> = new Set(MEMBERSHIP_KINDS);
@@ -79,17 +109,32 @@ export const isMembership = (kind: string): kind is MembershipKind => IS_MEMBERS
 export const isLeaderKind = (kind: string): boolean => kind === 'epoch' || kind === 'merge';
 
 export type MembershipBody =
-  | { kind: 'invite'; base: number; key: UserId; uses: number; expires: number }
+  | {
+      kind: 'invite';
+      base: number;
+      key: UserId;
+      uses: number;
+      expires: number;
+      invitee: UserId | null;
+    }
   | { kind: 'revoke'; base: number; key: UserId }
   | { kind: 'join'; base: number; request: Uint8Array; inviteSig: Uint8Array; userSig: Uint8Array }
   | { kind: 'vote'; base: number; user: UserId }
-  | { kind: 'relays'; base: number; relays: readonly string[] };
+  | { kind: 'relays'; base: number; relays: readonly string[] }
+  | { kind: 'leave'; base: number }
+  | { kind: 'remove'; base: number; user: UserId }
+  | { kind: 'role'; base: number; user: UserId; role: GivenRole };
 
 export function encodeMembership(body: MembershipBody): Uint8Array {
   const w = new Writer(256).u64(body.base);
   switch (body.kind) {
     case 'invite':
-      return w.id(body.key).u16(body.uses).u64(body.expires).done();
+      return w
+        .id(body.key)
+        .u16(body.uses)
+        .u64(body.expires)
+        .id(body.invitee ?? ZERO_USER)
+        .done();
     case 'revoke':
       return w.id(body.key).done();
     case 'join':
@@ -98,6 +143,12 @@ export function encodeMembership(body: MembershipBody): Uint8Array {
       return w.id(body.user).done();
     case 'relays':
       return w.list(body.relays, (url) => w.text(url)).done();
+    case 'leave':
+      return w.done();
+    case 'remove':
+      return w.id(body.user).done();
+    case 'role':
+      return w.id(body.user).u8(GIVEN_ROLES.indexOf(body.role)).done();
   }
 }
 
@@ -109,7 +160,14 @@ export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): Membe
     const base = r.u64();
     switch (kind) {
       case 'invite':
-        return { kind, base, key: r.id<UserId>(), uses: r.u16(), expires: r.u64() };
+        return {
+          kind,
+          base,
+          key: r.id<UserId>(),
+          uses: r.u16(),
+          expires: r.u64(),
+          invitee: invitee(r.id<UserId>()),
+        };
       case 'revoke':
         return { kind, base, key: r.id<UserId>() };
       case 'join':
@@ -128,8 +186,24 @@ export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): Membe
           base,
           relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
         };
+      case 'leave':
+        return { kind, base };
+      case 'remove':
+        return { kind, base, user: r.id<UserId>() };
+      case 'role':
+        return { kind, base, user: r.id<UserId>(), role: givenRole(r.u8()) };
     }
   });
+}
+
+const ZERO_USER = ZERO_DIGEST as string as UserId;
+
+const invitee = (user: UserId): UserId | null => (user === ZERO_USER ? null : user);
+
+function givenRole(code: number): GivenRole {
+  const role = GIVEN_ROLES[code];
+  if (role === undefined) throw new ConclaveError('bad_encoding', 'an unknown role');
+  return role;
 }
 
 /** The two signatures inside a join: the invitation's secret and the joiner's own key, over one request. */
@@ -168,6 +242,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     members: new Map([[founder.user, founder]]),
     invites: new Map(),
     relays: genesis.relays,
+    departed: new Map(),
     lastMembership: new Map(),
   };
 }
@@ -224,7 +299,7 @@ export function applyMembership(hash: Hash, roster: Roster, record: ChannelRecor
   };
 }
 
-type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays'>>;
+type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays' | 'departed'>>;
 
 function changed(
   roster: Roster,
@@ -249,8 +324,47 @@ function changed(
         refuse((error as Error).message);
       }
       return { relays: body.relays };
+    case 'leave':
+      return without(roster, author, false);
+    case 'remove':
+      return removed(roster, author, body.user);
+    case 'role':
+      return given(roster, author, body);
   }
 }
+
+function removed(roster: Roster, author: Member, user: UserId): Change {
+  const member = roster.members.get(user);
+  if (!member) refuse('there is no such member');
+  if (RANK[author.role] <= RANK[member.role]) {
+    refuse('only who ranks above a member removes it: the founder all others, an admin members');
+  }
+  return without(roster, member, true);
+}
+
+function given(roster: Roster, author: Member, { user, role }: MembershipBody & { kind: 'role' }) {
+  const member = roster.members.get(user);
+  if (!member || member.role === role) refuse('there is no such member, or it has that role');
+  const stepsDown = author.user === user && RANK[role] < RANK[author.role];
+  if (author.role !== 'founder' && !stepsDown) refuse('only the founder gives roles');
+  if (member.role === 'founder') refuse('a founder stays one');
+  const members = new Map(roster.members).set(user, { ...member, role });
+  return { members, invites: role === 'member' ? withoutThoseOf(roster, user) : roster.invites };
+}
+
+/** The roster without a member; its invitations go with it. */
+function without(roster: Roster, { user }: Member, isRemoved: boolean): Change {
+  const members = new Map(roster.members);
+  members.delete(user);
+  const rest = [...members.values()];
+  if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
+  if (!rest.some(mayManage)) refuse('nobody would be left who manages: make another an admin first');
+  const departed = new Map(roster.departed).set(user, { since: roster.number + 1, isRemoved });
+  return { members, departed, invites: withoutThoseOf(roster, user) };
+}
+
+const withoutThoseOf = ({ invites }: Roster, author: UserId): Roster['invites'] =>
+  new Map([...invites].filter(([, invite]) => invite.author !== author));
 
 function invited(
   roster: Roster,
@@ -262,7 +376,11 @@ function invited(
   if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
   if (roster.invites.size >= OPEN_INVITES_MAX)
     refuse(`${OPEN_INVITES_MAX} invitations are open already`);
-  const invite = { key: body.key, author: author.user, usesLeft: body.uses, expires: body.expires };
+  const { key, uses, expires, invitee: of } = body;
+  if (of !== null && (uses !== 1 || roster.members.has(of))) {
+    refuse('an invitation for one user is for one who is no member, and has one use');
+  }
+  const invite = { key, author: author.user, usesLeft: uses, expires, invitee: of };
   return { invites: new Map(roster.invites).set(body.key, invite) };
 }
 
@@ -299,7 +417,9 @@ function joined(
     since: roster.number + 1,
     root: record.digest,
   };
-  return { members: new Map(roster.members).set(member.user, member), invites };
+  const departed = new Map(roster.departed);
+  departed.delete(member.user);
+  return { members: new Map(roster.members).set(member.user, member), invites, departed };
 }
 
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
@@ -312,6 +432,12 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   const invite = roster.invites.get(request.invite);
   if (!invite) refuse('the invitation is not open: it was used up, revoked, or never final');
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
+  if (invite.invitee !== null && invite.invitee !== request.user) {
+    refuse('the invitation is for another user');
+  }
+  if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {
+    refuse('the user was removed: only an invitation that names it brings it back');
+  }
 }
 
 function granted(roster: Roster, author: Member, user: UserId): Change {

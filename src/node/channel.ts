@@ -197,7 +197,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const terms = { kind: 'invite', key, uses, expires: expires ?? 0 } as const;
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee: null } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
     const st = this.state;
     return encodeInvite(this.#node.hash, {

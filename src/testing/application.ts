@@ -198,7 +198,7 @@ export class Application {
       make: (roster) =>
         roster.invites.has(key) || roster.members.size > 1
           ? null
-          : { kind: 'invite', base: roster.number, key, uses, expires: 0 },
+          : { kind: 'invite', base: roster.number, key, uses, expires: 0, invitee: null },
     });
   }
 
@@ -248,7 +248,14 @@ export class Application {
       type: 'wish',
       channel: this.channel,
       token,
-      make: (roster) => ({ kind: 'invite', base: roster.number, key, uses: 1, expires: 0 }),
+      make: (roster) => ({
+        kind: 'invite',
+        base: roster.number,
+        key,
+        uses: 1,
+        expires: 0,
+        invitee: null,
+      }),
     });
   }
 

@@ -84,6 +84,7 @@ export class TestChannel {
       key: invitation.user,
       uses: 1,
       expires,
+      invitee: null,
     });
     return invitation;
   }
