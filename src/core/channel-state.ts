@@ -230,7 +230,7 @@ export interface ChannelState {
   /** Own records that are not final, oldest first, and the key each is stored under. */
   readonly outbox: Map<
     Digest,
-    { pooled: Pooled; count: number; state: 'queued' | 'sent' | 'committed' }
+    { pooled: Pooled; count: number; state: 'queued' | 'sent' | 'committed' | 'withheld' }
   >;
   outCount: number;
   outBytes: number;

@@ -72,7 +72,7 @@ export type CoreEvent =
       /** The author's name for the record. */
       readonly id: Ulid;
       readonly digest: Digest;
-      readonly state: 'queued' | 'sent' | 'committed' | 'final';
+      readonly state: 'queued' | 'sent' | 'committed' | 'final' | 'withheld';
       readonly seq: number | null;
     }
   /** What a reader or `status` shows may have changed. */

@@ -76,6 +76,8 @@ export const MERGE_PATIENCE_MS = 10_000;
 export const MERGE_PATIENCE_MS_MAX = 60_000;
 /** Records that one `merge` record brings into the log. */
 export const MERGE_RECORDS_MAX = 256;
+/** Certificate in a `merge` record under which it brings in what former members wrote. */
+export const WARRANT_BYTES_MAX = 45_056;
 /** New messages that a leader places beside each such part, however full its window is. */
 export const NEW_BESIDE_PART_MAX = 64;
 /** Digests in one request for missing records. */

@@ -37,6 +37,7 @@ import {
   type RawPlace,
   type StoredGenesis,
 } from './layout.js';
+import { MERGE_RECORDS_MAX } from './limits.js';
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
@@ -182,8 +183,13 @@ export async function loadChannel(
     damaged('its final point is not the one that its certificate certifies');
   }
   const log = new Log(hash, point, certified?.head.term ?? 0, tips);
-  for (const [, value] of await scan(keys.logs, keys.log(point.seq + 1))) {
+  const from = Math.max(1, point.seq - MERGE_RECORDS_MAX);
+  for (const [, value] of await scan(keys.logs, keys.log(from))) {
     const entry = decodeEntry(hash, value);
+    if (entry.seq <= point.seq) {
+      if (entry.record.kind === 'merge') log.noteFinalMerge(entry.seq, entry.record);
+      continue;
+    }
     if (entry.seq !== log.tip.seq + 1) damaged(`its log has a gap behind seq ${log.tip.seq}`);
     log.restore(entry);
   }
@@ -264,8 +270,8 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
       await loadRun(hash, st, branch, first, decodeRun(run), scan);
     }
     const certificates = `${keys.commits}${id}/`;
-    for (const [at] of await scan(certificates)) {
-      branch.certificates.push(Number.parseInt(at.slice(certificates.length), 16));
+    for (const [at, bytes] of await scan(certificates)) {
+      branch.certificates.push({ seq: Number.parseInt(at.slice(certificates.length), 16), bytes });
     }
     st.branches.set(id, branch);
   }

@@ -33,6 +33,7 @@ import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record
 import { contextOf, isPlaced } from './replica.js';
 import { isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
+import { isInStanding } from './standing.js';
 import { signedRecords } from './statements.js';
 
 /** Whether the outbox has no room, once `count` submissions of `bytes` that wait are in it. */
@@ -128,7 +129,7 @@ function receiverOf(ctx: StepContext, st: ChannelState): UserId | 'all' | undefi
 
 /** Offers own records to the leader, in order, as far as the window lets them. */
 export function offerOwn(ctx: StepContext, st: ChannelState): void {
-  if (st.outbox.size === 0) return;
+  if (st.outbox.size === 0 || !st.roster.members.has(ctx.self)) return;
   const to = receiverOf(ctx, st);
   if (to === undefined) return;
   // Where this node reaches too few, its leader may yet reach enough.
@@ -257,8 +258,6 @@ export function onRecords(
       notePlaceable(st, record.digest);
       continue;
     }
-    if (!st.roster.members.has(record.author)) continue;
-    noteOwnRecord(ctx, st, record);
     const pooled: Pooled = {
       record,
       proof: proof(),
@@ -266,10 +265,16 @@ export function onRecords(
       offeredAt: ctx.now,
       kept: false,
     };
+    // A former member's is only held where it is placed: by a merge, under a warrant.
+    if (!isInStanding(st, pooled) && !isAwaited(st, record.digest)) continue;
+    noteOwnRecord(ctx, st, record);
     if (st.leading && isMembership(record.kind)) queueMembership(st.leading, pooled);
     if (keepOffered(st, pooled)) notePlaceable(st, record.digest);
   }
 }
+
+const isAwaited = ({ limbo }: ChannelState, digest: Digest): boolean =>
+  limbo?.headers.some((header) => header.digest === digest) === true;
 
 /**
  * Keeps a record as far as its author's share allows. What the leader placed
@@ -319,6 +324,7 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     }
     const patience = kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
     if (due.length >= RECORDS_PER_BATCH_MAX || ctx.now - pooled.offeredAt < patience) continue;
+    if (!isInStanding(st, pooled)) continue;
     const isLeft = mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest);
     if (isLeft || !isMessageLane(record)) continue;
     if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);

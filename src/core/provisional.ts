@@ -13,7 +13,7 @@ import {
   committedFlaw,
   encodeCertificate,
 } from './certificate.js';
-import { endOf, type Header, type Point, type Stretch } from './chain.js';
+import { endOf, type Header, headersOf, type Point, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
@@ -32,16 +32,34 @@ import type { Place } from './order.js';
 import type { Pooled } from './pool.js';
 import type { ChannelRecord } from './record.js';
 import { cutRuns, openFront, putPlace, trimRuns } from './runs.js';
+import { isInStanding, warrantOf } from './standing.js';
 
 /** A record that this node holds and that is not final here. */
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
-/** Whether a branch still says something of the record: it is a message, and not final. Others vanish with their place. */
-const holdsMessage = (st: ChannelState, digest: Digest): boolean => {
-  const held = heldRecord(st, digest);
-  return held !== undefined && isMessageLane(held.record);
-};
+/** Whether what a branch places at `seq` is a former member's, and no warrant covers it. */
+export function isWithheldAt(st: ChannelState, branch: Branch, seq: number): boolean {
+  const held = heldRecord(st, branch.headerAt(seq)!.digest);
+  if (held === undefined || isInStanding(st, held)) return false;
+  return seq > (warrantOf(st, branch)?.seq ?? 0);
+}
+
+/**
+ * Whether a branch still says something of what it places at `seq`: it is a
+ * message, and neither final nor withheld. Others vanish with their place.
+ */
+function mattersAt(st: ChannelState, branch: Branch, seq: number): boolean {
+  const held = heldRecord(st, branch.headerAt(seq)!.digest);
+  return held !== undefined && isMessageLane(held.record) && !isWithheldAt(st, branch, seq);
+}
+
+/** Forgets an offer that nothing places. */
+export function dropOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+  st.pool.remove(pooled.record.digest);
+  st.orphans.delete(pooled.record.digest);
+  if (pooled.apart) ctx.ready.del(st.keys.pool(pooled.record.digest));
+}
 
 /** Whether a branch places the record. */
 export function isInBranch(st: ChannelState, digest: Digest): boolean {
@@ -332,13 +350,13 @@ function keepCertificate(
   bytes: Uint8Array,
 ): void {
   const kept = branch.certificates;
-  const last = kept.at(-1);
+  const last = kept.at(-1)?.seq;
   if (last !== undefined && last >= seq) return;
-  if (last !== undefined && !isCheckpoint(st, branch, kept.at(-2) ?? branch.base.seq, last)) {
+  if (last !== undefined && !isCheckpoint(st, branch, kept.at(-2)?.seq ?? branch.base.seq, last)) {
     kept.pop();
     ctx.ready.del(st.keys.commit(branch.id, last));
   }
-  kept.push(seq);
+  kept.push({ seq, bytes });
   ctx.ready.put(st.keys.commit(branch.id, seq), bytes);
   ctx.ready.sync = true;
   st.version += 1;
@@ -379,7 +397,7 @@ export function reportProgress(
   ctx: StepContext,
   st: ChannelState,
   { id, digest }: ChannelRecord,
-  state: 'queued' | 'sent' | 'committed' | 'final',
+  state: 'queued' | 'sent' | 'committed' | 'final' | 'withheld',
   seq: number | null,
 ): void {
   ctx.ready.events.push({ type: 'progress', channel: st.id, id, digest, state, seq });
@@ -419,15 +437,19 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
 /** What is placed at the front, and is no message that is held, is final or vanishes. */
 function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   let seq = branch.base.seq;
-  while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {
-    seq += 1;
-  }
+  while (seq < branch.tip.seq && !mattersAt(st, branch, seq + 1)) seq += 1;
   if (seq === branch.base.seq) return;
+  const withheld = headersOf(branch, branch.base.seq + 1, seq).map(({ digest }) => digest);
   trimRuns(ctx, st, branch, seq);
   branch.trim(seq);
   ctx.ready.put(st.keys.branch(branch.id), encodePoint(branch.base));
-  while (branch.certificates.length > 1 && branch.certificates[0]! <= seq) {
-    ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!));
+  for (const digest of withheld) {
+    const pooled = st.pool.get(digest);
+    if (!pooled || st.outbox.has(digest) || isInStanding(st, pooled)) continue;
+    if (isMessageLane(pooled.record) && !isInBranch(st, digest)) dropOffer(ctx, st, pooled);
+  }
+  while (branch.certificates.length > 1 && branch.certificates[0]!.seq <= seq) {
+    ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!.seq));
   }
 }
 
@@ -438,7 +460,7 @@ function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   st.exchange.confirms.delete(branch.id);
   rememberDone(st, branch);
   ctx.ready.del(st.keys.branch(branch.id));
-  for (const seq of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
+  for (const { seq } of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
 }
 
 const DONE_MAX = 256;

@@ -13,7 +13,7 @@
  *     proof = roster u64 · rosterHash 32 · count u16 · index u16 · path list of 32 · sig 64
  */
 
-import { bytesEqual, decodeWhole, type Reader, Writer } from './bytes.js';
+import { bytesEqual, decodeWhole, Reader, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
@@ -163,6 +163,9 @@ function readProof(r: Reader): RecordProof {
 }
 
 export const decodeProof = (bytes: Uint8Array): RecordProof => decodeWhole(bytes, readProof);
+
+/** The number of the roster under which an encoded proof was signed, without decoding the rest. */
+export const signedUnder = (proof: Uint8Array): number => new Reader(proof).u64();
 
 /** The statement that the proof's signature must cover; undefined if the path does not fit. */
 export function provenStatement(

@@ -14,6 +14,7 @@ import {
 } from './certificate.js';
 import { type Chain, type EpochDescriptor, headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
+import { noteDepartures } from './departed.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
@@ -332,7 +333,7 @@ function changeRoster(
     key: st.keys.step(next.number),
     value: () => encodeStep({ ...step, proof: step.proof() }),
   });
-  const wasMember = st.roster.members.has(ctx.self);
+  const before = st.roster;
   const wasLeading = st.leading !== null;
   st.roster = next;
   st.electors[next.number] = electorsOf(next);
@@ -340,6 +341,7 @@ function changeRoster(
     if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
   }
   endLeadership(ctx, st, wasLeading ? 0 : ctx.timing.election_min_ms);
+  noteDepartures(ctx, st, before);
   if (st.memory) Object.assign(st.memory, { round: '', reports: new Map() });
   ctx.ready.events.push({ type: 'roster', channel: st.id });
   // Relays forward for members only, so they must know this one as soon as members do.
@@ -348,6 +350,7 @@ function changeRoster(
       ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first: next.number });
     }
   }
+  const wasMember = before.members.has(ctx.self);
   if (!wasMember && next.members.has(ctx.self)) {
     ctx.ready.events.push({ type: 'joined', channel: st.id });
   }

@@ -358,7 +358,8 @@ function without(roster: Roster, { user }: Member, isRemoved: boolean): Change {
   members.delete(user);
   const rest = [...members.values()];
   if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
-  if (!rest.some(mayManage)) refuse('nobody would be left who manages: make another an admin first');
+  if (!rest.some(mayManage))
+    refuse('nobody would be left who manages: make another an admin first');
   const departed = new Map(roster.departed).set(user, { since: roster.number + 1, isRemoved });
   return { members, departed, invites: withoutThoseOf(roster, user) };
 }

@@ -16,6 +16,7 @@ import { isMessageLane } from './log.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
 import { voters } from './roster.js';
+import { isInStanding } from './standing.js';
 
 /** Looks now and then whether the leader does its work. */
 export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
@@ -75,14 +76,15 @@ function reasonToSuspect(
   const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
   // Before that it can have left out nothing: no look at a pool that may be large.
   if (!isStill && suspicion.newest - suspicion.since < SUSPECT_MS) return undefined;
-  for (const { record, offer } of st.pool.values()) {
+  for (const pooled of st.pool.values()) {
+    const { record, offer } = pooled;
     if (offer?.epoch !== id) continue;
     const offeredAt = Math.max(offer.at, suspicion.since);
     if (ctx.now - offeredAt < SUSPECT_MS) continue;
     // It took what came long after, or nothing at all.
     const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
-    const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);
+    const mayStand = isInStanding(st, pooled) && prevIsPlaced(st, record, st.log);
     if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;
   }
   return undefined;

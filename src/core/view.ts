@@ -19,6 +19,7 @@ import {
   isOrphan,
   isSetFull,
   isShownPlaced,
+  isWithheldAt,
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -26,7 +27,7 @@ import { voters } from './roster.js';
 
 export interface ProvisionalEntry {
   readonly record: ChannelRecord;
-  readonly state: 'queued' | 'sent' | 'committed';
+  readonly state: 'queued' | 'sent' | 'committed' | 'withheld';
 }
 
 /**
@@ -84,7 +85,9 @@ function placedItems(st: ChannelState): Item[] {
   };
   for (const { record } of st.log.tail) add(record);
   for (const branch of st.branches.values()) {
-    for (const digest of branch.digests()) add(st.pool.get(digest)?.record);
+    for (let seq = branch.base.seq + 1; seq <= branch.tip.seq; seq++) {
+      if (!isWithheldAt(st, branch, seq)) add(st.pool.get(branch.headerAt(seq)!.digest)?.record);
+    }
   }
   for (const { record } of [...items.values()].filter(({ isOrphan }) => isOrphan)) {
     for (let { prev } = record; !items.has(prev); { prev } = items.get(prev)!) {
@@ -168,7 +171,7 @@ function countCommitted(st: ChannelState): number {
   for (const branch of st.branches.values()) {
     for (let seq = branch.base.seq + 1; seq <= branch.certified; seq++) {
       const held = heldRecord(st, branch.headerAt(seq)!.digest);
-      if (held) consider(held.record);
+      if (held && !isWithheldAt(st, branch, seq)) consider(held.record);
     }
   }
   // Branches are in no order: a predecessor may have come after its successors.

@@ -107,7 +107,7 @@ class Story {
     places.sort((a, b) => a.header.term - b.header.term || a.seq - b.seq);
     for (const { branch, seq, header } of places) {
       const under = this.#leadership(header);
-      const committed = await this.#committedIn(branch, seq);
+      const committed = this.#committedIn(branch, seq);
       const acknowledged = this.#hasAcknowledged(header.epoch, seq);
       const isOfLog = under.kind !== 'online';
       const where = isOfLog ? 'log' : 'branch';
@@ -120,11 +120,9 @@ class Story {
     return (this.#st.acks.get(epoch)?.ack.seq ?? 0) >= seq;
   }
 
-  async #committedIn(branch: Branch, seq: number) {
-    const certified = branch.certificates.find((at) => at >= seq);
-    if (certified === undefined) return null;
-    const bytes = await this.#o.log.get(this.#st.keys.commit(branch.id, certified));
-    return bytes ? this.#certified(decodeCertificate(bytes)) : null;
+  #committedIn(branch: Branch, seq: number) {
+    const certified = branch.certificates.find((at) => at.seq >= seq);
+    return certified ? this.#certified(decodeCertificate(certified.bytes)) : null;
   }
 
   /** Who acknowledged what a certificate certifies, and of how many that is a majority. */

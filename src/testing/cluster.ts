@@ -36,7 +36,7 @@ export interface ClusterOptions {
 }
 
 /** What an author was told of its message. */
-export type Told = 'queued' | 'sent' | 'committed' | 'final';
+export type Told = 'queued' | 'sent' | 'committed' | 'final' | 'withheld';
 
 const DISK_MS = 1;
 

@@ -1,0 +1,55 @@
+/**
+ * What a change of the roster does to messages that are not final
+ * (docs/PROTOCOL.md, section "Standing"): those of authors who left or were
+ * removed lose their standing. Here they are withheld, a terminal state that
+ * their author sees too; who joins again begins anew behind its join.
+ */
+
+import type { ChannelState } from './channel-state.js';
+import type { StepContext } from './effects.js';
+import type { UserId } from './ids.js';
+import { isMessageLane } from './log.js';
+import { dropOffer, isInBranch, reportProgress } from './provisional.js';
+import type { Roster } from './roster.js';
+import { isInStanding } from './standing.js';
+
+/** The roster in force is another than `before`. */
+export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roster): void {
+  const { members } = st.roster;
+  const gone = [...before.members.keys()].filter((user) => !members.has(user));
+  for (const user of gone) {
+    withhold(ctx, st, user);
+    if (user === ctx.self) withholdOwn(ctx, st);
+  }
+  if (members.has(ctx.self) && !before.members.has(ctx.self)) beginAnew(ctx, st);
+}
+
+/** Forgets what of a former member nothing places, and its last message: what it writes once it is back stands behind its join. */
+function withhold(ctx: StepContext, st: ChannelState, user: UserId): void {
+  st.log.forgetTip(user);
+  ctx.ready.del(st.keys.tip(user));
+  for (const pooled of [...st.pool.values()]) {
+    const { record } = pooled;
+    if (record.author !== user || !isMessageLane(record) || st.outbox.has(record.digest)) continue;
+    if (!isInBranch(st, record.digest)) dropOffer(ctx, st, pooled);
+  }
+}
+
+function withholdOwn(ctx: StepContext, st: ChannelState): void {
+  for (const own of st.outbox.values()) {
+    if (own.state === 'withheld') continue;
+    own.state = 'withheld';
+    reportProgress(ctx, st, own.pooled.record, 'withheld', null);
+  }
+}
+
+function beginAnew(ctx: StepContext, st: ChannelState): void {
+  st.ownPrev = null;
+  for (const [digest, { pooled, count }] of [...st.outbox]) {
+    if (isInStanding(st, pooled)) continue;
+    st.outbox.delete(digest);
+    st.outBytes -= pooled.record.bytes.length;
+    ctx.ready.del(st.keys.out(count));
+    if (!isInBranch(st, digest)) st.pool.remove(digest);
+  }
+}
