@@ -288,6 +288,8 @@ export interface ChannelState {
   readonly asked: Map<UserId, { readonly since: Millis; readonly last: Millis }>;
   wishes: Wish[];
   joining: Joining | null;
+  /** A relay said that this member is none. */
+  shutOut: { toldAt: Millis; nextAt: Millis } | null;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
   /** Set while this node has lost memory: it neither votes nor acknowledges. */

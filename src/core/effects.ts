@@ -42,6 +42,8 @@ export interface Serve {
   readonly anchor: readonly Point[];
   readonly want: readonly Digest[];
   readonly withGenesis: boolean;
+  /** For one who is no member any more: pages of the rosters below this number alone. */
+  readonly rostersBelow?: number;
 }
 
 /** A member asks for pages of a branch. */

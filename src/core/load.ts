@@ -112,6 +112,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     asked: new Map(),
     wishes: [],
     joining: null,
+    shutOut: null,
     heardAcks: new Map(),
     memory: null,
     recalled: new Map(),

@@ -26,7 +26,7 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { onJoin } from './membership.js';
+import { isShutOut, onJoin } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
 import { onRecords, outboxIsFull, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
@@ -481,6 +481,7 @@ export class Machine {
     if (what.type === 'error') {
       const { code } = what.payload;
       const unknown = code === 'no_channel' || code === 'not_member';
+      if (code === 'not_member') st.shutOut = isShutOut(st, this.#clock.now);
       if (unknown && this.#announcing.lost(link, st.id, this.#clock.now)) this.#announce(st, link);
       if (this.#joinRefused(st.joining, what.payload)) st.joining = null;
       return;

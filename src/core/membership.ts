@@ -14,13 +14,14 @@ import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import type { ConclaveError } from './errors.js';
 import { hearsLeader, hearsRosterLeader } from './hearing.js';
-import type { UserId } from './ids.js';
+import type { Millis, UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {
   JOIN_ATTEMPTS_MAX,
   JOIN_LAG_ENTRIES_MAX,
   JOIN_PATIENCE_MS,
   JOIN_REPEAT_MS,
+  SHUT_OUT_MS,
 } from './limits.js';
 import { sendOffers, signBatch } from './offers.js';
 import type { Pooled } from './pool.js';
@@ -28,6 +29,7 @@ import { encodeRecord } from './record.js';
 import { contextOf, rosterAfter } from './replica.js';
 import {
   checkJoinRequest,
+  departedIn,
   encodeMembership,
   type MembershipBody,
   membershipPrev,
@@ -122,10 +124,11 @@ export function onJoin(
   p: Payload<'CH_JOIN'>,
 ): void {
   const member = st.roster.members.has(from);
-  if (!st.leading && !(member && isLeftToOthers(ctx, st, from))) return;
   const request = decodeAs('join', p.request);
   if (request.user !== from) return;
-  if (!member) {
+  const departed = departedIn(st.roster, request);
+  if (!st.leading && !((member || departed) && isLeftToOthers(ctx, st, from))) return;
+  if (!member && !departed) {
     try {
       checkJoinRequest(st.roster, request, ctx.wall);
     } catch (error) {
@@ -138,7 +141,7 @@ export function onJoin(
     st.log.hashAt(request.seq) === request.hash &&
     st.log.final.seq - request.seq <= JOIN_LAG_ENTRIES_MAX &&
     request.roster === st.roster.number;
-  if (member || !current) {
+  if (member || departed || !current) {
     ctx.ready.serves.push({
       type: 'page',
       channel: st.id,
@@ -146,6 +149,7 @@ export function onJoin(
       anchor: [{ seq: request.seq, hash: request.hash }],
       want: [],
       withGenesis: request.seq === 0,
+      ...(departed ? { rostersBelow: departed.since } : {}),
     });
     return;
   }
@@ -196,8 +200,32 @@ function joinOf(st: ChannelState, a: JoinAttempt): MembershipBody | null {
   return { kind: 'join', base: st.roster.number, request, inviteSig, userSig };
 }
 
+/** A relay said that this node is no member. It may be behind, or right. */
+export const isShutOut = ({ shutOut }: ChannelState, now: Millis) => ({
+  toldAt: now,
+  nextAt: shutOut?.nextAt ?? now + JOIN_REPEAT_MS,
+});
+
+/** A relay takes this node for no member: where it is right, members show how that came about. */
+function tickShutOut(ctx: StepContext, st: ChannelState): void {
+  const { shutOut } = st;
+  if (!shutOut) return;
+  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || !st.roster.members.has(ctx.self)) {
+    st.shutOut = null;
+    return;
+  }
+  if (ctx.now >= shutOut.nextAt) {
+    const { name } = st.roster.members.get(ctx.self)!;
+    const asking = { ...shutOut, invite: ctx.self, name };
+    askToJoin(ctx, contextOf(st), asking, st.log.final);
+    shutOut.nextAt = asking.nextAt;
+  }
+  ctx.ready.wake(shutOut.nextAt);
+}
+
 /** This node asks to be admitted, again and again, naming the final point that it holds. */
 export function tickJoining(ctx: StepContext, st: ChannelState): void {
+  tickShutOut(ctx, st);
   const { joining } = st;
   if (!joining || st.roster.members.has(ctx.self)) return;
   if (ctx.now >= joining.nextAt) askToJoin(ctx, contextOf(st), joining, st.log.final);
@@ -205,7 +233,12 @@ export function tickJoining(ctx: StepContext, st: ChannelState): void {
 }
 
 /** Also used before the genesis is here: then `at` is seq 0, which the channel's id alone defines. */
-export function askToJoin(ctx: StepContext, context: Context, joining: Joining, at: Point): void {
+export function askToJoin(
+  ctx: StepContext,
+  context: Context,
+  joining: Pick<Joining, 'invite' | 'name' | 'nextAt'>,
+  at: Point,
+): void {
   joining.nextAt = ctx.now + JOIN_REPEAT_MS;
   const request = encodeStatement({
     tag: 'join',

@@ -423,6 +423,12 @@ function joined(
   return { members: new Map(roster.members).set(member.user, member), invites, departed };
 }
 
+/** Who was a member and does not know that it is none asks with its own key, to be shown that. */
+export const departedIn = (roster: Roster, request: JoinRequest): Departed | undefined =>
+  request.channel === roster.channel && request.invite === request.user
+    ? roster.departed.get(request.user)
+    : undefined;
+
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
 export function checkJoinRequest(roster: Roster, request: JoinRequest, time: number): void {
   if (request.channel !== roster.channel) refuse('the request is for another channel');

@@ -132,8 +132,9 @@ function servePages(
   reader: Reader,
   reply: Reply,
 ): void {
+  const { rostersBelow = Number.POSITIVE_INFINITY } = s;
   const serveFrom = (from: Point, askersFinal: number, left: number): void =>
-    findPage(st, from, askersFinal, reader, ({ entries, upTo, cert, final }) => {
+    findPage(st, from, { askersFinal, rostersBelow }, reader, ({ entries, upTo, cert, final }) => {
       const more = upTo < final ? left : 0;
       reply({
         name: 'CH_APPEND',
@@ -158,6 +159,12 @@ function servePages(
   serveFrom(base, s.anchor.at(-1)!.seq, PAGES_PER_ANSWER_MAX - 1);
 }
 
+/** Up to where an asker is final; which rosters' pages it may have. */
+interface Asker {
+  readonly askersFinal: number;
+  readonly rostersBelow: number;
+}
+
 interface FinalPage {
   readonly entries: readonly RawEntry[];
   readonly cert: Uint8Array;
@@ -177,7 +184,7 @@ interface FinalPage {
 function findPage(
   st: ChannelState,
   base: Point,
-  askersFinal: number,
+  { askersFinal, rostersBelow }: Asker,
   reader: Reader,
   done: (page: FinalPage) => void,
 ): void {
@@ -190,7 +197,7 @@ function findPage(
         const all = certs.map(([, value]) => value);
         const newest = decodeFinal(final);
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
-        checkable(st, all, askersFinal, reader, (ends) => {
+        checkable(st, all, { askersFinal, rostersBelow }, reader, (ends) => {
           if (ends.length === 0) return;
           readPage(st, { base, askersFinal, ends }, reader, (entries, { cert, bytes }) =>
             done({ entries, cert: bytes, upTo: cert.seq, final: newest.seq }),
@@ -217,14 +224,16 @@ interface PageEnd {
 function checkable(
   st: ChannelState,
   certs: readonly Uint8Array[],
-  final: number,
+  { askersFinal, rostersBelow }: Asker,
   reader: Reader,
   done: (ends: readonly PageEnd[]) => void,
 ): void {
-  const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
+  const ends = certs
+    .map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }))
+    .filter(({ cert }) => cert.roster < rostersBelow);
   const next = ends.map(({ cert }) => st.keys.step(cert.roster + 2));
   reader.getMany(next, (steps) => {
-    done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > final));
+    done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > askersFinal));
   });
 }
 

@@ -121,7 +121,7 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
   const online = onlineMembers(ctx, st);
   const led = hearsLeader(ctx, st) && st.leadership ? st.leadership.epoch : null;
   const member = st.roster.members.has(ctx.self);
-  const waiting = waitingFor(st, online);
+  const waiting = member ? waitingFor(st, online) : null;
   let queued = 0;
   let sent = 0;
   for (const { state } of st.outbox.values()) {

@@ -10,6 +10,7 @@ import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
 import { type ChannelId, type Digest, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
+import type { MembershipBody, Roster } from '../core/roster.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
@@ -232,6 +233,16 @@ export class Application {
         relays: this.#o.relays,
       });
     });
+  }
+
+  /** A node asks for a change of membership; what came of it is told by its transcript. */
+  change(node: SimNode, make: (roster: Roster) => MembershipBody): void {
+    const token = this.#ask(
+      node,
+      () => {},
+      () => {},
+    );
+    node.input({ type: 'wish', channel: this.channel, token, make });
   }
 
   /** The founder invites one more, who does not come. */

@@ -160,6 +160,9 @@ export class Names {
     const change = decodeMembership(kind, body);
     if (change.kind === 'join') return `join of ${this.user(joinSignatures(change).request.user)}`;
     if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;
+    if (change.kind === 'remove') return `removal of ${this.user(change.user)}`;
+    if (change.kind === 'leave') return `leave of ${this.user(author)}`;
+    if (change.kind === 'role') return `role of ${this.user(change.user)}: ${change.role}`;
     return kind;
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Millis } from '../core/ids.js';
 import { MEMBERS_PER_CHANNEL_MAX } from '../core/limits.js';
+import type { MembershipBody, Roster } from '../core/roster.js';
 import { SIM_NODES_MAX, SIM_RELAYS_MAX } from './check-options.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
@@ -39,6 +40,20 @@ const COMMANDS: { readonly [name: string]: Run } = {
     const node = stage.node(index);
     const text = rest.slice(rest.indexOf(' ') + 1);
     return stage.cluster.post(node.index, text) ? DONE : [`${node.index} takes no messages`];
+  },
+  /** `remove 2 by 0` */
+  remove(stage, [index, , by]) {
+    const { user } = stage.node(index);
+    return change(stage, by, ({ number }) => ({ kind: 'remove', base: number, user }));
+  },
+  leave(stage, [index]) {
+    return change(stage, index, ({ number }) => ({ kind: 'leave', base: number }));
+  },
+  /** `role 2 admin by 0` */
+  role(stage, [index, role, , by]) {
+    const { user } = stage.node(index);
+    if (role !== 'admin' && role !== 'member') throw bad('a role is "admin" or "member"');
+    return change(stage, by, ({ number }) => ({ kind: 'role', base: number, user, role }));
   },
   async start(stage, args) {
     for (const arg of some(args)) await stage.node(arg).start();
@@ -123,6 +138,15 @@ export async function runCommand(stage: Stage, line: string): Promise<Lines> {
   const run = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!run) throw bad(`there is no such command: ${Object.keys(COMMANDS).join(', ')}`);
   return run(stage, args, line.slice(name.length).trim());
+}
+
+function change(
+  stage: Stage,
+  by: string | undefined,
+  make: (roster: Roster) => MembershipBody,
+): Lines {
+  stage.cluster.app.change(stage.node(by), make);
+  return DONE;
 }
 
 /** Nodes that are named: one at least. */
