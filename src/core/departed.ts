@@ -7,6 +7,7 @@
 
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
+import { rememberFact } from './facts.js';
 import type { UserId } from './ids.js';
 import { isMessageLane } from './log.js';
 import { dropOffer, isInBranch, reportProgress } from './provisional.js';
@@ -26,6 +27,9 @@ export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roste
 
 /** Forgets what of a former member nothing places, and its last message: what it writes once it is back stands behind its join. */
 function withhold(ctx: StepContext, st: ChannelState, user: UserId): void {
+  // What a merge brings of it under a warrant may follow its last message.
+  const tip = st.log.finalTipOf(user);
+  if (tip !== undefined) rememberFact(st, tip);
   st.log.forgetTip(user);
   ctx.ready.del(st.keys.tip(user));
   for (const pooled of [...st.pool.values()]) {

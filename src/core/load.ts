@@ -18,6 +18,7 @@ import type { ChannelState } from './channel-state.js';
 import type { Hash } from './crypto.js';
 import { decodeElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
+import { rememberFact } from './facts.js';
 import { channelIdOf, decodeGenesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import {
@@ -43,7 +44,6 @@ import { nothingKnown } from './memory.js';
 import { Pool } from './pool.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
-import { rememberFact } from './replica.js';
 import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
 

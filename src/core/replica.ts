@@ -17,6 +17,7 @@ import type { ChannelState } from './channel-state.js';
 import { noteDepartures } from './departed.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
+import { rememberFact, rememberTips } from './facts.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeEntry, encodeFinal, encodeSigned } from './layout.js';
 import {
@@ -235,7 +236,9 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     ownIsFinal(ctx, st, record.digest, seq);
   }
   for (const [user, digest] of tips) {
-    ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
+    // A former member's, brought by a merge: what it writes once it is back stands behind its join.
+    if (!st.roster.members.has(user)) st.log.forgetTip(user);
+    else ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
   }
   st.cert = bytes;
   // Who catches up gets a page from one kept certificate to the next: the last one may be needed between.
@@ -269,37 +272,6 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
   return membership !== undefined;
-}
-
-const FACTS_MAX = 8_192;
-
-/** Notes that a record is final, for records that name it as their predecessor. */
-export function rememberFact(st: ChannelState, digest: Digest): void {
-  st.facts.delete(digest);
-  st.facts.add(digest);
-}
-
-/**
- * Notes authors' last final messages before later ones take their place: what
- * came for the same step may follow them, and was not looked up for that.
- */
-function rememberTips(st: ChannelState, upTo: number): void {
-  const seen = new Set<UserId>();
-  for (const { seq, record } of st.log.tail) {
-    if (seq > upTo) return;
-    if (!isMessageLane(record) || seen.has(record.author)) continue;
-    seen.add(record.author);
-    const tip = st.log.finalTipOf(record.author);
-    if (tip !== undefined) rememberFact(st, tip);
-  }
-}
-
-/** Forgets the oldest facts; between steps, so that no step lacks what was looked up for it. */
-export function trimFacts(st: ChannelState): void {
-  for (const digest of st.facts) {
-    if (st.facts.size <= FACTS_MAX) return;
-    st.facts.delete(digest);
-  }
 }
 
 function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: number): void {

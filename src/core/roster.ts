@@ -206,6 +206,14 @@ function givenRole(code: number): GivenRole {
   return role;
 }
 
+/** Who is no member any more once this record is in force. */
+export function departedBy({ kind, author, body }: ChannelRecord): UserId | undefined {
+  if (kind === 'leave') return author;
+  if (kind !== 'remove') return undefined;
+  const change = decodeMembership(kind, body);
+  return change.kind === 'remove' ? change.user : undefined;
+}
+
 /** The two signatures inside a join: the invitation's secret and the joiner's own key, over one request. */
 export function joinSignatures(body: MembershipBody & { kind: 'join' }): {
   request: JoinRequest;

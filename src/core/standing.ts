@@ -22,16 +22,19 @@ import type { MergeBody } from './merge-record.js';
 import type { Pooled } from './pool.js';
 import { isMajority } from './quorum.js';
 import { signedUnder } from './record.js';
+import type { Roster } from './roster.js';
 
-/** Whether the record may be placed wherever a member's may: its author is one, and was when it signed it. */
-export function isInStanding(
-  st: ChannelState,
-  { record, proof, batch }: Pick<Pooled, 'record' | 'proof' | 'batch'>,
-): boolean {
-  const member = st.roster.members.get(record.author);
+type Held = Pick<Pooled, 'record' | 'proof' | 'batch'>;
+
+/** Whether a record's author is a member under this roster, and was one when it signed it. */
+export function standsIn({ members }: Roster, { record, proof, batch }: Held): boolean {
+  const member = members.get(record.author);
   if (member === undefined) return false;
   return member.since === 0 || (batch?.roster ?? signedUnder(proof)) >= member.since;
 }
+
+/** Whether the record may be placed wherever a member's may. */
+export const isInStanding = (st: ChannelState, held: Held): boolean => standsIn(st.roster, held);
 
 /** Up to where a certificate warrants the places of a branch; 0 where it does not. Its signatures were verified. */
 function warrantedUpTo(st: ChannelState, branch: Branch, cert: Certificate): number {

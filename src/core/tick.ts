@@ -11,13 +11,14 @@ import { tickConfirm } from './confirm.js';
 import type { StepContext } from './effects.js';
 import { tickElection } from './election.js';
 import { tickExchange } from './exchange.js';
+import { trimFacts } from './facts.js';
 import { acknowledge, drainLimbo } from './follower.js';
 import { ackOwn, advance, placeOffers, propose, tickLeader } from './leader.js';
 import { admit, tickJoining, tickWishes } from './membership.js';
 import { tickMemory } from './memory.js';
 import { tickMerge } from './merge.js';
 import { offerOthers, offerOwn } from './offers.js';
-import { proveTail, trimFacts } from './replica.js';
+import { proveTail } from './replica.js';
 
 export function tick(ctx: StepContext, st: ChannelState): void {
   tickLeader(ctx, st);
