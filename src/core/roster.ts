@@ -43,9 +43,6 @@ export type Role = 'founder' | 'admin' | 'member';
 const GIVEN_ROLES = ['member', 'admin'] as const;
 export type GivenRole = (typeof GIVEN_ROLES)[number];
 
-/** Who is removed, or made something else, ranks below who does it. */
-const RANK: Readonly<Record<Role, number>> = { member: 0, admin: 1, founder: 2 };
-
 export interface Member {
   readonly user: UserId;
   readonly name: string;
@@ -65,7 +62,7 @@ export interface OpenInvite {
   readonly usesLeft: number;
   /** ms since 1970; 0: never. */
   readonly expires: number;
-  /** The one user that it is for; null: anyone who was not removed. */
+  /** The one user that it is for, no member; null: anyone who was not removed. */
   readonly invitee: UserId | null;
 }
 
@@ -73,7 +70,7 @@ export interface OpenInvite {
 export interface Departed {
   /** The first roster without it. */
   readonly since: number;
-  /** It was removed; else it left, and may come back like anyone. */
+  /** It was removed: only an invitation that names it brings it back. Else it left. */
   readonly isRemoved: boolean;
 }
 
@@ -269,6 +266,11 @@ export function voters(roster: Roster): readonly UserId[] {
 
 const mayManage = (member: Member): boolean => member.role !== 'member';
 
+/** Whether a member gives roles, and removes who manages: the founder; once none is left, every admin. */
+const isHead = ({ members }: Roster, { role }: Member): boolean =>
+  role === 'founder' ||
+  (role === 'admin' && ![...members.values()].some((m) => m.role === 'founder'));
+
 /** What the next membership record of `author` must name as `prev`. */
 export function membershipPrev(roster: Roster, author: UserId): Digest | undefined {
   return roster.lastMembership.get(author) ?? roster.members.get(author)?.root;
@@ -341,39 +343,60 @@ function changed(
   }
 }
 
+/** A removal of one who left keeps it out: else a member could run from its removal, and come back. */
 function removed(roster: Roster, author: Member, user: UserId): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin removes');
+  if (author.user === user) refuse('nobody removes itself: it leaves');
+  const member = roster.members.get(user);
+  if (member) {
+    if (mayManage(member) && !isHead(roster, author)) {
+      refuse('only the founder removes an admin, and nobody the founder');
+    }
+    return without(roster, member, true);
+  }
+  const gone = roster.departed.get(user);
+  if (!gone) refuse('there is no such member');
+  if (gone.isRemoved) refuse('it was removed already');
+  const departed = new Map(roster.departed).set(user, { ...gone, isRemoved: true });
+  return { departed, invites: invitesWithout(roster, user) };
+}
+
+function given(
+  roster: Roster,
+  author: Member,
+  { user, role }: MembershipBody & { kind: 'role' },
+): Change {
   const member = roster.members.get(user);
   if (!member) refuse('there is no such member');
-  if (RANK[author.role] <= RANK[member.role]) {
-    refuse('only who ranks above a member removes it: the founder all others, an admin members');
-  }
-  return without(roster, member, true);
-}
-
-function given(roster: Roster, author: Member, { user, role }: MembershipBody & { kind: 'role' }) {
-  const member = roster.members.get(user);
-  if (!member || member.role === role) refuse('there is no such member, or it has that role');
-  const stepsDown = author.user === user && RANK[role] < RANK[author.role];
-  if (author.role !== 'founder' && !stepsDown) refuse('only the founder gives roles');
-  if (member.role === 'founder') refuse('a founder stays one');
+  if (member.role === role) refuse('it has that role already');
+  const stepsDown = author.user === user && role === 'member';
+  if (!isHead(roster, author) && !stepsDown) refuse('only the founder gives and takes roles');
+  if (member.role === 'founder') refuse('the founder stays founder');
   const members = new Map(roster.members).set(user, { ...member, role });
-  return { members, invites: role === 'member' ? withoutThoseOf(roster, user) : roster.invites };
+  checkRest(members);
+  return { members, invites: role === 'member' ? invitesWithout(roster, user) : roster.invites };
 }
 
-/** The roster without a member; its invitations go with it. */
+/** The roster without a member. */
 function without(roster: Roster, { user }: Member, isRemoved: boolean): Change {
   const members = new Map(roster.members);
   members.delete(user);
+  checkRest(members);
+  const departed = new Map(roster.departed).set(user, { since: roster.number + 1, isRemoved });
+  return { members, departed, invites: invitesWithout(roster, user) };
+}
+
+/** No change of membership may be the last that is possible. */
+function checkRest(members: Roster['members']): void {
   const rest = [...members.values()];
   if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
   if (!rest.some(mayManage))
     refuse('nobody would be left who manages: make another an admin first');
-  const departed = new Map(roster.departed).set(user, { since: roster.number + 1, isRemoved });
-  return { members, departed, invites: withoutThoseOf(roster, user) };
 }
 
-const withoutThoseOf = ({ invites }: Roster, author: UserId): Roster['invites'] =>
-  new Map([...invites].filter(([, invite]) => invite.author !== author));
+/** The open invitations that are neither of a user nor for it. */
+const invitesWithout = ({ invites }: Roster, user: UserId): Roster['invites'] =>
+  new Map([...invites].filter(([, { author, invitee }]) => author !== user && invitee !== user));
 
 function invited(
   roster: Roster,
@@ -394,10 +417,9 @@ function invited(
 }
 
 function revoked(roster: Roster, author: Member, key: UserId): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin revokes');
   const invite = roster.invites.get(key);
   if (!invite) refuse('there is no such open invitation');
-  if (invite.author !== author.user && !mayManage(author))
-    refuse("it is another member's invitation");
   const invites = new Map(roster.invites);
   invites.delete(key);
   return { invites };
@@ -414,7 +436,7 @@ function joined(
     refuse('the request was made under another roster');
   }
   const invite = roster.invites.get(request.invite)!;
-  const invites = new Map(roster.invites);
+  const invites = new Map(invitesWithout(roster, request.user));
   if (invite.usesLeft > 1) invites.set(invite.key, { ...invite, usesLeft: invite.usesLeft - 1 });
   else invites.delete(invite.key);
   if (voters(roster).length < roster.members.size) refuse('the second member has no vote yet');

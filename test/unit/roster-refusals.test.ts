@@ -8,7 +8,12 @@ import {
   OPEN_INVITES_MAX,
 } from '../../src/core/limits.js';
 import type { ChannelRecord } from '../../src/core/record.js';
-import { applyMembership, type Member, type Roster } from '../../src/core/roster.js';
+import {
+  applyMembership,
+  type GivenRole,
+  type Member,
+  type Roster,
+} from '../../src/core/roster.js';
 import {
   apply,
   type CHANNEL,
@@ -36,7 +41,7 @@ const OTHER_INVITE = person(101);
 
 const base = (roster: Roster) => ({ base: roster.number });
 const memberOf = (roster: Roster, p: Person) => roster.members.get(p.user);
-const invited = (roster: Roster, change: { uses?: number; expires?: number } = {}): Roster =>
+const invited = (roster: Roster, change: Parameters<typeof inviteBody>[2] = {}): Roster =>
   apply(roster, FOUNDER, inviteBody(roster, INVITE, change));
 
 /** Roster 1: the founder and one open invitation. */
@@ -44,6 +49,24 @@ const OPEN = invited(founded());
 const TWO = apply(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE));
 const TWO_OPEN = invited(TWO);
 const THREE_OPEN = invited(grown(3));
+
+const leave = (roster: Roster) => ({ kind: 'leave', ...base(roster) }) as const;
+const remove = (roster: Roster, { user }: Person) =>
+  ({ kind: 'remove', ...base(roster), user }) as const;
+const role = (roster: Roster, { user }: Person, given: GivenRole) =>
+  ({ kind: 'role', ...base(roster), user, role: given }) as const;
+
+/** The second and the third member are admins, the fourth is none; one invitation is open. */
+const ADMINS = [SECOND, THIRD].reduce(
+  (roster, p) => apply(roster, FOUNDER, role(roster, p, 'admin')),
+  invited(grown(4)),
+);
+/** The founder left; the second is the only admin. */
+const HEADLESS = (() => {
+  const one = apply(ADMINS, THIRD, role(ADMINS, THIRD, 'member'));
+  return apply(one, FOUNDER, leave(one));
+})();
+const REMOVED = apply(THREE_OPEN, FOUNDER, remove(THREE_OPEN, SECOND));
 
 function full(): Roster {
   const members = new Map<Person['user'], Member>();
@@ -154,11 +177,152 @@ const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
     /no such open invitation/,
   ],
   [
-    "a revocation of another member's invitation by a plain member",
+    'a revocation by a plain member',
     THREE_OPEN,
     () =>
       membershipBy(THREE_OPEN, SECOND, { kind: 'revoke', ...base(THREE_OPEN), key: INVITE.user }),
-    /another member's invitation/,
+    /only the founder or an admin revokes/,
+  ],
+  [
+    'an invitation for one user with two uses',
+    OPEN,
+    () =>
+      membershipBy(
+        OPEN,
+        FOUNDER,
+        inviteBody(OPEN, OTHER_INVITE, { uses: 2, invitee: SECOND.user }),
+      ),
+    /for one user .*has one use/,
+  ],
+  [
+    'an invitation for one who is a member',
+    TWO,
+    () => membershipBy(TWO, FOUNDER, inviteBody(TWO, OTHER_INVITE, { invitee: SECOND.user })),
+    /for one user is for one who is no member/,
+  ],
+  [
+    'an invitation that is for another user',
+    invited(founded(), { invitee: THIRD.user }),
+    () => {
+      const open = invited(founded(), { invitee: THIRD.user });
+      return membershipBy(open, FOUNDER, joinBody(open, SECOND, INVITE));
+    },
+    /invitation is for another user/,
+  ],
+  [
+    'a removed user with an invitation for anyone',
+    REMOVED,
+    () => membershipBy(REMOVED, FOUNDER, joinBody(REMOVED, SECOND, INVITE)),
+    /was removed: only an invitation that names it/,
+  ],
+  [
+    'what a removed user signs',
+    REMOVED,
+    () => membershipBy(REMOVED, SECOND, leave(REMOVED)),
+    /not a member/,
+  ],
+  [
+    'a removal by a plain member',
+    THREE_OPEN,
+    () => membershipBy(THREE_OPEN, SECOND, remove(THREE_OPEN, THIRD)),
+    /only the founder or an admin removes/,
+  ],
+  [
+    'a removal of an admin by another',
+    ADMINS,
+    () => membershipBy(ADMINS, SECOND, remove(ADMINS, THIRD)),
+    /only the founder removes an admin/,
+  ],
+  [
+    'a removal of the founder by an admin',
+    ADMINS,
+    () => membershipBy(ADMINS, SECOND, remove(ADMINS, FOUNDER)),
+    /nobody the founder/,
+  ],
+  [
+    'a removal of oneself',
+    THREE_OPEN,
+    () => membershipBy(THREE_OPEN, FOUNDER, remove(THREE_OPEN, FOUNDER)),
+    /nobody removes itself/,
+  ],
+  [
+    'a removal of one who never was a member',
+    THREE_OPEN,
+    () => membershipBy(THREE_OPEN, FOUNDER, remove(THREE_OPEN, FOURTH)),
+    /no such member/,
+  ],
+  [
+    'a removal of one who was removed',
+    REMOVED,
+    () => membershipBy(REMOVED, FOUNDER, remove(REMOVED, SECOND)),
+    /removed already/,
+  ],
+  ['the last member who leaves', OPEN, () => membershipBy(OPEN, FOUNDER, leave(OPEN)), /who votes/],
+  [
+    'the only one with a vote who leaves',
+    TWO,
+    () => membershipBy(TWO, FOUNDER, leave(TWO)),
+    /nobody would be left who votes/,
+  ],
+  [
+    'the only one who manages, who leaves',
+    THREE_OPEN,
+    () => membershipBy(THREE_OPEN, FOUNDER, leave(THREE_OPEN)),
+    /nobody would be left who manages/,
+  ],
+  [
+    'the last admin without a founder, who leaves',
+    HEADLESS,
+    () => membershipBy(HEADLESS, SECOND, leave(HEADLESS)),
+    /nobody would be left who manages/,
+  ],
+  [
+    'the last admin without a founder, who steps down',
+    HEADLESS,
+    () => membershipBy(HEADLESS, SECOND, role(HEADLESS, SECOND, 'member')),
+    /nobody would be left who manages/,
+  ],
+  [
+    'a role given by an admin, while there is a founder',
+    ADMINS,
+    () => membershipBy(ADMINS, SECOND, role(ADMINS, FOURTH, 'admin')),
+    /only the founder gives and takes roles/,
+  ],
+  [
+    'a role taken from an admin by another',
+    ADMINS,
+    () => membershipBy(ADMINS, SECOND, role(ADMINS, THIRD, 'member')),
+    /only the founder gives and takes roles/,
+  ],
+  [
+    'a role that a plain member gives itself',
+    THREE_OPEN,
+    () => membershipBy(THREE_OPEN, SECOND, role(THREE_OPEN, SECOND, 'admin')),
+    /only the founder gives and takes roles/,
+  ],
+  [
+    'a role taken from the founder',
+    ADMINS,
+    () => membershipBy(ADMINS, SECOND, role(ADMINS, FOUNDER, 'member')),
+    /only the founder gives and takes roles/,
+  ],
+  [
+    'a founder who steps down',
+    ADMINS,
+    () => membershipBy(ADMINS, FOUNDER, role(ADMINS, FOUNDER, 'member')),
+    /the founder stays founder/,
+  ],
+  [
+    'a role for who is no member',
+    ADMINS,
+    () => membershipBy(ADMINS, FOUNDER, role(ADMINS, person(99), 'admin')),
+    /no such member/,
+  ],
+  [
+    'a role that one has',
+    ADMINS,
+    () => membershipBy(ADMINS, FOUNDER, role(ADMINS, SECOND, 'admin')),
+    /has that role already/,
   ],
   [
     'a request for another channel',
@@ -320,6 +484,14 @@ describe('a change is refused:', () => {
   it('a body that is none of its kind', () => {
     const record = membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE), { kind: 'vote' });
     expect(codeOf(() => applyMembership(hash, OPEN, record))).toBe('bad_encoding');
+  });
+
+  it('a role that there is not', () => {
+    const record = membershipBy(ADMINS, FOUNDER, role(ADMINS, FOURTH, 'admin'));
+    const body = new Uint8Array(record.body).fill(2, -1);
+    const other = membershipBy(ADMINS, FOUNDER, role(ADMINS, FOURTH, 'admin'), { body });
+    expect(codeOf(() => applyMembership(hash, ADMINS, record))).toBeUndefined();
+    expect(codeOf(() => applyMembership(hash, ADMINS, other))).toBe('bad_encoding');
   });
 
   it('a join around another statement', () => {
