@@ -76,6 +76,7 @@ const TYPES = {
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
+  role: (value: string) => ({ member: '00', admin: '01' })[value],
   texts: (value: string[]) => list(value, text),
   ids: (value: Hex[]) => list(value, (id) => id),
   boots: (value: Fields[]) => list(value, (b) => encode('boot ulid, batches u64', b)),
@@ -181,11 +182,14 @@ export const rosterNext = (previous: Hex, number: number, digest: Hex): Hex =>
   sha256(text('conclave/roster') + previous + u64(number) + digest);
 
 const MEMBERSHIP: { readonly [kind: string]: string } = {
-  invite: 'base u64, key raw, uses u16, expires u64',
+  invite: 'base u64, key raw, uses u16, expires u64, invitee raw',
   revoke: 'base u64, key raw',
   join: 'base u64, request bytes, inviteSig raw, userSig raw',
   vote: 'base u64, user raw',
   relays: 'base u64, relays texts',
+  leave: 'base u64',
+  remove: 'base u64, user raw',
+  role: 'base u64, user raw, role role',
 };
 
 export const membershipBody = (kind: string, fields: Fields): Hex =>
