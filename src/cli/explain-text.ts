@@ -74,8 +74,11 @@ function told(step: ExplainStep): [name: string, what: string] {
 
 const STEP_CHARS = 10;
 
-function title({ id, name, kind, text, member, state, seq }: Explanation, paint: Paint): string {
-  const about = member ? `, of ${who(member)}` : '';
+function title(
+  { id, name, kind, text, member, role, state, seq }: Explanation,
+  paint: Paint,
+): string {
+  const about = `${member ? `, of ${who(member)}` : ''}${role ? `: ${role}` : ''}`;
   const what =
     text === undefined ? `a record of kind ${printable(kind)}${about}` : `"${printable(text)}"`;
   const where = seq === null ? '' : ` at ${seq}`;

@@ -46,7 +46,7 @@ const anyEntryLine: Human = (entry, paint) => {
 };
 
 /** What a record that is no message says. */
-function recordText({ kind, name, member, epoch }: Json): string {
+function recordText({ kind, name, member, role, epoch }: Json): string {
   const by = show(name || 'nobody known');
   const who = show((member as { readonly name?: string } | undefined)?.name || 'nobody known');
   const term = (epoch as { readonly term?: number } | null | undefined)?.term;
@@ -56,17 +56,29 @@ function recordText({ kind, name, member, epoch }: Json): string {
     case 'vote':
       return `${who} has a vote now`;
     case 'invite':
-      return `${by} made an invitation`;
+      return `${by} made an invitation${member ? ` for ${invitee(member)}` : ''}`;
     case 'revoke':
       return `${by} revoked an invitation`;
     case 'relays':
       return `${by} changed the relays`;
+    case 'leave':
+      return `${who} left`;
+    case 'remove':
+      return `${by} removed ${who}`;
+    case 'role':
+      return `${by} made ${who} ${role === 'admin' ? 'an admin' : 'a plain member'}`;
     case 'epoch':
       return `${by} leads${term === undefined ? '' : `, term ${term}`}`;
     default:
       return `${show(kind)}, by ${by}`;
   }
 }
+
+/** Who is invited may have no name here yet. */
+const invitee = (member: unknown): string => {
+  const { name, user } = member as { readonly name: string; readonly user: string };
+  return show(name) || short(user);
+};
 
 /** `committed`, and that this is so in an online epoch alone. */
 function stateText({ state, epoch }: Json): string {

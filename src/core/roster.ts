@@ -68,6 +68,7 @@ export interface OpenInvite {
 
 /** One who was a member and is none any more. */
 export interface Departed {
+  readonly name: string;
   /** The first roster without it. */
   readonly since: number;
   /** It was removed: only an invitation that names it brings it back. Else it left. */
@@ -264,6 +265,10 @@ export function voters(roster: Roster): readonly UserId[] {
   return users;
 }
 
+/** The name of who is or was a member, else nothing. */
+export const nameIn = ({ members, departed }: Roster, user: UserId): string =>
+  (members.get(user) ?? departed.get(user))?.name ?? '';
+
 const mayManage = (member: Member): boolean => member.role !== 'member';
 
 /** Whether a member gives roles, and removes who manages: the founder; once none is left, every admin. */
@@ -378,11 +383,12 @@ function given(
 }
 
 /** The roster without a member. */
-function without(roster: Roster, { user }: Member, isRemoved: boolean): Change {
+function without(roster: Roster, { user, name }: Member, isRemoved: boolean): Change {
   const members = new Map(roster.members);
   members.delete(user);
   checkRest(members);
-  const departed = new Map(roster.departed).set(user, { since: roster.number + 1, isRemoved });
+  const gone = { name, since: roster.number + 1, isRemoved };
+  const departed = new Map(roster.departed).set(user, gone);
   return { members, departed, invites: invitesWithout(roster, user) };
 }
 
@@ -404,7 +410,10 @@ function invited(
   body: MembershipBody & { kind: 'invite' },
 ): Change {
   if (!mayManage(author)) refuse('only the founder or an admin invites');
-  if (roster.invites.has(body.key) || roster.members.has(body.key)) refuse('its key is in use');
+  const { invites, members, departed } = roster;
+  if ([invites, members, departed].some((known) => known.has(body.key))) {
+    refuse('its key is in use');
+  }
   if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
   if (roster.invites.size >= OPEN_INVITES_MAX)
     refuse(`${OPEN_INVITES_MAX} invitations are open already`);

@@ -9,7 +9,7 @@
 
 import type { QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
-import type { Role } from '../core/roster.js';
+import type { GivenRole, Role } from '../core/roster.js';
 
 /**
  * What is true of a record, never more (docs/PROTOCOL.md, section "States"):
@@ -46,8 +46,10 @@ export interface ChannelEntry {
   readonly epoch: EpochRef | null;
   /** The text of a message; absent for other kinds. */
   readonly text?: string;
-  /** Whom a 'join' lets in, or a 'vote' gives a vote; absent for other kinds. */
+  /** Whom a 'join', 'vote', 'leave', 'remove' or 'role' is about, or an 'invite' for one user names; else absent. */
   readonly member?: Named;
+  /** What a 'role' makes of its member. */
+  readonly role?: GivenRole;
 }
 
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
@@ -188,6 +190,7 @@ export interface Explanation {
   readonly text?: string;
   /** As of an entry. */
   readonly member?: Named;
+  readonly role?: GivenRole;
   readonly state: RecordState;
   readonly seq: number | null;
   readonly steps: readonly ExplainStep[];

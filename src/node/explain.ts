@@ -17,10 +17,11 @@ import type { EpochId, UserId } from '../core/ids.js';
 import { decodeFinal } from '../core/layout.js';
 import { heldRecord, isOrphan } from '../core/provisional.js';
 import { decodeProof } from '../core/record.js';
+import { nameIn } from '../core/roster.js';
 import { type ChannelView, provisional } from '../core/view.js';
 import type { ExplainedLeadership, ExplainStep, Explanation, Named } from './api.js';
 import { type Found, findRecords, type LogReader } from './explain-find.js';
-import { memberIn } from './member-in.js';
+import { membershipIn } from './member-in.js';
 import { decodeMessageBody } from './message-body.js';
 
 export interface ExplainOptions {
@@ -68,7 +69,7 @@ class Story {
       name: body?.name ?? this.#named(from).name,
       kind,
       ...(kind === 'message' && { text: body?.text ?? '' }),
-      ...memberIn(record, this.#st.roster),
+      ...membershipIn(record, this.#st.roster),
       state,
       seq: state === 'final' ? this.#found.final!.entry.seq : null,
       steps: this.#steps,
@@ -77,7 +78,7 @@ class Story {
   }
 
   #named(user: UserId): Named {
-    return { user, name: this.#st.roster.members.get(user)?.name ?? '' };
+    return { user, name: nameIn(this.#st.roster, user) };
   }
 
   #made(): void {

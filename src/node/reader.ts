@@ -22,12 +22,12 @@ import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
-import type { Roster } from '../core/roster.js';
+import { nameIn, type Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import { checkWhole } from './input.js';
-import { memberIn } from './member-in.js';
+import { membershipIn } from './member-in.js';
 import { Merges, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
 import { Moves } from './moves.js';
@@ -48,10 +48,21 @@ function entryOf(
   const { digest, id, author: from, time, kind } = record;
   const isMessage = kind === 'message';
   const body = isMessage ? decodeMessageBody(record.body) : undefined;
-  const name = body?.name ?? roster.members.get(from)?.name ?? '';
+  const name = body?.name ?? nameIn(roster, from);
   const text = isMessage ? { text: body?.text ?? '' } : {};
-  const member = memberIn(record, roster);
-  return { seq, digest, id, from, name, time, state, kind, epoch, ...text, ...member };
+  return {
+    seq,
+    digest,
+    id,
+    from,
+    name,
+    time,
+    state,
+    kind,
+    epoch,
+    ...text,
+    ...membershipIn(record, roster),
+  };
 }
 
 interface Start {

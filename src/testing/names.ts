@@ -158,12 +158,22 @@ export class Names {
     if (!isMembership(kind))
       return isLeaderKind(kind) ? `${kind} record of ${this.user(author)}` : kind;
     const change = decodeMembership(kind, body);
-    if (change.kind === 'join') return `join of ${this.user(joinSignatures(change).request.user)}`;
-    if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;
-    if (change.kind === 'remove') return `removal of ${this.user(change.user)}`;
-    if (change.kind === 'leave') return `leave of ${this.user(author)}`;
-    if (change.kind === 'role') return `role of ${this.user(change.user)}: ${change.role}`;
-    return kind;
+    switch (change.kind) {
+      case 'join':
+        return `join of ${this.user(joinSignatures(change).request.user)}`;
+      case 'vote':
+        return `vote for ${this.user(change.user)}`;
+      case 'leave':
+        return `leave of ${this.user(author)}`;
+      case 'remove':
+        return `removal of ${this.user(change.user)}`;
+      case 'role':
+        return `role of ${this.user(change.user)}: ${change.role}`;
+      case 'invite':
+        return change.invitee ? `invite for ${this.user(change.invitee)}` : kind;
+      default:
+        return kind;
+    }
   }
 }
 

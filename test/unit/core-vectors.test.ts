@@ -398,7 +398,7 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       members: [...r.members.values()],
       invites: [...r.invites.values()],
       relays: [...r.relays],
-      departed: [...r.departed].map(([user, gone]) => ({ user, ...gone })),
+      departed: [...r.departed].map(([user, { since, isRemoved }]) => ({ user, since, isRemoved })),
     });
 
     /** The roster after the first `count` steps. */

@@ -152,6 +152,12 @@ const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
     /key is in use/,
   ],
   [
+    "an invitation with a former member's key",
+    REMOVED,
+    () => membershipBy(REMOVED, FOUNDER, inviteBody(REMOVED, SECOND)),
+    /key is in use/,
+  ],
+  [
     'an invitation for nobody',
     OPEN,
     () => membershipBy(OPEN, FOUNDER, inviteBody(OPEN, OTHER_INVITE, { uses: 0 })),

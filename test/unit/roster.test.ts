@@ -24,6 +24,7 @@ import {
   type Member,
   type MembershipBody,
   membershipPrev,
+  nameIn,
   type Role,
   type Roster,
   rosterStart,
@@ -249,7 +250,7 @@ describe('a member who leaves', () => {
     expect([...left.members.keys()]).toStrictEqual([FOUNDER.user, THIRD.user]);
     expect(voters(left)).toStrictEqual([FOUNDER.user, THIRD.user].sort());
     expect(left.departed).toStrictEqual(
-      new Map([[SECOND.user, { since: left.number, isRemoved: false }]]),
+      new Map([[SECOND.user, { name: 'joiner', since: left.number, isRemoved: false }]]),
     );
   });
 
@@ -263,7 +264,10 @@ describe('a member who leaves', () => {
   it('and is removed at the same time stays out: the removal holds behind the leave too', () => {
     const banned = apply(left, FOUNDER, removeBody(left, SECOND));
     expect(banned.members).toStrictEqual(left.members);
-    expect(banned.departed.get(SECOND.user)).toStrictEqual({ since: left.number, isRemoved: true });
+    expect(banned.departed.get(SECOND.user)).toStrictEqual({
+      ...left.departed.get(SECOND.user),
+      isRemoved: true,
+    });
     const back = () => apply(banned, THIRD, joinBody(banned, SECOND, INVITE));
     expect(errorOf(back)?.message).toMatch(/was removed/);
   });
@@ -272,6 +276,9 @@ describe('a member who leaves', () => {
     const two = apply(grown(3), FOUNDER, roleBody(grown(3), SECOND, 'admin'));
     const alone = apply(two, FOUNDER, leaveBody(two));
     expect(memberOf(alone, FOUNDER)).toBeUndefined();
+    expect([FOUNDER, SECOND, FOURTH].map((p) => nameIn(alone, p.user))).toStrictEqual([
+      ...['founder', 'joiner', ''],
+    ]);
     const more = apply(alone, SECOND, roleBody(alone, THIRD, 'admin'));
     const removed = apply(more, THIRD, removeBody(more, SECOND));
     expect([...removed.members.values()].map((m) => m.role)).toStrictEqual(['admin']);
@@ -295,7 +302,7 @@ describe('a member who is removed', () => {
   it('is none any more, and no longer votes', () => {
     expect(voters(removed)).toStrictEqual([FOUNDER.user, THIRD.user].sort());
     expect(removed.departed).toStrictEqual(
-      new Map([[SECOND.user, { since: removed.number, isRemoved: true }]]),
+      new Map([[SECOND.user, { name: 'joiner', since: removed.number, isRemoved: true }]]),
     );
   });
 

@@ -63,6 +63,7 @@ const entryObject = ({
   epoch,
   text,
   member,
+  role,
 }: ChannelEntry): Json => ({
   seq,
   id,
@@ -74,4 +75,5 @@ const entryObject = ({
   epoch,
   ...(text !== undefined && { text }),
   ...(member && { member }),
+  ...(role && { role }),
 });
