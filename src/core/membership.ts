@@ -28,6 +28,7 @@ import type { Pooled } from './pool.js';
 import { encodeRecord } from './record.js';
 import { contextOf, rosterAfter } from './replica.js';
 import {
+  applyMembership,
   checkJoinRequest,
   departedIn,
   encodeMembership,
@@ -57,8 +58,9 @@ function makeRecord(ctx: StepContext, st: ChannelState, body: MembershipBody): P
 /** Carries on with what this node wants changed. */
 export function tickWishes(ctx: StepContext, st: ChannelState): void {
   const wish = st.wishes[0];
-  if (!wish || !st.roster.members.has(ctx.self)) return;
+  if (!wish) return;
   if (wish.doneAt !== null) return reportDone(ctx, st, wish);
+  if (!st.roster.members.has(ctx.self)) return refuseAsOutsider(ctx, st, wish);
   if (!hearsRosterLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
   const inFlight = st.log.membershipInFlight();
   if (inFlight) return;
@@ -93,10 +95,26 @@ function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled
     token: wish.token,
     code: made ? 'not_allowed' : 'no_change',
     message: made
-      ? `the roster in force does not allow this ${made.record.kind}: your role may not do it, or what it names is gone`
+      ? `the roster in force does not allow this ${made.record.kind}: ${whyRefused(ctx, st, made)}`
       : 'there is nothing to change',
     retryable: false,
   });
+}
+
+function refuseAsOutsider(ctx: StepContext, st: ChannelState, { token }: Wish): void {
+  st.wishes.shift();
+  const message = 'this node is not a member of the channel';
+  ctx.ready.events.push({ type: 'failed', token, code: 'removed', message, retryable: false });
+  ctx.ready.wake(ctx.now);
+}
+
+function whyRefused(ctx: StepContext, { roster }: ChannelState, { record }: Pooled): string {
+  try {
+    applyMembership(ctx.crypto.sha256, roster, record);
+    return 'another change came first';
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /**

@@ -221,6 +221,7 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   const point = certifiedPoint(ctx.crypto.sha256, cert);
   invariant(st.log.hashAt(cert.seq) === point.hash, 'only the certified prefix becomes final');
   const { seq: lastSeq, hash: prevOfFirst } = st.log.final;
+  const wasIn = isIn(ctx, st);
   const last = st.cert;
   rememberTips(st, cert.seq);
   const entries = st.log.finalise(cert.seq);
@@ -271,8 +272,13 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     endLeadership(ctx, st, ctx.timing.election_min_ms);
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
+  if (!wasIn && isIn(ctx, st)) ctx.ready.events.push({ type: 'joined', channel: st.id });
   return membership !== undefined;
 }
+
+/** A member, and not only in the history before its invitation: it may have been one before. */
+const isIn = ({ self }: StepContext, { roster, log, joining }: ChannelState): boolean =>
+  roster.members.has(self) && log.final.seq >= (joining?.pinned.seq ?? 0);
 
 function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: number): void {
   const own = st.outbox.get(digest);
@@ -321,10 +327,6 @@ function changeRoster(
     for (const link of ctx.linksTo([])) {
       ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first: next.number });
     }
-  }
-  const wasMember = before.members.has(ctx.self);
-  if (!wasMember && next.members.has(ctx.self)) {
-    ctx.ready.events.push({ type: 'joined', channel: st.id });
   }
 }
 

@@ -40,7 +40,7 @@ import { decodeAs, type JoinRequest, type Signed } from './statements.js';
 export type Role = 'founder' | 'admin' | 'member';
 
 /** Roles that a `role` record gives, as they are encoded. */
-const GIVEN_ROLES = ['member', 'admin'] as const;
+export const GIVEN_ROLES = ['member', 'admin'] as const;
 export type GivenRole = (typeof GIVEN_ROLES)[number];
 
 export interface Member {
@@ -395,9 +395,10 @@ function without(roster: Roster, { user, name }: Member, isRemoved: boolean): Ch
 /** No change of membership may be the last that is possible. */
 function checkRest(members: Roster['members']): void {
   const rest = [...members.values()];
-  if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
+  if (rest.length === 0) refuse('it is the last member, and a channel has one at least');
   if (!rest.some(mayManage))
     refuse('nobody would be left who manages: make another an admin first');
+  if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
 }
 
 /** The open invitations that are neither of a user nor for it. */

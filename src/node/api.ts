@@ -267,6 +267,8 @@ export interface InviteOptions extends WaitOptions {
   readonly uses?: number;
   /** ms since 1970 after which it is refused; none by default. */
   readonly expires?: number;
+  /** The id of the one user that may join with it, once; the only kind that brings back who was removed. */
+  readonly for?: string;
 }
 
 export interface Channel {
@@ -289,7 +291,16 @@ export interface Channel {
     invite(options?: InviteOptions): Promise<string>;
     /** Throws `invite_not_open` when there is nothing to revoke. */
     revoke(invite: string, options?: WaitOptions): Promise<void>;
+    /**
+     * Ends a membership. Of one who left meanwhile it says that it stays out. Throws `not_member`,
+     * `not_allowed` where the own role does not suffice, `removed` where this node is out itself.
+     */
+    remove(user: string, options?: WaitOptions): Promise<void>;
+    /** Throws as `remove` does, and `bad_role`. */
+    setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
   };
+  /** Ends the own membership. Throws `not_allowed` where nobody would be left to go on. */
+  leave(options?: WaitOptions): Promise<void>;
   readonly relays: {
     list(): RelayStatus[];
     /** Adds to or removes from the channel's relays, for everyone; resolves when in force, at once if there is nothing to change. */

@@ -4,7 +4,7 @@ import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import type { ChannelId, Ulid } from '../core/ids.js';
+import { type ChannelId, type Ulid, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
@@ -28,6 +28,7 @@ import { logReader } from './explain-find.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite } from './invite.js';
+import { leave, type MembersHost, remove, setRole } from './members.js';
 import { messageSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
 import { readChannel } from './reader.js';
@@ -52,6 +53,8 @@ export class NodeChannel implements Channel, ReadableChannel {
       list: () => this.#members(),
       invite: (options) => this.#invite(options ?? {}),
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
+      remove: (user, options) => remove(this.#changing, user, options ?? {}),
+      setRole: (user, role, options) => setRole(this.#changing, user, role, options ?? {}),
     };
     this.relays = {
       list: () => this.#relays(),
@@ -59,6 +62,18 @@ export class NodeChannel implements Channel, ReadableChannel {
       remove: (url, options) => this.#removeRelay(url, options ?? {}),
       override: (url) => node.overrideRelay(url),
     };
+  }
+
+  get #changing(): MembersHost {
+    return {
+      self: this.#node.user,
+      roster: () => this.state.roster,
+      change: (make, options) => this.#change(make, options),
+    };
+  }
+
+  leave(options: WaitOptions = {}): Promise<void> {
+    return leave(this.#changing, options);
   }
 
   get state(): ChannelState {
@@ -190,6 +205,10 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   async #invite(o: InviteOptions): Promise<string> {
     const { uses = 1, expires } = o;
+    const invitee = o.for === undefined ? null : userId(o.for);
+    if (invitee !== null && uses !== 1) {
+      throw new ConclaveError('bad_invite_options', 'an invitation for one user has one use');
+    }
     checkWhole('bad_invite_options', 'the uses of an invitation', uses, 1, INVITE_USES_MAX);
     if (expires !== undefined) {
       const { wall } = this.#node.clock();
@@ -197,7 +216,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee: null } as const;
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
     const st = this.state;
     return encodeInvite(this.#node.hash, {
@@ -207,6 +226,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       pinned: st.log.final,
       name: st.stored.name,
       relays: st.roster.relays,
+      invitee,
     });
   }
 

@@ -3,7 +3,8 @@
  * "Invitations"): `conclave-invite.` and the base64url of
  *
  *     version u8 · channel 32 · secret 32 · inviter 32 · seq u64 · hash 32
- *   · name text · relays list of text · checksum 4
+ *   · name text · relays list of text · invitee list of 32, at most one
+ *   · checksum 4
  *
  * The secret is an Ed25519 seed; the channel's log knows only its public key.
  * `seq` and `hash` pin a final point, so that no old majority can feed a
@@ -30,6 +31,8 @@ export interface Invite {
   readonly pinned: Point;
   readonly name: string;
   readonly relays: readonly string[];
+  /** The one user that it is for; null: anyone who was not removed. */
+  readonly invitee: UserId | null;
 }
 
 const PREFIX = 'conclave-invite.';
@@ -38,7 +41,8 @@ const CHECKSUM_BYTES = 4;
 export function encodeInvite(hash: Hash, invite: Invite): string {
   const w = new Writer(512).u8(PROTOCOL_VERSION).id(invite.channel).raw(invite.secret);
   w.id(invite.inviter).u64(invite.pinned.seq).id(invite.pinned.hash).text(invite.name);
-  const body = w.list(invite.relays, (url) => w.text(url)).done();
+  w.list(invite.relays, (url) => w.text(url));
+  const body = w.list(invite.invitee === null ? [] : [invite.invitee], (user) => w.id(user)).done();
   const whole = new Writer(body.length + CHECKSUM_BYTES).raw(body);
   return PREFIX + base64urlnopad.encode(whole.raw(hash(body).subarray(0, CHECKSUM_BYTES)).done());
 }
@@ -67,6 +71,7 @@ export function decodeInvite(hash: Hash, text: string): Invite {
         pinned: { seq: r.u64(), hash: r.id<Digest>() },
         name: r.text(CHANNEL_NAME_BYTES_MAX),
         relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
+        invitee: r.list(1, () => r.id<UserId>())[0] ?? null,
       };
     });
   } catch (cause) {

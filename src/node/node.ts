@@ -162,7 +162,10 @@ class ConclaveNode implements Node, NodeParts {
       this.#driver.pump.input({ type: 'open', state });
       await this.#driver.idle();
       // Of a channel that this node was still joining there is nothing to show.
-      if (state.roster.members.has(this.user)) this.#channels.set(id, new NodeChannel(id, this));
+      const { members, departed } = state.roster;
+      if (members.has(this.user) || departed.has(this.user)) {
+        this.#channels.set(id, new NodeChannel(id, this));
+      }
     }
     await this.#private.load();
     this.#keepLinks();
@@ -332,10 +335,16 @@ class ConclaveNode implements Node, NodeParts {
     const invite = decodeInvite(this.hash, text);
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
+    if (invite.invitee !== null && invite.invitee !== this.user) {
+      throw new ConclaveError(
+        'invite_for_another',
+        `the invitation is for user ${invite.invitee}, this node is ${this.user}: ask for one for it`,
+      );
+    }
     for (const url of o.relays ?? []) await this.overrideRelay(url);
     const id = invite.channel;
     const known = this.#channels.get(id);
-    if (known) return known;
+    if (known?.state.roster.members.has(this.user)) return known;
     if (this.#joining.has(id)) {
       throw new ConclaveError('join_running', 'this node is joining the channel already', {
         retryable: true,

@@ -263,11 +263,19 @@ const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
     () => membershipBy(REMOVED, FOUNDER, remove(REMOVED, SECOND)),
     /removed already/,
   ],
-  ['the last member who leaves', OPEN, () => membershipBy(OPEN, FOUNDER, leave(OPEN)), /who votes/],
+  [
+    'the last member who leaves',
+    OPEN,
+    () => membershipBy(OPEN, FOUNDER, leave(OPEN)),
+    /last member/,
+  ],
   [
     'the only one with a vote who leaves',
-    TWO,
-    () => membershipBy(TWO, FOUNDER, leave(TWO)),
+    apply(TWO, FOUNDER, role(TWO, SECOND, 'admin')),
+    () => {
+      const two = apply(TWO, FOUNDER, role(TWO, SECOND, 'admin'));
+      return membershipBy(two, FOUNDER, leave(two));
+    },
     /nobody would be left who votes/,
   ],
   [
