@@ -166,6 +166,8 @@ export const JOIN_PATIENCE_MS = 2_000;
 /** A relay's word that an invitation is not open counts once it repeats it for this long. */
 export const JOIN_REFUSED_MS = 3_000;
 export const JOIN_ATTEMPTS_MAX = 64;
+/** Who left asks relays so often whether the others know. */
+export const LEFT_ASK_MS = 500;
 /** For so long a member asks whether it is one still, since a relay said that it is none. */
 export const SHUT_OUT_MS = 5_000;
 

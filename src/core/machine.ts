@@ -26,7 +26,7 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { isShutOut, onJoin } from './membership.js';
+import { isShutOut, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
 import { onRecords, outboxIsFull, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
@@ -474,6 +474,7 @@ export class Machine {
     if (what.type === 'status') {
       const { now } = this.#clock;
       const known = what.payload.roster;
+      onRosterKnown(ctx, st, known);
       const first = this.#announcing.next(link, st.id, known, st.roster.number, now);
       if (first !== undefined) this.#announce(st, link, first);
       return;

@@ -21,6 +21,7 @@ import {
   JOIN_LAG_ENTRIES_MAX,
   JOIN_PATIENCE_MS,
   JOIN_REPEAT_MS,
+  LEFT_ASK_MS,
   SHUT_OUT_MS,
 } from './limits.js';
 import { sendOffers, signBatch } from './offers.js';
@@ -59,7 +60,12 @@ function makeRecord(ctx: StepContext, st: ChannelState, body: MembershipBody): P
 export function tickWishes(ctx: StepContext, st: ChannelState): void {
   const wish = st.wishes[0];
   if (!wish) return;
-  if (wish.doneAt !== null) return reportDone(ctx, st, wish);
+  if (wish.doneAt !== null) {
+    const isHeard = hearsRosterLeader(ctx, st) && st.leadership!.epoch.roster >= wish.doneAt;
+    if (isHeard) reportDone(ctx, st, wish);
+    else if (!st.roster.members.has(ctx.self)) askWhetherLeft(ctx, st, wish);
+    return;
+  }
   if (!st.roster.members.has(ctx.self)) return refuseAsOutsider(ctx, st, wish);
   if (!hearsRosterLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
   const inFlight = st.log.membershipInFlight();
@@ -81,11 +87,33 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
 
 /** A change is done only once more than half of the new roster spoke under its number: an epoch of it exists. */
 function reportDone(ctx: StepContext, st: ChannelState, wish: Wish): void {
-  if (!hearsRosterLeader(ctx, st) || st.leadership!.epoch.roster < wish.doneAt!) return;
   st.wishes.shift();
   const digest = wish.current?.record.digest;
   ctx.ready.events.push({ type: 'done', token: wish.token, ...(digest ? { digest } : {}) });
   ctx.ready.wake(ctx.now);
+}
+
+/**
+ * Who left hears no leader any more, since relays forward to members alone: it
+ * asks them which roster they know. One that knows the new one has it from a
+ * member, which has the proof then.
+ */
+function askWhetherLeft(ctx: StepContext, st: ChannelState, { current }: Wish): void {
+  if (current && ctx.now - current.offeredAt >= LEFT_ASK_MS) {
+    current.offeredAt = ctx.now;
+    for (const link of ctx.linksTo([])) {
+      const first = st.roster.number + 1;
+      ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first });
+    }
+  }
+  ctx.ready.wake((current?.offeredAt ?? ctx.now) + LEFT_ASK_MS);
+}
+
+/** A relay says that it knows roster `known`. */
+export function onRosterKnown(ctx: StepContext, st: ChannelState, known: number): void {
+  const [wish] = st.wishes;
+  if (!wish || wish.doneAt === null || st.roster.members.has(ctx.self)) return;
+  if (known >= wish.doneAt) reportDone(ctx, st, wish);
 }
 
 function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled | null): void {

@@ -26,6 +26,7 @@ export interface MembersHost {
 
 export async function leave(host: MembersHost, o: WaitOptions): Promise<void> {
   const { self } = host;
+  if (!host.roster().members.has(self)) return;
   await host.change((roster) => lastVote(roster, self), o);
   await host.change(
     (roster) => (roster.members.has(self) ? { kind: 'leave', base: roster.number } : null),
