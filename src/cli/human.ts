@@ -117,6 +117,10 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
   return `${paint('green', show(state))}${place}  ${paint('dim', show(id))}`;
 };
 
+/** A member by its name and the beginning of its id. */
+export const userText = ({ user, name }: Json): string =>
+  name === '' ? show(user) : `${show(name)} (${short(user)})`;
+
 export const memberLine: Human = ({ user, name, role, online, leads }, paint) => {
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
   const epoch = leads as { readonly term: number; readonly kind: string } | null;

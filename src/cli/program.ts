@@ -7,9 +7,10 @@ import { addDemo } from './commands/demo.js';
 import { addExport } from './commands/export.js';
 import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
+import { addLeave, addMembers, addRemove, addRole } from './commands/members.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addRelay } from './commands/relay.js';
-import { addExplain, addMembers, addStatus } from './commands/reports.js';
+import { addExplain, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
 import { addVerify } from './commands/verify.js';
@@ -20,6 +21,9 @@ const COMMANDS = [
   addCreate,
   addInvite,
   addJoin,
+  addLeave,
+  addRemove,
+  addRole,
   addUp,
   addRelays,
   addSend,

@@ -27,6 +27,7 @@ describe('usage', () => {
     expect(program.commands.map((command) => command.name()).sort()).toEqual(
       [
         ...['relay', 'init', 'create', 'invite', 'join', 'up', 'relays', 'send', 'tail', 'log'],
+        ...['leave', 'remove', 'role'],
         ...[
           'status',
           'members',
@@ -85,6 +86,12 @@ describe('usage', () => {
     [['create', '--dir', 'd', 'team'], 'a channel needs a relay'],
     [['invite', '--dir', 'd', 'team', '--expires', 'soon'], '"soon" is no time'],
     [['invite', '--dir', 'd', 'team', '--expires', '7d', '--revoke', 'x'], 'goes without'],
+    [['invite', '--dir', 'd', 'team', '--for', 'ab', '--revoke', 'x'], 'goes without'],
+    [['invite', '--dir', 'd', 'team', '--for', 'bob'], 'the whole id of a user'],
+    [['invite', '--dir', 'd', 'team', '--for', 'ab', '--uses', '2'], 'has one use'],
+    [['leave', '--dir', 'd'], "missing required argument 'channel'"],
+    [['remove', '--dir', 'd', 'team'], "missing required argument 'user'"],
+    [['role', '--dir', 'd', 'team', 'bob', 'founder'], 'say "admin" or "member"'],
     [['relays', '--dir', 'd', 'team', 'drop', URL], '"drop" is not known here'],
     [['relays', '--dir', 'd', 'team', 'add'], 'say which: add URL'],
     [['relay', '--listen', '7420'], 'HOST:PORT'],
@@ -579,6 +586,92 @@ describe('reports', () => {
     const all = await h.run(['status', '--dir', h.dir, '--json']);
     expect(all.json).toEqual([{ user, name: 'alice', up: false, channels: [expected] }]);
     expect((await h.run(['status', '--dir', h.dir])).stdout).toMatch(/not up\n\nteam {2}offline\n/);
+  });
+
+  const other = (start: string, name: string) => ({
+    ...{ user: start.padEnd(64, '0') as UserId, name, role: 'member' as const },
+    ...{ online: true, leads: null },
+  });
+  const bob = other('b0b1', 'bob');
+  const cat = other('b0b2', 'cat');
+
+  test('remove and role take an id, the beginning of one, or a name', async () => {
+    for (const wanted of ['bob', 'b0b1', bob.user]) {
+      const h = new Harness();
+      const channel = await h.withChannel();
+      channel.others.push(bob, cat);
+      const at = { channel: channel.id, user: bob.user, name: 'bob' };
+      const role = await h.run(['role', '--dir', h.dir, '--json', 'team', wanted, 'admin']);
+      expect([role.code, role.json]).toEqual([0, [{ ...at, role: 'admin' }]]);
+      expect(channel.others[0]).toMatchObject({ name: 'bob', role: 'admin' });
+      const plain = await h.run(['members', '--dir', h.dir, 'team']);
+      expect(plain.stdout).toMatch(/bob +admin/);
+      const removed = await h.run(['remove', '--dir', h.dir, '--json', 'team', wanted]);
+      expect([removed.code, removed.json]).toEqual([0, [at]]);
+      expect(channel.others).toEqual([cat]);
+    }
+  });
+
+  test('remove and role change nothing where it is not clear whom', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const namesake = other('c0ffee', 'bob');
+    const liar = other('d00d', cat.user);
+    channel.others.push(bob, cat, namesake, liar);
+    const wrong: [string, string, RegExp][] = [
+      ['bob', 'ambiguous_user', /2 members fit "bob": bob \(b0b10{12}\), bob \(c0ffee0{10}\)/],
+      ['b0b', 'not_member', /no member of the channel fits "b0b"/],
+      ['B0B1', 'not_member', /fits "B0B1"/],
+      ['dan', 'not_member', /"conclave members" shows who/],
+      ['ab'.repeat(32), 'not_member', /no member/],
+    ];
+    for (const [wanted, code, message] of wrong) {
+      const asked = [
+        ['remove', '--dir', h.dir, '--json', 'team', wanted],
+        ['role', '--dir', h.dir, '--json', 'team', wanted, 'admin'],
+      ];
+      for (const argv of asked) {
+        const result = await h.run(argv);
+        expect(result.code).toBe(1);
+        expect(errorOf(result)).toMatchObject({ code, message: expect.stringMatching(message) });
+      }
+    }
+    channel.others.push(other('b0b1ff', 'eve'));
+    expect(
+      errorOf(await h.run(['remove', '--dir', h.dir, '--json', 'team', 'b0b1'])),
+    ).toMatchObject({ code: 'ambiguous_user' });
+    expect(channel.others).toHaveLength(5);
+    // Nobody takes another's place by its name.
+    await h.run(['remove', '--dir', h.dir, 'team', cat.user]);
+    expect(channel.others.map((one) => one.name)).toEqual(['bob', 'bob', cat.user, 'eve']);
+  });
+
+  test('leave, and what people are told of all three', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob);
+    const role = await h.run(['role', '--dir', h.dir, 'team', 'bob', 'member']);
+    expect(role.stdout).toBe('bob (b0b10000) is a plain member\n');
+    const removed = await h.run(['remove', '--dir', h.dir, 'team', 'bob']);
+    expect(removed.stdout).toBe('removed bob (b0b10000)\n');
+    const left = await h.run(['leave', '--dir', h.dir, 'team']);
+    expect([left.code, left.stdout]).toEqual([0, 'left team\n']);
+    const status = await h.run(['status', '--dir', h.dir, '--json', 'team']);
+    expect(status.json[0]).toMatchObject({ state: 'removed' });
+  });
+
+  test('remove that is not done in time says what it waits for', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob);
+    channel.held = true;
+    const result = await h.run([
+      ...['remove', '--dir', h.dir, '--json', '--timeout', '0.05', 'team', 'bob'],
+    ]);
+    expect(errorOf(result)).toMatchObject({
+      code: 'timeout',
+      message: expect.stringMatching(/may still come into force later.*need 3 members online/),
+    });
   });
 
   test('members', async () => {

@@ -68,19 +68,29 @@ export function addInvite(program: Command, cli: () => Cli): void {
     .addOption(dirOption())
     .addOption(countOption('--uses <n>', 'how many may join with it (default: 1)', 1))
     .option('--expires <when>', 'until when it is good: 30m, 12h, 7d, or a date as 2030-01-31')
+    .option(
+      '--for <user>',
+      'the id of the one user that may join with it; needed to bring back who was removed',
+    )
     .option('--revoke <invite>', 'revoke this invitation instead')
     .addOption(timeoutOption())
-    .action(async (channel: string, { dir, uses, expires, revoke, timeout }) => {
+    .action(async (channel: string, { dir, uses, expires, for: user, revoke, timeout }) => {
       const { host } = cli();
       const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
-      if (revoke !== undefined && (uses !== undefined || until !== undefined)) {
-        throw usageError('--revoke goes without --uses and --expires');
+      if (revoke !== undefined && (uses ?? until ?? user) !== undefined) {
+        throw usageError('--revoke goes without --uses, --expires and --for');
+      }
+      if (user !== undefined && (uses ?? 1) !== 1) {
+        throw usageError('an invitation --for one user has one use');
+      }
+      if (user !== undefined && !/^[0-9a-f]{64}$/.test(user)) {
+        throw usageError('--for takes the whole id of a user, as "conclave init" prints it');
       }
       await callNode(cli(), {
         dir,
         name: 'invite',
         links: true,
-        args: { channel, uses, expires: until, revoke, timeout },
+        args: { channel, uses, expires: until, for: user, revoke, timeout },
         human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
       });
     });

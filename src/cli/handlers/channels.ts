@@ -54,9 +54,11 @@ export const invite: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const uses = optional(integer, args, 'uses');
   const expires = optional(integer, args, 'expires');
+  const user = optional(text, args, 'for');
   const options = {
     ...(uses !== undefined && { uses }),
     ...(expires !== undefined && { expires }),
+    ...(user !== undefined && { for: user }),
   };
   const revoked = optional(text, args, 'revoke');
   const consequence = (): string =>

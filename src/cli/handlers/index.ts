@@ -3,9 +3,10 @@
 import type { Handler } from '../io.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
+import { leave, members, remove, role } from './members.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
-import { explain, members, status, verify } from './report.js';
+import { explain, status, verify } from './report.js';
 import { send } from './send.js';
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -17,9 +18,12 @@ export const handlers: Readonly<Record<string, Handler>> = {
   inbox,
   invite,
   join,
+  leave,
   log,
   members,
   relays,
+  remove,
+  role,
   send,
   status,
   tail,

@@ -1,4 +1,4 @@
-/** Handlers that report: `status`, `members`, `explain`, `verify`. */
+/** Handlers that report: `status`, `explain`, `verify`. */
 
 import type { Channel, ChannelStatus } from '../../node/api.js';
 import { type Handler, optional, text } from '../io.js';
@@ -19,12 +19,6 @@ export const status: Handler = async (node, args, io) => {
   }
   const channels = node.channels().map(of);
   await io.emit({ user: node.user, name: node.name, up: io.up, channels });
-};
-
-export const members: Handler = async (node, args, io) => {
-  for (const { user, name, role, online, leads } of theChannel(node, args).members.list()) {
-    await io.emit({ user, name, role, online: io.up && online, leads: io.up ? leads : null });
-  }
 };
 
 export const explain: Handler = async (node, args, io) => {
