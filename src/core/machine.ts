@@ -228,9 +228,11 @@ export class Machine {
           base: -1,
           doneAt: null,
         });
+        this.#ready.events.push({ type: 'changed', channel: st.id });
         return;
       case 'stop-wish':
         st.wishes = st.wishes.filter((wish) => wish.token !== input.token);
+        this.#ready.events.push({ type: 'changed', channel: st.id });
         return;
       case 'own-ack':
         return countAck(ctx, st, this.self, input.ack, input.signed.sig);

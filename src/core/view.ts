@@ -23,7 +23,7 @@ import {
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { voters } from './roster.js';
+import { decodeMembership, isMembership, voters } from './roster.js';
 
 export interface ProvisionalEntry {
   readonly record: ChannelRecord;
@@ -193,6 +193,30 @@ function waitingForMemory(st: ChannelState): Waiting {
   return { need, have, missing, reason };
 }
 
+/** What a removal that this node wants, or holds in its tail, lacks while too few voters are online. */
+function removalNeeds(
+  st: ChannelState,
+  all: readonly UserId[],
+  online: readonly UserId[],
+): string | null {
+  const user = removalUnderWay(st);
+  if (user === null) return null;
+  const need = majorityOf(all.length);
+  const have = all.filter((u) => online.includes(u)).length;
+  const text = `a removal needs ${need} of ${all.length} voting members online, have ${have}`;
+  const own = need === all.length && all.includes(user) && !online.includes(user);
+  return own ? `${text}: the vote of the member to be removed, too` : text;
+}
+
+function removalUnderWay({ log, wishes, roster }: ChannelState): UserId | null {
+  const record = log.membershipInFlight()?.record;
+  const body =
+    record && isMembership(record.kind)
+      ? decodeMembership(record.kind, record.body)
+      : wishes[0]?.make(roster);
+  return body?.kind === 'remove' ? body.user : null;
+}
+
 function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null {
   if (st.conflict) return { need: 0, have: 0, missing: [], reason: st.conflict };
   if (st.memory) return waitingForMemory(st);
@@ -200,6 +224,11 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   const all = voters(st.roster);
   const majority = majorityOf(all.length);
   const reachable = all.filter((u) => online.includes(u)).length;
+  const removal = reachable < majority && removalNeeds(st, all, online);
+  if (removal) {
+    const away = all.filter((u) => missing.includes(u));
+    return { need: majority, have: reachable, missing: away, reason: removal };
+  }
   const { minOnline } = st.genesis;
   if (online.length < minOnline) {
     const reason = `messages need ${minOnline} members online, have ${online.length}`;

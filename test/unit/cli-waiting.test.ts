@@ -73,11 +73,19 @@ describe('entries', () => {
     ...{ name: 'ann', state: 'final', epoch: { term: 5, kind: 'roster' } },
   };
 
+  const bob = { user: 'b0b'.padEnd(64, '0'), name: 'bob' };
+
   test.each([
     ['join', { member: { user: 'x', name: 'bob' } }, '* bob joined, let in by ann'],
     ['invite', {}, '* ann made an invitation'],
     ['revoke', {}, '* ann revoked an invitation'],
     ['relays', {}, '* ann changed the relays'],
+    ['leave', { name: 'bob', member: bob }, '* bob left'],
+    ['remove', { member: bob }, '* ann removed bob'],
+    ['role', { member: bob, role: 'admin' }, '* ann made bob an admin'],
+    ['role', { member: bob, role: 'member' }, '* ann made bob a plain member'],
+    ['invite', { member: bob }, '* ann made an invitation for bob'],
+    ['invite', { member: { ...bob, name: '' } }, '* ann made an invitation for b0b00000'],
     ['novel', {}, '* novel, by ann'],
   ])('of kind %s', (kind, more, text) => {
     expect(entryLine({ ...entry, kind, ...more }, plain)).toBe(`[2026-01-02 10:11] ${text}`);

@@ -73,6 +73,26 @@ describe('a member', () => {
     );
   });
 
+  test('is one of two and away: its removal needs its own vote, and status says so', async () => {
+    const { nodes, channels } = await team('ann', 'bob', 'cat');
+    const [ann] = channels as [Channel];
+    const [, bob, cat] = nodes as [Node, Node, Node];
+    await ann.members.remove(cat.user, patience());
+    await bob.close({ drainMs: 0 });
+    await statusWhen(ann, ({ online }) => online.length === 1);
+    expect(ann.currentStatus().waiting).toBeNull();
+    const stop = new AbortController();
+    const removal = expect(ann.members.remove(bob.user, stop)).rejects.toThrow(error('aborted'));
+    const { waiting } = await statusWhen(ann, ({ waiting: why }) => why !== null);
+    expect(waiting).toEqual({
+      ...{ need: 2, have: 1, missing: [bob.user] },
+      reason:
+        'a removal needs 2 of 2 voting members online, have 1: the vote of the member to be removed, too',
+    });
+    stop.abort();
+    await removal;
+  });
+
   test('who was removed joins again only with an invitation for it', async () => {
     const { nodes, channels } = await team('ann', 'bob', 'cat');
     const [ann] = channels as [Channel];
