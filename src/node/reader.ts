@@ -28,7 +28,7 @@ import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import { checkWhole } from './input.js';
 import { memberIn } from './member-in.js';
-import { Merges, sinceMerge } from './merges.js';
+import { Merges, mergeIn, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
 import { Moves } from './moves.js';
 import type { ReadableChannel } from './parts.js';
@@ -51,7 +51,20 @@ function entryOf(
   const name = body?.name ?? roster.members.get(from)?.name ?? '';
   const text = isMessage ? { text: body?.text ?? '' } : {};
   const member = memberIn(record, roster);
-  return { seq, digest, id, from, name, time, state, kind, epoch, ...text, ...member };
+  return {
+    seq,
+    digest,
+    id,
+    from,
+    name,
+    time,
+    state,
+    kind,
+    epoch,
+    ...text,
+    ...member,
+    ...mergeIn(record),
+  };
 }
 
 interface Start {

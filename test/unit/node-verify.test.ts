@@ -286,7 +286,7 @@ describe('hooks', () => {
     expect(lines).toContainEqual(expect.stringMatching(/debug.*"msg".*bad_payload/));
     await relay.close();
     await statusWhen(made!, ({ relays }) => !relays[0]!.connected);
-    expect(lines).toContainEqual(expect.stringMatching(/warn no link to the relay.*shutting down/));
+    expect(lines).toContainEqual(expect.stringMatching(/info no link to the relay.*shutting down/));
   });
 
   test('verify of a node tells its progress, for one channel or for all', async () => {
