@@ -72,6 +72,7 @@ test('a whole store verifies, with its totals and its progress', async () => {
   const { final, head } = channel.currentStatus();
   expect(report).toEqual({
     channel: channel.id,
+    name: 'team',
     ok: true,
     entries: 91,
     final: 91,
