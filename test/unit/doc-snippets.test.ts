@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
@@ -52,6 +52,24 @@ test('the programs in the documents compile', async () => {
 test('a program that does not compile is noticed', async () => {
   expect(await compiled(new Map([['wrong', 'await channel.sned("x");\n']]))).toContain("'sned'");
 }, 120_000);
+
+test('every error code of the node is listed', () => {
+  const listed = readFileSync(join(ROOT, 'docs/api.md'), 'utf8');
+  const sources = readdirSync(join(ROOT, 'src/node')).map((name) =>
+    readFileSync(join(ROOT, 'src/node', name), 'utf8'),
+  );
+  const thrown = sources.flatMap((text) =>
+    [...text.matchAll(/(?:new ConclaveError|checkWhole)\(\s*'([a-z_]+)'/g)].map(
+      ([, code]) => code!,
+    ),
+  );
+  expect(thrown.length).toBeGreaterThan(30);
+  // Of bytes in a store or on a link; an application sees what became of it.
+  const missing = thrown.filter(
+    (code) => code !== 'bad_encoding' && !listed.includes(`\`${code}\``),
+  );
+  expect(missing).toEqual([]);
+});
 
 test("README's program goes on where it was when it is started again", async () => {
   const dir = temporaryDir();
