@@ -80,6 +80,26 @@ describe('one seed', () => {
   });
 });
 
+describe('a plan', () => {
+  it('of which an option says otherwise, runs so, and tells', async () => {
+    const argv = ['--plan', 'examples/split.json'];
+    const { code, stdout, stderr } = await sim(...argv, '--faults', 'none');
+    expect(code).toBe(0);
+    expect(stdout).toContain('; no faults\n');
+    expect(stderr).toContain('not as the plan says: --faults none');
+    expect((await sim(...argv)).stderr).not.toContain('not as the plan says');
+  });
+
+  it('that fails is replayed as it was run', async () => {
+    const argv = ['--plan', 'examples/split.json', '--faults', 'none'];
+    const { json } = await sim(...argv, '--sabotage', 'lose-promises', '--json');
+    expect(json[0]).toMatchObject({
+      ok: false,
+      replay: `conclave sim ${argv.join(' ')} --sabotage lose-promises`,
+    });
+  });
+});
+
 describe('wrong usage exits 2', () => {
   it.each([
     [[], 'say what to run'],
@@ -91,7 +111,14 @@ describe('wrong usage exits 2', () => {
     [['--seeds', '5'], 'FIRST..LAST'],
     [['--seeds', '5..4'], 'the first seed is above the last'],
     [['--seeds', '1..2', '--jobs', '0'], 'whole number from 1'],
-    [['--seeds', '1..2', '--log'], '--log is for one run'],
+    [['--seeds', '1..2', '--log'], '--log is for --seed, --plan: not for --seeds'],
+    [['--seeds', '1..2', '--html', 'x'], '--html is for --seed, --plan, --scenario'],
+    [['--seed', '1', '--update'], '--update is for --scenario: not for --seed'],
+    [['--seed', '1', '--jobs', '2'], '--jobs is for --seeds, --minutes: not for --seed'],
+    [['--seed', '1', '--keep-going'], '--keep-going is for --seeds, --minutes'],
+    [['--seed', '1', '--save', 'x'], 'add --shrink'],
+    [['--scenario', 'x', '--nodes', '3'], '--nodes is for --seed, '],
+    [['--scenario', 'x', '--no-shrink'], '--shrink is for --seed, '],
     [['--seed', '1', '--faults', 'crash,luck'], '"luck" is no fault: crash, '],
     [['--seed', '1', '--nodes', 'many'], 'whole number from 1'],
     [['--seed', '1', '--nodes', '41'], 'whole number from 1 to 40'],
