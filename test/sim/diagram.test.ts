@@ -14,8 +14,9 @@ import {
   type Moment,
   outcomeOf,
 } from '../../src/testing/diagram.js';
-import { diagramPage } from '../../src/testing/diagram-page.js';
+import { diagramPage, picture } from '../../src/testing/diagram-page.js';
 import type { Fault } from '../../src/testing/faults.js';
+import { simulate as simulateApplication } from '../../src/testing/index.js';
 import { Names } from '../../src/testing/names.js';
 import type { SimEvent } from '../../src/testing/observer.js';
 import { parsePlanFile } from '../../src/testing/plan.js';
@@ -154,6 +155,25 @@ describe('a picture', () => {
     expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b));
     expect(inOrder).not.toContain(-1);
     expect(told.filter((text) => text.includes('leads term'))).toHaveLength(1);
+  });
+
+  it('and the log name messages of an application by what they say', async () => {
+    const drawing = picture();
+    const lines: string[] = [];
+    const result = await simulateApplication({
+      ...{ seed: 1, nodes: 3, minOnline: 2, early: false, faults: [], loadMs: 3_000 },
+      app: ({ channel }) => channel,
+      workload: { act: (channel) => void channel.send('hi there') },
+      observe: drawing.observe,
+      log: (line) => lines.push(line),
+    });
+    expect(result.messages).toBeGreaterThan(0);
+    const html = drawing.page(result);
+    expect(html).toContain('posts \\"hi there\\"');
+    expect(html).not.toContain('\ufffd');
+    expect(lines.join('\n')).toMatch(/\n {10}node \d sends CH_MSG "hi there"\n/);
+    expect(lines.join('\n')).toMatch(/\n {10}node \d is told: "hi there" is final at \d+\n/);
+    expect(lines.join('\n')).not.toContain('{"');
   });
 
   it('says what splits that overlap amount to', async () => {
