@@ -1,6 +1,7 @@
 /** What happened in a run, in words: a paragraph that sums it up, and its key moments. */
 
 import type { Millis } from '../core/ids.js';
+import { countFaults } from './describe-fault.js';
 import type { DiagramRecorder, FaultPeriod, Outcome, Period } from './diagram.js';
 import type { Told } from './diagram-deeds.js';
 
@@ -46,16 +47,13 @@ function faultsText(faults: readonly FaultPeriod[]): string {
       .map((f) => `At ${clock(f.from)} ${beginning(f)}, until ${clock(f.until)}`)
       .join('. ');
   }
-  const kinds = new Map<string, number>();
-  for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  const told = [...kinds].map(([kind, n]) => `${n} ${kind}`);
   const last = Math.max(...faults.map(({ until }) => until));
   const splits = faults.filter(({ kind }) => kind === 'block');
   const overlap = splits.some((a, i) =>
     splits.some((b, j) => j > i && b.from < a.until && a.from < b.until),
   );
   const sum = overlap ? '; splits that overlap add up' : '';
-  return `${counted(faults.length, 'fault')} (${list(told)}), the last until ${clock(last)}${sum}`;
+  return `${counted(faults.length, 'fault')} (${countFaults(faults).join(', ')}), the last until ${clock(last)}${sum}`;
 }
 
 /** The first period of each leadership. */

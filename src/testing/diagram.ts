@@ -10,7 +10,7 @@ import { describeBatch, describeCommand, receiverOf } from './describe.js';
 import { describeFault, describePairs, SPLIT } from './describe-fault.js';
 import { Deeds, type Side } from './diagram-deeds.js';
 import { counted, storyOf, summaryOf } from './diagram-story.js';
-import type { Fault } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import { Names } from './names.js';
 import type { EpochView, NodeView, SimEvent } from './observer.js';
 import { OldNews } from './old-news.js';
@@ -58,7 +58,8 @@ export interface Period {
 export interface FaultPeriod {
   readonly from: Millis;
   until: Millis;
-  readonly kind: string;
+  readonly kind: Fault['kind'];
+  readonly drawnFrom?: FaultKind;
   readonly text: string;
   /** What it and the splits before it amount to together. */
   readonly together?: string;
@@ -195,6 +196,7 @@ export class DiagramRecorder {
     const isIndex = (value: unknown): value is number => typeof value === 'number';
     const period: FaultPeriod = {
       ...{ from: at, until: NEVER, kind: fault.kind, text: describeFault(fault, this.#nodes) },
+      ...(fault.drawnFrom && { drawnFrom: fault.drawnFrom }),
       ...this.#together(index, fault),
       nodes: [...new Set(nodes.filter(isIndex))].sort((a, b) => a - b),
       relays: [fields.relay].filter(isIndex),

@@ -3,7 +3,7 @@
  * is true or false may be left out of one, and is false then.
  */
 
-import type { Fault } from './faults.js';
+import { FAULT_KINDS, type Fault, RARE_KINDS } from './faults.js';
 import type { Deed } from './misdeeds.js';
 import {
   type Fields,
@@ -111,8 +111,12 @@ const FIELDS: Record<Fault['kind'], Fields> = {
   weather: { weather: weatherShape, node: optional(victim) },
 };
 
-const times: Fields = { at: ms, until: ms };
+const ofAll: Fields = {
+  at: ms,
+  until: ms,
+  drawnFrom: optional(oneOf(...FAULT_KINDS, ...RARE_KINDS)),
+};
 
 export const FAULT_SHAPES: { readonly [kind: string]: Fields } = Object.fromEntries(
-  Object.entries(FIELDS).map(([kind, fields]) => [kind, { ...times, ...fields }]),
+  Object.entries(FIELDS).map(([kind, fields]) => [kind, { ...ofAll, ...fields }]),
 );

@@ -23,7 +23,9 @@ describe('one seed', () => {
 
   it('tells people what was run and what came of it', async () => {
     const { stdout } = await sim('--seed', '42', '--nodes', '4', '--faults', 'crash,link');
-    expect(stdout).toMatch(/^seed 42: ok\n {2}4 nodes, .*; faults: .*\d (crash|cut|isolate|reset)/);
+    expect(stdout).toMatch(
+      /^seed 42: ok\n {2}4 nodes, .*; faults: .*link \(\d (cut|isolate|reset|clog|narrow)/,
+    );
     expect(stdout).toMatch(/ trace [0-9a-f]{64}\n/);
   });
 
