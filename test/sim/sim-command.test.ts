@@ -271,6 +271,9 @@ describe('a scenario', () => {
     writeFileSync(file, `${script}0 leads the world\n`);
     const { code, stdout, stderr } = await sim('--scenario', file);
     expect([code, stderr]).toEqual([1, expect.stringContaining('shows another output')]);
+    expect(stderr).toMatch(
+      /line 3 is +"0 leads the world"\nand it prints "0 leads term 1; log 1, final 1"/,
+    );
     writeFileSync(file, script);
     expect(await sim('--scenario', file)).toMatchObject({
       ...{ code: 0, stdout, stderr: expect.stringContaining('shows no output yet') },
