@@ -125,6 +125,10 @@ function others(among: readonly number[], nodes: number): string[] {
 /** What begins the words for a partition into sides. */
 export const SPLIT = 'the network is split: ';
 
+/** The end of a fault, by the words for it. */
+export const describeEnd = (text: string): string =>
+  text.startsWith(SPLIT) ? `healed: ${text.slice(SPLIT.length)}` : `ended: ${text}`;
+
 /** A partition by its sides where it has some, else by who does not hear whom. */
 export function describePairs(pairs: Pairs, nodes = 0): string {
   const rest = others(pairs.flat(), nodes).map((some) => `; nothing keeps ${some} from anybody`);

@@ -12,7 +12,7 @@
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, receiverOf } from './describe.js';
-import { describeFault } from './describe-fault.js';
+import { describeEnd, describeFault } from './describe-fault.js';
 import { Names } from './names.js';
 import type { NodeView, SimEvent } from './observer.js';
 import { OldNews } from './old-news.js';
@@ -152,7 +152,7 @@ export class Transcript {
       case 'fault':
         return `fault: ${describeFault(event.fault)}`;
       case 'fault-over':
-        return `over: ${describeFault(event.fault)}`;
+        return describeEnd(describeFault(event.fault));
       case 'phase':
         return `-- ${event.phase}`;
       case 'violation':
