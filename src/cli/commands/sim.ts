@@ -59,7 +59,7 @@ export function addSim(program: Command, cli: () => Cli): void {
     });
   example(
     command,
-    'conclave sim --seed 42\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 8 --nodes 7 --faults halves --html run.html',
+    'conclave sim --seed 75\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 8 --nodes 7 --faults halves --html run.html',
   );
 }
 
