@@ -111,12 +111,9 @@ const FIELDS: Record<Fault['kind'], Fields> = {
   weather: { weather: weatherShape, node: optional(victim) },
 };
 
-const ofAll: Fields = {
-  at: ms,
-  until: ms,
-  drawnFrom: optional(oneOf(...FAULT_KINDS, ...RARE_KINDS)),
-};
+const times: Fields = { at: ms, until: ms };
+const drawnFrom = optional(oneOf(...FAULT_KINDS, ...RARE_KINDS));
 
 export const FAULT_SHAPES: { readonly [kind: string]: Fields } = Object.fromEntries(
-  Object.entries(FIELDS).map(([kind, fields]) => [kind, { ...ofAll, ...fields }]),
+  Object.entries(FIELDS).map(([kind, fields]) => [kind, { ...times, ...fields, drawnFrom }]),
 );

@@ -79,7 +79,7 @@ describe('a plan', () => {
     ['{"plan":{"seed":8,"log":"run.txt"}}', '"log" must be a function'],
     [
       '{"plan":{"seed":1,"faults":[{"kind":"pause","node":0,"at":1,"until":2,"sidez":3}]}}',
-      'fault 0 has "sidez", which means nothing; it may have kind, at, until, node',
+      'fault 0 has "sidez", which means nothing; it may have kind, at, until, node, drawnFrom',
     ],
     ['{"plan":{"seed":1,"faults":[{"kind":"pause","at":1,"until":2}]}}', 'fault 0 lacks "node"'],
     [
