@@ -18,20 +18,22 @@ export interface CatchUpRow {
   /** From the call to join until this node shows that it is a member with the whole log. */
   readonly seconds: number;
   readonly ofBare: number;
-  /** Seconds of a core: the newcomer's, and those of the three members together. */
+  /** Seconds of a core: the newcomer's, those of the three members together, and the relay's. */
   readonly cpu: number;
   readonly cpuMembers: number;
+  readonly cpuRelay: number;
   readonly rssMiB: number;
 }
 
 export async function benchCatchUp(entries: number): Promise<CatchUpRow> {
   const cluster = await startCluster(4, 1, 3);
-  const { nodes } = cluster;
+  const { nodes, servers } = cluster;
   try {
     const [first, , , newcomer] = nodes;
     await first!.call('send', entries, BYTES);
     const bare = await bareLevel(entries);
-    const cpu = (): Promise<number[]> => Promise.all(nodes.map((n) => n.call<number>('cpu')));
+    const all = [...nodes, ...servers];
+    const cpu = (): Promise<number[]> => Promise.all(all.map((n) => n.call<number>('cpu')));
     const profiles = process.env.BENCH_PROFILE;
     if (profiles) await Promise.all(nodes.map((n) => n.call('profile', null)));
     const before = await cpu();
@@ -51,6 +53,7 @@ export async function benchCatchUp(entries: number): Promise<CatchUpRow> {
       ofBare: seconds / bare.seconds,
       cpu: used[3]!,
       cpuMembers: used[0]! + used[1]! + used[2]!,
+      cpuRelay: used[4]!,
       rssMiB: rss / 2 ** 20,
     };
   } finally {

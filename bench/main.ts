@@ -59,7 +59,7 @@ if (wanted('merge')) {
     `merge, six nodes cut 3 | 3, ${r.records} records: equal heads ${r.equal.toFixed(2)} s after the heal ` +
       `(roster leader at ${r.led.toFixed(2)} s, one node holds both sides at ${r.oneHolds.toFixed(2)} s, ` +
       `all do at ${r.allHold.toFixed(2)} s, first merged records final at ${r.merging.toFixed(2)} s); ` +
-      `a node used ${r.cpuMost.toFixed(2)} s of a core at most, all six ${r.cpuSum.toFixed(1)} s; ` +
+      `a node used ${r.cpuMost.toFixed(2)} s of a core at most, all six ${r.cpuSum.toFixed(1)} s, both relays ${r.cpuRelays.toFixed(1)} s; ` +
       `${r.fresh.count} new messages meanwhile were committed after ${r.fresh.median.toFixed(0)} ms (median), ${r.fresh.most.toFixed(0)} ms at most; ` +
       `${(r.equal / r.plainSeconds).toFixed(2)} × sending as many without a partition; ` +
       `largest process ${r.rssMiB.toFixed(0)} MiB`,
@@ -70,7 +70,7 @@ if (wanted('catch-up')) {
   console.log(
     `catch-up of a newcomer, ${r.entries} entries: ${r.seconds.toFixed(2)} s, ` +
       `${r.ofBare.toFixed(1)} × writing as many to a bare LevelDB; ` +
-      `the newcomer used ${r.cpu.toFixed(2)} s of a core, the members ${r.cpuMembers.toFixed(2)} s; ` +
+      `the newcomer used ${r.cpu.toFixed(2)} s of a core, the members ${r.cpuMembers.toFixed(2)} s, the relay ${r.cpuRelay.toFixed(2)} s; ` +
       `${r.rssMiB.toFixed(0)} MiB`,
   );
 }

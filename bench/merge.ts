@@ -41,9 +41,10 @@ export interface MergeRow {
   readonly allHold: number;
   readonly merging: number;
   readonly equal: number;
-  /** Seconds of a core since the heal, of the node that needed most, and of all six. */
+  /** Seconds of a core since the heal, of the node that needed most, of all six, and of both relays. */
   readonly cpuMost: number;
   readonly cpuSum: number;
+  readonly cpuRelays: number;
   readonly rssMiB: number;
   /** New messages, sent while the merge goes on: how many were committed meanwhile, and milliseconds that took. */
   readonly fresh: { readonly count: number; readonly median: number; readonly most: number };
@@ -53,7 +54,7 @@ export interface MergeRow {
 
 export async function benchMerge(perSide: number): Promise<MergeRow> {
   const cluster = await startCluster(6, 2);
-  const { nodes, relays } = cluster;
+  const { nodes, servers, relays } = cluster;
   const statuses = (): Promise<Status[]> => Promise.all(nodes.map((n) => n.call<Status>('status')));
   const pause = () => new Promise((resolve) => setTimeout(resolve, POLL_MS));
   const until = async (fits: (all: Status[]) => boolean): Promise<Status[]> => {
@@ -83,7 +84,8 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
       writing.flatMap((side, i) => side.map((n) => n.call('send', shares[i]!, BYTES))),
     );
     const before = Math.max(...(await statuses()).map((s) => s.final));
-    const cpu = (): Promise<number[]> => Promise.all(nodes.map((n) => n.call<number>('cpu')));
+    const processes = [...nodes, ...servers];
+    const cpu = (): Promise<number[]> => Promise.all(processes.map((n) => n.call<number>('cpu')));
     const cpuBefore = await cpu();
     const profiles = process.env.BENCH_PROFILE;
     if (profiles) await Promise.all(nodes.map((n) => n.call('profile', null)));
@@ -114,7 +116,8 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
       all.every((s) => s.head === all[0]!.head && s.final > before + written),
     );
     const equal = seconds();
-    const used = (await cpu()).map((after, i) => after - cpuBefore[i]!);
+    const all = (await cpu()).map((after, i) => after - cpuBefore[i]!);
+    const used = all.slice(0, nodes.length);
     if (profiles) {
       const file = (i: number): string => join(profiles, `node${i}.cpuprofile`);
       await Promise.all(nodes.map((n, i) => n.call('profile', file(i))));
@@ -129,6 +132,7 @@ export async function benchMerge(perSide: number): Promise<MergeRow> {
       equal,
       cpuMost: Math.max(...used),
       cpuSum: used.reduce((sum, s) => sum + s, 0),
+      cpuRelays: all.slice(nodes.length).reduce((sum, s) => sum + s, 0),
       fresh: {
         count: chat.length,
         median: chat[Math.floor(chat.length / 2)] ?? 0,

@@ -19,7 +19,15 @@ const show = (line: string): void => {
   if (/ (fault|end of|node \d+ (starts|application)|BROKEN)/.test(line)) console.log(line);
 };
 
-const [only, which] = process.argv.slice(2);
+const USAGE = `Usage: npx tsx examples/todo/main.ts [SEED [${LISTS.map(([name]) => name).join(' | ')}]]`;
+
+const [only, which, ...more] = process.argv.slice(2);
+const isSeed = only === undefined || (/^\d+$/.test(only) && Number.isSafeInteger(Number(only)));
+const isList = which === undefined || LISTS.some(([name]) => name === which);
+if (!isSeed || !isList || more.length > 0) {
+  console.error(`${USAGE}`);
+  process.exit(2);
+}
 const seeds = only ? [Number(only)] : Array.from({ length: 20 }, (_, i) => i + 1);
 
 for (const [name, makeList] of LISTS.filter(([name]) => !which || name === which)) {

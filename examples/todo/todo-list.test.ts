@@ -1,5 +1,8 @@
 /** How the to-do list's author tests it against partitions and crashes. */
 
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { HastyTodoList } from './hasty-todo-list.js';
 import { simulateList } from './simulation.js';
@@ -22,6 +25,18 @@ describe('the to-do list', () => {
     }
     expect(broken).toContain('application: eventually');
   });
+
+  it.each([['x'], ['x', 'y'], ['1', 'y'], ['1', 'TodoList', 'z']])(
+    'has a program that says how it is called, and not by %s %s %s',
+    async (...args) => {
+      const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+      const call = promisify(execFile)(process.execPath, ['--import', 'tsx', main, ...args]);
+      await expect(call).rejects.toMatchObject({
+        code: 2,
+        stderr: 'Usage: npx tsx examples/todo/main.ts [SEED [TodoList | HastyTodoList]]\n',
+      });
+    },
+  );
 
   it('runs the same again with the same seed', async () => {
     const run = () => simulateList(3, (channel) => new TodoList(channel));

@@ -6,6 +6,7 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import { rmSync, writeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,9 @@ export async function runDemo({ json, stdout, stderr, signal }: DemoOptions): Pr
   const logs = join(root, 'logs');
   await mkdir(logs);
   const props: Props = { root, processes: new Processes(logs), proxies: [] };
+  // A second signal ends this process at once; the other ones are killed by then.
+  const removeNow = (): void => removeAtExit(root, signal);
+  process.on('exit', removeNow);
   const breakOff = (): void => void props.processes.close();
   signal.addEventListener('abort', breakOff, { once: true });
   let ok = false;
@@ -48,9 +52,22 @@ export async function runDemo({ json, stdout, stderr, signal }: DemoOptions): Pr
     signal.removeEventListener('abort', breakOff);
     await props.processes.close();
     await Promise.all(props.proxies.map((proxy) => proxy.close()));
-    if (ok || signal.aborted) await rm(root, { recursive: true, force: true });
+    if (ok || signal.aborted) await rm(root, REMOVAL);
+    process.off('exit', removeNow);
   }
   return ok ? EXIT.done : EXIT.failed;
+}
+
+/** Processes that were just killed may still make files. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 10, retryDelay: 20 } as const;
+
+function removeAtExit(root: string, signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  try {
+    rmSync(root, REMOVAL);
+  } catch {
+    writeSync(2, `conclave: what the demo left is in ${root}: remove it\n`);
+  }
 }
 
 async function play(props: Props, show: Show, outer: AbortSignal): Promise<Played> {

@@ -1,5 +1,7 @@
 /** What happened to a message, for people: a line for each step. Its store knows one time, the author's; times are UTC. */
 
+import { decodeTime } from 'ulid';
+import type { Ulid } from '../core/ids.js';
 import type {
   ExplainedCertificate,
   ExplainedLeadership,
@@ -39,14 +41,17 @@ function told(step: ExplainStep): [name: string, what: string] {
   switch (step.step) {
     case 'made': {
       const { by, time, boot, n } = step;
-      const start = `its node's start ${printable(boot)}`;
-      return ['made', `${formatSeconds(time)} by ${who(by)}: number ${n} since ${start}`];
+      const start = startOf(boot);
+      // A leader's records of its epoch are made by no outbox.
+      const number =
+        start === 0 ? '' : `: record ${n} since its node started at ${formatSeconds(start)}`;
+      return ['made', `${formatSeconds(time)} by ${who(by)}${number}`];
     }
     case 'signed': {
       const others = step.records - 1;
       const batch =
         others === 0 ? 'alone' : `together with ${others} other${others === 1 ? '' : 's'}`;
-      return ['signed', `${batch}, under list of members ${step.roster}`];
+      return ['signed', `${batch}, under version ${step.roster} of the list of members`];
     }
     case 'queued':
       return ['queued', 'this node keeps it, to offer it until it is final'];
@@ -71,6 +76,9 @@ function told(step: ExplainStep): [name: string, what: string] {
     }
   }
 }
+
+/** A boot's id begins with when it was; the id of none is zero. */
+const startOf = (boot: Ulid): number => decodeTime(boot);
 
 const STEP_CHARS = 10;
 

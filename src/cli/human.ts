@@ -3,9 +3,10 @@
  * somebody else wrote goes through `printable`. Times are UTC.
  */
 
+import { isLeading } from './kinds.js';
 import type { Json, Paint } from './output.js';
 import { printable } from './printable.js';
-import { type NamedStatus, notFinal, waitingFor } from './waiting.js';
+import { isCutOff, type NamedStatus, notFinal, stateWord, waitingFor } from './waiting.js';
 import { formatTime } from './when.js';
 
 export type Human = (result: Json, paint: Paint) => string | undefined;
@@ -14,12 +15,9 @@ const show = (value: unknown): string => printable(String(value));
 const SHORT_ID_CHARS = 8;
 const short = (id: unknown): string => show(id).slice(0, SHORT_ID_CHARS);
 
-/** Records by which members agree who leads; what merges brought is told by itself. */
-const LEADING = new Set(['epoch', 'merge', 'vote']);
-
 /** `[2026-01-02 10:11] nick: text`, and behind it the state while that is not final. Who leads is left out. */
 export const entryLine: Human = (entry, paint) =>
-  LEADING.has(String(entry.kind)) ? undefined : anyEntryLine(entry, paint);
+  isLeading(entry.kind) ? undefined : anyEntryLine(entry, paint);
 
 /** Every entry, with its place and its id. */
 export const longEntryLine: Human = (entry, paint) => {
@@ -32,13 +30,11 @@ export const longEntryLine: Human = (entry, paint) => {
 const SEQ_CHARS = 7;
 
 const anyEntryLine: Human = (entry, paint) => {
-  if (entry.event === 'merged') {
-    return paint('dim', `--- ${mergedText(entry)}`);
-  }
-  // What is final comes in its place.
-  if (entry.event === 'moved') return undefined;
+  // What is final comes in its place, and a merge was told before what it brought.
+  if (entry.event === 'moved' || entry.event === 'merged') return undefined;
   if (entry.event === 'removed')
     return paint('yellow', '--- this node was removed from the channel');
+  if (entry.merge) return paint('dim', `--- ${mergeText(entry)}`);
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
@@ -86,15 +82,27 @@ function stateText({ state, epoch }: Json): string {
   return isOnline ? `${show(state)}, online epoch` : show(state);
 }
 
-/** What a merge brought into the log. */
-function mergedText({ entries, first, last, branches }: Json): string {
-  const sources = branches as readonly { kind: string; term: number; leaderName: string }[];
-  const from = sources.map(
+/** What a merge brings into the log, directly behind its own place. */
+function mergeText({ name, seq, merge }: Json): string {
+  const { entries, branches } = merge as NamedMerge;
+  const from = branches.map(
     ({ kind, term, leaderName }) => `${show(kind)} term ${show(term)} under ${show(leaderName)}`,
   );
+  const first = Number(seq) + 1;
+  const last = Number(seq) + entries;
+  const where = first === last ? `at ${first}` : `at ${first} to ${last}`;
   const what = entries === 1 ? 'message' : 'messages';
-  const where = first === last ? `at ${show(first)}` : `at ${show(first)} to ${show(last)}`;
-  return `merged ${show(entries)} ${what} of ${from.join(', ')}: in the log ${where}`;
+  const by = show(name || 'nobody known');
+  return `${by} merged ${entries} ${what} of ${from.join(', ')}: in the log ${where}`;
+}
+
+interface NamedMerge {
+  readonly entries: number;
+  readonly branches: readonly {
+    readonly kind: string;
+    readonly term: number;
+    readonly leaderName: string;
+  }[];
 }
 
 /**
@@ -138,20 +146,25 @@ export const relayLine: Human = ({ url, connected, problem }, paint) => {
   return `${link} ${show(url)}${message === undefined ? '' : `  (${show(message)})`}`;
 };
 
-export const privateLine: Human = ({ from, to, time, state, text }, paint) => {
-  const who = state === 'received' ? `from ${short(from)}` : `to ${short(to)}`;
+/** Names are as their owners chose them, so the id stands beside. */
+export const privateLine: Human = ({ from, to, name, time, state, text }, paint) => {
+  const other = state === 'received' ? from : to;
+  const known = name === undefined ? short(other) : `${show(name)} (${short(other)})`;
+  const who = `${state === 'received' ? 'from' : 'to'} ${known}`;
   const mark = state === 'received' || state === 'delivered' ? '' : ` (${show(state)})`;
   return `${paint('dim', `[${formatTime(Number(time))}]`)} ${paint('bold', who)}: ${show(text)}${paint('yellow', mark)}`;
 };
 
 export const verifyLines: Human = (report, paint) => {
-  const { ok, channel, entries, final, head, problems } = report;
-  const whole = ok === true ? 'no channels' : 'the files of the store';
-  const subject = channel === undefined ? whole : `channel ${show(channel)}`;
+  const { ok, channel, name, entries, final, head, problems, filesChecked } = report;
+  const id = name === undefined ? show(channel) : `${show(name)} (${short(channel)})`;
+  const subject = channel === undefined ? 'the files of the store' : `channel ${id}`;
   if (ok === true) {
+    const verdict = filesChecked === false ? 'ok, files not checked while the node is up' : 'ok';
+    if (channel === undefined) return `${paint('green', verdict)}  there are no channels`;
     const what = entries === 1 ? 'message' : 'messages';
     const counts = `${show(entries)} ${what}, ${show(final)} of them final, head ${short(head)}`;
-    return `${paint('green', 'ok')}  ${subject}: ${counts}`;
+    return `${paint('green', verdict)}  ${subject}: ${counts}`;
   }
   const lines = (problems as readonly { where: string; what: string }[]).map(
     ({ where, what }) => `  ${show(where)}: ${show(what)}`,
@@ -180,7 +193,7 @@ const channelStatus: Human = (result, paint) => {
   const warn = (name: string, text: string | undefined): (readonly [string, string])[] =>
     text === undefined ? [] : [[name, paint('yellow', show(text))]];
   const rows: (readonly [string, string])[] = [
-    ...warn('waiting', waits),
+    ...warn(isCutOff(s) ? 'cut off' : 'waiting', waits),
     ...warn('not final', lacks),
     ['channel', show(s.channel)],
     ['members', `${s.members}, ${s.online.length} online`],
@@ -189,7 +202,7 @@ const channelStatus: Human = (result, paint) => {
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
     ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
-  const title = `${paint('bold', show(s.name))}  ${paintState(s.state, paint)}`;
+  const title = `${paint('bold', show(s.name))}  ${paintState(stateWord(s), paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
 

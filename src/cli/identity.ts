@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { access, link, open, readFile, rm } from 'node:fs/promises';
+import { access, link, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 import { hex32, type UserId, unhex } from '../core/ids.js';
@@ -109,20 +109,29 @@ async function syncDirectory(dir: string): Promise<void> {
 
 /** Throws `no_identity` or `bad_identity`. */
 export async function readIdentity(dir: string): Promise<Identity> {
-  const text = await readFile(identityPath(dir), 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause;
-    throw new ConclaveError(
-      'no_identity',
-      `there is no identity in ${dir}: run "conclave init --dir ${dir}" first`,
-      { cause },
-    );
-  });
+  const text = await readFile(identityPath(dir), 'utf8').catch(
+    async (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause;
+      throw new ConclaveError('no_identity', await withoutIdentity(dir), { cause });
+    },
+  );
   const identity = decode(text);
   if (identity) return identity;
   throw new ConclaveError(
     'bad_identity',
     `${identityPath(dir)} is not what "conclave init" wrote: restore it from a copy`,
   );
+}
+
+/** What to do: whatever holds other things is hardly meant to become a node's directory. */
+async function withoutIdentity(dir: string): Promise<string> {
+  const names = await readdir(dir).catch(({ code }: NodeJS.ErrnoException) => {
+    return code === 'ENOTDIR' ? undefined : [];
+  });
+  const makes = `name the directory of a node; "conclave init --dir DIR" makes one`;
+  if (!names) return `${dir} is no directory: ${makes}`;
+  if (names.length > 0) return `there is no identity in ${dir}, which holds other files: ${makes}`;
+  return `there is no identity in ${dir}: run "conclave init --dir ${dir}" first`;
 }
 
 function decode(text: string): Identity | undefined {

@@ -6,7 +6,7 @@ import { parsePlanFile } from '../testing/plan.js';
 import type { CommonOptions } from '../testing/runs.js';
 import type { Cli } from './cli.js';
 import { usageError } from './errors.js';
-import { replayCommand } from './sim/failure.js';
+import { optionsText, replayCommand } from './sim/failure.js';
 import { runMany } from './sim/many.js';
 import { runOne } from './sim/one.js';
 import { readText, showScenario } from './sim/scenario.js';
@@ -21,7 +21,7 @@ export interface SimCommandOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly faults?: string;
-  readonly jobs: number;
+  readonly jobs?: number;
   readonly keepGoing?: boolean;
   readonly shrink?: boolean;
   readonly save?: string;
@@ -31,9 +31,48 @@ export interface SimCommandOptions {
 }
 
 const WAYS = ['seed', 'seeds', 'minutes', 'plan', 'scenario'] as const;
-const OF_ONE_RUN = ['log', 'html'] as const;
+type Way = (typeof WAYS)[number];
+
+const MANY: readonly Way[] = ['seeds', 'minutes'];
+const RUNS: readonly Way[] = ['seed', 'seeds', 'minutes', 'plan'];
+
+/** Options that only some ways have a use for. */
+const USED_BY: Partial<Record<keyof SimCommandOptions, readonly Way[]>> = {
+  update: ['scenario'],
+  jobs: MANY,
+  keepGoing: MANY,
+  log: ['seed', 'plan'],
+  html: ['seed', 'plan', 'scenario'],
+  nodes: RUNS,
+  relays: RUNS,
+  faults: RUNS,
+  shrink: RUNS,
+  save: RUNS,
+  sabotage: RUNS,
+};
 
 export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void> {
+  const way = wayOf(options);
+  refuseUseless(way, options);
+  const { seed, seeds, minutes } = options;
+  const many = seeds ?? (minutes !== undefined && { first: freshSeed(), minutes });
+  if (many) return runMany(cli, many, commonOptions(options), options);
+  if (options.scenario !== undefined) {
+    return showScenario(cli, options.scenario, options);
+  }
+  if (seed !== undefined) {
+    const run = { ...commonOptions(options), seed };
+    return runOne(cli, run, replayCommand(`--seed ${seed}`, run), options);
+  }
+  const path = options.plan!;
+  const { plan } = parsePlanFile(await readText(path));
+  const instead = commonOptions(options);
+  const said = optionsText(instead);
+  if (said !== '') cli.out.note(`not as the plan says:${said}`);
+  return runOne(cli, { ...plan, ...instead }, replayCommand(`--plan ${path}`, instead), options);
+}
+
+function wayOf(options: SimCommandOptions): Way {
   const given = WAYS.filter((way) => options[way] !== undefined);
   const all = '--seed, --seeds, --minutes, --plan and --scenario';
   if (given.length === 0) throw usageError(`say what to run: one of ${all}`);
@@ -41,28 +80,18 @@ export async function runSim(cli: Cli, options: SimCommandOptions): Promise<void
     const names = given.map((way) => `--${way}`).join(' and ');
     throw usageError(`${names} say different things to run: give one of ${all}`);
   }
-  const { seed, seeds, minutes } = options;
-  const many = seeds ?? (minutes !== undefined && { first: freshSeed(), minutes });
-  if (many) {
-    const wrong = OF_ONE_RUN.find((option) => options[option] !== undefined);
-    if (wrong) throw usageError(`--${wrong} is for one run: give --seed`);
-    return runMany(cli, many, commonOptions(options), options);
+  return given[0]!;
+}
+
+function refuseUseless(way: Way, options: SimCommandOptions): void {
+  for (const [option, ways] of Object.entries(USED_BY)) {
+    if (options[option as keyof SimCommandOptions] === undefined || ways.includes(way)) continue;
+    const name = option === 'keepGoing' ? 'keep-going' : option;
+    throw usageError(`--${name} is for ${ways.map((w) => `--${w}`).join(', ')}: not for --${way}`);
   }
-  if (options.scenario !== undefined) {
-    return showScenario(cli, options.scenario, options);
+  if (options.save !== undefined && !options.shrink && !MANY.includes(way)) {
+    throw usageError('--save is where the plan of a failure goes that is cut down: add --shrink');
   }
-  if (seed !== undefined) {
-    const run = { ...commonOptions(options), seed };
-    return runOne(cli, run, replayCommand(run), options);
-  }
-  const path = options.plan!;
-  const { plan } = parsePlanFile(await readText(path));
-  return runOne(
-    cli,
-    { ...plan, ...commonOptions(options) },
-    `conclave sim --plan ${path}`,
-    options,
-  );
 }
 
 /** Where nobody was yet, most likely, with room behind it. */

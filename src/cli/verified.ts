@@ -10,18 +10,23 @@ export async function tellVerified(
   reports: readonly VerifyReport[],
   emit: (result: Json) => Promise<void>,
 ): Promise<void> {
-  for (const { channel, ok, entries, final, head, problems } of reports) {
-    await emit({ ok, channel, entries, final, head, problems });
+  for (const { channel, name, ok, entries, final, head, problems } of reports) {
+    const named = name === undefined ? {} : { name };
+    await emit({ ok, channel, ...named, entries, final, head, problems });
   }
   if (reports.length === 0) {
     await emit({ ok: true, entries: 0, final: 0, head: ZERO_DIGEST, problems: [] });
   }
   const broken = reports.find(({ ok }) => !ok);
   if (!broken) return;
-  const { channel, problems } = broken;
+  const { channel, name, problems } = broken;
   const first = problems[0] ? `: ${problems[0].where}: ${problems[0].what}` : '';
-  throw new ConclaveError(
-    'verify_failed',
-    `the store does not verify, in channel ${channel}${first}. Restore a backup, or begin anew`,
-  );
+  const which = name === undefined ? channel : `${name} (${channel})`;
+  throw verifyFailed(`the store does not verify, in channel ${which}${first}`);
+}
+
+/** What is wrong, and what to do about it, unless that was said. */
+export function verifyFailed(what: string): ConclaveError {
+  const advice = /restore a backup/i.test(what) ? '' : '. Restore a backup, or begin anew';
+  return new ConclaveError('verify_failed', `${what}${advice}`);
 }

@@ -38,6 +38,23 @@ export function relayProblem(relays: readonly RelayStatus[]): string | undefined
   return `no relay answers: ${told.join(', ')}`;
 }
 
+/** Relays that are not reached while another one is: nothing waits for them, but they are missed. */
+export function missedRelays(relays: readonly RelayStatus[]): string | undefined {
+  if (!relays.some(({ connected }) => connected)) return undefined;
+  const told = relays.flatMap(({ url, connected, problem }) =>
+    connected || !problem ? [] : [`${url} (${problem.message})`],
+  );
+  return told.length === 0 ? undefined : `no link to ${told.join(', ')}`;
+}
+
+/** Whether it commits all the same, as a channel does that needs no more members online than there are on this side. */
+export const isCutOff = ({ state, relays }: Pick<ChannelStatus, 'state' | 'relays'>): boolean =>
+  state === 'healthy' && relayProblem(relays) !== undefined;
+
+/** The state in words for people: whoever reaches nobody is not well, though it leads itself. */
+export const stateWord = (status: Pick<ChannelStatus, 'state' | 'relays'>): string =>
+  isCutOff(status) ? 'cut off, committing' : status.state;
+
 /** What comes first: a relay that is not reached hides who is online. */
 export function waitingFor({ state, waiting, relays }: NamedStatus): string | undefined {
   const problem = relayProblem(relays);

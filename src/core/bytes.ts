@@ -40,32 +40,47 @@ function unsigned(value: number, max: number): number {
   throw new ConclaveError('bad_encoding', `${value} is not an integer from 0 to ${max}`);
 }
 
-/** A typed array of more than 64 bytes costs a microsecond to make: small results share slabs. */
-const SLAB_BYTES = 4_096;
-const SLAB_SHARE_BYTES_MAX = 512;
-let slab = new Uint8Array(SLAB_BYTES);
-/** Where the slab is free. A writer at work there is its user until it is done. */
-let slabFree = 0;
-let slabUser: Writer | undefined;
+/** Memory that small results share, since a typed array of more than 64 bytes costs a microsecond to make. */
+interface Slab {
+  readonly bytes: number;
+  /** The most that one result may ask for. */
+  readonly shareBytesMax: number;
+  buffer: Uint8Array;
+  /** Where it is free. A writer at work there is its user until it is done. */
+  free: number;
+  user: Writer | undefined;
+}
+
+const slabOf = (bytes: number, shareBytesMax: number): Slab => {
+  return { bytes, shareBytesMax, buffer: new Uint8Array(bytes), free: 0, user: undefined };
+};
+
+/** What is kept by mistake keeps its slab, so identifiers and statements have a small one. */
+const SMALL_SLAB = slabOf(4_096, 512);
+/** For what goes to the store, mostly. */
+const LARGE_SLAB = slabOf(65_536, 4_096);
 
 export class Writer {
+  readonly #slab: Slab | undefined;
   #buffer: Uint8Array;
   #start: number;
   #end: number;
 
   constructor(capacity = 256) {
-    if (capacity > SLAB_SHARE_BYTES_MAX) {
+    const slab = capacity <= SMALL_SLAB.shareBytesMax ? SMALL_SLAB : LARGE_SLAB;
+    if (capacity > slab.shareBytesMax) {
       this.#buffer = new Uint8Array(capacity);
       this.#start = 0;
     } else {
       // A writer that is not done, or never will be, keeps the slab that it has.
-      if (slabUser !== undefined || slabFree + capacity > SLAB_BYTES) {
-        slab = new Uint8Array(SLAB_BYTES);
-        slabFree = 0;
+      if (slab.user !== undefined || slab.free + capacity > slab.bytes) {
+        slab.buffer = new Uint8Array(slab.bytes);
+        slab.free = 0;
       }
-      slabUser = this;
-      this.#buffer = slab;
-      this.#start = slabFree;
+      slab.user = this;
+      this.#slab = slab;
+      this.#buffer = slab.buffer;
+      this.#start = slab.free;
     }
     this.#end = this.#start;
   }
@@ -81,7 +96,7 @@ export class Writer {
     const length = this.#end - this.#start;
     const larger = new Uint8Array(Math.max(length * 2, length + bytes));
     larger.set(this.#buffer.subarray(this.#start, this.#end));
-    this.#leaveSlab(slabFree);
+    this.#leaveSlab(this.#start);
     this.#buffer = larger;
     this.#start = 0;
     this.#end = length + bytes;
@@ -89,9 +104,10 @@ export class Writer {
   }
 
   #leaveSlab(free: number): void {
-    if (slabUser !== this) return;
-    slabUser = undefined;
-    slabFree = free;
+    const slab = this.#slab;
+    if (slab?.user !== this) return;
+    slab.user = undefined;
+    slab.free = free;
   }
 
   u8(value: number): this {

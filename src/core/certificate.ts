@@ -16,7 +16,15 @@
  */
 
 import { decodeWhole, type Reader, Writer } from './bytes.js';
-import { chainNext, chainOver, type EpochDescriptor, type Header, type Point } from './chain.js';
+import {
+  type Chain,
+  chainNext,
+  chainOver,
+  type EpochDescriptor,
+  type Header,
+  knownNext,
+  type Point,
+} from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
@@ -151,10 +159,12 @@ export const certifiedPoint = (hash: Hash, c: Certificate): Point => ({
 });
 
 /** The acknowledgements of a certificate as the statements that their members signed. */
-export function certificateSignatures(hash: Hash, c: Certificate): Signed[] {
+export function certificateSignatures(hash: Hash, c: Certificate, known?: Chain): Signed[] {
   const hashes = [certifiedPoint(hash, c).hash];
   c.links.forEach((link, i) => {
-    hashes.push(chainNext(hash, hashes[i]!, c.seq + i + 1, link));
+    const seq = c.seq + i + 1;
+    const here = known && knownNext(known, hashes[i]!, seq, link);
+    hashes.push(here ?? chainNext(hash, hashes[i]!, seq, link));
   });
   const { channel, roster, rosterHash, epochKind: kind, epoch, term } = c;
   return c.acks.map((ack) => {

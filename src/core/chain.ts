@@ -74,6 +74,23 @@ export function chainNext(hash: Hash, previous: Digest, seq: number, header: Hea
   return w.hashedId(hash);
 }
 
+/** What `chainNext` gives here, if this chain has the same header behind the same hash, and so computed it. */
+export function knownNext(
+  chain: Chain,
+  previous: Digest,
+  seq: number,
+  header: Header,
+): Digest | undefined {
+  const here = chain.headerAt(seq);
+  const isSame =
+    here !== undefined &&
+    here.digest === header.digest &&
+    here.epoch === header.epoch &&
+    here.term === header.term &&
+    here.roster === header.roster;
+  return isSame && chain.hashAt(seq - 1) === previous ? chain.hashAt(seq) : undefined;
+}
+
 /** Part of a chain: the headers behind `anchor`, with the hash at each, so that none is computed twice. */
 export interface Stretch {
   readonly anchor: Point;

@@ -14,6 +14,7 @@
  * channel `id` except the sender.
  */
 
+import { alike } from './alike.js';
 import { ConclaveError } from './errors.js';
 import {
   BEACON_HEARD_MAX,
@@ -53,8 +54,10 @@ import {
 const always = { timestamp: integer(), nonce: bytes(8, true) };
 
 const PROOF_BYTES_MAX = 256 + MEMBERS_PER_CHANNEL_MAX * (32 + 96);
-const record = bytes(RECORD_BODY_BYTES_MAX + 512);
-const proof = bytes(1_024);
+/** Records share what their author, its boot and the channel make alike, proofs of a batch most of what they are. */
+const records = (items: number) =>
+  alike({ items, itemBytes: RECORD_BODY_BYTES_MAX + 512, first: 128, last: 0 });
+const proofs = (items: number) => alike({ items, itemBytes: 1_024, first: 64, last: 512 });
 const sig = bytes(64, true);
 const statement = bytes(16 + BEACON_HEARD_MAX * 56 + BOOTS_KEPT * 24 + 128);
 const blob = bytes(FRAME_PAYLOAD_BYTES_MAX);
@@ -82,8 +85,8 @@ const member = { ...always, id: channel, from: user };
 /** Entries of the log: headers in one blob (certificate.ts), records and proofs beside it. */
 const entries = {
   headers: blob,
-  records: list(record, TAIL_ENTRIES_MAX),
-  proofs: list(proof, TAIL_ENTRIES_MAX),
+  records: records(TAIL_ENTRIES_MAX),
+  proofs: proofs(TAIL_ENTRIES_MAX),
 };
 
 interface Spec<T> {
@@ -256,14 +259,14 @@ export const COMMANDS = {
           roster: integer(),
           roster_hash: digest,
           sig,
-          records: list(record, RECORDS_PER_BATCH_MAX),
+          records: records(RECORDS_PER_BATCH_MAX),
         }),
       ),
       /** … or records of anyone, each with its proof. */
       each: optional(
         object({
-          records: list(record, RECORDS_PER_BATCH_MAX),
-          proofs: list(proof, RECORDS_PER_BATCH_MAX),
+          records: records(RECORDS_PER_BATCH_MAX),
+          proofs: proofs(RECORDS_PER_BATCH_MAX),
         }),
       ),
     }),
@@ -388,8 +391,8 @@ export const COMMANDS = {
       anchor: point,
       headers: blob,
       /** Empty for a record that vanished. */
-      records: list(record, TAIL_ENTRIES_MAX),
-      proofs: list(proof, TAIL_ENTRIES_MAX),
+      records: records(TAIL_ENTRIES_MAX),
+      proofs: proofs(TAIL_ENTRIES_MAX),
       /** Certifies the last of these as committed. */
       cert: blob,
       /** Up to where the sender's branch is certified. */

@@ -9,6 +9,7 @@
  * never changes it.
  */
 
+import type { Branch } from './branch.js';
 import { inspectPage, type Page } from './catchup.js';
 import {
   type Certificate,
@@ -19,7 +20,7 @@ import {
   nestedSignatures,
   recordSignatures,
 } from './certificate.js';
-import { endOf, type Stretch, stretchOf } from './chain.js';
+import { type Chain, endOf, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Command, Payload } from './commands.js';
 import type { Hash } from './crypto.js';
@@ -296,12 +297,18 @@ function commitOf(ctx: InspectContext, p: Payload<'CH_MSG_COMMIT'>): Parts | und
   ofChannel(cert, p.id);
   const st = ctx.channel(p.id);
   if (st && isKnownCertificate(st, cert)) return undefined;
-  return { what: { type: 'commit', cert }, checks: certificateSignatures(ctx.hash, cert) };
+  const checks = certificateSignatures(ctx.hash, cert, st && chainOf(st, cert));
+  return { what: { type: 'commit', cert }, checks };
 }
 
+const branchOf = (st: ChannelState, { epochKind, epoch }: Certificate): Branch | undefined =>
+  epochKind === 'online' ? st.branches.get(epoch) : undefined;
+
+const chainOf = (st: ChannelState, cert: Certificate): Chain => branchOf(st, cert) ?? st.log;
+
 function isKnownCertificate(st: ChannelState, cert: Certificate): boolean {
-  const branch = cert.epochKind === 'online' ? st.branches.get(cert.epoch) : undefined;
-  const chain = branch ?? st.log;
+  const branch = branchOf(st, cert);
+  const chain = chainOf(st, cert);
   const known = branch
     ? branch.certified
     : cert.kind === 'final'

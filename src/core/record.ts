@@ -13,7 +13,7 @@
  *     proof = roster u64 · rosterHash 32 · count u16 · index u16 · path list of 32 · sig 64
  */
 
-import { bytesEqual, decodeWhole, Reader, Writer } from './bytes.js';
+import { bytesEqual, decodeWhole, fromUtf8, Reader, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
@@ -116,16 +116,26 @@ export function decodeRecord(hash: Hash, bytes: Uint8Array): ChannelRecord {
       boot: r.ulid(),
       n: r.u64(),
       prev: r.id<Digest>(),
-      kind: r.text(RECORD_KIND_CHARS_MAX),
+      kind: readKind(r),
       id: r.ulid(),
       time: r.u64(),
       keyEpoch: r.u32(),
       body: r.bytes(RECORD_BODY_BYTES_MAX),
     };
   });
-  if (!KIND.test(fields.kind))
-    throw new ConclaveError('bad_record', 'a record with a malformed kind');
   return recordFrom(fields, recordDigest(hash, bytes), bytes);
+}
+
+/** The kind that was read last: most records are of the same one. */
+let lastKind = { bytes: new Uint8Array(0), kind: '' };
+
+function readKind(r: Reader): string {
+  const bytes = r.bytes(RECORD_KIND_CHARS_MAX);
+  if (bytes.length > 0 && bytesEqual(bytes, lastKind.bytes)) return lastKind.kind;
+  const kind = fromUtf8(bytes);
+  if (!KIND.test(kind)) throw new ConclaveError('bad_record', 'a record with a malformed kind');
+  lastKind = { bytes: bytes.slice(), kind };
+  return kind;
 }
 
 /** Shows that an author signed a record, under which roster, and where in its batch it stands. */

@@ -17,7 +17,8 @@ export interface Codec<T> {
 
 export type TypeOf<C> = C extends Codec<infer T> ? T : never;
 
-function refuse(at: string, expected: string): never {
+/** Refuses the field at `at`. */
+export function refuse(at: string, expected: string): never {
   throw new ConclaveError('bad_payload', `the field "${at}" must be ${expected}`);
 }
 

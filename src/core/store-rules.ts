@@ -15,8 +15,6 @@ const STORE_KEY_CHARS_MAX = 512;
 /** Below every key of a caller, above every key of the store itself. */
 export const STORE_KEY_FIRST = '\u0001';
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 export function checkKey(key: string): void {
   if (typeof key !== 'string') throw badKey(key, 'is not text');
   if (key === '') throw badKey(key, 'is empty');
@@ -24,7 +22,7 @@ export function checkKey(key: string): void {
     throw badKey(key, `has ${key.length} characters, more than ${STORE_KEY_CHARS_MAX}`);
   }
   if (key < STORE_KEY_FIRST) throw badKey(key, 'starts with NUL, which the store keeps for itself');
-  if (LONE_SURROGATE.test(key)) throw badKey(key, 'is not well-formed text (a lone surrogate)');
+  if (!key.isWellFormed()) throw badKey(key, 'is not well-formed text (a lone surrogate)');
 }
 
 export function checkOps(ops: readonly StoreOp[]): void {
@@ -44,7 +42,7 @@ export function checkRange(options: RangeOptions): RangeOptions {
   const { gte, lt, limit } = options;
   for (const bound of [gte, lt]) {
     if (typeof bound !== 'string') throw badKey(bound, 'is not text, and bounds a range');
-    if (LONE_SURROGATE.test(bound)) throw badKey(bound, 'is not well-formed text');
+    if (!bound.isWellFormed()) throw badKey(bound, 'is not well-formed text');
   }
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
     throw new ConclaveError(

@@ -50,6 +50,8 @@ export interface ChannelEntry {
   readonly member?: Named;
   /** What a 'role' makes of its member. */
   readonly role?: GivenRole;
+  /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
+  readonly merge?: Pick<Merged, 'entries' | 'branches'>;
 }
 
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
@@ -348,6 +350,8 @@ export interface CreateOptions extends WaitOptions {
 
 export interface VerifyReport {
   readonly channel: ChannelId;
+  /** Absent where the genesis can't be read. */
+  readonly name?: string;
   readonly ok: boolean;
   /** Messages in the log, and how many of them are final. */
   readonly entries: number;

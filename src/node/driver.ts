@@ -6,7 +6,7 @@
 import type { Command } from '../core/commands.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
-import { hex32, type UserId, unhex } from '../core/ids.js';
+import { hex32, type UserId } from '../core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../core/keys.js';
 import { Machine, type MachineOptions } from '../core/machine.js';
 import type { LinkId } from '../core/presence.js';
@@ -15,6 +15,7 @@ import { relayKeyOf } from '../core/relay-url.js';
 import type { Signed } from '../core/statements.js';
 import type { FullOptions } from './options.js';
 import { RelayConnection } from './relay-link.js';
+import { rememberingCheck } from './verified.js';
 
 /** What a store says of this opening of it. */
 export type Opening = Pick<MachineOptions, 'boot' | 'boots'>;
@@ -156,10 +157,10 @@ export class Driver {
   #ports(): PumpPorts {
     const { store, crypto, metrics } = this.#o;
     const failed = (error: unknown): void => this.#fail(error);
+    const check = rememberingCheck(crypto);
     return {
       clock: this.#o.clock,
-      verify: (signed, done) =>
-        done(signed.map((s) => crypto.ed25519Verify(unhex(s.by), s.statement, s.sig))),
+      verify: (signed, done) => done(check(signed)),
       sign: (signed, done) => {
         for (const s of signed) this.#sign(s);
         done();

@@ -9,8 +9,9 @@ import { ConclaveError } from '../core/errors.js';
 import type { Entry } from '../core/layout.js';
 import { WINDOW_BYTES_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
-import { decodeMergeBody, type MergeBody } from '../core/merge-record.js';
-import type { Merged } from './api.js';
+import { decodeMergeBody, type MergeBody, type MergedBranch } from '../core/merge-record.js';
+import type { ChannelRecord } from '../core/record.js';
+import type { ChannelEntry, Merged } from './api.js';
 
 interface Open {
   readonly entry: Entry;
@@ -55,6 +56,25 @@ export class Merges {
   }
 }
 
+/** `{ merge }` of a 'merge', nothing of other records. */
+export function mergeIn({ kind, body }: ChannelRecord): Pick<ChannelEntry, 'merge'> | undefined {
+  if (kind !== 'merge') return undefined;
+  try {
+    const { entries, branches } = decodeMergeBody(body);
+    return { merge: { entries, branches: branches.map(branchOf) } };
+  } catch (error) {
+    if (!(error instanceof ConclaveError)) throw error;
+    return undefined;
+  }
+}
+
+const branchOf = ({ kind, term, leader, entries }: MergedBranch): Merged['branches'][number] => ({
+  kind,
+  term,
+  leader,
+  entries,
+});
+
 function toldOf({ entry: { seq, record }, body, moved }: Open): Merged | null {
   if (moved === 0) return null;
   return {
@@ -63,12 +83,7 @@ function toldOf({ entry: { seq, record }, body, moved }: Open): Merged | null {
     entries: moved,
     first: seq + 1,
     last: seq + moved,
-    branches: body.branches.map(({ kind, term, leader, entries }) => ({
-      kind,
-      term,
-      leader,
-      entries,
-    })),
+    branches: body.branches.map(branchOf),
   };
 }
 

@@ -41,9 +41,11 @@ import { decodeInvite, type Invite } from './invite.js';
 import {
   BOOT_KEY,
   decodeOverride,
+  decodeUser,
   encodeOverride,
   OVERRIDES,
   storedChannels,
+  USER_KEY,
 } from './node-keys.js';
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
 import type { NodeParts } from './parts.js';
@@ -58,7 +60,8 @@ const DRAIN_MS_DEFAULT = 2_000;
  * Opens a node over its store.
  *
  * Throws what the store's opening throws (`store_locked`, `store_damaged`, …),
- * `bad_options`, `bad_identity`, `bad_name` and `bad_relay_url`. The store is the node's from
+ * `bad_options`, `bad_identity`, `bad_name`, `bad_relay_url`, and `wrong_identity` for a store that
+ * another user's node has written. The store is the node's from
  * here on: the node closes it.
  */
 export async function openNode(options: NodeOptions): Promise<Node> {
@@ -95,19 +98,35 @@ function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
 }
 
 /** A boot id greater than the last one, durable before anything bears it, and what came before. */
-async function nextOpening({ store, clock, ulid, offline }: FullOptions): Promise<Opening> {
+async function nextOpening(o: FullOptions): Promise<Opening> {
+  const { store, clock, ulid, offline } = o;
+  const user = await checkOwner(o);
   const stored = await store.get(BOOT_KEY);
   const last = stored ? decodeWhole(stored, (r) => r.ulid()) : undefined;
   const boots = bootsOf(await store.get(BOOTS_KEY), await store.get(BATCHES_KEY));
   const boot = ulid(nextBootTime(clock().wall, last, boots));
   if (!offline) {
     const ops = [
+      { key: USER_KEY, value: new Writer(32).id(user).done() },
       { key: BOOT_KEY, value: new Writer(16).ulid(boot).done() },
       { key: BOOTS_KEY, value: encodeBoots(boots) },
     ];
     await store.write(ops, { sync: true });
   }
   return { boot, boots };
+}
+
+/** Whoever opens a store first is its user: nobody else would find a channel in it. */
+async function checkOwner({ store, identity, crypto }: FullOptions): Promise<UserId> {
+  const user = hex32<UserId>(crypto.ed25519PublicKey(identity.seed));
+  const stored = await store.get(USER_KEY);
+  const owner = stored ? decodeUser(stored) : user;
+  if (owner === user) return user;
+  throw new ConclaveError(
+    'wrong_identity',
+    `this store is user ${owner}'s, and the seed given is user ${user}'s: open it with the seed that it was ` +
+      'made with, or give another store',
+  );
 }
 
 class ConclaveNode implements Node, NodeParts {

@@ -28,7 +28,7 @@ import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import { checkWhole } from './input.js';
 import { membershipIn } from './member-in.js';
-import { Merges, sinceMerge } from './merges.js';
+import { Merges, mergeIn, sinceMerge } from './merges.js';
 import { decodeMessageBody } from './message-body.js';
 import { Moves } from './moves.js';
 import type { ReadableChannel } from './parts.js';
@@ -62,6 +62,7 @@ function entryOf(
     epoch,
     ...text,
     ...membershipIn(record, roster),
+    ...mergeIn(record),
   };
 }
 

@@ -266,6 +266,6 @@ export class RelayConnection {
     this.problem = { code, message };
     const fields = { relay: this.#url, code };
     if (known) this.#o.log.debug(fields, `still no link to the relay: ${message}`);
-    else this.#o.log.warn(fields, `no link to the relay: ${message}`);
+    else this.#o.log.info(fields, `no link to the relay: ${message}`);
   }
 }

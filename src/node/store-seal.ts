@@ -13,30 +13,36 @@ import { hash } from 'node:crypto';
 const TAG_BYTES = 8;
 const LENGTH_BYTES = 4;
 
-/** The bytes to store for `value` under `key`. */
+/** What is hashed is put together here: enough for an entry of the log, larger values get memory of their own. */
+const SCRATCH_BYTES = 16_384;
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+
+/** The bytes to store for `value` under `key`, valid until the next call: to be copied at once. */
 export function seal(key: string, value: Uint8Array): Uint8Array {
   const keyBytes = Buffer.byteLength(key);
   // One buffer serves both: the tag overwrites the end of what was hashed before the value.
   const valueAt = Math.max(TAG_BYTES, LENGTH_BYTES + keyBytes);
-  const buffer = Buffer.allocUnsafe(valueAt + value.length);
+  const end = valueAt + value.length;
+  const buffer = end <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(end);
   const start = valueAt - keyBytes - LENGTH_BYTES;
   buffer.writeUInt32BE(keyBytes, start);
   buffer.write(key, start + LENGTH_BYTES);
   buffer.set(value, valueAt);
-  buffer.write(tagOf(buffer.subarray(start)), valueAt - TAG_BYTES, TAG_BYTES, 'latin1');
-  return buffer.subarray(valueAt - TAG_BYTES);
+  buffer.write(tagOf(buffer.subarray(start, end)), valueAt - TAG_BYTES, TAG_BYTES, 'latin1');
+  return buffer.subarray(valueAt - TAG_BYTES, end);
 }
 
 /** The value in what is stored under `key`, or undefined if it fails its checksum. */
 export function unseal(key: Uint8Array, stored: Uint8Array): Uint8Array | undefined {
   if (stored.length < TAG_BYTES) return undefined;
   const value = stored.subarray(TAG_BYTES);
-  const buffer = Buffer.allocUnsafe(LENGTH_BYTES + key.length + value.length);
+  const end = LENGTH_BYTES + key.length + value.length;
+  const buffer = end <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(end);
   buffer.writeUInt32BE(key.length);
   buffer.set(key, LENGTH_BYTES);
   buffer.set(value, LENGTH_BYTES + key.length);
   const tag = Buffer.from(stored.buffer, stored.byteOffset, TAG_BYTES).toString('latin1');
-  if (!tagOf(buffer).startsWith(tag)) return undefined;
+  if (!tagOf(buffer.subarray(0, end)).startsWith(tag)) return undefined;
   // A plain Uint8Array: a Buffer's slice() shares memory, which surprises.
   return new Uint8Array(value.buffer, value.byteOffset, value.length);
 }

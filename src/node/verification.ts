@@ -23,6 +23,8 @@ export class Verification {
   readonly problems: Problem[] = [];
   /** Known, with roster 0, before anything else is looked at. */
   genesis: Genesis | undefined;
+  /** The channel's, as its genesis is stored. */
+  name: string | undefined;
   /** By number, as far as the store proves them. */
   readonly rosters: Roster[] = [];
   readonly #seen = new Set<string>();

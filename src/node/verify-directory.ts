@@ -17,7 +17,14 @@ import { nativeCrypto } from '../native/crypto-native.js';
 import type { VerifyReport } from './api.js';
 import { checkStore } from './check-store.js';
 import { openLevelStore } from './level-store.js';
-import { BOOT_KEY, decodeOverride, OVERRIDES, storedChannels } from './node-keys.js';
+import {
+  BOOT_KEY,
+  decodeOverride,
+  decodeUser,
+  OVERRIDES,
+  storedChannels,
+  USER_KEY,
+} from './node-keys.js';
 import { checkPrivate, PRIVATE_PREFIX } from './private-log.js';
 import { verifyChannel } from './verify.js';
 
@@ -58,7 +65,7 @@ export async function verifyDirectory(
   }
   const store = await openLevelStore(dir, { create: false });
   try {
-    const problems = await nodeValues(store);
+    const problems = await nodeValues(store, user);
     const channels: VerifyReport[] = [];
     const options = {
       self: user,
@@ -100,8 +107,12 @@ async function nameOf(store: Store, id: ChannelId): Promise<string | undefined> 
 
 type Problem = VerifyReport['problems'][number];
 
+function checkUser(owner: UserId, user = owner): void {
+  if (owner !== user) throw new ConclaveError('wrong_identity', `the store is user ${owner}'s`);
+}
+
 /** What the node reads back of its own must be readable. */
-async function nodeValues(store: Store): Promise<Problem[]> {
+async function nodeValues(store: Store, user: UserId | undefined): Promise<Problem[]> {
   const problems: Problem[] = [];
   const check = async (where: string, read: () => unknown): Promise<void> => {
     try {
@@ -110,6 +121,8 @@ async function nodeValues(store: Store): Promise<Problem[]> {
       problems.push({ where, what: (error as Error).message });
     }
   };
+  const owner = await store.get(USER_KEY);
+  if (owner) await check(USER_KEY, () => checkUser(decodeUser(owner), user));
   const boot = await store.get(BOOT_KEY);
   if (boot) await check(BOOT_KEY, () => decodeWhole(boot, (r) => r.ulid()));
   const boots = [await store.get(BOOTS_KEY), await store.get(BATCHES_KEY)] as const;

@@ -77,7 +77,9 @@ export async function verifyChannel(
     await pool(v);
     await verifySet(v, { self, finalSeq: final.seq, lastEpoch: walk.epoch, hasMoved });
   }
-  return { channel: id, ok: v.problems.length === 0, ...totals, problems: v.problems };
+  const { name, problems } = v;
+  const named = name === undefined ? {} : { name };
+  return { channel: id, ...named, ok: problems.length === 0, ...totals, problems };
 }
 
 interface Settled {
@@ -125,6 +127,7 @@ async function genesis(v: Verification): Promise<boolean> {
     if (channelIdOf(sha256, bytes) !== v.id) throw new Error('the genesis is of another channel');
     const decoded = decodeGenesis(bytes);
     v.signatures(v.keys.genesis, [{ by: decoded.founder, statement: bytes, sig }]);
+    v.name = name;
     if (commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
       v.problem(v.keys.genesis, "the channel's name is not the one that its founder chose");
     }

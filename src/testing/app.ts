@@ -7,6 +7,7 @@
 import type { Millis, UserId } from '../core/ids.js';
 import type { Channel } from '../node/api.js';
 import { AppHost } from './app-host.js';
+import { checkAppOptions } from './check-options.js';
 import {
   type SimulateOptions,
   type SimulateResult,
@@ -70,12 +71,15 @@ export interface AppOptions<A> extends Omit<SimulateOptions, 'workload' | 'sabot
 /**
  * Runs one simulation: of the nodes alone under a load of their own, or of an
  * application on them. Never throws for what goes wrong inside: see `ok` and
- * `violation`.
+ * `violation`. Rejects with `bad_options`, and with `aborted` when its signal is.
  */
 export function simulate<A>(options: AppOptions<A>): Promise<SimulateResult>;
 export function simulate(options: SimulateOptions): Promise<SimulateResult>;
-export function simulate<A>(options: SimulateOptions | AppOptions<A>): Promise<SimulateResult> {
+export async function simulate<A>(
+  options: SimulateOptions | AppOptions<A>,
+): Promise<SimulateResult> {
   if (!('app' in options)) return simulateNodes(options);
+  checkAppOptions(options);
   const { app: _, workload: _w, checks: _c, ...rest } = options;
   return simulateNodes(rest, (run) => new AppHost(run, options));
 }

@@ -60,7 +60,8 @@ export class Chaos {
       const copies = this.#prepare(planned);
       this.#timeline.at(planned.at, () => {
         if (this.#isOver) return;
-        this.onFault(`fault ${JSON.stringify(planned)}`);
+        const { drawnFrom: _, ...what } = planned;
+        this.onFault(`fault ${JSON.stringify(what)}`);
         const fault = this.#resolved(planned);
         this.onChange?.('fault', index, fault);
         const end = this.#begin(fault, copies);

@@ -5,102 +5,187 @@
 
 import { ConclaveError } from '../core/errors.js';
 import { MEMBERS_PER_CHANNEL_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
-import { FAULT_KINDS, type Fault, RARE_KINDS } from './faults.js';
-import type { SimulateOptions } from './simulate.js';
+import { FAULT_SHAPES, weatherShape } from './fault-shapes.js';
+import { FAULT_KINDS, RARE_KINDS } from './faults.js';
+import {
+  callable,
+  type Fields,
+  flag,
+  isMs,
+  isObject,
+  kinds,
+  list,
+  ms,
+  must,
+  number,
+  object,
+  oneOf,
+  optional,
+  type Problem,
+  problem,
+  problemText,
+  type Shape,
+  text,
+  whole,
+} from './shapes.js';
 
 /** A run's cost grows with the cube of its nodes, since all say to all what they see. */
 export const SIM_NODES_MAX = 40;
 export const SIM_RELAYS_MAX = RELAYS_PER_CHANNEL_MAX;
 
-/** What a plan may have; the type sees to it that none is left out. */
-const KINDS_OF_PLANS: Record<Fault['kind'], true> = {
-  ...{ crash: true, pause: true, slow: true, clock: true, damage: true, 'old-disk': true },
-  ...{ 'disk-full': true, 'disk-sync': true, 'slow-disk': true, misbehaves: true },
-  ...{ cut: true, clog: true, narrow: true, 'half-open': true, dead: true, reset: true },
-  ...{ isolate: true, block: true, 'relay-split': true, 'relay-restart': true },
-  ...{ 'relay-forgets': true, 'lying-relay': true, weather: true },
+const MANY = Number.MAX_SAFE_INTEGER;
+const meanMs = number('ms above 0', Number.MIN_VALUE);
+
+const conditions: Fields = {
+  encoded: optional(flag),
+  workMs: optional(ms),
+  diskMs: optional(ms),
+  skewMs: optional(ms),
+  weather: optional(weatherShape),
 };
 
+const SABOTAGES = [
+  'skip-sync',
+  'early-done',
+  'torn-batch',
+  'lose-promises',
+  'lose-outbox',
+  'late-first',
+];
+
+/** Environments of tests may have one of their own. */
+const isSignal = must(
+  'an AbortSignal',
+  (value) => isObject(value) && typeof value.aborted === 'boolean',
+);
+
+/** Options of every run; what a plan file says is of the same shape. */
+function common(o: Sizes): Fields {
+  return {
+    seed: whole(0, MANY),
+    nodes: optional(whole(1, SIM_NODES_MAX)),
+    relays: optional(whole(1, SIM_RELAYS_MAX)),
+    minOnline: optional(whole(1, MEMBERS_PER_CHANNEL_MAX)),
+    quorum: optional(oneOf('online', 'roster')),
+    weather: optional(weatherShape),
+    faults: optional(faultsShape(o)),
+    early: optional(flag),
+    loadMs: optional(ms),
+    settleMs: optional(ms),
+    conditions: optional(object(conditions)),
+    crypto: optional(oneOf('fast', 'real')),
+    log: optional(callable),
+    signal: optional(isSignal),
+    onProgress: optional(callable),
+    onHistory: optional(callable),
+    observe: optional(callable),
+  };
+}
+
+const ofNodes = (o: Sizes): Fields => ({
+  ...common(o),
+  workload: optional(
+    object({
+      everyMs: optional(meanMs),
+      burst: optional(whole(1, MANY)),
+      posts: optional(list(postShape(o), 'post')),
+      invites: optional(list(ms, 'invite')),
+    }),
+  ),
+  sabotage: optional(oneOf(...SABOTAGES)),
+});
+
+const ofAnApplication = (o: Sizes): Fields => ({
+  ...common(o),
+  app: callable,
+  workload: optional(object({ act: callable, everyMs: optional(meanMs) })),
+  checks: optional(object({ always: optional(callable), eventually: optional(callable) })),
+});
+
 /** Throws `bad_options`. */
-export function checkOptions(o: SimulateOptions): void {
-  const problem = problemOf(o);
-  if (problem !== undefined)
-    throw new ConclaveError('bad_options', `this run can't be: ${problem}`);
+export function checkOptions(options: unknown): void {
+  refuse(problemOf(options));
+}
+
+/** The same of a run with an application. */
+export function checkAppOptions(options: unknown): void {
+  refuse(found(object(ofAnApplication(sizesOf(options)))(options)));
+}
+
+function refuse(why: string | undefined): void {
+  if (why !== undefined) throw new ConclaveError('bad_options', `this run can't be: ${why}`);
 }
 
 /** What is wrong with options, or with what a plan file says in their place. */
-export function problemOf(o: SimulateOptions): string | undefined {
-  const { workload = {}, faults = [] } = o;
-  return (
-    (Number.isSafeInteger(o.seed) && o.seed >= 0
-      ? undefined
-      : `"seed" must be a whole number from 0 to 2^53-1, not ${o.seed}`) ??
-    countProblem('nodes', o.nodes, SIM_NODES_MAX) ??
-    countProblem('relays', o.relays, SIM_RELAYS_MAX) ??
-    countProblem('minOnline', o.minOnline, MEMBERS_PER_CHANNEL_MAX) ??
-    timeProblem('loadMs', o.loadMs) ??
-    timeProblem('settleMs', o.settleMs) ??
-    listProblem('faults', faults, (fault) => faultProblem(fault, o)) ??
-    listProblem('posts', workload.posts ?? [], (post) => postProblem(post, o)) ??
-    listProblem('invites', workload.invites ?? [], (at) => (isTime(at) ? undefined : 'is no time'))
-  );
+export const problemOf = (options: unknown): string | undefined =>
+  found(object(ofNodes(sizesOf(options)))(options));
+
+/** Items of lists, as `fault 0`, are known by their own name. */
+function found(wrong: Problem | undefined): string | undefined {
+  if (!wrong) return undefined;
+  const item = wrong.path.findIndex((name) => /^(fault|post|invite) /.test(name));
+  return problemText({ ...wrong, path: wrong.path.slice(Math.max(0, item)) });
 }
 
-const isTime = (value: unknown): value is number =>
-  Number.isFinite(value) && (value as number) >= 0;
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-
-function countProblem(name: string, value: unknown, most: number): string | undefined {
-  if (value === undefined) return undefined;
-  const isFine = Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= most;
-  return isFine ? undefined : `"${name}" must be a whole number from 1 to ${most}, not ${value}`;
+/** How many nodes and relays there are, or could be. */
+interface Sizes {
+  readonly nodes: number;
+  readonly relays: number;
 }
 
-const timeProblem = (name: string, value: unknown): string | undefined =>
-  value === undefined || isTime(value) ? undefined : `"${name}" must be ms, not ${value}`;
-
-function listProblem(
-  name: string,
-  list: unknown,
-  problemOfItem: (item: unknown) => string | undefined,
-): string | undefined {
-  if (!Array.isArray(list)) return `"${name}" must be a list`;
-  for (const [i, item] of list.entries()) {
-    const problem = problemOfItem(item);
-    if (problem !== undefined) return `${name.slice(0, -1)} ${i} ${problem}`;
-  }
-  return undefined;
+function sizesOf(options: unknown): Sizes {
+  const { nodes, relays } = isObject(options) ? options : {};
+  return {
+    nodes: typeof nodes === 'number' ? nodes : SIM_NODES_MAX,
+    relays: typeof relays === 'number' ? relays : SIM_RELAYS_MAX,
+  };
 }
 
 const KINDS: readonly string[] = [...FAULT_KINDS, ...RARE_KINDS];
 
-function faultProblem(fault: unknown, o: SimulateOptions): string | undefined {
-  if (typeof fault === 'string') {
-    return KINDS.includes(fault) ? undefined : `is no kind of fault: ${fault}`;
-  }
-  if (!isObject(fault)) return 'is no fault';
-  const { kind, at, until } = fault as Partial<Fault>;
-  if (typeof kind !== 'string' || !Object.hasOwn(KINDS_OF_PLANS, kind)) {
-    return `has no "kind" that is known: ${Object.keys(KINDS_OF_PLANS).sort().join(', ')}`;
-  }
-  if (!isTime(at) || !isTime(until) || until < at) return 'lacks "at" and "until"';
-  const { node, nodes, pairs, sides, relay } = fault as { readonly [field: string]: unknown };
-  const stranger = [node, nodes, pairs, sides]
-    .flat(3)
-    .find((index) => typeof index === 'number' && index >= (o.nodes ?? SIM_NODES_MAX));
-  if (stranger !== undefined) return `is of node ${stranger}, and there is none`;
-  if (typeof relay === 'number' && relay >= (o.relays ?? SIM_RELAYS_MAX)) {
-    return `is of relay ${relay}, and there is none`;
-  }
-  return undefined;
+/** Kinds to draw from, or a plan; not some of both. */
+function faultsShape(o: Sizes): Shape {
+  const kind: Shape = (value) =>
+    KINDS.includes(value as string) ? undefined : problem(`is no kind of fault: ${value}`);
+  return (value) => {
+    const isPlan = Array.isArray(value) && isObject(value[0]);
+    return list(isPlan ? faultShape(o) : kind, 'fault')(value);
+  };
 }
 
-function postProblem(post: unknown, o: SimulateOptions): string | undefined {
-  if (!isObject(post)) return 'is no post';
-  const { at, node, count, bytes } = post as { readonly [field: string]: unknown };
-  if (!isTime(at)) return 'lacks "at"';
-  if (!Number.isSafeInteger(node) || Number(node) < 0) return 'lacks "node"';
-  if (Number(node) >= (o.nodes ?? SIM_NODES_MAX)) return `is of node ${node}, and there is none`;
-  if (!Number.isSafeInteger(count) || Number(count) < 1) return 'lacks "count"';
-  return isTime(bytes) ? undefined : 'lacks "bytes"';
+function faultShape(o: Sizes): Shape {
+  const shape = kinds('kind', FAULT_SHAPES);
+  return (value) => shape(value) ?? (isObject(value) ? misplaced(value, o) : undefined);
+}
+
+/** A fault that ends before it begins, or of nodes and relays that are not there. */
+function misplaced(
+  { at, until, node, nodes, pairs, sides, relay }: { readonly [field: string]: unknown },
+  o: Sizes,
+): Problem | undefined {
+  if (isMs(at) && isMs(until) && until < at) {
+    return problem(`ends at ${until} ms, before it begins at ${at} ms`);
+  }
+  const stranger = [node, nodes, pairs, sides]
+    .flat(3)
+    .find((index) => typeof index === 'number' && index >= o.nodes);
+  if (stranger !== undefined) return problem(`is of node ${stranger}, and there is none`);
+  return typeof relay === 'number' && relay >= o.relays
+    ? problem(`is of relay ${relay}, and there is none`)
+    : undefined;
+}
+
+function postShape(o: Sizes): Shape {
+  const shape = object({
+    at: ms,
+    node: whole(0, MANY),
+    count: whole(1, MANY),
+    bytes: whole(0, MANY),
+    text: optional(text),
+  });
+  return (value) => {
+    const node = isObject(value) ? Number(value.node) : 0;
+    const stranger = problem(`is of node ${node}, and there is none`);
+    return shape(value) ?? (node >= o.nodes ? stranger : undefined);
+  };
 }

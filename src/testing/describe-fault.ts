@@ -8,6 +8,19 @@ const nodesOf = (nodes: readonly number[]): string =>
 const linkOf = ({ node, relay }: { node: Victim; relay: number }): string =>
   `the link of node ${node} to relay ${relay}`;
 
+/** How many faults of each kind, by the names that one asks for them: `5 crash`, `halves (3 block)`. */
+export function countFaults(faults: readonly Pick<Fault, 'kind' | 'drawnFrom'>[]): string[] {
+  const families = new Map<string, Map<string, number>>();
+  for (const { kind, drawnFrom = kind } of faults) {
+    const family = families.get(drawnFrom) ?? new Map<string, number>();
+    families.set(drawnFrom, family.set(kind, (family.get(kind) ?? 0) + 1));
+  }
+  return [...families].map(([family, kinds]) => {
+    const counted = [...kinds].map(([kind, n]) => `${n} ${kind}`).join(', ');
+    return kinds.size === 1 && kinds.has(family) ? counted : `${family} (${counted})`;
+  });
+}
+
 /** What is broken. With `nodes`, how many there are, those that nothing keeps apart are named too. */
 export function describeFault(fault: Fault, nodes = 0): string {
   switch (fault.kind) {
@@ -111,6 +124,10 @@ function others(among: readonly number[], nodes: number): string[] {
 
 /** What begins the words for a partition into sides. */
 export const SPLIT = 'the network is split: ';
+
+/** The end of a fault, by the words for it. */
+export const describeEnd = (text: string): string =>
+  text.startsWith(SPLIT) ? `healed: ${text.slice(SPLIT.length)}` : `ended: ${text}`;
 
 /** A partition by its sides where it has some, else by who does not hear whom. */
 export function describePairs(pairs: Pairs, nodes = 0): string {

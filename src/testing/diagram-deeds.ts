@@ -1,21 +1,16 @@
 /**
- * What became of messages, for the story of a picture (diagram-story.ts): who posted which, where they were
- * committed, what a merge brought over, what is final. Deeds of one kind between two
- * moments that matter are told in one line.
+ * What became of messages, for the story of a picture (diagram-story.ts): who posted which, in which
+ * epoch they were committed, who stored them then, what a merge brought over, what is final. Deeds of
+ * one kind between two moments that matter are told in one line.
  */
 
+import type { Outgoing } from '../core/commands.js';
 import type { Digest, Millis, Ulid } from '../core/ids.js';
-import { decodeRawEntry } from '../core/layout.js';
+import { decodeRawEntry, decodeRun } from '../core/layout.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import type { StoreOp } from '../core/store.js';
 import { type Names, shortList } from './names.js';
 import type { EpochView, SimEvent } from './observer.js';
-
-/** The nodes that go on together under a leader. */
-export interface Side {
-  readonly epoch: EpochView;
-  readonly nodes: readonly number[];
-}
 
 interface Deed {
   readonly at: Millis;
@@ -23,6 +18,8 @@ interface Deed {
   readonly line: string;
   readonly messages: readonly Ulid[];
   readonly isPost?: true;
+  /** Of the epoch in which they were committed. */
+  readonly electorate?: readonly string[];
 }
 
 export interface Told {
@@ -30,29 +27,43 @@ export interface Told {
   readonly text: string;
 }
 
-const listed = (nodes: readonly number[]): string =>
-  nodes.length === 1 ? `node ${nodes[0]}` : `nodes ${nodes.join(' ')}`;
-const termOf = ({ kind, term }: EpochView): string =>
-  kind === 'online' ? `online term ${term}` : `term ${term}`;
+const epochName = (kind: string, term: number, leader: string): string =>
+  `${kind === 'online' ? 'online ' : ''}term ${term} of ${leader}`;
 
 export class Deeds {
   readonly #names: Names;
   readonly #deeds: Deed[] = [];
   readonly #digests = new Map<Ulid, Digest>();
+  /** Since when a node has a record in its log or in a branch. */
+  readonly #stored = new Map<Digest, Map<number, Millis>>();
+  readonly #electorates = new Map<string, readonly string[]>();
 
   constructor(names: Names) {
     this.#names = names;
   }
 
-  /** `side`: with whom the node goes on when it is told; undefined when it follows nobody. */
-  told({ at, event }: Extract<SimEvent, { type: 'told' }>, side: Side | undefined): void {
+  said({ name, payload }: Outgoing): void {
+    if (name !== 'CH_ELECTED') return;
+    const { kind, election, leader, electorate } = payload;
+    const epoch = epochName(kind, election, this.#names.user(leader));
+    this.#electorates.set(epoch, this.#names.users(electorate).split(' '));
+  }
+
+  /** `under`: what the node leads or follows when it is told. */
+  told({ at, event }: Extract<SimEvent, { type: 'told' }>, under: EpochView | undefined): void {
     if (event.type !== 'progress' || event.state === 'queued' || event.state === 'sent') return;
     this.#digests.set(event.id, event.digest);
-    const where = side
-      ? ` on the side of ${listed(side.nodes)} (${termOf(side.epoch)} of ${side.epoch.leader})`
-      : '';
-    const line = event.state === 'final' ? 'final: #' : `committed${where}: #`;
-    this.#deeds.push({ at, line, messages: [event.id] });
+    const messages = [event.id];
+    if (event.state === 'final') {
+      this.#deeds.push({ at, line: 'final: #', messages });
+    } else if (under) {
+      const epoch = epochName(under.kind, under.term, String(under.leader));
+      const electorate = this.#electorates.get(epoch);
+      const line = `committed in ${epoch}: #`;
+      this.#deeds.push({ at, line, messages, ...(electorate && { electorate }) });
+    } else {
+      this.#deeds.push({ at, line: 'committed: #', messages });
+    }
   }
 
   posted({ at, node, ids }: Extract<SimEvent, { type: 'posted' }>): void {
@@ -63,8 +74,13 @@ export class Deeds {
   /** A merge is told when the leader that makes it has it on disk. */
   durable(at: Millis, node: number, ops: readonly StoreOp[]): void {
     for (const { key, value } of ops) {
-      if (!value || key.split('/')[2] !== 'log') continue;
+      const folder = key.split('/')[2];
+      if (value && folder === 'place') {
+        for (const place of decodeRun(value)) this.#store(at, node, place.header.digest);
+      }
+      if (!value || folder !== 'log') continue;
       const { header, record } = decodeRawEntry(value);
+      this.#store(at, node, header.digest);
       if (this.#names.record(header.digest) !== `merge record of ${node}`) continue;
       const { entries, branches } = decodeMergeBody(this.#names.decoded(record).body);
       const from = branches.map(({ epoch, entries: n }) => `${n} of ${this.#names.epoch(epoch)}`);
@@ -72,6 +88,30 @@ export class Deeds {
       const line = `node ${node} merges ${what} into the log: ${from.join(', ')}`;
       this.#deeds.push({ at, line, messages: [] });
     }
+  }
+
+  #store(at: Millis, node: number, digest: Digest): void {
+    const since = this.#stored.get(digest) ?? new Map<number, Millis>();
+    this.#stored.set(digest, since);
+    if (!since.has(node)) since.set(node, at);
+  }
+
+  /** The line with who of the electorate had all of these messages at that time. */
+  #withHolders(
+    text: string,
+    at: Millis,
+    messages: readonly Ulid[],
+    electorate: readonly string[],
+  ): string {
+    const has = (node: string): boolean =>
+      messages.every((id) => {
+        const digest = this.#digests.get(id);
+        const since = digest && this.#stored.get(digest)?.get(Number(node));
+        return since !== undefined && since <= at;
+      });
+    const holders = electorate.filter(has);
+    const who = holders.length === electorate.length ? 'all' : holders.join(' ');
+    return `${text}, stored by ${who} of its electorate ${electorate.join(' ')}`;
   }
 
   /** A line for each kind of deed between any two of `landmarks`. */
@@ -87,7 +127,9 @@ export class Deeds {
       const names = ids.map((id) => this.#names.message(id, this.#digests.get(id)));
       // What came of messages is told once it came of all of them.
       const at = first!.isPost ? first!.at : (more.at(-1) ?? first!).at;
-      return { at, text: first!.line.replace('#', () => shortList(names)) };
+      const { line, electorate } = first!;
+      const text = line.replace('#', () => shortList(names));
+      return { at, text: electorate ? this.#withHolders(text, at, ids, electorate) : text };
     });
   }
 }

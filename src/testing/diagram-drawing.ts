@@ -24,16 +24,18 @@ function readColors() {
   probe.remove();
 }
 readColors();
-const HUES = { CH_MSG: 210, CH_PROPOSE: 265, ACK_CH_MSG: 150, CH_COMMIT: 120, CH_PREVOTE: 28, CH_GRANT: 45, CH_LEAD: 12,
-  CH_VOTE: 20, CH_ELECTED: 330, CH_PULL: 190, CH_APPEND: 175, CH_MERGE: 300, CH_ACK_REQ: 285, CH_JOIN: 90, CH_REFUSE: 0 };
+// No reds: what is red is broken, or lost.
+const HUES = { CH_MSG: 210, CH_PROPOSE: 265, ACK_CH_MSG: 150, CH_COMMIT: 120, CH_PREVOTE: 42, CH_GRANT: 54, CH_LEAD: 66,
+  CH_VOTE: 78, CH_ELECTED: 320, CH_PULL: 190, CH_APPEND: 175, CH_MERGE: 300, CH_ACK_REQ: 285, CH_JOIN: 95, CH_REFUSE: 36 };
 const colorOf = (group) => {
   const hue = HUES[group.split(' ')[0]];
   return hue === undefined ? C.faint : 'hsl(' + hue + ' 65% ' + (C.isDark ? 65 : 42) + '%)';
 };
 const epochs = new Map();
 for (const p of D.periods) if (p.epoch && !epochs.has(p.epoch.id)) epochs.set(p.epoch.id, epochs.size);
+const epochHue = (n) => 60 + ((n * 0.618034 + 0.54) % 1) * 250;
 const epochColor = ({ id }, strong) => {
-  const hue = (epochs.get(id) * 137.5 + 200) % 360;
+  const hue = epochHue(epochs.get(id));
   return 'hsl(' + hue + ' 60% ' + (C.isDark ? 55 : 55) + '% / ' + (strong ? 0.95 : 0.38) + ')';
 };
 

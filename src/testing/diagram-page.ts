@@ -23,8 +23,8 @@ const STYLE = `
 :root[data-theme=light] { color-scheme: light; }
 :root[data-theme=dark] { color-scheme: dark; }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
-header { padding: 14px 18px 10px; border-bottom: 1px solid var(--line); }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; display: flex; flex-direction: column; height: 100vh; }
+header { padding: 14px 18px 10px; border-bottom: 1px solid var(--line); max-height: 40vh; overflow: auto; flex: none; }
 h1 { font-size: 18px; margin: 0 0 4px; }
 h2, summary { font-size: 13px; margin: 14px 0 6px; color: var(--faint); font-weight: 600; }
 summary { cursor: pointer; }
@@ -40,20 +40,29 @@ button:hover, .chip:hover { border-color: var(--focus); }
 .chip[aria-pressed=false] { opacity: .45; }
 .chip i { display: inline-block; width: 9px; height: 9px; border-radius: 5px; margin-right: 5px; }
 #where { margin-left: auto; color: var(--faint); font-variant-numeric: tabular-nums; }
-main { display: grid; grid-template-columns: minmax(0, 1fr) 330px; }
-#stage { position: relative; min-width: 0; }
+main { display: grid; grid-template-columns: minmax(0, 1fr) 330px; grid-template-rows: minmax(0, 1fr); flex: 1; min-height: 0; }
+#stage { position: relative; min-width: 0; overflow: hidden auto; }
 canvas { display: block; width: 100%; touch-action: none; cursor: grab; }
 canvas.dragging { cursor: grabbing; }
 #overview { border-top: 1px solid var(--line); cursor: pointer; }
 aside { border-left: 1px solid var(--line); background: var(--panel); padding: 4px 14px 14px; overflow: auto; font-size: 13px; }
 aside table { border-collapse: collapse; width: 100%; } aside td { vertical-align: top; padding: 2px 6px 2px 0; overflow-wrap: anywhere; }
 aside td:first-child { color: var(--faint); white-space: nowrap; }
-#story { list-style: none; margin: 0; padding: 0; max-height: 45vh; overflow: auto; } #story button { display: block; width: 100%; text-align: left; border: 0; background: none; padding: 2px 4px; }
+#story { list-style: none; margin: 0; padding: 0; } #story button { display: block; width: 100%; text-align: left; border: 0; background: none; padding: 2px 4px; }
 #story button:hover { background: var(--line); } #story time { color: var(--faint); font-variant-numeric: tabular-nums; margin-right: 6px; }
+.words dt { font-weight: 600; float: left; margin-right: 6px; } .words dd { margin: 0 0 4px; } .words { margin: 0 0 10px; font-size: 12px; }
 #legend { display: grid; grid-template-columns: auto 1fr; gap: 1px 10px; font-size: 12px; align-items: center; } #legend canvas { width: 64px; height: 20px; cursor: default; }
 #tip { position: absolute; pointer-events: none; max-width: 420px; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 3px 8px; font-size: 12px; display: none; overflow-wrap: anywhere; }
-@media (max-width: 900px) { main { grid-template-columns: 1fr; } aside { border-left: 0; border-top: 1px solid var(--line); } }
+@media (max-width: 900px) { body { height: auto; } main { grid-template-columns: minmax(0, 1fr); grid-template-rows: auto; } aside { border-left: 0; border-top: 1px solid var(--line); } }
 `;
+
+/** What the page's words mean (docs/PROTOCOL.md, "Terms"). */
+const WORDS = `<dl class="words">
+<dt>Term</dt><dd>The number of an election. A later leader has a higher one; two sides of a split may use the same.</dd>
+<dt>Epoch</dt><dd>The time of one leader and its electorate, the members that elected it: more than half of all in a roster epoch, fewer in an online epoch. When the roster changes (members, invitations, policy) the next one begins.</dd>
+<dt>Committed</dt><dd>More than half of the electorate have the message on disk: it stays, but a merge may place others before it.</dd>
+<dt>Final</dt><dd>More than half of all members have it on disk in a roster epoch: its place never changes.</dd>
+</dl>`;
 
 /** Draws a run: give `observe` to it, and its result to `page`. */
 export function picture(): {
@@ -74,7 +83,7 @@ const escapeHtml = (text: string): string =>
 const embedded = (data: unknown): string => JSON.stringify(data).replace(/</g, '\\u003c');
 
 export function diagramPage(diagram: Diagram, build: string): string {
-  const { title, ok, summary, note, violation } = diagram;
+  const { title, ok, summary, note, violation, facts } = diagram;
   const [what, ...stack] = violation?.text.split('\n') ?? [];
   const broken =
     what === undefined
@@ -99,10 +108,9 @@ ${broken}${note ? `<p class="note">${escapeHtml(note)}</p>` : ''}
 <div id="stage"><canvas id="diagram" tabindex="0" aria-label="Space-time diagram: time from left to right, a lane for each node. Arrow keys move, plus and minus zoom."></canvas><canvas id="overview" aria-hidden="true"></canvas><div id="tip"></div></div>
 <aside>
 <h2>Selected</h2><div id="details" aria-live="polite" style="min-height: 4em">Click a message, a mark or a bar to read it.</div>
-<details open><summary>How to read it</summary><div id="legend"></div></details>
+<details open><summary>How to read it</summary>${WORDS}<div id="legend"></div></details>
 <details open><summary>What happened</summary><ul id="story"></ul></details>
-<details open><summary>The run</summary><table id="facts"></table></details>
-<p style="color:var(--faint)">${escapeHtml(build)}</p>
+${facts.length > 0 ? '<details open><summary>The run</summary><table id="facts"></table></details>\n' : ''}<p style="color:var(--faint)">${escapeHtml(build)}</p>
 </aside>
 </main>
 <script type="application/json" id="data">${embedded(packed(diagram))}</script>

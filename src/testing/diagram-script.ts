@@ -91,6 +91,7 @@ function describe({ kind, item }) {
   if (kind === 'fault') return [['fault', item.text], ...(item.together ? [['together', item.together]] : []), ['from', clock(item.from, 3)], ['until', clock(item.until, 3)]];
   const rows = [['node', item.node], ['state', STATES[item.what]], ['from', clock(item.from, 3)], ['until', clock(item.until, 3)]];
   if (item.epoch) rows.splice(2, 0, ['epoch', (item.epoch.kind === 'online' ? 'online, ' : 'roster, ') + 'term ' + item.epoch.term + ' of node ' + item.epoch.leader]);
+  if (item.because) rows.splice(3, 0, ['because', item.because]);
   return rows;
 }
 const WHY = { loss: 'on the way', cut: 'the link was cut', closed: 'the link was gone', blocked: 'partition: this relay does not forward it' };
@@ -198,7 +199,7 @@ for (const { at, text } of D.story) {
   item.append(go);
   document.getElementById('story').append(item);
 }
-document.getElementById('facts').replaceWith(Object.assign(table(D.facts), { id: 'facts' }));
+document.getElementById('facts')?.replaceWith(Object.assign(table(D.facts), { id: 'facts' }));
 
 function drawLegend() {
   const legend = document.getElementById('legend');

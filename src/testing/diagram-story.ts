@@ -1,6 +1,7 @@
 /** What happened in a run, in words: a paragraph that sums it up, and its key moments. */
 
 import type { Millis } from '../core/ids.js';
+import { countFaults, describeEnd } from './describe-fault.js';
 import type { DiagramRecorder, FaultPeriod, Outcome, Period } from './diagram.js';
 import type { Told } from './diagram-deeds.js';
 
@@ -22,15 +23,19 @@ export const counted = (n: number, one: string, many = `${one}s`): string =>
 /** What an observer would say happened, for somebody who was not there. */
 export function summaryOf(seen: Seen, result: Outcome, begin: Millis): string {
   const begins = seen.phases.find(({ phase }) => phase === 'load');
+  const load = seen.faults.length > 0 ? 'load and faults begin' : 'load begins';
   const sentences = [
     `${counted(result.nodes, 'node')} over ${counted(result.relays, 'relay')}, where messages need ${result.minOnline} members online`,
     begins
       ? result.early
-        ? 'Faults and load begin at once, while the channel is made'
-        : `At ${clock(begins.at)} all are members of one channel, and load and faults begin`
+        ? `At once, while the channel is made, ${load}`
+        : `At ${clock(begins.at)} all are members of one channel, and ${load}`
       : 'Not all became members',
     faultsText(seen.faults),
-    leadersText(seen.periods.filter(({ until }) => until > begin)),
+    leadersText(
+      seen.periods.filter(({ until }) => until > begin),
+      result.loadAt,
+    ),
     outcome(seen, result),
   ];
   return `${sentences.filter((text) => text !== '').join('. ')}.`;
@@ -46,16 +51,13 @@ function faultsText(faults: readonly FaultPeriod[]): string {
       .map((f) => `At ${clock(f.from)} ${beginning(f)}, until ${clock(f.until)}`)
       .join('. ');
   }
-  const kinds = new Map<string, number>();
-  for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  const told = [...kinds].map(([kind, n]) => `${n} ${kind}`);
   const last = Math.max(...faults.map(({ until }) => until));
   const splits = faults.filter(({ kind }) => kind === 'block');
   const overlap = splits.some((a, i) =>
     splits.some((b, j) => j > i && b.from < a.until && a.from < b.until),
   );
   const sum = overlap ? '; splits that overlap add up' : '';
-  return `${counted(faults.length, 'fault')} (${list(told)}), the last until ${clock(last)}${sum}`;
+  return `${counted(faults.length, 'fault')} (${countFaults(faults).join(', ')}), the last until ${clock(last)}${sum}`;
 }
 
 /** The first period of each leadership. */
@@ -71,15 +73,17 @@ const nodesOf = (periods: readonly Period[]): string => {
   return `${nodes.length === 1 ? 'node' : 'nodes'} ${list(nodes)}`;
 };
 
-function leadersText(periods: readonly Period[]): string {
+function leadersText(periods: readonly Period[], loadAt: Millis): string {
   const led = leaderships(periods);
   if (led.length === 0) return 'Nobody ever leads';
   const online = led.filter(({ epoch }) => epoch!.kind === 'online');
   const roster = led.filter(({ epoch }) => epoch!.kind === 'roster');
+  const early = roster.filter(({ from }) => from < loadAt).length;
+  const joining = early > 0 ? `, ${early} of them while the members join` : '';
   const text =
     roster.length === 0
       ? 'Nobody leads by a majority of all members'
-      : `${counted(roster.length, 'leadership')} by a majority of all members (${nodesOf(roster)})`;
+      : `${counted(roster.length, 'leadership')} by a majority of all members (${nodesOf(roster)})${joining}`;
   if (online.length === 0) return text;
   const first = online[0]!;
   const beside = led.find(
@@ -88,22 +92,38 @@ function leadersText(periods: readonly Period[]): string {
   const both = beside
     ? `; at ${clock(Math.max(first.from, beside.from))} nodes ${list([first.node, beside.node].sort((a, b) => a - b))} lead at once, each on its side`
     : '';
-  return `${text}, and ${online.length} in online epochs (${nodesOf(online)}), which commit without one${both}`;
+  const where =
+    online.length === 1
+      ? `1 in an online epoch (${nodesOf(online)}), which commits`
+      : `${online.length} in online epochs (${nodesOf(online)}), which commit`;
+  return `${text}, and ${where} without one${both}`;
+}
+
+function postedText(posted: number, messages: number, ok: boolean): string {
+  if (posted === 0) return 'Nothing is posted';
+  const areLost = ok && messages < posted;
+  if (posted === 1) {
+    if (messages === 1) return '1 message is posted, and ends in the log';
+    return `1 message is posted${areLost ? ', and never reaches a disk' : ''}`;
+  }
+  const all = messages === posted ? 'all' : messages === 0 ? 'none' : String(messages);
+  const rest = areLost ? '; the others never reached a disk' : '';
+  return `${counted(posted, 'message')} are posted, ${all} of them end in the log${rest}`;
 }
 
 function outcome(
-  { phases, posts }: Seen,
+  { phases, posts, faults }: Seen,
   { violation, virtualMs, final, messages, nodes, ok }: Outcome,
 ): string {
   const posted = posts.reduce((sum, post) => sum + post.count, 0);
-  const lost = ok && messages < posted ? '; the others never reached a disk' : '';
-  const told = `${counted(posted, 'message')} ${posted === 1 ? 'is' : 'are'} posted, ${messages === posted ? 'all' : messages} of them end in the log${lost}`;
+  const told = postedText(posted, messages, ok);
   if (violation) {
     return `${told}. At ${clock(violation.at)} the run breaks what must always hold: ${violation.invariant}`;
   }
   const healed = phases.find(({ phase }) => phase === 'settling');
   const equal = nodes === 1 ? 'the log has' : 'all nodes hold the same log of';
-  return `${told}. ${healed ? `From ${clock(healed.at)} on nothing is broken, and at` : 'At'} ${clock(virtualMs)} ${equal} ${counted(final, 'entry', 'entries')}`;
+  const since = faults.length > 0 ? 'nothing is broken' : 'nobody posts';
+  return `${told}. ${healed ? `From ${clock(healed.at)} on ${since}, and at` : 'At'} ${clock(virtualMs)} ${equal} ${counted(final, 'entry', 'entries')}`;
 }
 
 /** What matters, in order: faults, who leads, who is gone, what became of messages, and how it ends. */
@@ -131,10 +151,11 @@ export function storyOf(seen: Seen, result: Outcome): Told[] {
     .concat(end);
 }
 
-function phasesTold({ phases }: Seen, result: Outcome): Told[] {
+function phasesTold({ phases, faults }: Seen, result: Outcome): Told[] {
+  const areThereFaults = faults.length > 0;
   const names: { readonly [phase: string]: string } = {
-    load: 'load and faults begin',
-    settling: 'all faults are over',
+    load: areThereFaults ? 'load and faults begin' : 'load begins',
+    settling: areThereFaults ? 'all faults are over' : 'the load is over',
     over: result.ok ? 'all is at rest, and as it should be' : 'the run ends',
   };
   return phases.flatMap(({ at, phase }) => (names[phase] ? [{ at, text: names[phase] }] : []));
@@ -146,7 +167,7 @@ function faultsTold({ faults, phases }: Seen): Told[] {
     const { from, until, kind, text } = fault;
     // What is told of the node says more.
     if (kind === 'crash') return [];
-    const over = until > from && until !== allOver ? [{ at: until, text: `over: ${text}` }] : [];
+    const over = until > from && until !== allOver ? [{ at: until, text: describeEnd(text) }] : [];
     return [{ at: from, text: beginning(fault) }, ...over];
   });
 }
@@ -156,9 +177,9 @@ function leadersTold(periods: readonly Period[], loadAt: Millis): Told[] {
   const led = periods.filter(({ what }) => what === 'leads');
   const early = led.filter(({ from }) => from < loadAt);
   const told = early.length > 2 ? led.filter(({ from }) => from >= loadAt) : led;
-  const lines = told.map(({ from, node, epoch }) => ({
+  const lines = told.map(({ from, node, epoch, because }) => ({
     at: from,
-    text: `node ${node} leads ${epoch!.kind === 'online' ? 'online ' : ''}term ${epoch!.term}`,
+    text: `node ${node} leads ${epoch!.kind === 'online' ? 'online ' : ''}term ${epoch!.term}${because ? `: ${because}` : ''}`,
   }));
   if (early.length <= 2) return lines;
   const last = early.at(-1)!;

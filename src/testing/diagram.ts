@@ -8,9 +8,9 @@
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, receiverOf } from './describe.js';
 import { describeFault, describePairs, SPLIT } from './describe-fault.js';
-import { Deeds, type Side } from './diagram-deeds.js';
+import { Deeds } from './diagram-deeds.js';
 import { counted, storyOf, summaryOf } from './diagram-story.js';
-import type { Fault } from './faults.js';
+import type { Fault, FaultKind } from './faults.js';
 import { Names } from './names.js';
 import type { EpochView, NodeView, SimEvent } from './observer.js';
 import { OldNews } from './old-news.js';
@@ -53,12 +53,15 @@ export interface Period {
   until: Millis;
   readonly what: 'leads' | 'follows' | 'alone' | 'down' | 'outside';
   readonly epoch?: EpochView;
+  /** Why somebody leads anew, where that can be seen. */
+  readonly because?: string;
 }
 
 export interface FaultPeriod {
   readonly from: Millis;
   until: Millis;
-  readonly kind: string;
+  readonly kind: Fault['kind'];
+  readonly drawnFrom?: FaultKind;
   readonly text: string;
   /** What it and the splits before it amount to together. */
   readonly together?: string;
@@ -110,6 +113,7 @@ export class DiagramRecorder {
   readonly phases: { readonly at: Millis; readonly phase: string }[] = [];
   readonly posts: { readonly at: Millis; readonly count: number }[] = [];
   readonly #current = new Map<number, Period>();
+  #lastLed: { readonly node: number; readonly roster: number } | undefined;
   readonly #begun = new Map<number, FaultPeriod>();
   readonly #splits = new Map<number, Pairs>();
   readonly deeds = new Deeds(this.#names);
@@ -148,6 +152,7 @@ export class DiagramRecorder {
   }
 
   #says({ node, command }: Extract<SimEvent, { type: 'says' }>): void {
+    this.deeds.said(command);
     const isOld = this.#oldNews.isOld(node, command);
     const isHeartbeat = isOld && command.name === 'CH_PROPOSE';
     const mark = isHeartbeat
@@ -195,6 +200,7 @@ export class DiagramRecorder {
     const isIndex = (value: unknown): value is number => typeof value === 'number';
     const period: FaultPeriod = {
       ...{ from: at, until: NEVER, kind: fault.kind, text: describeFault(fault, this.#nodes) },
+      ...(fault.drawnFrom && { drawnFrom: fault.drawnFrom }),
       ...this.#together(index, fault),
       nodes: [...new Set(nodes.filter(isIndex))].sort((a, b) => a - b),
       relays: [fields.relay].filter(isIndex),
@@ -210,14 +216,6 @@ export class DiagramRecorder {
     if (this.#splits.size === 1) return {};
     const all = describePairs([...this.#splits.values()].flat(), this.#nodes);
     return { together: `with the splits before it: ${all.replace(SPLIT, '')}` };
-  }
-
-  /** The nodes that follow one leader with this one. */
-  #sideOf(node: number): Side | undefined {
-    const epoch = this.#current.get(node)?.epoch;
-    if (!epoch) return undefined;
-    const together = [...this.#current.values()].filter((p) => p.epoch?.id === epoch.id);
-    return { epoch, nodes: together.map((p) => p.node).sort((a, b) => a - b) };
   }
 
   /** What is still broken when all faults stop ends then. */
@@ -256,7 +254,7 @@ export class DiagramRecorder {
         return event.ids.length > 0 ? moment('post', `posts ${event.ids.length}`) : undefined;
       case 'told': {
         const told = event.event;
-        this.deeds.told(event, this.#sideOf(node));
+        this.deeds.told(event, this.#current.get(node)?.epoch);
         if (told.type === 'joined') return moment('told', 'is a member');
         if (told.type === 'note') return moment('told', `${told.note}: ${told.detail}`);
         if (told.type !== 'progress') return;
@@ -269,7 +267,8 @@ export class DiagramRecorder {
     const { epoch, leads, isMember } = view;
     if (changed.some((field) => field === 'epoch' || field === 'leads' || field === 'isMember')) {
       const what = epoch ? (leads ? 'leads' : 'follows') : isMember ? 'alone' : 'outside';
-      this.#period(at, node, what, epoch ?? undefined);
+      this.#period(at, node, what, epoch ?? undefined, this.#because(what, view));
+      if (what === 'leads') this.#lastLed = { node, roster: view.roster };
     }
     const text = describeState(node, view, changed)?.slice(`${node} `.length);
     const log = changed.includes('tip') || changed.includes('final');
@@ -279,11 +278,28 @@ export class DiagramRecorder {
     }
   }
 
-  #period(at: Millis, node: number, what: Period['what'], epoch?: EpochView): void {
+  #because(what: Period['what'], { roster }: NodeView): string | undefined {
+    const last = this.#lastLed;
+    if (what !== 'leads' || !last) return undefined;
+    if (roster > last.roster) return 'the roster changed';
+    return this.#current.get(last.node)?.what === 'down' ? `node ${last.node} is down` : undefined;
+  }
+
+  #period(
+    at: Millis,
+    node: number,
+    what: Period['what'],
+    epoch?: EpochView,
+    because?: string,
+  ): void {
     const before = this.#current.get(node);
     if (before && before.what === what && before.epoch?.id === epoch?.id) return;
     if (before) before.until = at;
-    const period: Period = { node, from: at, until: NEVER, what, ...(epoch && { epoch }) };
+    const period: Period = {
+      ...{ node, from: at, until: NEVER, what },
+      ...(epoch && { epoch }),
+      ...(because !== undefined && { because }),
+    };
     this.#current.set(node, period);
     this.periods.push(period);
   }

@@ -20,8 +20,12 @@ export type Lasting = { readonly at: Millis; readonly until: Millis };
 type OfNode<K extends string> = { readonly kind: K; readonly node: Victim };
 type OfLink<K extends string> = OfNode<K> & { readonly relay: number };
 
+/** The kind that it was drawn from, where that has another name. */
+type Drawn = { readonly drawnFrom?: FaultKind };
+
 /** One that `stays` is not over when the others are: the run must come to rest under it. */
 export type Fault = Lasting &
+  Drawn &
   /** Power is lost: now, or in the middle of the next write. */
   (
     | (OfNode<'crash'> & { readonly inWrite: boolean })

@@ -13,9 +13,12 @@ import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isLeaderKind, isMembership, joinSignatures } from '../core/roster.js';
 import type { EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
+import { decodeMessageBody } from '../node/message-body.js';
 import type { SimEvent } from './observer.js';
 
 const TEXT_CHARS_MAX = 32;
+/** Enough for so many characters, and the name that is shown with them. */
+const BODY_BYTES_MAX = 256;
 const PRINTABLE = /^[\p{L}\p{N}\p{P}\p{S} ]+$/u;
 
 /** The first digits of an identifier. */
@@ -152,7 +155,7 @@ export class Names {
 
   #label({ kind, body, id, author, n }: ChannelRecord): string {
     if (kind === 'message') {
-      const text = body.length > 0 && body.length <= TEXT_CHARS_MAX ? textOf(body) : undefined;
+      const text = textOf(body);
       return text ? `"${text}"` : (this.#posted.get(id) ?? `message ${n} of ${this.user(author)}`);
     }
     if (!isMembership(kind))
@@ -183,9 +186,11 @@ export function shortList(names: readonly string[]): string {
   return `${names[0]} … ${names.at(-1)} (${names.length})`;
 }
 
+/** What a message of an application says, or one whose body is its text; if that is short. */
 function textOf(body: Uint8Array): string | undefined {
-  const text = new TextDecoder().decode(body);
-  return PRINTABLE.test(text) ? text : undefined;
+  if (body.length === 0 || body.length > BODY_BYTES_MAX) return undefined;
+  const text = decodeMessageBody(body)?.text ?? new TextDecoder().decode(body);
+  return text.length <= TEXT_CHARS_MAX && PRINTABLE.test(text) ? text : undefined;
 }
 
 function byNumber(a: string, b: string): number {

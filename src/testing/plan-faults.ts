@@ -96,7 +96,7 @@ export function planFaults(o: PlanOptions): Fault[] {
       relay: below(own, o.relays),
       directions: chance(own, 0.6) ? DIRECTIONS : [pick(own, DIRECTIONS)],
     };
-    faults.push(...DRAWN_BY[pick(own, kinds)](drawing));
+    faults.push(...drawnFrom(pick(own, kinds), drawing));
   }
   return faults.sort((a, b) => a.at - b.at);
 }
@@ -112,8 +112,13 @@ function drawOnce(o: PlanOptions, kind: FaultKind): Fault[] {
     relay: below(draw, o.relays),
     directions: DIRECTIONS,
   };
-  return DRAWN_BY[kind](drawing);
+  return drawnFrom(kind, drawing);
 }
+
+const drawnFrom = (kind: FaultKind, drawing: Drawing): Fault[] =>
+  DRAWN_BY[kind](drawing).map((fault) =>
+    fault.kind === kind ? fault : { ...fault, drawnFrom: kind },
+  );
 
 const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
   crash: ({ draw, time, node }) => [{ ...time, kind: 'crash', node, inWrite: chance(draw, 0.5) }],

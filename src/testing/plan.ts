@@ -8,6 +8,7 @@
 
 import { ConclaveError } from '../core/errors.js';
 import { problemOf } from './check-options.js';
+import { isObject, must, object, optional, problemText, text as textShape } from './shapes.js';
 import type { Sabotage, SimulateOptions, SimulateResult, Violation } from './simulate.js';
 
 export type Plan = { readonly seed: number; readonly sabotage?: Sabotage } & SimulateResult['plan'];
@@ -46,13 +47,21 @@ export function formatPlanFile(file: PlanFile): string {
 
 /** Throws `bad_plan`. What is left out of the plan is drawn from its seed. */
 export function parsePlanFile(text: string): PlanFile {
-  const file = parseJson(text) as Partial<PlanFile> | null;
-  const plan = file?.plan;
+  const file = parseJson(text);
+  const plan = isObject(file) ? file.plan : undefined;
   if (!isObject(plan)) throw bad('it has no "plan"');
-  const problem = problemOf(plan);
+  const wrong = fileShape(file);
+  const problem = wrong ? problemText(wrong) : problemOf(plan);
   if (problem !== undefined) throw bad(problem);
-  return file as PlanFile;
+  return file as unknown as PlanFile;
 }
+
+const fileShape = object({
+  conclave: optional(textShape),
+  commit: optional(textShape),
+  violation: optional(must('an object', isObject)),
+  plan: must('an object', isObject),
+});
 
 function parseJson(text: string): unknown {
   try {
@@ -62,6 +71,5 @@ function parseJson(text: string): unknown {
   }
 }
 
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const bad = (message: string): ConclaveError =>
   new ConclaveError('bad_plan', `this is no plan of a run: ${message}`);

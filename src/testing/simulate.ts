@@ -20,7 +20,7 @@ import { Application } from './application.js';
 import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { checkOptions } from './check-options.js';
-import { commandText } from './command-text.js';
+import { describeCommand } from './describe.js';
 import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
 import type { Guest, GuestRun } from './guest.js';
@@ -28,6 +28,7 @@ import type { History } from './history.js';
 import { Invariants } from './invariants.js';
 import { loadLasts, outOfTime } from './load-times.js';
 import { MarkWatch } from './mark-watch.js';
+import { Names } from './names.js';
 import { type Observer, Reporter } from './observer.js';
 import { type Pause, type PauseOptions, pauses } from './pauses.js';
 import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
@@ -40,6 +41,7 @@ import { SimNetwork } from './sim-network.js';
 import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { allCanCommit, type Reach, reachOf } from './topology.js';
+import { describeTold } from './transcript.js';
 import { CALM, drawWeather, type Weather } from './weather.js';
 import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
@@ -201,6 +203,8 @@ class Run implements NodeWatcher {
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
   readonly #reporter: Reporter | undefined;
+  /** For the log. */
+  readonly #names = new Names();
   readonly #pause: Pause | undefined;
   readonly #trace = createHash('sha256');
   /** Lines that are not in `#trace` yet. */
@@ -260,8 +264,13 @@ class Run implements NodeWatcher {
       onBreak,
       note: (text) => this.#note(text),
     });
-    if (options.observe) {
-      const reporter = new Reporter(options.observe, timeline, this.#app.channel, users);
+    const { observe, log } = options;
+    if (observe || log) {
+      const observer: Observer = (event) => {
+        if (log) this.#names.learn(event);
+        observe?.(event);
+      };
+      const reporter = new Reporter(observer, timeline, this.#app.channel, users);
       this.#network.onFrame = (event) => reporter.tell(event);
       this.#reporter = reporter;
       reporter.tell({ type: 'begins', hash: crypto.sha256, channel, users, relays, minOnline });
@@ -520,13 +529,18 @@ class Run implements NodeWatcher {
     this.#invariants.sending(node, command);
     this.#marks.sending(node, command, links);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
-    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${commandText(command)}`);
+    this.#logSaid(node, command);
   }
   misbehaves(node: SimNode, command: Outgoing): void {
     this.#invariants.misbehaves(node, command);
     this.#note(`node ${node.index} misbehaves: ${command.name}`);
     this.#reporter?.tell({ type: 'says', node: node.index, command });
-    this.#o.log?.(`${' '.repeat(10)}node ${node.index} sends ${commandText(command)}`);
+    this.#logSaid(node, command);
+  }
+  #logSaid(node: SimNode, command: Outgoing): void {
+    if (!this.#o.log) return;
+    const words = `${command.name} ${describeCommand(this.#names, command)}`.trimEnd();
+    this.#o.log(`${' '.repeat(10)}node ${node.index} sends ${words}`);
   }
   event(node: SimNode, event: CoreEvent): void {
     this.#invariants.event(node, event);
@@ -535,9 +549,8 @@ class Run implements NodeWatcher {
     this.#marks.event(event);
     this.#guest?.event(node, event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
-    if (event.type !== 'changed') {
-      this.#o.log?.(`${' '.repeat(10)}node ${node.index} event ${JSON.stringify(event)}`);
-    }
+    const told = this.#o.log && describeTold(this.#names, event);
+    if (told) this.#o.log?.(`${' '.repeat(10)}node ${node.index} is told: ${told}`);
   }
   refused(node: SimNode, command: Command, error: ConclaveError): void {
     this.#note(`node ${node.index} refuses ${command.name}: ${error.code} ${error.message}`);

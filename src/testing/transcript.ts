@@ -12,7 +12,7 @@
 import type { CoreEvent } from '../core/effects.js';
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, receiverOf } from './describe.js';
-import { describeFault } from './describe-fault.js';
+import { describeEnd, describeFault } from './describe-fault.js';
 import { Names } from './names.js';
 import type { NodeView, SimEvent } from './observer.js';
 import { OldNews } from './old-news.js';
@@ -145,12 +145,14 @@ export class Transcript {
       }
       case 'refused':
         return `${event.node} refuses ${event.name}: ${event.why}`;
-      case 'told':
-        return this.#told(event.node, event.event);
+      case 'told': {
+        const told = describeTold(this.names, event.event);
+        return told && `${event.node} is told: ${told}`;
+      }
       case 'fault':
         return `fault: ${describeFault(event.fault)}`;
       case 'fault-over':
-        return `over: ${describeFault(event.fault)}`;
+        return describeEnd(describeFault(event.fault));
       case 'phase':
         return `-- ${event.phase}`;
       case 'violation':
@@ -159,17 +161,18 @@ export class Transcript {
         return undefined;
     }
   }
+}
 
-  #told(node: number, event: CoreEvent): string | undefined {
-    if (event.type === 'progress') {
-      const at = event.seq === null ? '' : ` at ${event.seq}`;
-      return `${node} is told: ${this.names.record(event.digest)} is ${event.state}${at}`;
-    }
-    if (event.type === 'joined') return `${node} is told: you are a member`;
-    if (event.type === 'failed') return `${node} is told: failed, ${event.code}`;
-    if (event.type === 'note') return `${node} is told: ${event.note}, ${event.detail}`;
-    return undefined;
+/** What a node tells its application; undefined for what only moves it to look again. */
+export function describeTold(names: Names, event: CoreEvent): string | undefined {
+  if (event.type === 'progress') {
+    const at = event.seq === null ? '' : ` at ${event.seq}`;
+    return `${names.record(event.digest)} is ${event.state}${at}`;
   }
+  if (event.type === 'joined') return 'you are a member';
+  if (event.type === 'failed') return `failed, ${event.code}`;
+  if (event.type === 'note') return `${event.note}, ${event.detail}`;
+  return undefined;
 }
 
 /** What a change of state means; undefined for changes that other lines show. */

@@ -127,7 +127,8 @@ async function main(): Promise<void> {
   const survivors = done.filter((h) => !h.caught).length;
   if (!flags.json) {
     console.log(asText(done));
-    console.log(`${done.length} mutants, ${done.length - survivors} caught, ${survivors} survived`);
+    const count = done.length === 1 ? '1 mutant' : `${done.length} mutants`;
+    console.log(`${count}, ${done.length - survivors} caught, ${survivors} survived`);
   }
   // Once more, where a reader of a long log looks first.
   for (const hunted of done.filter(isFailure)) console.error(remarks(hunted).join('\n  '));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { describeCommand } from '../../src/testing/describe.js';
-import { describeFault } from '../../src/testing/describe-fault.js';
+import { describeEnd, describeFault } from '../../src/testing/describe-fault.js';
 import {
   type Arrow,
   bounded,
@@ -14,8 +14,9 @@ import {
   type Moment,
   outcomeOf,
 } from '../../src/testing/diagram.js';
-import { diagramPage } from '../../src/testing/diagram-page.js';
+import { diagramPage, picture } from '../../src/testing/diagram-page.js';
 import type { Fault } from '../../src/testing/faults.js';
+import { simulate as simulateApplication } from '../../src/testing/index.js';
 import { Names } from '../../src/testing/names.js';
 import type { SimEvent } from '../../src/testing/observer.js';
 import { parsePlanFile } from '../../src/testing/plan.js';
@@ -147,13 +148,65 @@ describe('a picture', () => {
       /^\d leaderships while the members join; node \d leads term \d+ at the end$/,
       /^nodes 0 1 2 reach relay 0 alone, nodes 3 4 5 6 reach relay 1 alone$/,
       /^node 1 posts "from the three"$/,
-      /^committed on the side of nodes 0 1 2 \(online term \d+ of \d\): "from the three"$/,
+      /^committed in online term \d+ of \d: "from the three", stored by .* of its electorate 0 1 2$/,
       /^node \d merges 1 message into the log: 1 of online term \d+ of \d$/,
       /^final: "from the three"$/,
     ].map((line) => told.findIndex((text) => line.test(text)));
     expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b));
     expect(inOrder).not.toContain(-1);
     expect(told.filter((text) => text.includes('leads term'))).toHaveLength(1);
+  });
+
+  it('says of what was committed after a second split who stored it', async () => {
+    const { diagram } = await pictured({ seed: 8, nodes: 7, faults: ['halves'] });
+    const [, by, electorate] = diagram.story
+      .map(({ text }) =>
+        /^committed in online .*, stored by ([\d ]+) of its electorate (.*)$/.exec(text),
+      )
+      .find((found) => found !== null)!;
+    const [holders, all] = [by!.split(' '), electorate!.split(' ')];
+    expect(all).toEqual(expect.arrayContaining(holders));
+    expect(holders.length).toBeGreaterThan(all.length / 2);
+    expect(holders.length).toBeLessThan(all.length);
+    expect(diagram.summary).toMatch(
+      / leaderships by a majority of all members \(.*\), \d+ of them while the members join/,
+    );
+  });
+
+  it('says why somebody leads anew, and what begins and ends without faults', async () => {
+    const { diagram } = await pictured({
+      ...{ seed: 1, nodes: 3, relays: 1, minOnline: 2, early: false, faults: [], loadMs: 3_000 },
+      workload: {
+        posts: [{ at: 3_000, node: 1, count: 1, bytes: 0, text: 'one' }],
+        invites: [3_500],
+      },
+    });
+    expect(diagram.summary).toContain('1 message is posted, and ends in the log. ');
+    expect(diagram.summary).not.toMatch(/fault|nothing is broken/);
+    const told = diagram.story.map(({ text }) => text);
+    expect(told).toContainEqual(
+      expect.stringMatching(/^node 0 leads term \d+: the roster changed$/),
+    );
+    expect(told).toEqual(expect.arrayContaining(['load begins', 'the load is over']));
+  });
+
+  it('and the log name messages of an application by what they say', async () => {
+    const drawing = picture();
+    const lines: string[] = [];
+    const result = await simulateApplication({
+      ...{ seed: 1, nodes: 3, minOnline: 2, early: false, faults: [], loadMs: 3_000 },
+      app: ({ channel }) => channel,
+      workload: { act: (channel) => void channel.send('hi there') },
+      observe: drawing.observe,
+      log: (line) => lines.push(line),
+    });
+    expect(result.messages).toBeGreaterThan(0);
+    const html = drawing.page(result);
+    expect(html).toContain('posts \\"hi there\\"');
+    expect(html).not.toContain('\ufffd');
+    expect(lines.join('\n')).toMatch(/\n {10}node \d sends CH_MSG "hi there"\n/);
+    expect(lines.join('\n')).toMatch(/\n {10}node \d is told: "hi there" is final at \d+\n/);
+    expect(lines.join('\n')).not.toContain('{"');
   });
 
   it('says what splits that overlap amount to', async () => {
@@ -244,6 +297,26 @@ describe('a page', () => {
     expect(html.length).toBeLessThan(4_000_000);
   });
 
+  it('explains its words, and has red for what is broken alone', async () => {
+    const { diagram } = await pictured(CRASH);
+    const html = diagramPage(diagram, '');
+    for (const word of ['Term', 'Epoch', 'Committed', 'Final'])
+      expect(html).toContain(`<dt>${word}</dt>`);
+    const hues = /const HUES = (\{[^}]*\})/.exec(html)![1]!;
+    const epochHue = /const epochHue = (.*);/.exec(html)![1]!;
+    const script = `[...Object.values(${hues}), ...Array.from({ length: 200 }, (_, n) => (${epochHue})(n))]`;
+    for (const hue of new Script(script).runInNewContext() as number[]) {
+      expect(hue).toBeGreaterThan(30);
+      expect(hue).toBeLessThan(330);
+    }
+  });
+
+  it('has no table of facts where there are none', async () => {
+    const { diagram } = await pictured(CRASH);
+    expect(diagramPage(diagram, '')).toContain('id="facts"');
+    expect(diagramPage({ ...diagram, facts: [] }, '')).not.toContain('id="facts"');
+  });
+
   it('can not be broken by what it shows', () => {
     const evil = '</script><script>alert(1)</script><b>';
     const diagram: Diagram = {
@@ -286,6 +359,11 @@ describe('a page', () => {
     });
     expect(data.violation!.at).toBeGreaterThanOrEqual(500);
   });
+});
+
+it('the end of a fault is said so that nobody takes it for the fault', () => {
+  expect(describeEnd('the network is split: 0 | 1 2')).toBe('healed: 0 | 1 2');
+  expect(describeEnd('node 3 is cut off')).toBe('ended: node 3 is cut off');
 });
 
 describe('a fault in words', () => {

@@ -96,6 +96,16 @@ describe('what the examples are there to show', () => {
     expect(run.marks).toEqual(expect.arrayContaining(['both-sides-commit', 'merged']));
   });
 
+  it('so has the first seed that one is told to try', async () => {
+    const [, seed] = /`conclave sim --seed (\d+)` draws/.exec(readFileSync('README.md', 'utf8'))!;
+    const { stdout } = await new Harness().run(['sim', '--help']);
+    expect(stdout).toContain(`conclave sim --seed ${seed}\n`);
+    const run = await simulate({ seed: Number(seed) });
+    expect(run.ok).toBe(true);
+    expect(run.plan.faults.length).toBeGreaterThan(0);
+    expect(run.marks).toEqual(expect.arrayContaining(['both-sides-commit', 'merged']));
+  });
+
   it('the plan is the one in the file; both sides write, and are merged', async () => {
     const file = readFileSync('examples/split.json', 'utf8');
     const shown = /```json\n(.*?)```/s.exec(readFileSync('docs/simulation.md', 'utf8'))![1]!;

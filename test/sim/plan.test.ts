@@ -1,10 +1,19 @@
 /** Plans written down and run again, and failing runs cut down. */
 
 import { describe, expect, it } from 'vitest';
+import { problemOf } from '../../src/testing/check-options.js';
+import {
+  FAULT_KINDS,
+  RARE_KINDS,
+  simulate as simulateApplication,
+} from '../../src/testing/index.js';
 import { formatPlanFile, type Plan, parsePlanFile, planOf } from '../../src/testing/plan.js';
+import { planFaults } from '../../src/testing/plan-faults.js';
+import { drawsOf } from '../../src/testing/prng.js';
 import { shrink, withoutNode } from '../../src/testing/shrink.js';
 import { type SimulateOptions, simulate } from '../../src/testing/simulate.js';
-import { CALM } from '../../src/testing/weather.js';
+import { CALM, drawWeather } from '../../src/testing/weather.js';
+import { planWorkload } from '../../src/testing/workload.js';
 
 const RUN_MS = 240_000;
 
@@ -57,7 +66,31 @@ describe('a plan', () => {
     ['{"plan":{"seed":1,"nodes":0}}', '"nodes"'],
     ['{"plan":{"seed":1,"faults":"crash"}}', '"faults"'],
     ['{"plan":{"seed":1,"faults":[{"kind":"crash"}]}}', 'fault 0'],
-    ['{"plan":{"seed":1,"faults":[{"kind":"crash","at":5,"until":4}]}}', 'fault 0'],
+    ['{"plan":{"seed":1,"faults":[{"kind":"pause","node":0,"until":4}]}}', 'fault 0 lacks "at"'],
+    [
+      '{"plan":{"seed":1,"faults":[{"kind":"pause","node":0,"at":5000,"until":4000}]}}',
+      'fault 0 ends at 4000 ms, before it begins at 5000 ms',
+    ],
+    [
+      '{"plan":{"seed":8,"nodes":7,"fults":[]}}',
+      'it has "fults", which means nothing; it may have seed, ',
+    ],
+    ['{"pan":{},"plan":{"seed":8}}', 'it has "pan", which means nothing'],
+    ['{"plan":{"seed":8,"log":"run.txt"}}', '"log" must be a function'],
+    [
+      '{"plan":{"seed":1,"faults":[{"kind":"pause","node":0,"at":1,"until":2,"sidez":3}]}}',
+      'fault 0 has "sidez", which means nothing; it may have kind, at, until, node, drawnFrom',
+    ],
+    ['{"plan":{"seed":1,"faults":[{"kind":"pause","at":1,"until":2}]}}', 'fault 0 lacks "node"'],
+    [
+      '{"plan":{"seed":1,"faults":["crash",{"kind":"pause","node":0,"at":1,"until":2}]}}',
+      'fault 1',
+    ],
+    [
+      '{"plan":{"seed":1,"workload":{"posts":[{"at":1,"node":0,"count":1,"bytes":0,"txt":"a"}]}}}',
+      'post 0 has "txt"',
+    ],
+    ['{"plan":{"seed":1,"workload":{"post":[]}}}', '"workload" has "post"'],
     [
       '{"plan":{"seed":1,"nodes":2,"faults":[{"kind":"crash","at":1,"until":2,"node":2}]}}',
       'node 2',
@@ -65,6 +98,17 @@ describe('a plan', () => {
     ['{"plan":{"seed":1,"workload":{"posts":{}}}}', '"posts"'],
   ])('%s is refused', (text, why) => {
     expect(() => parsePlanFile(text)).toThrow(why);
+  });
+
+  it('that was drawn is never refused', () => {
+    const kinds = [...FAULT_KINDS, ...RARE_KINDS];
+    for (let seed = 1; seed <= 300; seed++) {
+      const size = { seed, nodes: 5, relays: 2 };
+      const faults = planFaults({ ...size, kinds, from: 3_000, until: 25_000 });
+      const workload = planWorkload({ ...size, from: 3_000, until: 25_000 });
+      const weather = drawWeather(drawsOf(seed, 'weather'));
+      expect(problemOf({ ...size, faults, workload, weather })).toBeUndefined();
+    }
   });
 
   it('may leave things to its seed', async () => {
@@ -124,15 +168,40 @@ describe('what a run can not be asked for', () => {
     [{ faults: [{ kind: 'crush', at: 1, until: 2 } as never] }, 'no "kind" that is known'],
     [{ relays: 1, faults: [{ kind: 'relay-restart', relay: 1, at: 1, until: 2 }] }, 'relay 1'],
     [{ nodes: 2, faults: [{ kind: 'block', pairs: [[0, 2]], at: 1, until: 2 }] }, 'node 2'],
-    [{ workload: { posts: [{ at: 1, node: 0, count: 0, bytes: 0 }] } }, 'post 0 lacks "count"'],
+    [{ workload: { posts: [{ at: 1, node: 0, count: 0, bytes: 0 }] } }, 'post 0: "count" must be'],
+    [{ colour: 1 } as object, 'it has "colour", which means nothing'],
+    [
+      { weather: { dely: 3 } as never },
+      '"weather" has "dely", which means nothing; it may have delay',
+    ],
+    [{ conditions: { diskMs: -1 } }, '"conditions": "diskMs" must be ms, not -1'],
+    [{ quorum: 'all' as 'online' }, '"quorum" must be "online" or "roster", not all'],
+    [{ checks: {} } as object, 'it has "checks"'],
+    [{ workload: { everyMs: 0 } }, '"workload": "everyMs" must be ms above 0, not 0'],
   ];
-  it.each(options)('%j', async (wrong, why) => {
-    const refused = simulate({ seed: 1, ...wrong });
-    await expect(refused).rejects.toMatchObject({
+  const isRefused = (refused: Promise<unknown>, why: string) =>
+    expect(refused).rejects.toMatchObject({
       code: 'bad_options',
       message: expect.stringContaining(why),
     });
-  });
+  it.each(options)('%j', (wrong, why) => isRefused(simulate({ seed: 1, ...wrong }), why));
+
+  const act = () => {};
+  it.each<[object, string]>([
+    [{ colour: 1 }, 'it has "colour"'],
+    [{ nodes: 0 }, '"nodes" must be'],
+    [{ app: 1 }, '"app" must be a function'],
+    [
+      { checks: { eventualy: act } },
+      '"checks" has "eventualy", which means nothing; it may have always',
+    ],
+    [{ workload: {} }, '"workload" lacks "act"'],
+    [{ workload: { act, everyMs: 0 } }, '"everyMs" must be ms above 0'],
+    [{ weather: { dely: 3 } }, '"weather" has "dely"'],
+    [{ sabotage: 'skip-sync' }, 'it has "sabotage"'],
+  ])('with an application: %j', (wrong, why) =>
+    isRefused(simulateApplication({ seed: 1, app: () => ({}), ...wrong }), why),
+  );
 });
 
 describe('a run with a signal', () => {

@@ -23,7 +23,9 @@ describe('one seed', () => {
 
   it('tells people what was run and what came of it', async () => {
     const { stdout } = await sim('--seed', '42', '--nodes', '4', '--faults', 'crash,link');
-    expect(stdout).toMatch(/^seed 42: ok\n {2}4 nodes, .*; faults: .*\d (crash|cut|isolate|reset)/);
+    expect(stdout).toMatch(
+      /^seed 42: ok\n {2}4 nodes, .*; faults: .*link \(\d (cut|isolate|reset|clog|narrow)/,
+    );
     expect(stdout).toMatch(/ trace [0-9a-f]{64}\n/);
   });
 
@@ -80,6 +82,26 @@ describe('one seed', () => {
   });
 });
 
+describe('a plan', () => {
+  it('of which an option says otherwise, runs so, and tells', async () => {
+    const argv = ['--plan', 'examples/split.json'];
+    const { code, stdout, stderr } = await sim(...argv, '--faults', 'none');
+    expect(code).toBe(0);
+    expect(stdout).toContain('; no faults\n');
+    expect(stderr).toContain('not as the plan says: --faults none');
+    expect((await sim(...argv)).stderr).not.toContain('not as the plan says');
+  });
+
+  it('that fails is replayed as it was run', async () => {
+    const argv = ['--plan', 'examples/split.json', '--faults', 'none'];
+    const { json } = await sim(...argv, '--sabotage', 'lose-promises', '--json');
+    expect(json[0]).toMatchObject({
+      ok: false,
+      replay: `conclave sim ${argv.join(' ')} --sabotage lose-promises`,
+    });
+  });
+});
+
 describe('wrong usage exits 2', () => {
   it.each([
     [[], 'say what to run'],
@@ -91,7 +113,14 @@ describe('wrong usage exits 2', () => {
     [['--seeds', '5'], 'FIRST..LAST'],
     [['--seeds', '5..4'], 'the first seed is above the last'],
     [['--seeds', '1..2', '--jobs', '0'], 'whole number from 1'],
-    [['--seeds', '1..2', '--log'], '--log is for one run'],
+    [['--seeds', '1..2', '--log'], '--log is for --seed, --plan: not for --seeds'],
+    [['--seeds', '1..2', '--html', 'x'], '--html is for --seed, --plan, --scenario'],
+    [['--seed', '1', '--update'], '--update is for --scenario: not for --seed'],
+    [['--seed', '1', '--jobs', '2'], '--jobs is for --seeds, --minutes: not for --seed'],
+    [['--seed', '1', '--keep-going'], '--keep-going is for --seeds, --minutes'],
+    [['--seed', '1', '--save', 'x'], 'add --shrink'],
+    [['--scenario', 'x', '--nodes', '3'], '--nodes is for --seed, '],
+    [['--scenario', 'x', '--no-shrink'], '--shrink is for --seed, '],
     [['--seed', '1', '--faults', 'crash,luck'], '"luck" is no fault: crash, '],
     [['--seed', '1', '--nodes', 'many'], 'whole number from 1'],
     [['--seed', '1', '--nodes', '41'], 'whole number from 1 to 40'],
@@ -242,6 +271,9 @@ describe('a scenario', () => {
     writeFileSync(file, `${script}0 leads the world\n`);
     const { code, stdout, stderr } = await sim('--scenario', file);
     expect([code, stderr]).toEqual([1, expect.stringContaining('shows another output')]);
+    expect(stderr).toMatch(
+      /line 3 is +"0 leads the world"\nand it prints "0 leads term 1; log 1, final 1"/,
+    );
     writeFileSync(file, script);
     expect(await sim('--scenario', file)).toMatchObject({
       ...{ code: 0, stdout, stderr: expect.stringContaining('shows no output yet') },

@@ -6,7 +6,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { buildProgram } from '../../src/cli/program.js';
 import { ConclaveError } from '../../src/core/errors.js';
-import type { ChannelId, Digest, UserId } from '../../src/core/ids.js';
+import type { ChannelId, Digest, Ulid, UserId } from '../../src/core/ids.js';
 import { Harness, temporaryDir } from './fixtures/cli-harness.js';
 
 const HEX_32 = /^[0-9a-f]{64}$/;
@@ -172,6 +172,12 @@ describe('init', () => {
     const h = new Harness();
     const missing = await h.run(['status', '--dir', h.dir, '--json']);
     expect([missing.code, errorOf(missing)]).toMatchObject([1, { code: 'no_identity' }]);
+    const told = async (dir: string) => (await h.run(['verify', '--dir', dir])).stderr;
+    expect(await told(h.dir)).toContain(`run "conclave init --dir ${h.dir}" first`);
+    const file = join(h.dir, 'file');
+    writeFileSync(file, '');
+    expect(await told(h.dir)).toContain('which holds other files: name the directory of a node');
+    expect(await told(file)).toContain(`${file} is no directory: name the directory of a node`);
     await h.run(['init', '--dir', h.dir]);
     const path = join(h.dir, 'identity.json');
     const text = readFileSync(path, 'utf8');
@@ -217,6 +223,12 @@ describe('channels', () => {
     expect(asked.expires - before).toBeGreaterThanOrEqual(7 * 86_400_000);
     expect((await h.run([...argv, '--revoke', invite])).json).toEqual([{ revoked: invite }]);
     expect(channel.invites).toEqual([]);
+  });
+
+  test('an option that must be given has no default', async () => {
+    const { stdout } = await new Harness().run(['create', '--help']);
+    expect(stdout).toMatch(/--relay <url> +required: /);
+    expect(stdout).not.toContain('[]');
   });
 
   test('what takes long says what it waits for, and gives up after --timeout', async () => {
@@ -514,14 +526,41 @@ describe('reading', () => {
     }
   });
 
-  test('for people, what was merged is one line', async () => {
+  test('a merge comes before what it brought, with the names of its leaders', async () => {
     const h = new Harness();
-    await merged(h);
-    const { stdout } = await h.run(['tail', '--dir', h.dir, 'team']);
-    expect(stdout.split('\n').slice(2)).toEqual([
-      '--- merged 2 messages of online term 4 under abababab, roster term 3 under abababab: in the log at 8 to 9',
-      '',
+    const channel = await h.withChannel();
+    const branches = [{ kind: 'online', term: 4, leader: LEADER, entries: 1 }] as const;
+    channel.add({ kind: 'merge', merge: { entries: 1, branches } });
+    channel.add({ text: 'one' });
+    for (const command of ['log', 'tail']) {
+      const { stdout } = await h.run([command, '--dir', h.dir, 'team']);
+      expect(stdout.split('\n')).toEqual([
+        '--- alice merged 1 message of online term 4 under abababab: in the log at 2',
+        '[2026-01-02 10:13] alice: one',
+        '',
+      ]);
+    }
+    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team', '--limit', '1']);
+    expect(json).toMatchObject([
+      { kind: 'merge', merge: { branches: [{ leaderName: 'abababab' }] } },
     ]);
+  });
+
+  test('log --limit counts what is shown', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    for (const kind of ['epoch', 'vote']) channel.add({ kind });
+    for (const text of ['a', 'b', 'c']) channel.send(text);
+    const log = async (...more: string[]): Promise<string[]> => {
+      const { stdout } = await h.run(['log', '--dir', h.dir, 'team', '--limit', '2', ...more]);
+      return stdout.trimEnd().split('\n');
+    };
+    expect((await log()).map((line) => line.at(-1))).toEqual(['a', 'b']);
+    expect(await log('--long')).toEqual([
+      expect.stringMatching(/alice leads$/),
+      expect.stringMatching(/has a vote now$/),
+    ]);
+    expect((await log('--json')).map((line) => JSON.parse(line).seq)).toEqual([1, 2]);
   });
 
   test('an export has the entries alone', async () => {
@@ -696,9 +735,15 @@ describe('reports', () => {
     await h.withChannel();
     const none = await h.run(['verify', '--dir', h.dir, '--json']);
     expect([none.code, none.json]).toMatchObject([0, [{ ok: true, entries: 0, final: 0 }]]);
-    h.world.stores.get(h.dir)!.reports = [report(true)];
+    const empty = await h.run(['verify', '--dir', h.dir]);
+    expect(empty.stdout).toBe('ok  there are no channels\n');
+    h.world.stores.get(h.dir)!.reports = [{ ...report(true), name: 'team' }];
     const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
-    expect([code, json]).toEqual([0, [report(true)]]);
+    expect([code, json]).toEqual([0, [{ ...report(true), name: 'team' }]]);
+    const { stdout } = await h.run(['verify', '--dir', h.dir]);
+    expect(stdout).toMatch(
+      /^ok {2}channel team \(c0c0c0c0\): 7 messages, 6 of them final, head abab/,
+    );
   });
 
   test('verify: a channel that does not verify', async () => {
@@ -713,6 +758,7 @@ describe('reports', () => {
     });
     const plain = await h.run(['verify', '--dir', h.dir]);
     expect(plain.stdout).toContain('BROKEN');
+    expect(plain.stderr.match(/restore a backup/gi)).toHaveLength(1);
   });
 
   test('verify: damaged files, and a store that does not open', async () => {
@@ -725,6 +771,10 @@ describe('reports', () => {
       { ok: false, problems: h.problems },
       { error: { code: 'verify_failed' } },
     ]);
+    const whole = `the store in ${join(h.dir, 'store')} is damaged: its mark is missing. Restore a backup`;
+    h.problems = [{ where: 'store_damaged', what: whole }];
+    const { stderr } = await h.run(['verify', '--dir', h.dir]);
+    expect(stderr).toMatch(`conclave: ${whole}\n`);
     h.problems = [];
     h.host = {
       verifyStore: () => Promise.reject(new ConclaveError('store_foreign', 'its mark is missing')),
@@ -763,7 +813,9 @@ describe('reports', () => {
     const up = await h.up();
     h.host = { verifyStore: () => Promise.reject(new Error('the store is open')) };
     const { code, json } = await h.run(['verify', '--dir', h.dir, '--json']);
-    expect([code, json]).toEqual([0, [report(true)]]);
+    expect([code, json]).toEqual([0, [{ ...report(true), filesChecked: false }]]);
+    const { stdout } = await h.run(['verify', '--dir', h.dir]);
+    expect(stdout).toMatch(/^ok, files not checked while the node is up {2}channel c0c0/);
     up.interrupt();
     await up.done;
   });
@@ -783,6 +835,18 @@ describe('private messages', () => {
     expect((await h.run(['inbox', '--dir', h.dir, '--json', USER])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', '0'.repeat(64)])).json).toEqual([]);
   });
+
+  test('who has a name in a channel is named, with the id that the name has not', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const { user, inbox } = h.world.stores.get(h.dir)!;
+    inbox.push({ ...{ id: ULID, from: user, to: user, time: 0 }, state: 'received', text: 'psst' });
+    const { json } = await h.run(['inbox', '--dir', h.dir, '--json']);
+    expect(json).toMatchObject([{ from: user, name: 'alice' }]);
+    const { stdout } = await h.run(['inbox', '--dir', h.dir]);
+    expect(stdout).toContain(` from alice (${user.slice(0, 8)}): psst`);
+  });
+  const ULID = '01HZX3M5Q9V8T2K4B6N7P0R1SC' as Ulid;
 
   test('one that is not delivered in time stays queued', async () => {
     const h = new Harness();

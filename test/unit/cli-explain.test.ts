@@ -1,5 +1,6 @@
 /** `conclave explain`: the text for people, a line for each step, and JSON as the node says it. */
 
+import { encodeTime } from 'ulid';
 import { expect, test } from 'vitest';
 import type { Digest, Ulid, UserId } from '../../src/core/ids.js';
 import type { Explanation, Named } from '../../src/node/index.js';
@@ -10,7 +11,7 @@ const named = (name: string): Named => ({ user: name.repeat(32).slice(0, 64) as 
 const [alice, bob, carol] = ['alice', 'bob', 'carol'].map(named) as [Named, Named, Named];
 const stranger: Named = { user: 'ab'.repeat(32) as UserId, name: '' };
 const time = 1_767_348_660_000;
-const boot = '01HZX3M5Q90000000000000000' as Ulid;
+const boot = encodeTime(time - 3_600_000, 10).padEnd(26, '0') as Ulid;
 const online = { kind: 'online', term: 4, leader: bob } as const;
 const roster = { kind: 'roster', term: 7, leader: carol } as const;
 
@@ -82,8 +83,8 @@ test('of a final message', async () => {
     0,
     [
       `final at 42  ${ID}  alice: "hello␛[2J"`,
-      `  made       2026-01-02 10:11:00 by alice: number 17 since its node's start ${boot}`,
-      '  signed     together with 2 others, under list of members 5',
+      `  made       2026-01-02 10:11:00 by alice: record 17 since its node started at 2026-01-02 09:11:00`,
+      '  signed     together with 2 others, under version 5 of the list of members',
       '  merged     into the log by carol, with the merge at 40, from what was placed by bob (leader of those online, term 4); what was placed by one whose name is forgotten here (leader by a majority of all members, term 6)',
       '  final      at 42, placed by carol (leader by a majority of all members, term 7): stored by alice, carol, abababab (3 of 5, up to 45)',
       '',
@@ -95,8 +96,8 @@ test('of one that waits', async () => {
   const { stdout } = await explained([provisional]);
   expect(stdout.split('\n')).toEqual([
     `committed  ${ID}  alice: "hello"`,
-    `  made       2026-01-02 10:11:00 by abababab: number 1 since its node's start ${boot}`,
-    '  signed     alone, under list of members 5',
+    `  made       2026-01-02 10:11:00 by abababab: record 1 since its node started at 2026-01-02 09:11:00`,
+    '  signed     alone, under version 5 of the list of members',
     '  queued     this node keeps it, to offer it until it is final',
     '  placed     in the log at 9 by carol (leader by a majority of all members, term 7): not committed there',
     '  displaced  from 9 in the log, where a later leader has something else',
@@ -104,6 +105,12 @@ test('of one that waits', async () => {
     '  waits      for a roster leader to merge it into the log',
     '',
   ]);
+});
+
+test('of what a leader made of its epoch, which no start of a node counts', async () => {
+  const made = { step: 'made', by: alice, time, boot: '0'.repeat(26) as Ulid, n: 0 } as const;
+  const { stdout } = await explained([{ ...final, kind: 'epoch', steps: [made] }]);
+  expect(stdout.split('\n')[1]).toBe('  made       2026-01-02 10:11:00 by alice');
 });
 
 test('of a record that is no message', async () => {

@@ -1,13 +1,16 @@
 /** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** The demo starts processes of what is built. */
+const BUILT = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** A relay that nobody runs. */
 const NOBODY = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
@@ -145,7 +148,8 @@ test('a relay that is down is named, with the reason, by all who need it', async
   const up = start('up', '--dir', ann);
   await up.stdout.shows(why);
   const { stdout } = await finish('status', '--dir', ann);
-  expect(stdout).toContain(`waiting       ${why}`);
+  expect(stdout).toContain(`cut off       ${why}`);
+  expect(up.stderr.text).toBe('');
 }, 60_000);
 
 /** The commands that an error tells to type. */
@@ -228,3 +232,19 @@ test('a pipe whose reader leaves ends it quietly', async () => {
   expect(await log.closed).toBe(0);
   expect(log.stderr.text).toBe('');
 });
+
+test('a demo that is interrupted twice leaves nothing behind', async () => {
+  const tmp = temporaryDir();
+  const env = { ...process.env, TMPDIR: tmp };
+  const demo = spawn(process.execPath, [BUILT, 'demo'], { env });
+  onTestFinished(() => void demo.kill('SIGKILL'));
+  const stdout = new Collected();
+  demo.stdout.pipe(stdout);
+  const closed = new Promise((resolve) => demo.on('close', resolve));
+  await stdout.shows('relay-1 listens');
+  expect(readdirSync(tmp)).toEqual([expect.stringMatching(/^conclave-demo-/)]);
+  demo.kill('SIGINT');
+  demo.kill('SIGTERM');
+  expect([130, 143]).toContain(await closed);
+  expect(readdirSync(tmp)).toEqual([]);
+}, 60_000);

@@ -3,7 +3,13 @@
 import { describe, expect, test } from 'vitest';
 import { entryLine, followedEntries, longEntryLine, nodeStatus } from '../../src/cli/human.js';
 import { createLogger } from '../../src/cli/log.js';
-import { type NamedStatus, notFinal, relayProblem, waitingFor } from '../../src/cli/waiting.js';
+import {
+  missedRelays,
+  type NamedStatus,
+  notFinal,
+  relayProblem,
+  waitingFor,
+} from '../../src/cli/waiting.js';
 import type { ChannelId, Digest, UserId } from '../../src/core/ids.js';
 import { Collected } from './fixtures/cli-harness.js';
 
@@ -47,6 +53,13 @@ describe('what a channel waits for', () => {
     expect(relayProblem([])).toBeUndefined();
   });
 
+  test('a relay that is not reached is missed, where another one is', () => {
+    expect(missedRelays([down, up])).toBe(`no link to ${URL} (${problem.message})`);
+    for (const relays of [[up], [down], [untried, up], []]) {
+      expect(missedRelays(relays)).toBeUndefined();
+    }
+  });
+
   test('an online epoch commits, and makes nothing final', () => {
     const epoch = { term: 4, kind: 'online' } as const;
     expect(notFinal({ epoch, members: 7 })).toContain('until 4 of the 7 members meet');
@@ -63,6 +76,8 @@ describe('what a channel waits for', () => {
     const waits = nodeStatus({ ...status, state: 'waiting', waiting: waiting('bob') }, plain);
     expect(waits).toMatch(/^team {2}waiting\n {2}waiting +messages need .*; missing: bob\n/);
     const cut = nodeStatus({ ...status, relays: [down] }, plain);
+    expect(cut).toMatch(/^team {2}cut off, committing\n {2}cut off +no relay answers: conclave:/);
+    expect(cut).not.toMatch(/healthy|waiting/);
     expect(cut).toMatch(/\n {2}relay +no link +conclave:.* \(connect ECONNREFUSED 127.0.0.1:9\)$/);
   });
 });
@@ -96,13 +111,30 @@ describe('entries', () => {
     for (const [kind, text] of [
       ['epoch', '* ann leads, term 5'],
       ['vote', '* bob has a vote now'],
-      ['merge', '* merge, by ann'],
     ] as const) {
       expect(entryLine({ ...entry, kind, member }, plain)).toBeUndefined();
       expect(longEntryLine({ ...entry, kind, member }, plain)).toBe(
         `     10  ${entry.id}  [2026-01-02 10:11] ${text}`,
       );
     }
+  });
+
+  test('a merge is one line, before what it brings', () => {
+    const branches = [
+      { kind: 'online', term: 4, leaderName: 'bob' },
+      { kind: 'roster', term: 3, leaderName: 'e\u001bve' },
+    ];
+    const text =
+      '--- ann merged 2 messages of online term 4 under bob, roster term 3 under e␛ve: in the log at 11 to 12';
+    const two = { ...entry, kind: 'merge', merge: { entries: 2, branches } };
+    expect(entryLine(two, plain)).toBe(text);
+    expect(longEntryLine(two, plain)).toBe(`     10  ${entry.id}  ${text}`);
+    const one = { ...two, merge: { entries: 1, branches } };
+    expect(entryLine(one, plain)).toMatch(/^--- ann merged 1 message of .*: in the log at 11$/);
+    expect(entryLine({ event: 'merged', ...two }, plain)).toBeUndefined();
+  });
+
+  test('what has no place yet is shown as that', () => {
     const queued = {
       ...entry,
       kind: 'message',

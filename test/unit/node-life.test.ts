@@ -1,6 +1,7 @@
 /** A node's life over real sockets and stores: create, invite, join, send, read, close, open again. */
 
 import { afterEach, describe, expect, test } from 'vitest';
+import type { UserId } from '../../src/core/ids.js';
 import { memoryStore } from '../../src/core/memory-store.js';
 import type { Store } from '../../src/core/store.js';
 import {
@@ -179,6 +180,25 @@ test('a node without what it needs says what that is', async () => {
       message: expect.stringContaining(what),
     });
   }
+});
+
+test('a store opens for nobody but the user whose node wrote it', async () => {
+  const dir = await cluster.dir();
+  const own = seed();
+  const node = await cluster.levelNode('ann', dir, { seed: own });
+  await together([node], [NOWHERE]);
+  await node.close();
+  for (const offline of [false, true]) {
+    await expect(cluster.levelNode('eve', dir, { seed: seed(), offline })).rejects.toMatchObject({
+      code: 'wrong_identity',
+      message: expect.stringContaining(node.user),
+    });
+  }
+  expect(await verifyDirectory(dir, { user: node.user })).toMatchObject({ ok: true });
+  const { problems } = await verifyDirectory(dir, { user: 'ab'.repeat(32) as UserId });
+  expect(problems).toEqual([{ where: 'node/user', what: expect.stringContaining(node.user) }]);
+  const again = await cluster.levelNode('ann', dir, { seed: own });
+  expect(again.channels().map(({ name }) => name)).toEqual(['team']);
 });
 
 describe('invitations', () => {

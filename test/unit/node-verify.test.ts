@@ -72,6 +72,7 @@ test('a whole store verifies, with its totals and its progress', async () => {
   const { final, head } = channel.currentStatus();
   expect(report).toEqual({
     channel: channel.id,
+    name: 'team',
     ok: true,
     entries: 91,
     final: 91,
@@ -286,7 +287,7 @@ describe('hooks', () => {
     expect(lines).toContainEqual(expect.stringMatching(/debug.*"msg".*bad_payload/));
     await relay.close();
     await statusWhen(made!, ({ relays }) => !relays[0]!.connected);
-    expect(lines).toContainEqual(expect.stringMatching(/warn no link to the relay.*shutting down/));
+    expect(lines).toContainEqual(expect.stringMatching(/info no link to the relay.*shutting down/));
   });
 
   test('verify of a node tells its progress, for one channel or for all', async () => {

@@ -1,6 +1,7 @@
 /** Plans of faults: what is drawn, and that each fault is independent of all others. */
 
 import { describe, expect, it } from 'vitest';
+import { countFaults } from '../../src/testing/describe-fault.js';
 import {
   FAULT_KINDS,
   type Fault,
@@ -28,6 +29,36 @@ describe('a plan of faults', () => {
         expect(until).toBeLessThanOrEqual(31_000);
       }
     }
+  });
+
+  it.each([...FAULT_KINDS, ...RARE_KINDS])(
+    'says of each fault what it was drawn from: %s',
+    (kind) => {
+      for (const seed of seeds) {
+        for (const fault of plan(seed, [kind])) expect(fault.drawnFrom ?? fault.kind).toBe(kind);
+      }
+    },
+  );
+
+  it('is counted by the names that one asks for', () => {
+    const faults = [{ kind: 'block', drawnFrom: 'halves' }, { kind: 'crash' }] as const;
+    const link = { kind: 'cut', drawnFrom: 'link' } as const;
+    const dead = { kind: 'dead', drawnFrom: 'half-open' } as const;
+    expect(
+      countFaults([
+        ...faults,
+        link,
+        dead,
+        { ...link, kind: 'clog' },
+        ...faults,
+        { kind: 'half-open' },
+      ]),
+    ).toEqual([
+      'halves (2 block)',
+      '2 crash',
+      'link (1 cut, 1 clog)',
+      'half-open (1 dead, 1 half-open)',
+    ]);
   });
 
   it('comes to every fault that there is', () => {

@@ -18,7 +18,7 @@ export function addCreate(program: Command, cli: () => Cli): void {
     )
     .argument('<name>', 'the name of the channel, which only members see')
     .addOption(dirOption())
-    .addOption(relayOption('required: a relay of the channel, as "conclave relay" prints it', null))
+    .addOption(relayOption('required: a relay of the channel, as "conclave relay" prints it', true))
     .addOption(
       countOption(
         '--min-online <n>',
@@ -32,7 +32,7 @@ export function addCreate(program: Command, cli: () => Cli): void {
         '"roster": a message is committed only when it is final (default: "online")',
       ).choices(['online', 'roster']),
     )
-    .action(async (name: string, { dir, relay, minOnline, quorum }) => {
+    .action(async (name: string, { dir, relay = [], minOnline, quorum }) => {
       if (relay.length === 0) {
         throw usageError(
           'a channel needs a relay: give --relay URL, as "conclave relay" prints it',
@@ -115,7 +115,8 @@ export function addJoin(program: Command, cli: () => Cli): void {
         name: 'join',
         links: true,
         args: { invite, relays: relay, timeout },
-        human: ({ channel }) => `joined ${channel}\nNext: conclave up --dir ${dir}`,
+        human: ({ channel }) =>
+          `joined ${channel}\nNext, unless it is up: conclave up --dir ${dir}`,
       });
     });
   example(command, 'conclave join --dir ./bob conclave-invite.AAAA…');

@@ -21,7 +21,7 @@ export function addImport(program: Command, cli: () => Cli): void {
         'again. Returns when the messages are in the store; they go out while the node is up.',
     )
     .argument('<channel>', 'the id of the channel, or its name')
-    .argument('[files...]', 'more files')
+    .argument('[files...]', 'more such logs, as a shell lists them: --irc 2010-*.log.gz')
     .addOption(dirOption())
     .addOption(
       new Option('--irc <file>', 'required: an IRC log; may be given several times')

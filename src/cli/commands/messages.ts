@@ -102,14 +102,14 @@ export function addLog(program: Command, cli: () => Cli): void {
     .addOption(
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
     )
-    .addOption(countOption('--limit <n>', 'no more than so many entries', 1))
+    .addOption(countOption('--limit <n>', 'no more than so many of the entries that are shown', 1))
     .option(...LONG)
     .action(async (channel: string, { dir, from, limit, long = false }) => {
       await callNode(cli(), {
         dir,
         name: 'log',
         links: false,
-        args: { channel, from, limit },
+        args: { channel, from, limit, brief: !long && !cli().out.json },
         human: long ? longEntryLine : entryLine,
       });
     });

@@ -38,7 +38,7 @@ export function addExplain(program: Command, cli: () => Cli): void {
         'and who made it final, or what it waits for. Times are UTC.',
     )
     .argument('<channel>', 'the id of the channel, or its name')
-    .argument('<id>', 'the id of the message, as "conclave send" and "conclave log --json" show it')
+    .argument('<id>', 'the id of the message, as "conclave send" and "conclave log --long" show it')
     .addOption(dirOption())
     .action(async (channel: string, id: string, { dir }) => {
       await callNode(cli(), {

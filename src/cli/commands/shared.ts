@@ -24,10 +24,11 @@ export const dirOption = (): Option =>
     .makeOptionMandatory()
     .argParser((dir: string) => resolve(dir));
 
-export const relayOption = (description: string, none: string | null = 'none'): Option =>
-  new Option('--relay <url>', `${description}; may be given several times`)
-    .default([], none ?? undefined)
-    .argParser((url: string, urls: readonly string[]) => [...urls, url]);
+export function relayOption(description: string, isRequired = false): Option {
+  const option = new Option('--relay <url>', `${description}; may be given several times`);
+  if (!isRequired) option.default([], 'none');
+  return option.argParser((url: string, urls: readonly string[] = []) => [...urls, url]);
+}
 
 export const timeoutOption = (): Option =>
   new Option(

@@ -38,7 +38,9 @@ export function addSim(program: Command, cli: () => Cli): void {
       countOption('--relays <n>', `so many relays: 1 to ${SIM_RELAYS_MAX}`, 1, SIM_RELAYS_MAX),
     )
     .option('--faults <kinds>', 'these kinds of faults, with commas between; "none" for none')
-    .addOption(countOption('--jobs <n>', 'processes for --seeds and --minutes', 1).default(1))
+    .addOption(
+      countOption('--jobs <n>', 'with --seeds and --minutes: so many processes (default: 1)', 1),
+    )
     .option('--keep-going', 'with --seeds and --minutes: goes on after a failure')
     .option('--shrink', 'cuts a run that fails down, as --seeds and --minutes do')
     .option('--no-shrink', 'does not')
@@ -57,7 +59,7 @@ export function addSim(program: Command, cli: () => Cli): void {
     });
   example(
     command,
-    'conclave sim --seed 42\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 8 --nodes 7 --faults halves --html run.html',
+    'conclave sim --seed 75\nconclave sim --seeds 1..2000 --jobs 2\nconclave sim --seed 8 --nodes 7 --faults halves --html run.html',
   );
 }
 

@@ -11,7 +11,7 @@ import { handlers } from '../handlers/index.js';
 import { printable } from '../printable.js';
 import { openForUp } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
-import { named, notFinal, waitingFor } from '../waiting.js';
+import { missedRelays, named, notFinal, stateWord, waitingFor } from '../waiting.js';
 import { formatSeconds } from '../when.js';
 import { dirOption, example, relayOption } from './shared.js';
 
@@ -49,6 +49,9 @@ async function runUp(cli: Cli, { dir, relay }: UpOptions): Promise<void> {
     await out.result({ event: 'up', user: node.user }, `${name} is up  ${node.user}`);
     watch();
     await untilAborted(signal);
+    const stopping = `${name} is stopping: what is under way is sent first`;
+    // Nobody may read it any more: the node stops all the same.
+    out.result({ event: 'stopping' }, stopping).catch(() => {});
   } finally {
     // The socket goes first: whoever finds none waits for the store, which is free after the drain.
     await server?.close();
@@ -75,14 +78,15 @@ async function watchChannel({ host, out, signal }: Cli, channel: Channel): Promi
   let last = '';
   for await (const status of channel.status({ signal })) {
     const { state, members, online, name } = status;
-    const reasons = [waitingFor(named(channel, status)), notFinal(status)];
+    const missed = missedRelays(status.relays);
+    const reasons = [waitingFor(named(channel, status)), notFinal(status), missed];
     const reason = reasons.filter((one) => one !== undefined).join('; ') || null;
     const change = JSON.stringify([state, reason]);
     if (change === last) continue;
     last = change;
     const time = host.now();
     const at = out.paint('dim', formatSeconds(time).slice(-SECONDS_CHARS));
-    const text = `${at} ${printable(name)}: ${state}, ${online.length} of ${members} online`;
+    const text = `${at} ${printable(name)}: ${stateWord(status)}, ${online.length} of ${members} online`;
     const told = { state, members, online: online.length, reason };
     await out.result(
       { event: 'channel', time, channel: channel.id, name, ...told },

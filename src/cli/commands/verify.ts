@@ -1,7 +1,6 @@
 /** `verify`: everything that the store says, checked against what was signed. */
 
 import type { Command } from 'commander';
-import { ConclaveError } from '../../core/errors.js';
 import { advising } from '../begin-anew.js';
 import { type Cli, callNode } from '../cli.js';
 import { connectControl } from '../control-client.js';
@@ -9,7 +8,7 @@ import { verifyLines } from '../human.js';
 import { readIdentity } from '../identity.js';
 import type { Json } from '../output.js';
 import { whileLocked } from '../session.js';
-import { tellVerified } from '../verified.js';
+import { tellVerified, verifyFailed } from '../verified.js';
 import { dirOption, example } from './shared.js';
 
 export function addVerify(program: Command, cli: () => Cli): void {
@@ -58,8 +57,9 @@ async function verifyStore(
   if (first) await emit({ ok: false, problems });
   if (!first || channels.length > 0) await tellVerified(channels, emit);
   if (!first) return;
-  throw new ConclaveError(
-    'verify_failed',
-    `the store in ${dir} is damaged: ${first.where}: ${first.what}. Restore a backup, or begin anew`,
+  // Damaged files say themselves whose store it is.
+  const whole = first.what.includes(dir);
+  throw verifyFailed(
+    whole ? first.what : `the store in ${dir} is damaged: ${first.where}: ${first.what}`,
   );
 }

@@ -4,7 +4,9 @@
  * conclave promises. The split of the network is in split.ts.
  */
 
-import { type DemoNode, down, heal, isolate } from './node.js';
+import { callNode } from './control.js';
+import { bridgedLine } from './merged.js';
+import { type DemoNode, down, heal, isolate, nameIn } from './node.js';
 import { aLeader, allEqual, areFinal, ENOUGH, goOn, type Play, postedNow, until } from './play.js';
 import { leaderOf } from './show.js';
 import { splitAndHeal } from './split.js';
@@ -48,6 +50,7 @@ async function leaderDies(play: Play): Promise<DemoNode> {
   const leader = await aLeader(play);
   const rest = stage.nodes.filter((node) => node !== leader);
   show.act(`Act 4: kill -9 of ${leader.name}, the leader`);
+  const from = (leader.status?.final ?? 0) + 1;
   const killed = performance.now();
   await down(leader, 'kill');
   const next = await until(play, 'another leader', () => {
@@ -59,6 +62,10 @@ async function leaderDies(play: Play): Promise<DemoNode> {
   show.say(
     `${next.name} was elected (term ${next.status?.epoch?.term}); nothing was final for ${gap_s} s`,
   );
+  const args = { channel: stage.channel, from };
+  const log = await callNode(next.dir, 'log', { args, signal: play.signal });
+  const bridged = bridgedLine(log, nameIn(stage.nodes));
+  if (bridged) show.say(bridged);
   return leader;
 }
 

@@ -5,8 +5,8 @@
 
 import type { Json } from '../output.js';
 import { type Account, account, type Line } from './accounting.js';
-import { type Merge, mergesIn } from './merged.js';
-import type { DemoNode } from './node.js';
+import { type Merge, mergeLines, mergesIn } from './merged.js';
+import { type DemoNode, nameIn } from './node.js';
 import type { Ended } from './processes.js';
 import type { Stage } from './stage.js';
 
@@ -38,16 +38,8 @@ export async function measure(stage: Stage, say: (text: string) => void): Promis
     const state = problem === undefined ? 'every signature and certificate verifies' : problem;
     say(`${name.padEnd(5)} ${final} final messages, head ${head.slice(0, 16)}…, ${state}`);
   }
-  for (const merge of all[0]?.merges ?? []) say(mergeLine(merge, stage.nodes));
+  for (const line of mergeLines(all[0]?.merges ?? [], nameIn(stage.nodes))) say(line);
   return all;
-}
-
-function mergeLine({ seq, by, branches, messages }: Merge, nodes: readonly DemoNode[]): string {
-  const nameOf = (user: string): string => nodes.find((one) => one.user === user)?.name ?? user;
-  const from = branches.map(
-    ({ kind, term, leader }) => `${nameOf(leader)}'s ${kind} epoch of term ${term}`,
-  );
-  return `seq ${seq}: ${nameOf(by)} merged ${messages} messages, placed in ${from.join(' and ')}`;
 }
 
 async function measureNode(

@@ -9,7 +9,9 @@ import type { ChannelId, UserId } from '../../core/ids.js';
 import { channelKeys, decodeEntry } from '../../core/layout.js';
 import { decodeMergeBody, type MergedBranch } from '../../core/merge-record.js';
 import { nativeCrypto } from '../../native/crypto-native.js';
+import type { ChannelEntry } from '../../node/api.js';
 import { openLevelStore } from '../../node/level-store.js';
+import type { Json } from '../output.js';
 
 export interface Merge {
   /** Of the record; what it moved stands behind it. */
@@ -44,4 +46,42 @@ export async function mergesIn(dir: string, channel: string): Promise<Merge[]> {
     await store.close();
   }
   return merges;
+}
+
+/** A line for each leadership whose messages were merged; one record moves only so many, so there may be several. */
+export function mergeLines(merges: readonly Merge[], nameOf: (user: string) => string): string[] {
+  const sources = new Map<string, Merge[]>();
+  for (const merge of merges) {
+    const from = merge.branches.map(
+      ({ kind, term, leader }) => `${nameOf(leader)}'s ${kind} epoch of term ${term}`,
+    );
+    const source = from.join(' and ');
+    sources.set(source, [...(sources.get(source) ?? []), merge]);
+  }
+  return [...sources].map(([source, parts]) => {
+    const messages = parts.reduce((sum, part) => sum + part.messages, 0);
+    const places = parts.map(({ seq, by }) => `by ${nameOf(by)} at seq ${seq}`);
+    return `${messages} messages, placed in ${source}, were merged ${places.join(', ')}`;
+  });
+}
+
+/**
+ * What was committed between two leaders: where not most of the members answer at once, those who do elect one of
+ * their own for a while. `log` is what the `log` command says since the first leader was killed.
+ */
+export function bridgedLine(
+  log: readonly Json[],
+  nameOf: (user: string) => string,
+): string | undefined {
+  const merges = log.flatMap(({ merge }) =>
+    merge ? [merge as NonNullable<ChannelEntry['merge']>] : [],
+  );
+  if (merges.length === 0) return undefined;
+  const sum = merges.reduce((all, { entries }) => all + entries, 0);
+  const leaders = merges.flatMap(({ branches }) => branches.map(({ leader }) => nameOf(leader)));
+  const names = [...new Set(leaders)].join(' and ');
+  return (
+    `before most of the members answered, those who did had elected ${names}: ` +
+    `the ${sum} messages committed under ${names} are merged`
+  );
 }

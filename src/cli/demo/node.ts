@@ -69,3 +69,8 @@ export async function askStatus(
     if (!isAway(error)) throw error;
   }
 }
+
+export const nameIn =
+  (nodes: readonly DemoNode[]) =>
+  (user: string): string =>
+    nodes.find((one) => one.user === user)?.name ?? user;

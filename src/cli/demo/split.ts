@@ -84,9 +84,10 @@ async function bothTalk(split: Split): Promise<number> {
   const leader = leaderOf(stage, split.many.nodes);
   show.say(`${manyNames} are most of the members: ${leader?.name} leads, all becomes final`);
   for (const node of few.nodes) await checkIsolation(split, node, finalThen);
-  const apart = await knownToFew(split);
+  const { apart, shared } = await committedAmongFew(split);
   show.say(`${fewNames} elected ${theirs.name} among themselves`);
   show.say(`they committed ${apart} messages that ${manyNames} know nothing of`);
+  if (shared > 0) show.say(`(and ${shared} that had reached the others before the split)`);
   return apart;
 }
 
@@ -102,16 +103,22 @@ function fallSilent({ play }: Split): Promise<true> {
   );
 }
 
-/** How many messages are committed among the few, and no message to the others. */
-async function knownToFew({ play: { stage, signal }, many, few }: Split): Promise<number> {
+/** How many messages are committed among the few: unknown to the others, and known to them from before. */
+async function committedAmongFew({
+  play: { stage, signal },
+  many,
+  few,
+}: Split): Promise<{ apart: number; shared: number }> {
   const logs = [few, many].map(({ nodes }) =>
     callNode(nodes[0]!.dir, 'log', { args: { channel: stage.channel }, signal }),
   );
   const [theirs, others] = await Promise.all(logs);
   const known = new Set(others!.map(({ id }) => id));
-  return theirs!.filter(
-    ({ id, kind, state }) => kind === 'message' && state === 'committed' && !known.has(id),
-  ).length;
+  const committed = theirs!.filter(
+    ({ kind, state }) => kind === 'message' && state === 'committed',
+  );
+  const apart = committed.filter(({ id }) => !known.has(id)).length;
+  return { apart, shared: committed.length - apart };
 }
 
 /** Waits until the few have a leader of their own and each committed something since the split. */

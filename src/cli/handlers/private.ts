@@ -1,6 +1,7 @@
 /** Handlers of private messages: `dm`, `inbox`. */
 
-import type { PrivateMessage } from '../../node/api.js';
+import type { UserId } from '../../core/ids.js';
+import type { Node, PrivateMessage } from '../../node/api.js';
 import { flag, type Handler, oneOf, optional, text } from '../io.js';
 import type { Json } from '../output.js';
 import { withTimeout } from './shared.js';
@@ -13,21 +14,26 @@ export const dm: Handler = async (node, args, io) => {
   const message = await withTimeout(io, args, consequence, (signal) =>
     sending.until(until, { signal }),
   );
-  await io.emit(messageObject(message));
+  await io.emit(messageObject(message, node));
 };
 
 export const inbox: Handler = async (node, args, io) => {
   const user = optional(text, args, 'user');
   const options = { live: flag(args, 'follow'), signal: io.signal };
   const messages = user === undefined ? node.inbox(options) : node.dm(user).read(options);
-  for await (const message of messages) await io.emit(messageObject(message));
+  for await (const message of messages) await io.emit(messageObject(message, node));
 };
 
-const messageObject = ({ id, from, to, time, state, text }: PrivateMessage): Json => ({
-  id,
-  from,
-  to,
-  time,
-  state,
-  text,
-});
+/** With the other one's name, where a channel has it. */
+function messageObject({ id, from, to, time, state, text }: PrivateMessage, node: Node): Json {
+  const name = nameOf(state === 'received' ? from : to, node);
+  return { id, from, to, ...(name && { name }), time, state, text };
+}
+
+function nameOf(user: UserId, node: Node): string | undefined {
+  for (const channel of node.channels()) {
+    const member = channel.members.list().find((one) => one.user === user);
+    if (member?.name) return member.name;
+  }
+  return undefined;
+}

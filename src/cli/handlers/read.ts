@@ -1,7 +1,8 @@
 /** Handlers that read a channel's log: `log`, `tail`, `export`. */
 
-import type { Channel, ChannelEntry, ReadEvent, ReadOptions } from '../../node/api.js';
+import type { Channel, ChannelEntry, Merged, ReadEvent, ReadOptions } from '../../node/api.js';
 import { flag, type Handler, type Io, integer, optional } from '../io.js';
+import { isLeading } from '../kinds.js';
 import type { Json } from '../output.js';
 import { namesOf } from '../waiting.js';
 import { theChannel } from './shared.js';
@@ -9,10 +10,8 @@ import { theChannel } from './shared.js';
 export const log: Handler = async (node, args, io) => {
   const from = optional(integer, args, 'from');
   const limit = optional(integer, args, 'limit');
-  await entries(theChannel(node, args), io, {
-    ...(from !== undefined && { from }),
-    ...(limit !== undefined && { limit }),
-  });
+  const options = { ...(from !== undefined && { from }) };
+  await entries(theChannel(node, args), io, options, { brief: flag(args, 'brief'), limit });
 };
 
 export const exportEntries: Handler = async (node, args, io) => {
@@ -29,51 +28,57 @@ export const tail: Handler = async (node, args, io) => {
   });
 };
 
-async function entries(channel: Channel, io: Io, options: ReadOptions): Promise<void> {
+interface Told {
+  /** Without the entries that people are not shown; they don't count either. */
+  readonly brief?: boolean;
+  /** No more than so many entries. */
+  readonly limit?: number | undefined;
+}
+
+async function entries(
+  channel: Channel,
+  io: Io,
+  options: ReadOptions,
+  { brief = false, limit }: Told = {},
+): Promise<void> {
+  let left = limit ?? Number.POSITIVE_INFINITY;
   for await (const event of channel.read({ ...options, signal: io.signal })) {
+    if (event.type === 'entry') {
+      if (brief && isLeading(event.entry.kind)) continue;
+      left -= 1;
+    }
     await io.emit(eventObject(event, channel));
+    if (left === 0) return;
   }
 }
 
 function eventObject(event: ReadEvent, channel: Channel): Json {
   switch (event.type) {
     case 'entry':
-      return entryObject(event.entry);
+      return entryObject(event.entry, channel);
     case 'moved':
       return { event: 'moved', id: event.entry.id, after: event.after?.id ?? null };
     case 'merged': {
       const { seq, by, entries, first, last, branches } = event;
-      const nameOf = namesOf(channel);
-      const named = branches.map((one) => ({ ...one, leaderName: nameOf(one.leader) }));
-      return { event: 'merged', seq, by, entries, first, last, branches: named };
+      return { event: 'merged', seq, by, entries, first, last, branches: named(branches, channel) };
     }
     case 'removed':
       return { event: 'removed' };
   }
 }
 
-const entryObject = ({
-  seq,
-  id,
-  from,
-  name,
-  time,
-  state,
-  kind,
-  epoch,
-  text,
-  member,
-  role,
-}: ChannelEntry): Json => ({
-  seq,
-  id,
-  from,
-  name,
-  time,
-  state,
-  kind,
-  epoch,
-  ...(text !== undefined && { text }),
-  ...(member && { member }),
-  ...(role && { role }),
-});
+function named(branches: Merged['branches'], channel: Channel): Json[] {
+  const nameOf = namesOf(channel);
+  return branches.map((one) => ({ ...one, leaderName: nameOf(one.leader) }));
+}
+
+function entryObject(entry: ChannelEntry, channel: Channel): Json {
+  const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
+  return {
+    ...{ seq, id, from, name, time, state, kind, epoch },
+    ...(text !== undefined && { text }),
+    ...(member && { member }),
+    ...(role && { role }),
+    ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
+  };
+}

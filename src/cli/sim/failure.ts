@@ -4,6 +4,7 @@
  */
 
 import { formatPlanFile, type Plan, planOf } from '../../testing/plan.js';
+import type { CommonOptions } from '../../testing/runs.js';
 import { shrink } from '../../testing/shrink.js';
 import type { SimulateOptions, SimulateResult } from '../../testing/simulate.js';
 import { writeWhole } from '../atomic-file.js';
@@ -92,14 +93,18 @@ export async function reportFailure(cli: Cli, failed: Failed): Promise<Failure> 
   };
 }
 
-/** The command that runs a seed again with the options that it ran with. */
-export function replayCommand({ seed, nodes, relays, faults, sabotage }: SimulateOptions): string {
-  const parts = [`conclave sim --seed ${seed}`];
-  if (nodes !== undefined) parts.push(`--nodes ${nodes}`);
-  if (relays !== undefined) parts.push(`--relays ${relays}`);
-  if (faults) parts.push(`--faults ${faults.join(',') || 'none'}`);
-  if (sabotage) parts.push(`--sabotage ${sabotage}`);
-  return parts.join(' ');
+/** The command that runs it again with the options that it ran with. */
+export const replayCommand = (what: string, options: CommonOptions): string =>
+  `conclave sim ${what}${optionsText(options)}`;
+
+/** Options as one gives them to the command. */
+export function optionsText({ nodes, relays, faults, sabotage }: CommonOptions): string {
+  const parts: string[] = [];
+  if (nodes !== undefined) parts.push(` --nodes ${nodes}`);
+  if (relays !== undefined) parts.push(` --relays ${relays}`);
+  if (faults) parts.push(` --faults ${faults.join(',') || 'none'}`);
+  if (sabotage) parts.push(` --sabotage ${sabotage}`);
+  return parts.join('');
 }
 
 export function failureJson({ build, replay, shrunk }: Failure): Json {

@@ -32,7 +32,7 @@ export async function runMany(
   cli: Cli,
   { first, last = Number.MAX_SAFE_INTEGER, minutes }: Seeds,
   options: CommonOptions,
-  { jobs, keepGoing = false, shrink = true, save }: SimCommandOptions,
+  { jobs = 1, keepGoing = false, shrink = true, save }: SimCommandOptions,
 ): Promise<void> {
   const { out, signal, host } = cli;
   const sum = emptySum(first);
@@ -54,7 +54,12 @@ export async function runMany(
   for (const [i, result] of failures.entries()) {
     const failing = { ...options, seed: result.seed };
     const failed = {
-      ...{ options: failing, result, replay: replayCommand(failing), save },
+      ...{
+        options: failing,
+        result,
+        replay: replayCommand(`--seed ${result.seed}`, options),
+        save,
+      },
       shrink: shrink && i === 0,
     };
     const failure = await reportFailure(cli, failed);

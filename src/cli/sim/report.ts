@@ -1,5 +1,6 @@
 /** Results of runs as the command shows them: an object for scripts, text for people. */
 
+import { countFaults } from '../../testing/describe-fault.js';
 import type { SimulateResult } from '../../testing/index.js';
 import type { Json, Paint } from '../output.js';
 
@@ -43,10 +44,6 @@ export function violationText({ violation }: SimulateResult, paint: Paint): stri
   return `${paint('red', `broken: ${invariant}`)} at ${seconds(at)}, step ${number(step)}\n  ${message.replaceAll('\n', '\n  ')}`;
 }
 
-/** `faults: 3 crash, 1 block`. */
-function faultsText({ plan: { faults } }: SimulateResult): string {
-  if (faults.length === 0) return 'no faults';
-  const kinds = new Map<string, number>();
-  for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  return `faults: ${[...kinds].map(([kind, n]) => `${n} ${kind}`).join(', ')}`;
-}
+/** `faults: 3 crash, halves (1 block)`. */
+const faultsText = ({ plan: { faults } }: SimulateResult): string =>
+  faults.length === 0 ? 'no faults' : `faults: ${countFaults(faults).join(', ')}`;

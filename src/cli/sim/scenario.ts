@@ -35,8 +35,10 @@ export async function showScenario(
   const isNew = !SHOWS_OUTPUT.test(script);
   if (update && differs) out.note(`${path} rewritten`);
   else if (isNew) out.note(`${path} shows no output yet: --update writes what is printed into it`);
-  else if (differs)
+  else if (differs) {
     out.note(`${path} shows another output: --update writes what is printed into it`);
+    for (const line of firstDifference(script, text)) out.note(line);
+  }
   if (picture && html !== undefined) {
     const begin = picture.phases.find(({ phase }) => phase === 'load')?.at ?? 0;
     const diagram = picture.finish(outcomeOf(basename(path), result), begin);
@@ -44,6 +46,15 @@ export async function showScenario(
     out.note(`drawn in ${html}`);
   }
   if (problems.length > 0 || (differs && !update && !isNew)) cli.exitCode = EXIT.failed;
+}
+
+function firstDifference(file: string, now: string): string[] {
+  const [shown, printed] = [file.split('\n'), now.split('\n')];
+  const i = shown.findIndex((line, n) => line !== printed[n]);
+  const at = i === -1 ? shown.length : i;
+  const quoted = (line: string | undefined): string =>
+    line === undefined ? 'nothing' : `"${line}"`;
+  return [`line ${at + 1} is    ${quoted(shown[at])}`, `and it prints ${quoted(printed[at])}`];
 }
 
 function outcomeOf(title: string, { problems, failedAt, stage }: ScenarioResult): Outcome {
