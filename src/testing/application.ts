@@ -15,7 +15,7 @@ import { between, type Draw, drawsOf } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
-import type { Post } from './workload.js';
+import type { Change, Post } from './workload.js';
 
 type Failed = Extract<CoreEvent, { type: 'failed' }>;
 
@@ -62,6 +62,7 @@ export class Application {
   /** Sees what is handed to a node, and what of it the node calls stored. */
   onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
+  readonly #mayBeGone = new Set<number>();
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
@@ -96,7 +97,19 @@ export class Application {
   }
 
   get allJoined(): boolean {
-    return this.#nodes.every((node) => this.isMember(node));
+    return this.#nodes.every((node) => this.mayBeGone(node.index) || this.isMember(node));
+  }
+
+  /** Whether somebody asked that a node be no member any more. */
+  mayBeGone(index: number): boolean {
+    return this.#mayBeGone.has(index);
+  }
+
+  /** Whether a message is of such a node: it may be withheld. */
+  isOfGone(digest: Digest): boolean {
+    if (this.#mayBeGone.size === 0) return false;
+    const submitted = [...this.submitted.values()].find((s) => s.digest === digest);
+    return submitted !== undefined && this.mayBeGone(submitted.node);
   }
 
   /** A node booted: its application wants what it wanted before. */
@@ -211,23 +224,27 @@ export class Application {
     }
   }
 
-  #planJoin(node: SimNode, delay: number): void {
+  #planJoin(node: SimNode, delay: number, invite = this.#invite): void {
     this.#o.timeline.in(delay, () => {
+      // Who was a member comes back by an invitation of its own alone.
       if (!node.isUp || this.isMember(node)) return;
+      if (this.mayBeGone(node.index) && invite === this.#invite) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
-      if (!final) return this.#planJoin(node, RETRY_MS);
+      if (!final) return this.#planJoin(node, RETRY_MS, invite);
       const token = this.#ask(
         node,
         () => {},
-        () => this.#planJoin(node, RETRY_MS),
+        () => {
+          if (invite === this.#invite) this.#planJoin(node, RETRY_MS);
+        },
       );
       node.input({
         type: 'join',
         token,
         channel: this.channel,
         name: this.#genesis.name,
-        invite: this.#invite,
+        invite,
         nickname: `node${node.index}`,
         pinned: final,
         relays: this.#o.relays,
@@ -235,13 +252,44 @@ export class Application {
     });
   }
 
-  /** A node asks for a change of membership; what came of it is told by its transcript. */
-  change(node: SimNode, make: (roster: Roster) => MembershipBody): void {
-    const token = this.#ask(
-      node,
-      () => {},
-      () => {},
+  /** Carries out what a plan says of membership. */
+  change({ what, node: index, by }: Change): void {
+    const node = this.#nodes[index]!;
+    const asks = this.#nodes[by]!;
+    const { user } = node;
+    if (what === 'return') return this.#takeBack(node, asks);
+    if (what === 'admin' || what === 'member') {
+      return this.wish(asks, ({ number }) => ({ kind: 'role', base: number, user, role: what }));
+    }
+    this.#mayBeGone.add(index);
+    this.wish(asks, ({ number }) =>
+      what === 'leave' ? { kind: 'leave', base: number } : { kind: 'remove', base: number, user },
     );
+  }
+
+  /** Invites one by name who left or was removed; it joins with that once it knows that it is none. */
+  #takeBack(node: SimNode, by: SimNode): void {
+    const { user } = node;
+    const key = this.#o.crypto.userOf(`back ${user} ${this.#tokens}`);
+    node.inviteKeys.add(key);
+    this.wish(
+      by,
+      ({ number, members }) =>
+        members.has(user)
+          ? null
+          : { kind: 'invite', base: number, key, uses: 1, expires: 0, invitee: user },
+      () => this.#planJoin(node, 0, key),
+    );
+  }
+
+  /** A node asks for a change of membership. */
+  wish(
+    node: SimNode,
+    make: (roster: Roster) => MembershipBody | null,
+    done: () => void = () => {},
+  ): void {
+    if (!node.isUp || !this.isMember(node)) return;
+    const token = this.#ask(node, done, () => {});
     node.input({ type: 'wish', channel: this.channel, token, make });
   }
 

@@ -90,6 +90,7 @@ const ofNodes = (o: Sizes): Fields => ({
       burst: optional(whole(1, MANY)),
       posts: optional(list(postShape(o), 'post')),
       invites: optional(list(ms, 'invite')),
+      changes: optional(list(changeShape(o), 'change')),
     }),
   ),
   sabotage: optional(oneOf(...SABOTAGES)),
@@ -123,7 +124,7 @@ export const problemOf = (options: unknown): string | undefined =>
 /** Items of lists, as `fault 0`, are known by their own name. */
 function found(wrong: Problem | undefined): string | undefined {
   if (!wrong) return undefined;
-  const item = wrong.path.findIndex((name) => /^(fault|post|invite) /.test(name));
+  const item = wrong.path.findIndex((name) => /^(fault|post|invite|change) /.test(name));
   return problemText({ ...wrong, path: wrong.path.slice(Math.max(0, item)) });
 }
 
@@ -174,6 +175,14 @@ function misplaced(
     ? problem(`is of relay ${relay}, and there is none`)
     : undefined;
 }
+
+const changeShape = (o: Sizes): Shape =>
+  object({
+    at: ms,
+    what: oneOf('remove', 'leave', 'admin', 'member', 'return'),
+    node: whole(0, o.nodes - 1),
+    by: whole(0, o.nodes - 1),
+  });
 
 function postShape(o: Sizes): Shape {
   const shape = object({

@@ -145,7 +145,7 @@ function change(
   by: string | undefined,
   make: (roster: Roster) => MembershipBody,
 ): Lines {
-  stage.cluster.app.change(stage.node(by), make);
+  stage.cluster.app.wish(stage.node(by), make);
   return DONE;
 }
 

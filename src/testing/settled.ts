@@ -30,10 +30,34 @@ export function unsettled(
   minOnline: number,
   reach: Reach = WHOLE,
 ): string | undefined {
-  const honest = nodes.filter(({ user }) => invariants.offences.isHonest(user));
   const { isForked } = invariants.offences;
   // Two histories are final: what becomes of those who hold them is not asked here.
   if (isForked) return undefined;
+  const { members, unaware } = membersOf(nodes, app);
+  if (unaware) return `node ${unaware.index} does not know that it is no member any more`;
+  return unsettledMembers(members, app, invariants, minOnline, reach);
+}
+
+/** Who is a member by the newest roster, or never was one; and one that it does not name any more and that does not know. */
+function membersOf(nodes: readonly SimNode[], app: Application) {
+  const states = nodes.map((node) => node.state(app.channel));
+  const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
+  const roster = states.find((st) => st?.roster.number === newest)?.roster;
+  const isGone = ({ user }: SimNode): boolean => roster?.departed.has(user) ?? false;
+  return {
+    members: nodes.filter((node) => !isGone(node)),
+    unaware: nodes.find((node) => isGone(node) && app.isMember(node)),
+  };
+}
+
+function unsettledMembers(
+  nodes: readonly SimNode[],
+  app: Application,
+  invariants: Invariants,
+  minOnline: number,
+  reach: Reach,
+): string | undefined {
+  const honest = nodes.filter(({ user }) => invariants.offences.isHonest(user));
   const indices = honest.map(({ index }) => index);
   const heard = (node: SimNode): number => indices.filter((i) => reach(node.index, i)).length;
   const first = honest.find((node) => isMore(heard(node), nodes.length)) ?? honest[0]!;
@@ -101,7 +125,9 @@ function unsettledTogether(
   }
   if (!canCommit) return undefined;
   const { committed, finalAt } = invariants;
-  const waiting = [...committed.promised].find((digest) => !finalAt.has(digest));
+  const waiting = [...committed.promised].find(
+    (digest) => !finalAt.has(digest) && !app.isOfGone(digest),
+  );
   // Who does not reach the leader may hold it still: then others carry it there.
   if (waiting && invariants.isHeld(waiting)) return `committed ${nameOf(waiting)} is not final`;
   const lost = missing(served, app, invariants);
@@ -217,9 +243,12 @@ function missing(
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed.promised) {
-    if (!final.has(digest)) return `committed ${nameOf(digest)} is not final`;
+    if (!final.has(digest) && !app.isOfGone(digest)) {
+      return `committed ${nameOf(digest)} is not final`;
+    }
   }
   for (const [id, { node, stored, seen }] of app.submitted) {
+    if (app.mayBeGone(node)) continue;
     if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {
       return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
     }

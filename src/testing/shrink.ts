@@ -11,7 +11,7 @@ import type { Fault } from './faults.js';
 import type { Plan } from './plan.js';
 import { type Conditions, type SimulateResult, simulate, type Violation } from './simulate.js';
 import { CALM } from './weather.js';
-import type { Post } from './workload.js';
+import type { Change, Post } from './workload.js';
 
 export interface ShrinkOptions {
   /** A plan that fails. */
@@ -92,6 +92,7 @@ export async function shrink(options: ShrinkOptions): Promise<Shrunk> {
       await withoutNodes(search);
       await withoutSome(search, (plan) => plan.workload.posts, withPosts);
       await withoutSome(search, (plan) => plan.workload.invites, withInvites);
+      await withoutSome(search, (plan) => plan.workload.changes, withChanges);
       await calmDown(search);
       await simplify(search);
     }
@@ -108,6 +109,10 @@ const withInvites = (plan: Plan, invites: readonly number[]): Plan => ({
   ...plan,
   workload: { ...plan.workload, invites },
 });
+const withChanges = (plan: Plan, changes: readonly Change[]): Plan => ({
+  ...plan,
+  workload: { ...plan.workload, changes },
+});
 
 /** Leaves out what begins after the failure. */
 async function cutBehind(search: Search): Promise<void> {
@@ -118,6 +123,7 @@ async function cutBehind(search: Search): Promise<void> {
   const workload = {
     posts: best.workload.posts.filter(until),
     invites: best.workload.invites.filter((begins) => begins <= at),
+    changes: best.workload.changes.filter(until),
   };
   const faults = best.faults.filter(until);
   (await search.try({ faults, workload, loadMs })) || (await search.try({ faults, workload }));

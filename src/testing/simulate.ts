@@ -186,6 +186,9 @@ function settings(o: SimulateOptions, isOfGuest: boolean) {
   };
 }
 
+/** Under which less is promised of who is a member. */
+const isLasting = (fault: Fault): boolean => fault.kind === 'misbehaves' || 'stays' in fault;
+
 /** What is true of histories of which two are final. */
 const HOLDS_IN_A_FORK: ReadonlySet<string> = new Set(['well formed', 'no invention']);
 
@@ -212,7 +215,7 @@ class Run implements NodeWatcher {
   #faults: readonly Fault[] = [];
   /** Who reaches whom when the faults are over. */
   #reach: Reach = () => true;
-  #workload: WorkloadPlan = { posts: [], invites: [] };
+  #workload: WorkloadPlan = { posts: [], invites: [], changes: [] };
   #load = { from: 0, lasts: 0 };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
@@ -428,12 +431,23 @@ class Run implements NodeWatcher {
     this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
     const load = { seed, nodes, from, until };
+    // What members may hold back who misbehave, or who reaches whom for good, is asked of all.
+    const isPlain = !this.#guest && !this.#faults.some(isLasting);
+    const none = isPlain ? {} : { changes: [] };
     const own = this.#guest ? { posts: [] } : this.#o.workload;
-    const { posts, invites } = planWorkload({ ...own, ...load });
-    this.#workload = { posts, invites };
+    this.#workload = planWorkload({ ...none, ...own, ...load });
+    const { posts, invites, changes } = this.#workload;
     this.#guest?.load(from, until);
     for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
+    for (const change of changes) {
+      this.#timeline.at(change.at, () => {
+        if (change.what === 'remove' || change.what === 'leave') {
+          this.#recorder.removal(this.#nodes[change.node]!.user);
+        }
+        this.#app.change(change);
+      });
+    }
     return chaos;
   }
 

@@ -16,6 +16,17 @@ export interface Post {
   readonly text?: string;
 }
 
+/** A change of membership that somebody asks for once; it comes to nothing where the roster does not allow it. */
+export interface Change {
+  readonly at: Millis;
+  /** `return`: it is invited by name, and joins again. */
+  readonly what: 'remove' | 'leave' | 'admin' | 'member' | 'return';
+  /** Of whom. */
+  readonly node: number;
+  /** Who asks; for `leave` the node itself. */
+  readonly by: number;
+}
+
 /** What is left out is drawn from the seed. */
 export interface Workload {
   /** Mean time between posts. */
@@ -26,10 +37,12 @@ export interface Workload {
   readonly posts?: readonly Post[];
   /** When the founder invites somebody who never comes: membership changes under faults. */
   readonly invites?: readonly Millis[];
+  /** Who is to leave, to be removed, to get another role, to come back. */
+  readonly changes?: readonly Change[];
 }
 
 /** A workload with nothing left to draw. */
-export type WorkloadPlan = Required<Pick<Workload, 'posts' | 'invites'>>;
+export type WorkloadPlan = Required<Pick<Workload, 'posts' | 'invites' | 'changes'>>;
 
 export interface WorkloadOptions extends Workload {
   readonly seed: number;
@@ -41,7 +54,33 @@ export interface WorkloadOptions extends Workload {
 export const planWorkload = (o: WorkloadOptions): WorkloadPlan => ({
   posts: o.posts ?? planPosts(o),
   invites: o.invites ?? planInvites(o),
+  changes: o.changes ?? planChanges(o),
 });
+
+/** Fewer members than this would leave too little to test. */
+const MEMBERS_LEFT_MIN = 3;
+
+/** In one of eight runs some leave or are removed, and half of them come back. */
+function planChanges(o: WorkloadOptions): Change[] {
+  const draw = drawsOf(o.seed, 'changes');
+  if (!chance(draw, 0.125) || o.nodes <= MEMBERS_LEFT_MIN) return [];
+  const changes: Change[] = [];
+  const admin = 1 + below(draw, o.nodes - 1);
+  const whom = new Set<number>();
+  const count = 1 + below(draw, o.nodes - MEMBERS_LEFT_MIN);
+  for (let i = 0; i < count; i++) whom.add(1 + below(draw, o.nodes - 1));
+  if (chance(draw, 0.4)) changes.push({ at: o.from, what: 'admin', node: admin, by: 0 });
+  for (const node of whom) {
+    const at = Math.floor(between(draw, o.from, o.until));
+    const by = chance(draw, 0.3) ? admin : 0;
+    const leaves = chance(draw, 0.3);
+    changes.push(leaves ? { at, what: 'leave', node, by: node } : { at, what: 'remove', node, by });
+    if (!chance(draw, 0.5)) continue;
+    const later = Math.floor(between(draw, at, o.until));
+    changes.push({ at: later, what: 'return', node, by: 0 });
+  }
+  return changes;
+}
 
 function planInvites(o: WorkloadOptions): Millis[] {
   const draw = drawsOf(o.seed, 'invites');
