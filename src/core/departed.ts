@@ -1,6 +1,6 @@
 /**
  * What a change of the roster does to messages that are not final
- * (docs/PROTOCOL.md, section "Standing"): those of authors who left or were
+ * (docs/PROTOCOL.md, section "Roster"): those of authors who left or were
  * removed lose their standing. Here they are withheld, a terminal state that
  * their author sees too; who joins again begins anew behind its join.
  */

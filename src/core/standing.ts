@@ -1,5 +1,5 @@
 /**
- * Whose records may be placed (docs/PROTOCOL.md, section "Standing"). A
+ * Whose records may be placed (docs/PROTOCOL.md, sections "Roster" and "Merging"). A
  * member's, if it signed them since it became one. Who left or was removed has
  * no standing: what was not final then is withheld, but for what a merge
  * brings with a warrant: a certificate of commitment that more than half of
