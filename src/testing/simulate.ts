@@ -546,7 +546,7 @@ class Run implements NodeWatcher {
     this.#invariants.event(node, event);
     this.#recorder.event(node, event);
     this.#app.event(node, event);
-    this.#marks.event(event);
+    this.#marks.event(node, event);
     this.#guest?.event(node, event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
     const told = this.#o.log && describeTold(this.#names, event);
