@@ -66,12 +66,14 @@ function acknowledgements({ history, sightings, sends }: Facts): Iterable<Acknow
   return best.values();
 }
 
-/** The nodes that came back with an old or empty disk after a moment. */
+/** The nodes that came back with an old or empty disk after a moment, and those that were gone for good at any time. */
 function forgetfulSince({ history }: Facts): (when: Moment) => ReadonlySet<number> {
   const starts: { when: Moment; node: number }[] = [];
   for (const [when, event] of history.events.entries()) {
     if (event.type === 'start' && (event.memory ?? 'kept') !== 'kept')
       starts.push({ when, node: event.node });
+    // What it helped to make final others may say when it is gone already.
+    if (event.type === 'gone') starts.push({ when: history.events.length, node: event.node });
   }
   return (when) => new Set(starts.filter((s) => s.when > when).map((s) => s.node));
 }
@@ -80,7 +82,7 @@ function forgetfulSince({ history }: Facts): (when: Moment) => ReadonlySet<numbe
  * No acknowledged message is lost. What anybody was told is committed or final
  * is in the logs at the end, and so is what a node called stored, if the run
  * came to rest and the node kept its disk. Excepted: what was not final when
- * its author was to be removed, and what only those who lost their disks held.
+ * its author was to be removed, and what only those who lost their disks held, or are gone for good.
  */
 export function noLoss(facts: Facts): string[] {
   const { history, removals, distrusted } = facts;

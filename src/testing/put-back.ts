@@ -92,7 +92,8 @@ export class PutBack {
   /** Why a channel can't come to rest: too many lost what they knew for the others to tell them. */
   irreparable(channel: ChannelId, reach: Reach): string | undefined {
     if (this.#ever.size === 0) return undefined;
-    const states = this.#nodes().map((node) => ({ node, st: node.state(channel) }));
+    const nodes = this.#nodes().filter(({ isGone }) => !isGone);
+    const states = nodes.map((node) => ({ node, st: node.state(channel) }));
     // Who is no member yet may know a newer one, but says nothing to members.
     const rosters = states.flatMap(({ node, st }) =>
       st?.roster.members.has(node.user) ? st.roster : [],
