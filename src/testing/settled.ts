@@ -226,6 +226,8 @@ function unsettledFew(
   minOnline: number,
 ): string | undefined {
   const states = nodes.map((node) => node.state(app.channel));
+  const without = nodes.find((_, k) => !states[k]);
+  if (without) return `node ${without.index} has no channel`;
   if (!offences.areNone || nodes.length < minOnline) return undefined;
   if (states[0]?.genesis.quorum !== 'online') return undefined;
   const leaders = nodes.filter((node) => leads(node, app, 'online'));
