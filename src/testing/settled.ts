@@ -102,7 +102,11 @@ function unsettledTogether(
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;
     if (leads(node, app, 'online')) return `node ${i} leads online, and reaches the leader`;
-    if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
+    // What nobody may place waits in the branch of a leader that was replaced.
+    const branches = [...st.branches.values()].filter(
+      (b) => canCommit || b.certificates.length > 0,
+    );
+    if (branches.length > 0) return `node ${i} has ${branches.length} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
