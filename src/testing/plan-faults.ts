@@ -242,6 +242,8 @@ function drawBridge(o: PlanOptions, draw: Draw, time: Lasting, fault: Fault): Fa
   return [{ ...long(o, draw, time), kind: 'block', pairs }];
 }
 
+const FORGETFUL: ReadonlySet<FaultKind> = new Set(['old-disk', 'lost-disk']);
+
 /**
  * Mostly a minority, one after the other or all at once, early or in the very
  * end; now and then so many that the others are at most half.
@@ -253,7 +255,9 @@ function drawGone({ o, draw, time }: Drawing): Fault[] {
   const areMost = chance(draw, 0.2);
   const fewest = areMost ? spare + 1 : chance(draw, 0.6) ? spare : 1;
   const count = fewest + below(draw, (areMost ? o.nodes : spare + 1) - fewest);
-  const from = chance(draw, 0.5) ? time.at : o.until - 1_000 * draw();
+  // Who lost its disk needs more than half to tell it, and is told before they go.
+  const isEarly = chance(draw, 0.5) && !o.kinds.some((kind) => FORGETFUL.has(kind));
+  const from = isEarly ? time.at : o.until - 1_000 * draw();
   const last = chance(draw, 0.4) ? from : o.until;
   return sample(draw, all, count).map((node) => {
     const at = Math.floor(between(draw, Math.max(o.from, from), Math.max(o.from, last)));
