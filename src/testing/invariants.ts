@@ -355,7 +355,8 @@ export class Invariants {
           this.#checkMatches(node, ack);
         }
         const leader = this.#epochs.get(ack.epoch)?.leader;
-        if (leader) this.#putBack.signed(node, leader);
+        // What it signed before its disk was put back contradicts nothing.
+        if (leader && !command.payload.re) this.#putBack.signed(node, leader);
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':
