@@ -92,6 +92,9 @@ export function noLoss(facts: Facts): string[] {
     node,
     rank: new Map(log.map(({ id, state }) => [id, RANK[state]])),
   }));
+  // Those who stay may have it and not its certificate, and be too few to make another.
+  const isLeft = history.events.some(({ type }) => type === 'gone');
+  const least = isLeft ? RANK.queued : RANK.committed;
   const problems: string[] = [];
   for (const { id, state, when, author, node } of acknowledgements(facts)) {
     const rank = RANK[state];
@@ -110,7 +113,7 @@ export function noLoss(facts: Facts): string[] {
     const lacking = ends.find(({ rank: of }) => (of.get(id) ?? -1) < RANK.final);
     if (settled && lacking) {
       problems.push(`${said}; it is not final at the end for node ${lacking.node}`);
-    } else if (ends.every(({ rank: of }) => (of.get(id) ?? -1) < Math.min(rank, RANK.committed))) {
+    } else if (ends.every(({ rank: of }) => (of.get(id) ?? -1) < Math.min(rank, least))) {
       problems.push(`${said}; no node holds it at the end`);
     }
   }
