@@ -49,6 +49,9 @@ interface Question {
   readonly done: (outcome: Outcome) => void;
 }
 
+/** A relay that is away, or stops: waiting mends it. */
+const ROUTINE: ReadonlySet<string> = new Set(['unreachable', 'closing']);
+
 export class RelayConnection {
   readonly id: LinkId;
   readonly key: UserId;
@@ -266,6 +269,7 @@ export class RelayConnection {
     this.problem = { code, message };
     const fields = { relay: this.#url, code };
     if (known) this.#o.log.debug(fields, `still no link to the relay: ${message}`);
-    else this.#o.log.info(fields, `no link to the relay: ${message}`);
+    else if (ROUTINE.has(code)) this.#o.log.info(fields, `no link to the relay: ${message}`);
+    else this.#o.log.warn(fields, `no link to the relay: ${message}`);
   }
 }
