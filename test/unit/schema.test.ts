@@ -208,6 +208,7 @@ const TEXT_BYTES: { readonly [field: string]: number } = {
   name: limits.NICKNAME_BYTES_MAX,
   code: 32,
   about: limits.FRAME_NAME_CHARS_MAX,
+  limit: 40,
   message: 512,
 };
 
