@@ -321,7 +321,7 @@ describe('a slow receiver', () => {
     const [alice, bob] = [connect(ALICE), connect(BOB)];
     const channel = TestChannel.of(ALICE, [BOB]);
     alice.send({ name: 'CH_ROSTER', payload: channel.announcement() });
-    links.tooSlow(bob.peer, 9_999_999, now());
+    links.tooSlow(bob.peer, 9_999_999, 'send_buffer_bytes_max', now());
     pump();
     expect(codes(bob)).toEqual(['slow']);
     expect(ended).toEqual(new Set([bob.peer]));

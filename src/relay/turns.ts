@@ -1,0 +1,112 @@
+/**
+ * Whose bytes the relay's one thread looks at next (docs/PROTOCOL.md, section
+ * "Relay limits"): start-time fair queueing by flow. Bytes are handled in
+ * pieces; a piece's flow is charged for it, and the flow that was charged least
+ * is next. So one that sends little waits for about one piece of somebody
+ * else's, however many pour in what they can. A flow that begins, or pauses,
+ * starts level with the others: it neither pays for that nor gains by it. All
+ * connections before a valid `CNN` are one flow together.
+ */
+
+import type { PeerId } from './effects.js';
+
+export interface TurnsOptions {
+  readonly pieceBytes: number;
+  /** Does the work, and says what it cost. */
+  readonly handle: (peer: PeerId, piece: Uint8Array) => number;
+  readonly flowOf: (peer: PeerId) => number;
+}
+
+interface Waiting {
+  readonly peer: PeerId;
+  chunk: Uint8Array;
+}
+
+interface Flow {
+  /** What it was charged, on a scale that all flows share. */
+  charged: number;
+  readonly waiting: Waiting[];
+}
+
+export class Turns {
+  readonly #o: TurnsOptions;
+  readonly #flows = new Map<number, Flow>();
+  /** Those with something waiting. */
+  readonly #busy = new Set<Flow>();
+  readonly #flowOf = new Map<PeerId, Flow>();
+  /** Where the flow that was served last stood. */
+  #level = 0;
+  #waitingBytes = 0;
+
+  constructor(options: TurnsOptions) {
+    this.#o = options;
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#busy.size === 0;
+  }
+
+  /** Takes a chunk; true when it was handled at once, whole. A peer brings no other until `run` said it is done. */
+  add(peer: PeerId, chunk: Uint8Array): boolean {
+    const id = this.#o.flowOf(peer);
+    let flow = this.#flows.get(id);
+    if (!flow) {
+      flow = { charged: this.#level, waiting: [] };
+      this.#flows.set(id, flow);
+    }
+    const one = { peer, chunk };
+    if (this.isEmpty) {
+      this.#serve(flow, one);
+      if (one.chunk.length === 0) return true;
+    }
+    if (flow.waiting.length === 0) flow.charged = Math.max(flow.charged, this.#level);
+    flow.waiting.push(one);
+    this.#flowOf.set(peer, flow);
+    this.#busy.add(flow);
+    this.#waitingBytes += one.chunk.length;
+    return false;
+  }
+
+  #serve(flow: Flow, one: Waiting): void {
+    flow.charged = Math.max(flow.charged, this.#level);
+    this.#level = flow.charged;
+    const piece = one.chunk.subarray(0, this.#o.pieceBytes);
+    one.chunk = one.chunk.subarray(piece.length);
+    flow.charged += this.#o.handle(one.peer, piece);
+  }
+
+  /** Handles one piece; the peer whose chunk it completed. */
+  run(): PeerId | undefined {
+    let next: Flow | undefined;
+    for (const flow of this.#busy) if (!next || flow.charged < next.charged) next = flow;
+    if (!next) return undefined;
+    const one = next.waiting[0]!;
+    const before = one.chunk.length;
+    this.#serve(next, one);
+    // The piece may have ended its peer, which is not waiting any more then.
+    if (next.waiting[0] !== one) return undefined;
+    this.#waitingBytes -= before - one.chunk.length;
+    if (one.chunk.length > 0) return undefined;
+    this.#remove(next, 0);
+    return one.peer;
+  }
+
+  #remove(flow: Flow, at: number): void {
+    const [{ peer, chunk }] = flow.waiting.splice(at, 1) as [Waiting];
+    this.#waitingBytes -= chunk.length;
+    this.#flowOf.delete(peer);
+    if (flow.waiting.length === 0) this.#busy.delete(flow);
+  }
+
+  /** Forgets what waits of a connection that ended, and the flow of that name. */
+  drop(peer: PeerId): void {
+    const flow = this.#flowOf.get(peer);
+    const at = flow?.waiting.findIndex((one) => one.peer === peer) ?? -1;
+    if (flow && at >= 0) this.#remove(flow, at);
+    this.#flows.delete(peer);
+  }
+}
