@@ -36,12 +36,21 @@ export interface StartRelay extends HostAddress {
   readonly dir?: string;
   readonly name?: string;
   readonly metrics?: HostAddress;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Files: who may use the relay, the secret with which others may register, what happened. */
+  readonly allowFile?: string;
+  readonly tokenFile?: string;
+  readonly auditFile?: string;
+  /** By name, of the relay's limits and times; the relay itself knows which there are. */
+  readonly limits?: Readonly<Record<string, number>>;
   readonly log: Logger;
 }
 
 export interface RunningRelay {
   readonly url: string;
   readonly metricsPort?: number;
+  /** Reads its files again. */
+  reload(): Promise<void>;
   /** Drains. */
   close(): Promise<void>;
 }
@@ -67,8 +76,10 @@ export interface Host {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted by SIGINT, SIGTERM and SIGHUP; its reason is an `Interruption`. */
+  /** Aborted by SIGINT, SIGTERM, and SIGHUP unless something else listens to it; its reason is an `Interruption`. */
   readonly signal: AbortSignal;
+  /** SIGHUP calls `listener` instead of stopping the command, until what this returns is called. */
+  onHangup(listener: () => void): () => void;
   now(): number;
   /** Whether the directory has a store, in whatever state. */
   hasStore(dir: string): Promise<boolean>;

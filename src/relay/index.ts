@@ -28,7 +28,13 @@ import { TcpServer } from './server.js';
 import type { TlsFiles } from './tls-credentials.js';
 
 export { loadOrCreateKey } from './key.js';
-export { RELAY_LIMITS, RELAY_TIMING, type RelayLimits, type RelayTiming } from './limits.js';
+export {
+  RELAY_LIMITS,
+  RELAY_TIMING,
+  type RelayLimits,
+  type RelayTiming,
+  splitLimits,
+} from './limits.js';
 export type { TlsFiles } from './tls-credentials.js';
 
 export interface Address {

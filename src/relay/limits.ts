@@ -9,6 +9,7 @@
  * over all their connections, and remembered when those end (accounts.ts).
  */
 
+import { ConclaveError } from '../core/errors.js';
 import { CNN_DEADLINE_MS, FRAME_PAYLOAD_BYTES_MAX, KEEPALIVE_TIMEOUT_S } from '../core/limits.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -188,6 +189,23 @@ export const RELAY_TIMING: RelayTiming = {
   drain_ms: 2_000,
   linger_ms: 1_000,
 };
+
+/** Limits and times by their names, as an operator gives them. Throws `bad_limit`. */
+export function splitLimits(given: Readonly<Record<string, number>>): {
+  readonly limits: Partial<RelayLimits>;
+  readonly timing: Partial<RelayTiming>;
+} {
+  const limits: Record<string, number> = {};
+  const timing: Record<string, number> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (Object.hasOwn(RELAY_LIMITS, name)) limits[name] = value;
+    else if (Object.hasOwn(RELAY_TIMING, name)) timing[name] = value;
+    else {
+      throw new ConclaveError('bad_limit', `a relay has no limit "${name}": "--help" lists them`);
+    }
+  }
+  return { limits, timing };
+}
 
 /**
  * These bytes of a connection are parsed before it is charged a handshake:

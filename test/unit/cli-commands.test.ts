@@ -785,7 +785,12 @@ describe('relay', () => {
       startRelay: async (options) => {
         const { log: _, ...rest } = options;
         asked.push(rest);
-        return { url: 'conclave://k@[::1]:9', metricsPort: 8, close: async () => void closed++ };
+        return {
+          url: 'conclave://k@[::1]:9',
+          metricsPort: 8,
+          reload: async () => {},
+          close: async () => void closed++,
+        };
       },
     };
     const running = h.start(['relay', '--json', '--listen', '[::1]:0', '--metrics', 'localhost:0']);
