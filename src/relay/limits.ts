@@ -215,6 +215,8 @@ export const HANDSHAKE_FREE_BYTES = 256;
 
 /** The relay's thread goes from one connection to another after so many bytes … */
 export const TURN_PIECE_BYTES = 8_192;
+/** … one that sends little may be so far ahead of the others, in bytes and what counts like them … */
+export const TURN_CREDIT = 65_536;
 /** … and back to the network after so long. */
 export const TURN_MS = 1;
 

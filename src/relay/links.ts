@@ -13,6 +13,7 @@
  */
 
 import type { Logger } from 'pino';
+import type { Outgoing } from '../core/commands.js';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
@@ -79,7 +80,7 @@ interface Connection {
   /** What it took since its address is over a limit. */
   readonly overdrawn: { frames: number; bytes: number };
   /** Of its address, and of its user once that is known. */
-  accounts: readonly Account[];
+  accounts: readonly [address: Account, user?: Account];
   /** Set once its `CNN` was valid. */
   user: UserId | undefined;
   heardMs: number;
@@ -268,16 +269,17 @@ export class Links {
   ): boolean {
     connection[what].draw(tokens, now.ms);
     if (!this.#isWithin(connection, connection[what], about, now)) return false;
-    for (const account of connection.accounts) {
-      const bucket = account[what];
-      const isInDebt = bucket.draw(tokens, now.ms) < 0;
-      // Of an address' connections, those go that took more than their share of what was too much.
-      if (account.peers.size === 1) connection.overdrawn[what] = bucket.burst;
-      else connection.overdrawn[what] = isInDebt ? connection.overdrawn[what] + tokens : 0;
-      const isGreedy = connection.overdrawn[what] * account.peers.size >= bucket.burst;
-      if (!this.#isWithin(connection, bucket, about, now, isGreedy)) return false;
+    const [address, user] = connection.accounts;
+    if (user) {
+      user[what].draw(tokens, now.ms);
+      if (!this.#isWithin(connection, user[what], about, now)) return false;
     }
-    return true;
+    const shared = address[what];
+    const isInDebt = shared.draw(tokens, now.ms) < 0;
+    connection.overdrawn[what] = isInDebt ? connection.overdrawn[what] + tokens : 0;
+    // Those go that took more than their share of what was too much.
+    const isGreedy = connection.overdrawn[what] * address.peers.size >= shared.burst;
+    return this.#isWithin(connection, shared, about, now, isGreedy);
   }
 
   #isWithin(
@@ -333,15 +335,15 @@ export class Links {
     const { peer, accounts } = connection;
     const { user } = entering;
     const account = this.#users.hold(user, peer, now.ms);
-    connection.accounts = [account, ...accounts];
+    connection.accounts = [accounts[0], account];
     if (!account.handshakes.take(1, now.ms)) {
       const { limit } = account.handshakes;
       return this.#close(connection, now, busy('this user connects too often', limit));
     }
     connection.user = user;
     this.#unauthenticated.delete(connection);
-    accounts[0]!.dallying.delete(peer);
-    const effects = this.hub.connect(peer, entering, now, connection.accounts);
+    accounts[0].dallying.delete(peer);
+    const effects = this.hub.connect(peer, entering, now, [account, accounts[0]]);
     if (this.hub.isOnline(peer)) {
       this.#o.log.debug({ peer, user }, 'client connected');
       this.#note({ event: 'auth' }, connection, now);
@@ -373,12 +375,16 @@ export class Links {
     }
   }
 
-  #send(connection: Connection, command: Parameters<RelayLink['send']>[0], now: Now): void {
-    if (command.name === 'ERR') this.counters.error(command.payload.code);
+  #send(connection: Connection, command: Outgoing, now: Now): void {
     if (command.name === 'ERR' || command.name === 'RATE') {
       const { limit, about } = command.payload;
       if (limit !== undefined) this.#note({ event: 'limit', limit, about }, connection, now);
     }
+    this.#say(connection, command, now);
+  }
+
+  #say(connection: Connection, command: Outgoing, now: Now): void {
+    if (command.name === 'ERR') this.counters.error(command.payload.code);
     this.#write(connection.self, connection.link.send(command, now.wallMs / 1_000));
   }
 
@@ -410,7 +416,7 @@ export class Links {
         now,
       );
     }
-    if (error) this.#send(connection, errorCommand(error, about), now);
+    if (error) this.#say(connection, errorCommand(error, about), now);
     this.#forget(connection);
     this.counters.closed(error?.code ?? 'disconnected');
     const level = error && user !== undefined ? 'info' : 'debug';
@@ -428,8 +434,9 @@ export class Links {
     this.#connections.delete(peer);
     this.#unauthenticated.delete(connection);
     this.#holdPartial(connection, 0);
-    this.#addresses.release(accounts.at(-1)!, peer);
-    if (accounts.length > 1) this.#users.release(accounts[0]!, peer);
+    const [ofAddress, ofUser] = accounts;
+    this.#addresses.release(ofAddress, peer);
+    if (ofUser) this.#users.release(ofUser, peer);
   }
 
   /** The connection is gone. */

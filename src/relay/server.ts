@@ -15,7 +15,13 @@ import { ConclaveError } from '../core/errors.js';
 import { firstOf } from './accounts.js';
 import { Backlog } from './backlog.js';
 import type { Now, PeerId } from './effects.js';
-import { type RelayLimits, type RelayTiming, TURN_MS, TURN_PIECE_BYTES } from './limits.js';
+import {
+  type RelayLimits,
+  type RelayTiming,
+  TURN_CREDIT,
+  TURN_MS,
+  TURN_PIECE_BYTES,
+} from './limits.js';
 import type { Links, Wire } from './links.js';
 import { Outbox } from './outbox.js';
 import type { TlsCredentials } from './tls-credentials.js';
@@ -75,6 +81,7 @@ export class TcpServer {
     });
     this.#turns = new Turns({
       pieceBytes: TURN_PIECE_BYTES,
+      credit: TURN_CREDIT,
       handle: (peer, piece) => this.#handle(peer, piece),
       flowOf: (peer) => (this.links.isAuthenticated(peer) ? peer : STRANGERS),
     });

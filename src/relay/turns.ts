@@ -2,16 +2,19 @@
  * Whose bytes the relay's one thread looks at next (docs/PROTOCOL.md, section
  * "Relay limits"): start-time fair queueing by flow. Bytes are handled in
  * pieces; a piece's flow is charged for it, and the flow that was charged least
- * is next. So one that sends little waits for about one piece of somebody
- * else's, however many pour in what they can. A flow that begins, or pauses,
- * starts level with the others: it neither pays for that nor gains by it. All
- * connections before a valid `CNN` are one flow together.
+ * is next. A flow that begins, or comes after a pause, stands a little ahead of
+ * those that go on, by `credit` at most: so one that sends little waits for one
+ * piece of somebody else's, however many pour in what they can, and a pause
+ * gives no more than that. All connections before a valid `CNN` are one flow
+ * together.
  */
 
 import type { PeerId } from './effects.js';
 
 export interface TurnsOptions {
   readonly pieceBytes: number;
+  /** How far one that paused may stand ahead. */
+  readonly credit: number;
   /** Does the work, and says what it cost. */
   readonly handle: (peer: PeerId, piece: Uint8Array) => number;
   readonly flowOf: (peer: PeerId) => number;
@@ -34,7 +37,7 @@ export class Turns {
   /** Those with something waiting. */
   readonly #busy = new Set<Flow>();
   readonly #flowOf = new Map<PeerId, Flow>();
-  /** Where the flow that was served last stood. */
+  /** How far those are that go on. */
   #level = 0;
   #waitingBytes = 0;
 
@@ -55,15 +58,17 @@ export class Turns {
     const id = this.#o.flowOf(peer);
     let flow = this.#flows.get(id);
     if (!flow) {
-      flow = { charged: this.#level, waiting: [] };
+      flow = { charged: this.#level - this.#o.credit, waiting: [] };
       this.#flows.set(id, flow);
+    }
+    if (flow.waiting.length === 0) {
+      flow.charged = Math.max(flow.charged, this.#level - this.#o.credit);
     }
     const one = { peer, chunk };
     if (this.isEmpty) {
       this.#serve(flow, one);
       if (one.chunk.length === 0) return true;
     }
-    if (flow.waiting.length === 0) flow.charged = Math.max(flow.charged, this.#level);
     flow.waiting.push(one);
     this.#flowOf.set(peer, flow);
     this.#busy.add(flow);
@@ -72,8 +77,7 @@ export class Turns {
   }
 
   #serve(flow: Flow, one: Waiting): void {
-    flow.charged = Math.max(flow.charged, this.#level);
-    this.#level = flow.charged;
+    this.#level = Math.max(this.#level, flow.charged);
     const piece = one.chunk.subarray(0, this.#o.pieceBytes);
     one.chunk = one.chunk.subarray(piece.length);
     flow.charged += this.#o.handle(one.peer, piece);
