@@ -11,8 +11,8 @@ export class Remote {
   #next = 0;
   readonly #calls = new Map<number, { resolve: (v: never) => void; reject: (e: Error) => void }>();
 
-  constructor() {
-    const file = new URL('./child.ts', import.meta.url);
+  constructor(path = './child.ts') {
+    const file = new URL(path, import.meta.url);
     this.#child = fork(file, { execArgv: ['--import', 'tsx'] });
     this.#child.on(
       'message',
@@ -46,6 +46,8 @@ export class Remote {
 
 export interface Cluster {
   readonly nodes: readonly Remote[];
+  /** The relays' processes. */
+  readonly servers: readonly Remote[];
   readonly dirs: readonly string[];
   readonly seeds: readonly string[];
   readonly relays: readonly string[];
@@ -70,6 +72,7 @@ export async function startCluster(
   for (const node of nodes.slice(1, members)) await node.call('join', invite);
   return {
     nodes,
+    servers,
     dirs,
     seeds,
     relays,

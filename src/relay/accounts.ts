@@ -16,6 +16,8 @@ export interface Account {
   /** A user's id, or a network. */
   readonly key: string;
   readonly handshakes: TokenBucket;
+  /** ERRs to connections that are refused at once. */
+  readonly refusals: TokenBucket;
   readonly frames: TokenBucket;
   readonly bytes: TokenBucket;
   readonly channels: TokenBucket;
@@ -32,6 +34,7 @@ export function newAccount(scope: Scope, key: string, limits: RelayLimits, nowMs
   return {
     key,
     handshakes: rateOf(limits, `${scope}_handshakes`, nowMs),
+    refusals: rateOf(limits, 'address_refusals', nowMs),
     frames: rateOf(limits, `${scope}_frames`, nowMs),
     bytes: rateOf(limits, `${scope}_bytes`, nowMs),
     channels: rateOf(limits, `${scope}_channels`, nowMs),

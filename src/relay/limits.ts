@@ -32,6 +32,9 @@ export interface RelayLimits {
   /** New connections of an address, paid before anything is done for them (`busy`). */
   readonly address_handshakes_per_s: number;
   readonly address_handshakes_burst: number;
+  /** Of those over it, the ones that are told so; the others are closed at once. */
+  readonly address_refusals_per_s: number;
+  readonly address_refusals_burst: number;
 
   /** Over the burst comes `RATE`, a whole burst later `ERR rate`. */
   readonly frames_per_s: number;
@@ -50,6 +53,9 @@ export interface RelayLimits {
   readonly payload_bytes_max: number;
   /** Incomplete frames of all connections together; over it whoever holds more than its share goes (`busy`). */
   readonly receive_buffer_total_bytes_max: number;
+  /** Thread time, in milliseconds, for all that waits for its turn together; the rest is for those who send little. */
+  readonly turn_ms_per_s: number;
+  readonly turn_ms_burst: number;
   /** Bytes of all connections that wait for their turn; over it whoever brings more goes (`busy`). */
   readonly turn_total_bytes_max: number;
   /** What waits for one receiver; over it the receiver is dropped (`slow`). */
@@ -106,8 +112,10 @@ export const RELAY_LIMITS: RelayLimits = {
   handshakes_burst: 600,
   user_handshakes_per_s: 1,
   user_handshakes_burst: 60,
-  address_handshakes_per_s: 150,
+  address_handshakes_per_s: 50,
   address_handshakes_burst: 300,
+  address_refusals_per_s: 10,
+  address_refusals_burst: 20,
 
   frames_per_s: 20_000,
   frames_burst: 40_000,
@@ -124,6 +132,8 @@ export const RELAY_LIMITS: RelayLimits = {
 
   payload_bytes_max: FRAME_PAYLOAD_BYTES_MAX,
   receive_buffer_total_bytes_max: 256 * MiB,
+  turn_ms_per_s: 400,
+  turn_ms_burst: 100,
   turn_total_bytes_max: 64 * MiB,
   send_buffer_bytes_max: 8 * MiB,
   send_buffer_total_bytes_max: 512 * MiB,
@@ -155,7 +165,8 @@ export const RELAY_LIMITS: RelayLimits = {
 
 /** What is limited by a rate and a burst. */
 type Rate =
-  | ('handshakes' | 'frames' | 'bytes' | 'joins' | 'work_total' | 'audit_lines')
+  | ('handshakes' | 'frames' | 'bytes' | 'joins' | 'work_total' | 'turn_ms' | 'audit_lines')
+  | 'address_refusals'
   | `${'user' | 'address'}_${'handshakes' | 'frames' | 'bytes' | 'channels' | 'work'}`;
 
 /** A bucket of that limit, full. */

@@ -138,7 +138,7 @@ export class Links {
 
   /**
    * A new connection; `undefined` when there is no room. One that its address
-   * may not have is told so, through the wire, and ended at once.
+   * may not have is told so, through the wire, and ended at once, or not even told.
    */
   open(now: Now, { address = 'unknown', certificate }: Origin = {}): PeerId | undefined {
     const { limits, crypto, identity, random, token } = this.#o;
@@ -150,6 +150,12 @@ export class Links {
     const info = certificate ? { ...this.#o.info, tls: certificate } : this.#o.info;
     const broadcast = (): BroadcastKey => this.#broadcast;
     const account = this.#addresses.hold(networkOf(address), peer, now.ms);
+    const refusal = this.#refusalOf(account, now);
+    if (refusal && !account.refusals.take(1, now.ms)) {
+      this.#addresses.release(account, peer);
+      this.counters.closed('refused');
+      return undefined;
+    }
     const connection: Connection = {
       peer,
       self: [peer],
@@ -170,25 +176,23 @@ export class Links {
     };
     this.#connections.set(peer, connection);
     this.#note({ event: 'connect' }, connection, now);
-    this.#admit(connection, account, now);
+    if (refusal) this.#close(connection, now, refusal);
+    else this.#makeRoom(connection, account, now);
     return peer;
   }
 
-  /** Where there are too many, room is made by whoever has dallied longest: a good client needs one round trip. */
-  #admit(connection: Connection, account: Account, now: Now): void {
+  /** Why an address may not have one more connection now; pays for it otherwise. */
+  #refusalOf({ peers, handshakes }: Account, now: Now): ConclaveError | undefined {
+    if (peers.size > this.#o.limits.address_connections_max) {
+      return busy('too many connections from your address', 'address_connections_max');
+    }
+    if (handshakes.take(1, now.ms)) return undefined;
+    return busy('too many new connections from your address', handshakes.limit);
+  }
+
+  /** Where too many dally, room is made by who has for longest: a good client needs one round trip. */
+  #makeRoom(connection: Connection, account: Account, now: Now): void {
     const { limits } = this.#o;
-    if (account.peers.size > limits.address_connections_max) {
-      const refusal = busy('too many connections from your address', 'address_connections_max');
-      return this.#close(connection, now, refusal);
-    }
-    if (!account.handshakes.take(1, now.ms)) {
-      const { limit } = account.handshakes;
-      return this.#close(
-        connection,
-        now,
-        busy('too many new connections from your address', limit),
-      );
-    }
     if (account.dallying.size >= limits.address_unauthenticated_max) {
       const oldest = this.#connections.get(firstOf(account.dallying)!);
       this.#evict(oldest, 'address_unauthenticated_max', now);

@@ -18,6 +18,7 @@ import type { Now, PeerId } from './effects.js';
 import {
   type RelayLimits,
   type RelayTiming,
+  rateOf,
   TURN_CREDIT,
   TURN_MS,
   TURN_PIECE_BYTES,
@@ -25,6 +26,7 @@ import {
 import type { Links, Wire } from './links.js';
 import { Outbox } from './outbox.js';
 import type { TlsCredentials } from './tls-credentials.js';
+import type { TokenBucket } from './token-bucket.js';
 import { Turns } from './turns.js';
 
 export interface TcpOptions {
@@ -62,6 +64,8 @@ export class TcpServer {
   /** Sockets that were ended and have not closed. */
   readonly #lingering = new Set<Socket>();
   readonly #turns: Turns;
+  /** In milliseconds. */
+  readonly #turnTime: TokenBucket;
   #waitingBytes = 0;
   #flushIsScheduled = false;
   #turnsAreScheduled = false;
@@ -85,6 +89,7 @@ export class TcpServer {
       handle: (peer, piece) => this.#handle(peer, piece),
       flowOf: (peer) => (this.links.isAuthenticated(peer) ? peer : STRANGERS),
     });
+    this.#turnTime = rateOf(options.limits, 'turn_ms', options.now().ms);
     const alive = { keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS };
     this.#server = createServer({ noDelay: true, ...alive }, (socket) => this.#open(socket));
     this.#sweeper = setInterval(() => this.#sweep(), options.timing.sweep_ms);
@@ -112,7 +117,7 @@ export class TcpServer {
     const origin = { address: plain.remoteAddress, certificate: tls?.certificate };
     const peer = this.links.open(this.#o.now(), origin);
     if (peer === undefined) {
-      plain.destroy();
+      plain.resetAndDestroy();
       return;
     }
     const socket = tls ? secured(plain, tls) : plain;
@@ -151,20 +156,26 @@ export class TcpServer {
     return isStranger ? cost + COST.stranger : cost;
   }
 
+  /** Those who wait have a part of the thread's time; the rest is for those who do not. */
   #scheduleTurns(): void {
     if (this.#turnsAreScheduled) return;
     this.#turnsAreScheduled = true;
-    setImmediate(() => this.#takeTurns());
+    const waitMs = this.#turnTime.msUntil(0, this.#o.now().ms);
+    if (waitMs > 0) setTimeout(() => this.#takeTurns(), waitMs);
+    else setImmediate(() => this.#takeTurns());
   }
 
-  /** Between two looks at the network, which may bring somebody who is next. */
+  /** Between two looks at the network, which may bring somebody who does not wait. */
   #takeTurns(): void {
     this.#turnsAreScheduled = false;
-    const untilMs = this.#o.now().ms + TURN_MS;
+    const fromMs = this.#o.now().ms;
+    let nowMs = fromMs;
     do {
       const done = this.#turns.run();
       if (done !== undefined) this.#receivers.get(done)?.socket.resume();
-    } while (!this.#turns.isEmpty && this.#o.now().ms < untilMs);
+      nowMs = this.#o.now().ms;
+    } while (!this.#turns.isEmpty && nowMs < fromMs + TURN_MS);
+    this.#turnTime.draw(nowMs - fromMs, nowMs);
     if (!this.#turns.isEmpty) this.#scheduleTurns();
     this.#flush();
   }

@@ -3,10 +3,10 @@
  * "Relay limits"): start-time fair queueing by flow. Bytes are handled in
  * pieces; a piece's flow is charged for it, and the flow that was charged least
  * is next. A flow that begins, or comes after a pause, stands a little ahead of
- * those that go on, by `credit` at most: so one that sends little waits for one
- * piece of somebody else's, however many pour in what they can, and a pause
- * gives no more than that. All connections before a valid `CNN` are one flow
- * together.
+ * those that go on, by `credit` at most, and who stands ahead does not wait: so
+ * one that sends little is served when its bytes come, however many pour in
+ * what they can, and a pause gives no more than that. All connections before a
+ * valid `CNN` are one flow together.
  */
 
 import type { PeerId } from './effects.js';
@@ -65,7 +65,8 @@ export class Turns {
       flow.charged = Math.max(flow.charged, this.#level - this.#o.credit);
     }
     const one = { peer, chunk };
-    if (this.isEmpty) {
+    const isAhead = flow.waiting.length === 0 && flow.charged < this.#level;
+    if (this.isEmpty || isAhead) {
       this.#serve(flow, one);
       if (one.chunk.length === 0) return true;
     }

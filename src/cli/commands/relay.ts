@@ -83,11 +83,11 @@ const LIMITS = `Limits that --limit changes (what each does is in docs/PROTOCOL.
   of all       connections_max unauthenticated_max handshakes_per_s channels_max allowed_max work_total_per_s
   connection   frames_per_s bytes_per_s channels_announced_max joins_per_s watched_max
   user         user_handshakes_per_s user_frames_per_s user_bytes_per_s user_channels_per_s user_work_per_s
-  address      address_connections_max address_unauthenticated_max address_handshakes_per_s
+  address      address_connections_max address_unauthenticated_max address_handshakes_per_s address_refusals_per_s
                address_frames_per_s address_bytes_per_s address_channels_per_s address_work_per_s
                (an IPv4 address, or the /64 of an IPv6 one; raise them for a relay behind a proxy)
   memory       send_buffer_bytes_max send_buffer_total_bytes_max receive_buffer_total_bytes_max
-               turn_total_bytes_max lingering_max idle_accounts_max guests_per_channel_max payload_bytes_max
+               turn_ms_per_s turn_total_bytes_max lingering_max idle_accounts_max guests_per_channel_max payload_bytes_max
   times        cnn_ms timeout_s frame_ms write_ms guest_ms linger_ms drain_ms sweep_ms
   audit        audit_lines_per_s
 Each _per_s has a _burst beside it: how much may come at once.`;
