@@ -18,6 +18,8 @@ export interface Account {
   readonly handshakes: TokenBucket;
   /** ERRs to connections that are refused at once. */
   readonly refusals: TokenBucket;
+  /** What does not wait for its turn. */
+  readonly prompt: TokenBucket;
   readonly frames: TokenBucket;
   readonly bytes: TokenBucket;
   readonly channels: TokenBucket;
@@ -35,6 +37,7 @@ export function newAccount(scope: Scope, key: string, limits: RelayLimits, nowMs
     key,
     handshakes: rateOf(limits, `${scope}_handshakes`, nowMs),
     refusals: rateOf(limits, 'address_refusals', nowMs),
+    prompt: rateOf(limits, 'address_prompt', nowMs),
     frames: rateOf(limits, `${scope}_frames`, nowMs),
     bytes: rateOf(limits, `${scope}_bytes`, nowMs),
     channels: rateOf(limits, `${scope}_channels`, nowMs),

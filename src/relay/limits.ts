@@ -53,6 +53,9 @@ export interface RelayLimits {
   readonly payload_bytes_max: number;
   /** Incomplete frames of all connections together; over it whoever holds more than its share goes (`busy`). */
   readonly receive_buffer_total_bytes_max: number;
+  /** Bytes, and what counts like them, that an address' users may bring without waiting for a turn. */
+  readonly address_prompt_per_s: number;
+  readonly address_prompt_burst: number;
   /** Thread time, in milliseconds, for all that waits for its turn together; the rest is for those who send little. */
   readonly turn_ms_per_s: number;
   readonly turn_ms_burst: number;
@@ -132,6 +135,8 @@ export const RELAY_LIMITS: RelayLimits = {
 
   payload_bytes_max: FRAME_PAYLOAD_BYTES_MAX,
   receive_buffer_total_bytes_max: 256 * MiB,
+  address_prompt_per_s: 2_000_000,
+  address_prompt_burst: 100_000,
   turn_ms_per_s: 400,
   turn_ms_burst: 100,
   turn_total_bytes_max: 64 * MiB,
@@ -166,7 +171,7 @@ export const RELAY_LIMITS: RelayLimits = {
 /** What is limited by a rate and a burst. */
 type Rate =
   | ('handshakes' | 'frames' | 'bytes' | 'joins' | 'work_total' | 'turn_ms' | 'audit_lines')
-  | 'address_refusals'
+  | ('address_refusals' | 'address_prompt')
   | `${'user' | 'address'}_${'handshakes' | 'frames' | 'bytes' | 'channels' | 'work'}`;
 
 /** A bucket of that limit, full. */

@@ -208,6 +208,12 @@ export class Links {
     if (dallying) this.#close(dallying, now, busy('too many connections are being opened', limit));
   }
 
+  /** What the address of an authenticated connection may bring without waiting for a turn. */
+  promptOf(peer: PeerId): TokenBucket | undefined {
+    const connection = this.#connections.get(peer);
+    return connection?.user === undefined ? undefined : connection.accounts[0].prompt;
+  }
+
   isAuthenticated(peer: PeerId): boolean {
     return this.#connections.get(peer)?.user !== undefined;
   }

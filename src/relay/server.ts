@@ -137,12 +137,25 @@ export class TcpServer {
 
   /** Until all of a chunk had its turn, no other is read from that socket. */
   #receive(peer: PeerId, socket: Socket, chunk: Uint8Array): void {
-    if (this.#turns.add(peer, chunk)) return;
+    const rest = this.#handlePromptly(peer, chunk);
+    if (rest.length === 0 || this.#turns.add(peer, rest)) return;
     socket.pause();
     this.#scheduleTurns();
     if (this.#turns.waitingBytes <= this.#o.limits.turn_total_bytes_max) return;
     this.#turns.drop(peer);
     this.links.tooMuchAtOnce(peer, this.#o.now());
+  }
+
+  /** As much of a chunk as its address may bring without waiting; what is left. */
+  #handlePromptly(peer: PeerId, chunk: Uint8Array): Uint8Array {
+    const budget = this.links.promptOf(peer);
+    let rest = chunk;
+    while (budget && rest.length > 0 && budget.level(this.#o.now().ms) > 0) {
+      const piece = rest.subarray(0, TURN_PIECE_BYTES);
+      rest = rest.subarray(piece.length);
+      budget.draw(this.#handle(peer, piece), this.#o.now().ms);
+    }
+    return rest;
   }
 
   #handle(peer: PeerId, piece: Uint8Array): number {

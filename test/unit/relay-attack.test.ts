@@ -448,3 +448,17 @@ describe('the audit log', () => {
     ]);
   });
 });
+
+describe('what does not wait for a turn', () => {
+  it('is so much for each address, and nothing before CNN', () => {
+    newRelay({ address_prompt_burst: 100, address_prompt_per_s: 10 });
+    const [first, second] = [connect(identity(1), HERE), connect(identity(2), HERE)];
+    const other = connect(identity(3), ELSEWHERE);
+    const level = (peer: PeerId) => lab.links.promptOf(peer)?.level(now().ms);
+    lab.links.promptOf(first.peer)!.draw(150, now().ms);
+    expect([first, second, other].map(({ peer }) => level(peer))).toEqual([-50, -50, 100]);
+    lab.ms += 6_000;
+    expect(level(second.peer)).toBe(10);
+    expect(lab.links.promptOf(open(ELSEWHERE))).toBeUndefined();
+  });
+});

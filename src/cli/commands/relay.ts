@@ -84,7 +84,7 @@ const LIMITS = `Limits that --limit changes (what each does is in docs/PROTOCOL.
   connection   frames_per_s bytes_per_s channels_announced_max joins_per_s watched_max
   user         user_handshakes_per_s user_frames_per_s user_bytes_per_s user_channels_per_s user_work_per_s
   address      address_connections_max address_unauthenticated_max address_handshakes_per_s address_refusals_per_s
-               address_frames_per_s address_bytes_per_s address_channels_per_s address_work_per_s
+               address_prompt_per_s address_frames_per_s address_bytes_per_s address_channels_per_s address_work_per_s
                (an IPv4 address, or the /64 of an IPv6 one; raise them for a relay behind a proxy)
   memory       send_buffer_bytes_max send_buffer_total_bytes_max receive_buffer_total_bytes_max
                turn_ms_per_s turn_total_bytes_max lingering_max idle_accounts_max guests_per_channel_max payload_bytes_max
