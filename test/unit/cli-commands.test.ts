@@ -26,7 +26,19 @@ describe('usage', () => {
   test('the commands of this version, and no others', () => {
     expect(program.commands.map((command) => command.name()).sort()).toEqual(
       [
-        ...['relay', 'init', 'create', 'invite', 'join', 'up', 'relays', 'send', 'tail', 'log'],
+        ...[
+          'relay',
+          'init',
+          'passphrase',
+          'create',
+          'invite',
+          'join',
+          'up',
+          'relays',
+          'send',
+          'tail',
+          'log',
+        ],
         ...[
           'status',
           'members',
