@@ -55,6 +55,12 @@ export interface VerifyStore {
   readonly onProgress: (what: 'keys' | 'entries', done: number) => void;
 }
 
+export interface RestoreStore {
+  readonly dir: string;
+  readonly pages: AsyncIterable<Uint8Array>;
+  readonly evidence: string;
+}
+
 export interface DemoOptions {
   readonly json: boolean;
   readonly stdout: Terminal;
@@ -78,6 +84,10 @@ export interface Host {
   openNode(options: OpenNode): Promise<Node>;
   /** Checks a store that no node has open: its files, then all that is in it. Rejects like `openNode`. */
   verifyStore(options: VerifyStore): Promise<DirectoryReport>;
+  /** The pages of a store that no node has open. Rejects like `openNode`. */
+  snapshotStore(dir: string): AsyncIterable<Uint8Array>;
+  /** Makes a store from pages; its node knows that it has lost memory, and why. */
+  restoreStore(options: RestoreStore): Promise<void>;
   startRelay(options: StartRelay): Promise<RunningRelay>;
   /** Resolves with the exit code. */
   runDemo(options: DemoOptions): Promise<number>;

@@ -22,7 +22,7 @@ import {
   unlock,
   userOf,
 } from './identity-file.js';
-import { makeDir } from './make-dir.js';
+import { makeDir, syncDirectory } from './make-dir.js';
 import { PASSPHRASE_ENV, type Passphrase } from './passphrase.js';
 import { printable } from './printable.js';
 
@@ -102,13 +102,6 @@ const alreadyThere = (dir: string, cause?: unknown): ConclaveError =>
     `${dir} has an identity already, which is not replaced: use it, or name another directory`,
     { cause },
   );
-
-/** Else the name of a file may be lost with the power. Not every system can. */
-export async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
-}
 
 /** The file as it is. Throws `no_identity`. */
 export function readIdentityText(dir: string): Promise<string> {

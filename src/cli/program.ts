@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import type { Cli } from './cli.js';
+import { addBackup, addRestore } from './commands/backup.js';
 import { addCreate, addInvite, addJoin, addRelays } from './commands/channels.js';
 import { addDemo } from './commands/demo.js';
 import { addExport } from './commands/export.js';
@@ -34,6 +35,8 @@ const COMMANDS = [
   addDm,
   addInbox,
   addVerify,
+  addBackup,
+  addRestore,
   addImport,
   addExport,
   addSim,

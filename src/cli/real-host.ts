@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import type { Host, OpenNode, StartRelay, VerifyStore } from './host.js';
+import type { Host, OpenNode, RestoreStore, StartRelay, VerifyStore } from './host.js';
 import { makeDir } from './make-dir.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
@@ -24,6 +24,8 @@ export function realHost(signal: AbortSignal): Host {
     createStore,
     openNode,
     verifyStore,
+    snapshotStore,
+    restoreStore,
     startRelay,
     async runDemo(options) {
       const { runDemo } = await import('./demo.js');
@@ -64,6 +66,16 @@ async function openNode({ dir, identity, links, relays, log }: OpenNode) {
 async function verifyStore({ dir, ...options }: VerifyStore) {
   const { verifyDirectory } = await import('../node/verify-directory.js');
   return verifyDirectory(storeIn(dir), options);
+}
+
+async function* snapshotStore(dir: string): AsyncGenerator<Uint8Array> {
+  const { snapshotOf } = await import('../node/restore.js');
+  yield* snapshotOf(storeIn(dir));
+}
+
+async function restoreStore({ dir, ...options }: RestoreStore): Promise<void> {
+  const { restoreStore } = await import('../node/restore.js');
+  await restoreStore(storeIn(dir), options);
 }
 
 async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {

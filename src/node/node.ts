@@ -49,6 +49,7 @@ import { completeOptions, type FullOptions, type NodeOptions } from './options.j
 import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { RelayConnection } from './relay-link.js';
+import { snapshot } from './snapshot.js';
 import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
@@ -411,6 +412,10 @@ class ConclaveNode implements Node, NodeParts {
       reports.push(await verifyChannel(this.#o.crypto, this.store, each, options));
     }
     return reports;
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    return snapshot(this.store);
   }
 
   fail(error: unknown): void {

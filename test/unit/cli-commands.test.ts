@@ -46,6 +46,8 @@ describe('usage', () => {
           'dm',
           'inbox',
           'verify',
+          'backup',
+          'restore',
           'import',
           'export',
           'sim',
