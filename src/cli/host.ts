@@ -8,6 +8,8 @@ import type { Readable, Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { UserId } from '../core/ids.js';
 import type { Node } from '../node/api.js';
+import type { Examination } from '../node/examine-store.js';
+import type { MendedStore } from '../node/mend-store.js';
 import type { DirectoryReport } from '../node/verify-directory.js';
 import type { Identity } from './identity.js';
 
@@ -55,6 +57,13 @@ export interface VerifyStore {
   readonly onProgress: (what: 'keys' | 'entries', done: number) => void;
 }
 
+export interface ExamineStore {
+  readonly dir: string;
+  /** Whose store it is; undefined where the identity can't be read. */
+  readonly user: UserId | undefined;
+  readonly onProgress: (what: 'keys' | 'entries', done: number) => void;
+}
+
 export interface RestoreStore {
   readonly dir: string;
   readonly pages: AsyncIterable<Uint8Array>;
@@ -88,6 +97,10 @@ export interface Host {
   snapshotStore(dir: string): AsyncIterable<Uint8Array>;
   /** Makes a store from pages; its node knows that it has lost memory, and why. */
   restoreStore(options: RestoreStore): Promise<void>;
+  /** What is wrong with a store that no node has open. */
+  examineStore(options: ExamineStore): Promise<Examination>;
+  /** Makes it anew from what can be read of it. Rejects with `repair_failed`. */
+  mendStore(options: ExamineStore & { readonly filesDamaged: boolean }): Promise<MendedStore>;
   startRelay(options: StartRelay): Promise<RunningRelay>;
   /** Resolves with the exit code. */
   runDemo(options: DemoOptions): Promise<number>;

@@ -5,6 +5,7 @@ import type { Cli } from './cli.js';
 import { addBackup, addRestore } from './commands/backup.js';
 import { addCreate, addInvite, addJoin, addRelays } from './commands/channels.js';
 import { addDemo } from './commands/demo.js';
+import { addDoctor } from './commands/doctor.js';
 import { addExport } from './commands/export.js';
 import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
@@ -37,6 +38,7 @@ const COMMANDS = [
   addVerify,
   addBackup,
   addRestore,
+  addDoctor,
   addImport,
   addExport,
   addSim,

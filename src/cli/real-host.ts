@@ -7,7 +7,14 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import type { Host, OpenNode, RestoreStore, StartRelay, VerifyStore } from './host.js';
+import type {
+  ExamineStore,
+  Host,
+  OpenNode,
+  RestoreStore,
+  StartRelay,
+  VerifyStore,
+} from './host.js';
 import { makeDir } from './make-dir.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
@@ -26,6 +33,8 @@ export function realHost(signal: AbortSignal): Host {
     verifyStore,
     snapshotStore,
     restoreStore,
+    examineStore,
+    mendStore,
     startRelay,
     async runDemo(options) {
       const { runDemo } = await import('./demo.js');
@@ -76,6 +85,18 @@ async function* snapshotStore(dir: string): AsyncGenerator<Uint8Array> {
 async function restoreStore({ dir, ...options }: RestoreStore): Promise<void> {
   const { restoreStore } = await import('../node/restore.js');
   await restoreStore(storeIn(dir), options);
+}
+
+async function examineStore({ dir, user, onProgress }: ExamineStore) {
+  const { examineStore } = await import('../node/examine-store.js');
+  return examineStore(storeIn(dir), { onProgress, ...(user && { user }) });
+}
+
+async function mendStore(o: ExamineStore & { readonly filesDamaged: boolean }) {
+  const { mendStore } = await import('../node/mend-store.js');
+  const { dir, user, filesDamaged, onProgress } = o;
+  const onKeys = (keys: number): void => onProgress('keys', keys);
+  return mendStore(storeIn(dir), { filesDamaged, onProgress: onKeys, ...(user && { user }) });
 }
 
 async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {

@@ -18,7 +18,8 @@ import type { Progress } from './progress.js';
 import { formatTime } from './when.js';
 
 /** A draft's name; `doctor` finds those that a crash left. */
-export const draftOf = (dir: string): string => `${dir}.restoring-${process.pid}`;
+export const restoringName = (dir: string, pid: number | string): string =>
+  `${dir}.restoring-${pid}`;
 
 export interface Restore {
   readonly host: Host;
@@ -39,7 +40,7 @@ export async function restoreTo(o: Restore): Promise<Restored> {
   const { dir, file, passphrase } = o;
   await refuseUsed(dir);
   const backup = await openBackup(file, passphrase);
-  const draft = draftOf(dir);
+  const draft = restoringName(dir, process.pid);
   try {
     await makeDir(dirname(dir));
     await mkdir(draft, { mode: 0o700 });

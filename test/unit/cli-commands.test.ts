@@ -48,6 +48,7 @@ describe('usage', () => {
           'verify',
           'backup',
           'restore',
+          'doctor',
           'import',
           'export',
           'sim',
