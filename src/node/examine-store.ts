@@ -5,6 +5,7 @@
 
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
+import type { VerifyReport } from './api.js';
 import type { Finding } from './finding.js';
 import { type VerifyDirectoryOptions, verifyDirectory } from './verify-directory.js';
 
@@ -50,7 +51,7 @@ export async function examineStore(dir: string, o: ExamineOptions = {}): Promise
     const filesDamaged = report.problems.some(({ code }) => code !== undefined);
     const findings = [
       ...report.problems.map(({ code, where, what }) => finding(code ?? 'node_value', where, what)),
-      ...ofChannels.map(({ where, what }) => finding(classOf(where), where, what)),
+      ...ofChannels.map(findingOf),
     ];
     return { findings, filesDamaged };
   } catch (error) {
@@ -61,6 +62,10 @@ export async function examineStore(dir: string, o: ExamineOptions = {}): Promise
     return { findings: [{ code, where: dir, what, repair: 'no' }], filesDamaged: false };
   }
 }
+
+/** Of a problem in a channel. */
+export const findingOf = ({ where, what }: VerifyReport['problems'][number]): Finding =>
+  finding(classOf(where), where, what);
 
 const finding = (code: string, where: string, what: string): Finding => ({
   ...{ code, where, what },

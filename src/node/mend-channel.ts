@@ -1,7 +1,7 @@
 /**
  * Repairs one channel in a store that is nobody's yet: verifies it, takes away
- * what does not verify, and again, until it does (docs/PROTOCOL.md, section
- * "Repair"). Verification alone judges; here stands only what to do about it:
+ * what does not verify, and again, until it does
+ * (docs/decisions/0023-repair.md). Verification alone judges; here stands only what to do about it:
  *
  * - the log goes back to the last certified point before the damage, and the
  *   node pulls the rest again from the others;

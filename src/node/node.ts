@@ -35,6 +35,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import { NodeChannel } from './channel.js';
+import { checkLoaded } from './check-loaded.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
 import { decodeInvite, type Invite } from './invite.js';
@@ -157,6 +158,7 @@ class ConclaveNode implements Node, NodeParts {
     }
     for (const url of this.#o.relays) this.#overrides.set(pinnedRelayUrl(url).key, url);
     for (const id of await storedChannels(this.store)) {
+      await checkLoaded(this.store, this.hash, id);
       const state = await loadChannel(this.hash, this.user, id, (prefix, from) =>
         this.#scan(prefix, from),
       );
