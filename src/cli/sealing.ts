@@ -11,7 +11,7 @@
 
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
 
-/** 128 MiB and about 0.4 s: what OWASP recommends for scrypt (N 2^17, r 8, p 1). */
+/** 128 MiB and some tenths of a second: what OWASP recommends for scrypt (N 2^17, r 8, p 1). */
 const COST = { N: 131_072, r: 8, p: 1 } as const;
 const COST_N_MIN = 16_384;
 /** 256 MiB. */
