@@ -96,7 +96,7 @@ async function* modesIn(dir: string): AsyncGenerator<Ailment> {
   for (const loose of await looseModes(dir)) {
     yield mendable('modes', loose.path, describeMode(loose), async () => {
       await tighten(loose);
-      return ['it is its owner’s alone now'];
+      return ["it is its owner's alone now"];
     });
   }
 }

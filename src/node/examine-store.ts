@@ -50,7 +50,9 @@ export async function examineStore(dir: string, o: ExamineOptions = {}): Promise
     const ofChannels = report.channels.flatMap(({ problems }) => problems);
     const filesDamaged = report.problems.some(({ code }) => code !== undefined);
     const findings = [
-      ...report.problems.map(({ code, where, what }) => finding(code ?? 'node_value', where, what)),
+      ...report.problems.map(({ code, where, what }) =>
+        finding(code ?? 'node_value', where === code ? dir : where, what),
+      ),
       ...ofChannels.map(findingOf),
     ];
     return { findings, filesDamaged };
