@@ -39,7 +39,7 @@ export function addInit(program: Command, cli: () => Cli): void {
         `Next: conclave create --dir ${dir} --relay URL NAME   makes a channel\n` +
         `      conclave join --dir ${dir} INVITE               enters one`;
       await out.result(
-        { user, encrypted },
+        encrypted ? { user, encrypted } : { user },
         `${out.paint('bold', printable(identity.name))}  ${user}${kept}\n${next}`,
       );
     });
