@@ -98,6 +98,11 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
     const { rss } = memoryUsage();
     return { final, head, state, leader, committed, kind: epoch?.kind ?? null, rss };
   },
+  /** Resident bytes of this process, after what can be freed is. */
+  async rss() {
+    globalThis.gc?.();
+    return memoryUsage().rss;
+  },
   /** Seconds of a core that this process has used. */
   async cpu() {
     const { user, system } = cpuUsage();

@@ -6,12 +6,14 @@ import { NODE_FLAGS } from '../src/testing/runs.js';
 import { benchCatchUp } from './catch-up.js';
 import { benchCommit } from './commit.js';
 import { benchMerge } from './merge.js';
+import { benchRelayAttack, P99_RATIO_MAX } from './relay-attack.js';
 
 const BENCHES: { readonly [name: string]: string } = {
   commit: 'committed records a second, and one send after the other, 3 and 5 nodes',
   merge: 'six nodes cut 3 | 3, so many records on each side (merge RECORDS; 10,000)',
   'catch-up': 'a newcomer at 100,000 entries',
   relay: "the relay's deliveries a second to 10 and 100 receivers",
+  'relay-attack': 'p99 of a good channel beside 2,000 idle and 200 hostile connections',
   memory: "a node's memory and start time with 100,000 entries",
   sim: 'the simulator: core steps a second, virtual against real time, what a seed costs',
 };
@@ -20,7 +22,7 @@ const USAGE = `Usage: npm run bench [-- NAME]
 Measures one of these, or all of them (some minutes):
 
 ${Object.entries(BENCHES)
-  .map(([name, what]) => `  ${name.padEnd(10)} ${what}`)
+  .map(([name, what]) => `  ${name.padEnd(12)} ${what}`)
   .join('\n')}`;
 
 const only = process.argv[2];
@@ -75,5 +77,18 @@ if (wanted('catch-up')) {
   );
 }
 if (wanted('relay')) runAlone('./relay-fanout.ts');
+if (wanted('relay-attack')) {
+  const r = await benchRelayAttack();
+  const ms = ({ p50, p99 }: { p50: number; p99: number }): string =>
+    `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)} ms`;
+  console.log(
+    `relay-attack, send to committed: alone ${ms(r.alone)}; beside 2,000 idle ${ms(r.idle)}; ` +
+      `and 200 hostile ${ms(r.hostile)}: p99 ${r.ratio.toFixed(2)} × alone (bound ${P99_RATIO_MAX}), ` +
+      `${r.ok ? 'within' : 'OVER'} the bound; tried ${r.tried.connections} connections, ` +
+      `${r.tried.handshakes} false handshakes, ${r.tried.frames} frames; ` +
+      `the relay: ${r.kibPerIdle.toFixed(1)} KiB for an idle connection, ${r.rssMiB.toFixed(0)} MiB at most`,
+  );
+  if (!r.ok) process.exitCode = 1;
+}
 if (wanted('memory')) runAlone('./memory.ts');
 if (wanted('sim')) runAlone('./sim.ts', NODE_FLAGS);

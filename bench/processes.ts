@@ -11,8 +11,8 @@ export class Remote {
   #next = 0;
   readonly #calls = new Map<number, { resolve: (v: never) => void; reject: (e: Error) => void }>();
 
-  constructor() {
-    const file = new URL('./child.ts', import.meta.url);
+  constructor(path = './child.ts') {
+    const file = new URL(path, import.meta.url);
     this.#child = fork(file, { execArgv: ['--import', 'tsx'] });
     this.#child.on(
       'message',

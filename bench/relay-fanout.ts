@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { encodeFrame, FrameParser } from '../src/core/frame.js';
 import { ClientLink, type LinkIdentity } from '../src/core/link.js';
 import { nativeCrypto as crypto } from '../src/native/crypto-native.js';
-import { startRelay } from '../src/relay/index.js';
+import { RELAY_LIMITS, startRelay } from '../src/relay/index.js';
 import { identity, TestChannel } from '../test/unit/relay-channel.js';
 
 const HOST = '127.0.0.1';
@@ -37,9 +37,9 @@ const nowS = (): number => Date.now() / 1_000;
 // ---------------------------------------------------------------- servers
 
 async function serveRelay(): Promise<number> {
-  const rates = { frames_per_s: 1e9, frames_burst: 1e9, bytes_per_s: 1e12, bytes_burst: 1e12 };
-  const work = { work_per_s: 1e6, work_burst: 1e6, work_total_per_s: 1e6, work_total_burst: 1e6 };
-  const limits = { ...rates, ...work };
+  const isRate = (name: string): boolean => /_(per_s|burst)$/.test(name);
+  const rates = Object.keys(RELAY_LIMITS).filter(isRate);
+  const limits = Object.fromEntries(rates.map((name) => [name, 1e12]));
   return (await startRelay({ host: HOST, port: 0, key: random(32), crypto, limits })).port;
 }
 

@@ -18,7 +18,8 @@ export async function advising<T>(dir: string, work: () => Promise<T>): Promise<
     const { code, message, retryable } = error;
     if (message.includes(ANEW)) throw error;
     const steps = [...(isMissing ? [] : [`rm -r ${dir}/store`]), ...stepsIn(dir)];
-    throw new ConclaveError(code, `${message}\n${ANEW}\n  ${steps.join('\n  ')}`, {
+    const mend = isMissing ? '' : `\nFirst try "conclave doctor --dir ${dir} --repair".`;
+    throw new ConclaveError(code, `${message}${mend}\n${ANEW}\n  ${steps.join('\n  ')}`, {
       retryable,
       cause: error,
     });

@@ -7,6 +7,7 @@ import type { Host } from './host.js';
 import type { Human } from './human.js';
 import type { Args } from './io.js';
 import type { Json, Output } from './output.js';
+import type { Passphrase } from './passphrase.js';
 import { openSession, type Session } from './session.js';
 
 export interface Cli {
@@ -15,6 +16,8 @@ export interface Cli {
   /** The host's signal, and aborted too when the reader of stdout is gone. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Of the identity, as the command was given it. */
+  passphrase: Passphrase;
   /** The exit code of a command that did not fail. */
   exitCode: number;
 }
@@ -39,7 +42,8 @@ export async function withSession(
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   await advising(options.dir, async () => {
-    const session = await openSession(cli.host, { ...options, log: cli.log });
+    const { log, passphrase, out } = cli;
+    const session = await openSession(cli.host, { ...options, log, passphrase, warn: out.note });
     try {
       await work(session);
     } finally {

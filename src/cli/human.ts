@@ -188,7 +188,7 @@ function paintState(state: string, paint: Paint): string {
 const channelStatus: Human = (result, paint) => {
   const s = result as unknown as NamedStatus;
   const epoch = s.epoch ? epochText(s.epoch) : 'none';
-  const waits = s.state === 'offline' ? undefined : waitingFor(s);
+  const waits = s.state === 'offline' ? s.waiting?.reason : waitingFor(s);
   const lacks = notFinal(s);
   const warn = (name: string, text: string | undefined): (readonly [string, string])[] =>
     text === undefined ? [] : [[name, paint('yellow', show(text))]];

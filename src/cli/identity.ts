@@ -1,55 +1,59 @@
 /**
  * The identity of a node: an Ed25519 seed and a nickname, in `identity.json`
- * in the node's directory, readable by its owner alone. Who has the file is
- * that user; without it, nobody is. It is written whole or not at all, and
- * never over another one.
+ * in the node's directory (identity-file.ts), readable by its owner alone, its
+ * seed encrypted where a passphrase was given. Who has the file, and the
+ * passphrase, is that user; without it, nobody is. It is written whole or not
+ * at all, and never over another one's.
  */
 
 import { randomBytes } from 'node:crypto';
-import { access, link, open, readdir, readFile, rm } from 'node:fs/promises';
+import { access, chmod, link, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import { hex32, type UserId, unhex } from '../core/ids.js';
 import { NICKNAME_BYTES_MAX } from '../core/limits.js';
-import { nativeCrypto } from '../native/crypto-native.js';
 import { usageError } from './errors.js';
-import { makeDir } from './make-dir.js';
+import {
+  decodeIdentity,
+  encodeIdentity,
+  type Identity,
+  type IdentityFile,
+  type Owner,
+  SEED_BYTES,
+  unlock,
+  userOf,
+} from './identity-file.js';
+import { makeDir, syncDirectory } from './make-dir.js';
+import { PASSPHRASE_ENV, type Passphrase } from './passphrase.js';
 import { printable } from './printable.js';
 
-export interface Identity {
-  readonly user: UserId;
-  readonly name: string;
-  /** Ed25519 seed, 32 bytes. */
-  readonly seed: Uint8Array;
-}
+export type { Identity } from './identity-file.js';
 
-const VERSION = 1;
-const SEED_BYTES = 32;
-const HEX_32 = /^[0-9a-f]{64}$/;
-
-const identityPath = (dir: string): string => join(dir, 'identity.json');
-
-const userOf = (seed: Uint8Array): UserId => hex32<UserId>(nativeCrypto.ed25519PublicKey(seed));
+export const IDENTITY = 'identity.json';
+export const identityPath = (dir: string): string => join(dir, IDENTITY);
 
 /** Whether the directory has one, good or not. */
 export const hasIdentity = (dir: string): Promise<boolean> => exists(identityPath(dir));
 
-/**
- * Throws `exists` when the directory has an identity, `usage` for a bad name.
- * `prepare` makes what a node needs besides; the identity comes last.
- */
+export interface NewIdentity {
+  readonly name: string | undefined;
+  readonly passphrase: string | undefined;
+  /** Makes what a node needs besides; the identity comes last. */
+  readonly prepare: (dir: string) => Promise<void>;
+}
+
+/** Throws `exists` when the directory has an identity, `usage` for a bad name. */
 export async function createIdentity(
   dir: string,
-  name: string | undefined,
-  prepare: (dir: string) => Promise<void>,
+  { name, passphrase, prepare }: NewIdentity,
 ): Promise<Identity> {
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
   const user = userOf(seed);
   const identity = { user, name: checkName(name ?? user.slice(0, 8)), seed };
   await makeDir(dir);
+  if ((await readdir(dir)).length === 0) await chmod(dir, 0o700);
   if (await exists(identityPath(dir))) throw alreadyThere(dir);
   await prepare(dir);
-  await writeOnce(identityPath(dir), encode(identity), dir);
+  await writeIdentity(dir, await encodeIdentity(identity, passphrase));
   return identity;
 }
 
@@ -68,16 +72,15 @@ function checkName(name: string): string {
   return name;
 }
 
-const encode = ({ user, name, seed }: Identity): string =>
-  `${JSON.stringify({ version: VERSION, user, name, seed: Buffer.from(seed).toString('hex') }, null, 2)}\n`;
-
-async function writeOnce(path: string, text: string, dir: string): Promise<void> {
+/** Writes `text` as the directory's identity, never over one unless that is to be replaced. */
+export async function writeIdentity(dir: string, text: string, replace = false): Promise<void> {
+  const path = identityPath(dir);
   const draft = `${path}.${process.pid}.tmp`;
   const file = await open(draft, 'wx', 0o600);
   try {
     await file.writeFile(text);
     await file.sync();
-    await link(draft, path);
+    await (replace ? rename(draft, path) : link(draft, path));
     await syncDirectory(dir);
   } catch (cause) {
     throw (cause as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyThere(dir, cause) : cause;
@@ -100,23 +103,17 @@ const alreadyThere = (dir: string, cause?: unknown): ConclaveError =>
     { cause },
   );
 
-/** Else the name of a file may be lost with the power. Not every system can. */
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
+/** The file as it is. Throws `no_identity`. */
+export function readIdentityText(dir: string): Promise<string> {
+  return readFile(identityPath(dir), 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause;
+    throw new ConclaveError('no_identity', await withoutIdentity(dir), { cause });
+  });
 }
 
-/** Throws `no_identity` or `bad_identity`. */
-export async function readIdentity(dir: string): Promise<Identity> {
-  const text = await readFile(identityPath(dir), 'utf8').catch(
-    async (cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause;
-      throw new ConclaveError('no_identity', await withoutIdentity(dir), { cause });
-    },
-  );
-  const identity = decode(text);
-  if (identity) return identity;
+async function readFileOf(dir: string): Promise<IdentityFile> {
+  const found = decodeIdentity(await readIdentityText(dir));
+  if (found) return found;
   throw new ConclaveError(
     'bad_identity',
     `${identityPath(dir)} is not what "conclave init" wrote: restore it from a copy`,
@@ -134,15 +131,29 @@ async function withoutIdentity(dir: string): Promise<string> {
   return `there is no identity in ${dir}: run "conclave init --dir ${dir}" first`;
 }
 
-function decode(text: string): Identity | undefined {
-  try {
-    const { version, user, name, seed } = JSON.parse(text) as Record<string, unknown>;
-    if (version !== VERSION || typeof name !== 'string') return undefined;
-    if (typeof seed !== 'string' || !HEX_32.test(seed)) return undefined;
-    const bytes = unhex(seed);
-    const owner = userOf(bytes);
-    return owner === user ? { user: owner, name, seed: bytes } : undefined;
-  } catch {
-    return undefined;
-  }
+/** Who it is, for which no passphrase is needed, and whether the seed is encrypted. Throws `no_identity` or `bad_identity`. */
+export async function readOwner(dir: string): Promise<Owner & { readonly encrypted: boolean }> {
+  const { user, name, sealed } = await readFileOf(dir);
+  return { user, name, encrypted: sealed !== undefined };
 }
+
+/** Throws `no_identity`, `bad_identity`, `passphrase_needed` or `passphrase_wrong`. */
+export async function readIdentity(dir: string, passphrase: Passphrase): Promise<Identity> {
+  const file = await readFileOf(dir);
+  if (file.sealed === undefined) return file;
+  const given = await passphrase();
+  if (given === undefined) throw passphraseNeeded(`the identity in ${dir}`);
+  const identity = await unlock(file, given);
+  if (!identity) throw passphraseWrong(`the identity in ${dir}`);
+  return identity;
+}
+
+export const passphraseNeeded = (what: string): ConclaveError =>
+  new ConclaveError(
+    'passphrase_needed',
+    `${what} is encrypted: give its passphrase with --passphrase-file FILE, or in ${PASSPHRASE_ENV}`,
+  );
+
+/** Says no more than that: neither how wrong, nor whether the file was changed. */
+export const passphraseWrong = (what: string): ConclaveError =>
+  new ConclaveError('passphrase_wrong', `${what} does not open with this passphrase`);

@@ -1,6 +1,6 @@
 /** Makes a directory, and those above it: one after the other, since Node's own way of doing all at once never ends under `/proc`. */
 
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
 
@@ -20,3 +20,10 @@ export async function makeDir(dir: string): Promise<void> {
 
 const cannot = (path: string, cause: Error): ConclaveError =>
   new ConclaveError('io', `the directory ${path} can't be made: ${cause.message}`, { cause });
+
+/** Else the name of a file may be lost with the power. Not every system can. */
+export async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}

@@ -2,22 +2,27 @@
 
 import { Command } from 'commander';
 import type { Cli } from './cli.js';
+import { addBackup, addRestore } from './commands/backup.js';
 import { addCreate, addInvite, addJoin, addRelays } from './commands/channels.js';
 import { addDemo } from './commands/demo.js';
+import { addDoctor } from './commands/doctor.js';
 import { addExport } from './commands/export.js';
 import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
 import { addLeave, addMembers, addRemove, addRole } from './commands/members.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
+import { addPassphrase } from './commands/passphrase.js';
 import { addRelay } from './commands/relay.js';
 import { addExplain, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
 import { addVerify } from './commands/verify.js';
+import { PASSPHRASE_ENV, passphraseFrom } from './passphrase.js';
 
 const COMMANDS = [
   addRelay,
   addInit,
+  addPassphrase,
   addCreate,
   addInvite,
   addJoin,
@@ -35,6 +40,9 @@ const COMMANDS = [
   addDm,
   addInbox,
   addVerify,
+  addBackup,
+  addRestore,
+  addDoctor,
   addImport,
   addExport,
   addSim,
@@ -68,9 +76,23 @@ export function buildProgram({ version, write, complain, cli }: ProgramOptions):
   for (const command of [program, ...program.commands]) {
     command.option('--json', 'print JSON, an object a line');
     command.option('--verbose', 'log everything, on stderr');
+    if (opensIdentity(command)) {
+      command.option(
+        '--passphrase-file <file>',
+        `the passphrase of the identity, if it has one (default: that in ${PASSPHRASE_ENV})`,
+      );
+    }
   }
+  program.hook('preAction', (_, command) => {
+    const { passphraseFile } = command.opts<{ passphraseFile?: string }>();
+    cli().passphrase = passphraseFrom(passphraseFile, cli().host.env);
+  });
   return program;
 }
+
+/** A relay's directory has a key of another kind. */
+const opensIdentity = (command: Command): boolean =>
+  command.name() !== 'relay' && command.options.some(({ long }) => long === '--dir');
 
 /** Whether a value follows the option, in whichever command has it. */
 export function takesValue(program: Command, option: string): boolean {

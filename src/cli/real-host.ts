@@ -7,23 +7,36 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConclaveError } from '../core/errors.js';
-import type { Host, OpenNode, StartRelay, VerifyStore } from './host.js';
+import type {
+  ExamineStore,
+  Host,
+  OpenNode,
+  RestoreStore,
+  StartRelay,
+  VerifyStore,
+} from './host.js';
 import { makeDir } from './make-dir.js';
+import { readRelayTokens } from './relay-tokens.js';
 
 const storeIn = (dir: string): string => join(dir, 'store');
 
-export function realHost(signal: AbortSignal): Host {
+export function realHost(signal: AbortSignal, onHangup: Host['onHangup']): Host {
   return {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
     signal,
+    onHangup,
     now: Date.now,
     hasStore,
     createStore,
     openNode,
     verifyStore,
+    snapshotStore,
+    restoreStore,
+    examineStore,
+    mendStore,
     startRelay,
     async runDemo(options) {
       const { runDemo } = await import('./demo.js');
@@ -58,7 +71,8 @@ async function createStore(dir: string): Promise<void> {
 async function openNode({ dir, identity, links, relays, log }: OpenNode) {
   const { levelStore, openNode } = await import('../node/index.js');
   const store = levelStore(storeIn(dir), { create: false });
-  return openNode({ store, identity, log, relays, offline: !links });
+  const relayTokens = links ? await readRelayTokens(dir) : {};
+  return openNode({ store, identity, log, relays, relayTokens, offline: !links });
 }
 
 async function verifyStore({ dir, ...options }: VerifyStore) {
@@ -66,19 +80,33 @@ async function verifyStore({ dir, ...options }: VerifyStore) {
   return verifyDirectory(storeIn(dir), options);
 }
 
-async function startRelay({ dir, host, port, name, metrics, log }: StartRelay) {
-  const { startRelay, loadOrCreateKey } = await import('../relay/index.js');
+async function* snapshotStore(dir: string): AsyncGenerator<Uint8Array> {
+  const { snapshotOf } = await import('../node/restore.js');
+  yield* snapshotOf(storeIn(dir));
+}
+
+async function restoreStore({ dir, ...options }: RestoreStore): Promise<void> {
+  const { restoreStore } = await import('../node/restore.js');
+  await restoreStore(storeIn(dir), options);
+}
+
+async function examineStore({ dir, user, onProgress }: ExamineStore) {
+  const { examineStore } = await import('../node/examine-store.js');
+  return examineStore(storeIn(dir), { onProgress, ...(user && { user }) });
+}
+
+async function mendStore(o: ExamineStore & { readonly filesDamaged: boolean }) {
+  const { mendStore } = await import('../node/mend-store.js');
+  const { dir, user, filesDamaged, onProgress } = o;
+  const onKeys = (keys: number): void => onProgress('keys', keys);
+  return mendStore(storeIn(dir), { filesDamaged, onProgress: onKeys, ...(user && { user }) });
+}
+
+async function startRelay({ dir, limits: given = {}, ...options }: StartRelay) {
+  const { startRelay, loadOrCreateKey, splitLimits } = await import('../relay/index.js');
   const { nativeCrypto: crypto } = await import('../native/crypto-native.js');
   const random = (bytes: number): Uint8Array => new Uint8Array(randomBytes(bytes));
   if (dir !== undefined) await makeDir(dir);
   const key = dir === undefined ? random(32) : await loadOrCreateKey(dir, random);
-  return startRelay({
-    host,
-    port,
-    key,
-    crypto,
-    log,
-    ...(name !== undefined && { name }),
-    ...(metrics && { metrics }),
-  });
+  return startRelay({ ...options, ...splitLimits(given), key, crypto });
 }

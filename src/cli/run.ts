@@ -11,6 +11,7 @@ import { asConclaveError, EXIT, exitCode, interruptionOf, isAbort, usageError } 
 import type { Host, Interruption } from './host.js';
 import { createLogger } from './log.js';
 import { createOutput, type Output } from './output.js';
+import { passphraseFrom } from './passphrase.js';
 import { buildProgram, takesValue } from './program.js';
 import { version } from './version.js';
 
@@ -32,7 +33,8 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const out = createOutput(host, arranged.json, () => unread.abort());
   const signal = AbortSignal.any([host.signal, unread.signal]);
   const log = createLogger(host.stderr, logLevel(arranged));
-  cli = { host, out, signal, log, exitCode: EXIT.done };
+  const passphrase = passphraseFrom(undefined, host.env);
+  cli = { host, out, signal, log, passphrase, exitCode: EXIT.done };
 
   let code: number;
   try {

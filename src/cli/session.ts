@@ -14,8 +14,10 @@ import { callControl, connectControl } from './control-client.js';
 import { aborted } from './errors.js';
 import { handlers } from './handlers/index.js';
 import type { Host, OpenNode } from './host.js';
-import { readIdentity } from './identity.js';
+import { type Identity, readIdentity } from './identity.js';
 import type { Args, CallIo } from './io.js';
+import { dangerousModes, describeMode } from './modes.js';
+import type { Passphrase } from './passphrase.js';
 
 /** How long another command may hold the store. */
 const STORE_WAIT_MS = 5_000;
@@ -28,25 +30,41 @@ export interface Session {
   close(): Promise<void>;
 }
 
-export interface SessionOptions {
+/** What it takes to act as the identity in a directory. */
+export interface Unlocking {
   readonly dir: string;
+  readonly passphrase: Passphrase;
+  readonly warn: (text: string) => void;
+}
+
+export interface SessionOptions extends Unlocking {
   readonly links: boolean;
   readonly log: Logger;
 }
 
 export async function openSession(host: Host, options: SessionOptions): Promise<Session> {
   const { dir, links, log } = options;
+  let identity: Identity | undefined;
   return whileLocked(host, async () => {
     const socket = await connectControl(dir);
     if (socket) return remoteSession(socket, dir);
-    const identity = await readIdentity(dir);
+    identity ??= await openIdentity(options);
     return localSession(await host.openNode({ dir, identity, links, relays: [], log }), links);
   });
 }
 
+/** Throws like `readIdentity`; warns where others could read what it opens. */
+async function openIdentity({ dir, passphrase, warn }: Unlocking): Promise<Identity> {
+  for (const loose of await dangerousModes(dir)) warn(`warning: ${describeMode(loose)}`);
+  return readIdentity(dir, passphrase);
+}
+
 /** Opens the store for `conclave up`. Throws `already_up`. */
-export async function openForUp(host: Host, options: Omit<OpenNode, 'identity'>): Promise<Node> {
-  const identity = await readIdentity(options.dir);
+export async function openForUp(
+  host: Host,
+  { passphrase, warn, ...options }: Omit<OpenNode, 'identity'> & Unlocking,
+): Promise<Node> {
+  const identity = await openIdentity({ ...options, passphrase, warn });
   return whileLocked(host, async () => {
     const socket = await connectControl(options.dir);
     socket?.destroy();

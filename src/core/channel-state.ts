@@ -241,8 +241,9 @@ export interface ChannelState {
   offerAt: Millis;
   /** Since own records wait though a leader is there: it may reach more members than this node. */
   unsureSince: Millis | null;
-  /** When this node looks again for records of others that it should offer. */
+  /** When this node looks again for records of others that it should offer, in its pool and in its tail. */
   offerOthersAt: Millis;
+  offerTailAt: Millis;
   /** Where that look goes on, and over how many more: it sees a part of a large pool at a time. */
   offerOthersRest: { readonly records: IterableIterator<Pooled>; left: number } | null;
   /** What a look at the outbox that found nothing to offer rests on: until it changes, there is nothing. */

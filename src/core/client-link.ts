@@ -35,6 +35,7 @@ import {
   type LinkIdentity,
   type LinkKeys,
   linkKeys,
+  tokenProof,
 } from './keys.js';
 import { HANDSHAKE_PAYLOAD_BYTES_MAX, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
 import { checkVersion, frameError, type RandomBytes, unexpected, unknown } from './link-common.js';
@@ -69,6 +70,16 @@ export interface ClientLinkOptions {
   readonly random: RandomBytes;
   /** The key that the relay's address pins, or that was seen there first. */
   readonly relayKey: UserId | undefined;
+  /** With it this user may register at the relay. It never travels, only a proof of it. */
+  readonly token?: Uint8Array | undefined;
+}
+
+/** What the client saw of the TLS that a link runs in. */
+export interface TlsSeen {
+  /** SHA-256 of the relay's certificate. */
+  readonly certificate: Uint8Array;
+  /** An authority that this system trusts gave it to the host. */
+  readonly isVouchedFor: boolean;
 }
 
 type Phase =
@@ -85,6 +96,7 @@ export class ClientLink {
   readonly #relayNonces = new NonceGuard();
   readonly #copies = new ForwardedCopies();
   #phase: Phase = { at: 'new' };
+  #tls: TlsSeen | undefined;
   #broadcast: { readonly number: number; readonly key: MacKey } | undefined;
 
   /** Throws `bad_payload` when the nickname is too long. */
@@ -94,9 +106,10 @@ export class ClientLink {
     this.#nonces = new NonceSource(options.random(NONCE_BYTES));
   }
 
-  /** The INFO frame that opens the link. */
-  start(nowS: number): Uint8Array {
+  /** The INFO frame that opens the link, which runs in `tls` if that is given. */
+  start(nowS: number, tls?: TlsSeen): Uint8Array {
     invariant(this.#phase.at === 'new', 'a link starts once');
+    this.#tls = tls;
     const nonce = this.#nonces.next();
     const payload = pack(encodePayload('INFO', { timestamp: Math.floor(nowS), nonce }));
     const infoFrame = sealFrame(this.#o.crypto, OPEN_TO_RELAY, 'INFO', payload);
@@ -179,6 +192,13 @@ export class ClientLink {
       fixed: identity.fixed,
       fresh: crypto.x25519PublicKey(freshSecret),
     };
+    const secrets = agreeAsClient(
+      crypto,
+      { fixed: identity.fixedSecret, fresh: freshSecret },
+      info,
+    );
+    const { token } = this.#o;
+    const ids = { client: own.id, relay: info.id };
     const nonce = this.#nonces.next();
     const cnnPayload = pack(
       encodePayload('CNN', {
@@ -188,12 +208,8 @@ export class ClientLink {
         protocol_version: PROTOCOL_VERSION,
         name: this.#o.name,
         binding: identity.binding,
+        ...(token && { token: tokenProof(crypto, secrets, token, ids) }),
       }),
-    );
-    const secrets = agreeAsClient(
-      crypto,
-      { fixed: identity.fixedSecret, fresh: freshSecret },
-      info,
     );
     const transcript = {
       client: own,
@@ -222,9 +238,27 @@ export class ClientLink {
         `the relay's key is ${info.id}, expected ${relayKey}: it is another relay, or somebody in between; ask its operator before you trust the new key`,
       );
     }
+    this.#checkTls(info);
     checkBinding(this.#o.crypto, info);
     this.#relayNonces.check(info.nonce, 'SINFO');
     return info;
+  }
+
+  /**
+   * Who ends the TLS must be the relay: it names the certificate, which CNN_OK
+   * proves like all of SINFO. One that names none has its TLS ended by somebody
+   * before it, whom an authority must vouch for.
+   */
+  #checkTls({ tls }: Payload<'SINFO'>): void {
+    const seen = this.#tls;
+    if (seen === undefined) return;
+    if (tls === undefined ? seen.isVouchedFor : this.#o.crypto.equal(tls, seen.certificate)) return;
+    throw new ConclaveError(
+      'tls_certificate',
+      tls === undefined
+        ? 'no authority that this system trusts vouches for the TLS certificate, and the relay does not name it: somebody may be in between'
+        : 'the TLS certificate is not the one that the relay names: somebody is in between, who would see who writes to whom',
+    );
   }
 
   /** The first CNN_OK proves the relay and connects; later ones bring a new broadcast key. */

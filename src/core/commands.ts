@@ -62,6 +62,8 @@ const sig = bytes(64, true);
 const statement = bytes(16 + BEACON_HEARD_MAX * 56 + BOOTS_KEPT * 24 + 128);
 const blob = bytes(FRAME_PAYLOAD_BYTES_MAX);
 const key32 = bytes(32, true);
+/** Which of the relay's limits it was. */
+const limitName = text(40);
 const point = object({ seq: integer(), hash: digest });
 const vote = object({ user, sig });
 const votes = list(vote, MEMBERS_PER_CHANNEL_MAX);
@@ -123,6 +125,8 @@ export const COMMANDS = {
       fixed: key32,
       binding: sig,
       fresh: key32,
+      /** SHA-256 of the certificate that this connection's TLS showed. */
+      tls: optional(key32),
     }),
   ),
   CNN: spec(
@@ -136,6 +140,8 @@ export const COMMANDS = {
       fixed: key32,
       binding: sig,
       fresh: key32,
+      /** Proof of the relay's registration token (keys.ts). */
+      token: optional(key32),
     }),
   ),
   CNN_OK: spec(
@@ -158,9 +164,14 @@ export const COMMANDS = {
       about: text(16),
       message: text(512),
       id: optional(channel),
+      limit: optional(limitName),
     }),
   ),
-  RATE: spec('relay', 'link', object({ ...always, retry_ms: integer(), about: text(16) })),
+  RATE: spec(
+    'relay',
+    'link',
+    object({ ...always, retry_ms: integer(), about: text(16), limit: optional(limitName) }),
+  ),
 
   // Users
   LST_USR: spec('client', 'link', object(always)),

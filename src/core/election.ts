@@ -285,10 +285,15 @@ function countGrants(ctx: StepContext, st: ChannelState, election: Election): vo
   else election.gatherUntil ??= ctx.now + ctx.timing.gather_ms;
 }
 
-/** The log is no longer what its voters granted: it must have all that theirs have. */
-const hasFallenBehind = ({ log }: ChannelState, { kind, last }: Election): boolean =>
+/**
+ * The log is no longer one to lead with: it must have all that those of its
+ * voters have, and nothing of a term that is as late.
+ */
+const isOutdated = ({ log }: ChannelState, { kind, last, term }: Election): boolean =>
   kind === 'roster' &&
-  (log.lastTerm < last.term || (log.lastTerm === last.term && log.tip.seq < last.seq));
+  (log.lastTerm >= term ||
+    log.lastTerm < last.term ||
+    (log.lastTerm === last.term && log.tip.seq < last.seq));
 
 /**
  * An online leader that stands anew for those that its electorate lacks needs
@@ -303,7 +308,7 @@ function isGain({ leading, leadership }: ChannelState, { kind, grants }: Electio
 
 function askForBallots(ctx: StepContext, st: ChannelState, election: Election): void {
   const { kind } = election;
-  if (election.term <= st.hard[kind].term || hasFallenBehind(st, election)) {
+  if (election.term <= st.hard[kind].term || isOutdated(st, election)) {
     st.election = null;
     return postponeElection(ctx, st);
   }
@@ -357,7 +362,7 @@ export function onBallot(
   if (!isMajority(election.ballots.size, counted.length)) return;
   // The next round lasts no longer than this one shows to be needed.
   st.roundMs = Math.min(st.roundMs, 2 * (ctx.now - election.startedAt));
-  if (hasFallenBehind(st, election)) {
+  if (isOutdated(st, election)) {
     st.election = null;
     return;
   }

@@ -78,6 +78,11 @@ export class FrameParser {
     return this.#payload.length;
   }
 
+  /** Whether a frame has begun whose end has not come yet. */
+  get isMidFrame(): boolean {
+    return this.#part !== 'name' || this.#name !== '';
+  }
+
   /**
    * The frames that end in this chunk. Throws at the first wrong byte, unless
    * frames were complete before it: then it returns those, `error` is set, and

@@ -14,6 +14,8 @@
  *                    ‖ SHA-256(INFO frame ‖ SINFO frame ‖ CNN payload)
  *     keys         = HKDF(secrets, info, 192) = client to relay 64 ‖ relay to client 64 ‖ hide 64
  *     pad n        = HKDF(hide, text "conclave/link-pad" ‖ n u64, 64)
+ *     token proof  = HKDF(secrets, salt token, text "conclave/link-token" ‖ version u8
+ *                    ‖ client id 32 ‖ relay id 32, 32)
  *
  * Only the two ends can make these keys: fixed·fresh proves each end's fixed
  * secret, so a thief of the relay's seed can't pose as a user to it, and
@@ -151,6 +153,22 @@ export function linkKeys(crypto: Crypto, secrets: Uint8Array, info: Uint8Array):
     toClient: toClientKey(keys.slice(MAC_KEY_BYTES, 2 * MAC_KEY_BYTES)),
     hide: keys.slice(2 * MAC_KEY_BYTES),
   };
+}
+
+/**
+ * Shows that the client knows the relay's registration token, for this link
+ * alone. It takes the link's secrets, so nobody but that relay can check it or
+ * try out tokens against it; the token itself never travels.
+ */
+export function tokenProof(
+  crypto: Crypto,
+  secrets: Uint8Array,
+  token: Uint8Array,
+  ids: { readonly client: UserId; readonly relay: UserId },
+): Uint8Array {
+  const info = new Writer().text('conclave/link-token').u8(PROTOCOL_VERSION);
+  info.id(ids.client).id(ids.relay);
+  return crypto.hkdfSha3_256(secrets, token, info.done(), KEY_BYTES);
 }
 
 /**

@@ -4,7 +4,7 @@
  * machines without I/O; what a relay forwards it seals once for all receivers.
  */
 
-export { ClientLink, type LinkEvent } from './client-link.js';
+export { ClientLink, type LinkEvent, type TlsSeen } from './client-link.js';
 export { type LinkIdentity, linkIdentity } from './keys.js';
 export {
   type BroadcastKey,

@@ -89,6 +89,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     ownN: 0,
     offerAt: 0,
     offerOthersAt: 0,
+    offerTailAt: 0,
     offerOthersRest: null,
     nothingToOffer: null,
     offered: new Set(),

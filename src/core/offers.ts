@@ -6,12 +6,12 @@
  * author being alive.
  */
 
-import type { ChannelState } from './channel-state.js';
+import type { ChannelState, Leadership } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
 import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
-import { encodeOffer } from './layout.js';
+import { encodeOffer, type Offer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
   CARRIER_KEEP_MS,
@@ -199,7 +199,7 @@ export function sendOffers(
   ctx: StepContext,
   st: ChannelState,
   lane: Send[],
-  offers: readonly Pooled[],
+  offers: readonly (Offer & Pick<Pooled, 'batch'>)[],
   to: UserId | null,
 ): void {
   for (const some of inFrames(offers)) {
@@ -214,7 +214,7 @@ export function sendOffers(
 
 type Contents = Pick<Payload<'CH_MSG'>, 'batch' | 'each'>;
 
-function contents(offers: readonly Pooled[]): Contents {
+function contents(offers: readonly (Offer & Pick<Pooled, 'batch'>)[]): Contents {
   const records = offers.map((o) => o.record.bytes);
   const batch = offers[0]?.batch;
   if (batch?.records.length !== offers.length || offers.some((o) => o.batch !== batch)) {
@@ -329,12 +329,26 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     if (isLeft || !isMessageLane(record)) continue;
     if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);
   }
-  if (due.length === 0 || !lead?.live || st.leading) return;
+  if (!lead?.live || st.leading) return;
   for (const pooled of due) {
     pooled.offeredAt = ctx.now;
     noteOffer(ctx, st, pooled);
   }
+  const inTail = offersOfTail(ctx, st, lead);
+  if (due.length + inTail.length === 0) return;
   // Against a leader that leaves them out more than half must know them.
   const to = standsAgainst(ctx, lead) ? null : lead.epoch.leader;
-  sendOffers(ctx, st, ctx.ready.late, due, to);
+  sendOffers(ctx, st, ctx.ready.late, [...due, ...inTail], to);
+}
+
+/** What others wrote and only this node's tail places: an online leader may not have it, nor its author be there. */
+function offersOfTail(ctx: StepContext, st: ChannelState, { branch, since }: Leadership): Offer[] {
+  const patience = 2 * ctx.timing.offer_ms;
+  if (!branch || ctx.now < Math.max(st.offerTailAt, since + patience)) return [];
+  st.offerTailAt = ctx.now + patience;
+  const offers = st.log.tail.filter(
+    ({ record }) =>
+      isMessageLane(record) && record.author !== ctx.self && !isPlaced(st, record.digest),
+  );
+  return offers.slice(0, RECORDS_PER_BATCH_MAX);
 }

@@ -13,7 +13,7 @@ import {
   committedFlaw,
   encodeCertificate,
 } from './certificate.js';
-import { endOf, type Header, headersOf, type Point, type Stretch } from './chain.js';
+import { endOf, HEADER_BYTES, type Header, headersOf, type Point, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
@@ -22,6 +22,8 @@ import { type Entry, encodePoint, type Offer } from './layout.js';
 import {
   CHECKPOINT_BYTES,
   CHECKPOINT_ENTRIES,
+  PAGE_BYTES_MAX,
+  PAGE_ENTRIES_MAX,
   SET_BYTES_MAX,
   SET_BYTES_PER_AUTHOR_MAX,
   SET_RECORDS_MAX,
@@ -333,12 +335,32 @@ export function takeCommitted(ctx: StepContext, st: ChannelState, cert: Certific
   const branch = st.branches.get(cert.epoch);
   if (branch?.hashAt(seq) !== hash || seq <= branch.certified) return false;
   const from = Math.max(branch.certified, branch.base.seq);
+  // Those between were lost on the way; without them no page from here would end in time. The exchange brings them.
+  if (seq > furthestInPage(st, branch, from, seq)) return false;
   keepCertificate(ctx, st, branch, seq, encodeCertificate(cert));
   if (branch === st.leadership?.branch) st.leadership.certifiedAt = ctx.now;
   const digests: Digest[] = [];
   for (let at = from + 1; at <= seq; at++) digests.push(branch.headerAt(at)!.digest);
   ownAreCommitted(ctx, st, digests);
   return true;
+}
+
+/** How far a page behind `from` may go by its entries and bytes, looked at up to `upTo`. */
+export function furthestInPage(
+  st: ChannelState,
+  branch: Branch,
+  from: number,
+  upTo = branch.tip.seq,
+): number {
+  let bytes = 0;
+  let seq = from;
+  while (seq < upTo && seq - from < PAGE_ENTRIES_MAX) {
+    const held = heldRecord(st, branch.headerAt(seq + 1)!.digest);
+    bytes += HEADER_BYTES + (held ? held.record.bytes.length + held.proof.length : 0);
+    if (bytes > PAGE_BYTES_MAX && seq > from) break;
+    seq += 1;
+  }
+  return seq;
 }
 
 /** Keeps the newest certificate, and one at each checkpoint, where pages may end. */

@@ -35,6 +35,7 @@ import {
   type LinkIdentity,
   type LinkKeys,
   linkKeys,
+  tokenProof,
 } from './keys.js';
 import { HANDSHAKE_PAYLOAD_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
 import { checkVersion, frameError, type RandomBytes, unexpected, unknown } from './link-common.js';
@@ -47,7 +48,13 @@ export type RelayEvent =
   /** Handshake bytes to write. */
   | { readonly type: 'send'; readonly bytes: Uint8Array }
   /** The client holds the secrets of `user`. */
-  | { readonly type: 'connected'; readonly user: UserId; readonly name: string }
+  | {
+      readonly type: 'connected';
+      readonly user: UserId;
+      readonly name: string;
+      /** It knows the relay's registration token. */
+      readonly hasToken: boolean;
+    }
   /** `raw` is the payload as it came, to forward untouched. */
   | {
       readonly type: 'command';
@@ -63,7 +70,7 @@ export type RelayEvent =
 /** What SINFO says of the relay. */
 export type RelayInfo = Pick<
   Payload<'SINFO'>,
-  'server_name' | 'version' | 'timeout_s' | 'cnn_s' | 'payload_bytes_max'
+  'server_name' | 'version' | 'timeout_s' | 'cnn_s' | 'payload_bytes_max' | 'tls'
 >;
 
 export interface BroadcastKey {
@@ -80,6 +87,8 @@ export interface RelayLinkOptions {
   readonly info: RelayInfo;
   /** The relay's current broadcast key. */
   readonly broadcast: () => BroadcastKey;
+  /** The relay's registration token, if it has one. */
+  readonly token?: (() => Uint8Array | undefined) | undefined;
 }
 
 interface Greeting {
@@ -112,6 +121,16 @@ export class RelayLink {
   constructor(options: RelayLinkOptions) {
     this.#o = options;
     this.#nonces = new NonceSource(options.random(NONCE_BYTES));
+  }
+
+  /** Bytes that are held for a frame whose end has not come yet. */
+  get bufferedBytes(): number {
+    return this.#parser.bufferedBytes;
+  }
+
+  /** Whether a frame has begun whose end has not come yet. */
+  get isMidFrame(): boolean {
+    return this.#parser.isMidFrame;
   }
 
   /** Never throws for what the client sent. After an `error` event it ignores everything. */
@@ -238,13 +257,22 @@ export class RelayLink {
     const keys = linkKeys(crypto, secrets, keyInfo(crypto, transcript));
     checkFrame(crypto, keys.toRelay, frame);
     this.#clientNonces.check(cnn.nonce, 'CNN');
+    const hasToken = this.#provesToken(secrets, cnn);
     this.#keys = keys;
     this.#phase = { at: 'connected' };
     this.#parser.payloadBytesMax = info.payload_bytes_max;
     return [
       { type: 'send', bytes: this.rekey(nowS) },
-      { type: 'connected', user: cnn.id, name: cnn.name },
+      { type: 'connected', user: cnn.id, name: cnn.name, hasToken },
     ];
+  }
+
+  #provesToken(secrets: Uint8Array, { id, token: proof }: Payload<'CNN'>): boolean {
+    const { crypto, identity } = this.#o;
+    const token = this.#o.token?.();
+    if (token === undefined || proof === undefined) return false;
+    const ids = { client: id, relay: identity.user };
+    return crypto.equal(proof, tokenProof(crypto, secrets, token, ids));
   }
 
   #onCommand(frame: Frame): RelayEvent {

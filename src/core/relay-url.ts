@@ -1,7 +1,7 @@
 /**
  * Relay addresses (docs/PROTOCOL.md, section "Relay addresses"):
  * `conclave://KEY@HOST:PORT`, where KEY is the relay's Ed25519 public key in
- * hex. The key may be missing in an address typed by hand, never in one that
+ * hex, and `?via=tls` behind it where the link runs in TLS. The key may be missing in an address typed by hand, never in one that
  * stands in a genesis, an invitation or a record.
  */
 
@@ -14,10 +14,12 @@ export interface RelayAddress {
   readonly key: UserId | undefined;
   readonly host: string;
   readonly port: number;
+  /** What the link runs in. */
+  readonly via: 'tcp' | 'tls';
 }
 
 const URL_FORM =
-  /^conclave:\/\/(?:([0-9a-f]{64})@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})$/;
+  /^conclave:\/\/(?:([0-9a-f]{64})@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})(?:\?via=(tcp|tls))?$/;
 
 /** Throws `bad_relay_url`. */
 export function parseRelayUrl(url: string): RelayAddress {
@@ -26,11 +28,12 @@ export function parseRelayUrl(url: string): RelayAddress {
   if (!match || port < 1 || port > 65_535) {
     throw new ConclaveError(
       'bad_relay_url',
-      `"${url.slice(0, 120)}" is not a relay address; it looks like conclave://KEY@HOST:PORT`,
+      `"${url.slice(0, 120)}" is not a relay address; it looks like conclave://KEY@HOST:PORT, with ?via=tls behind it for TLS`,
     );
   }
   const host = match[2]!.replace(/^\[|\]$/g, '');
-  return { url, key: match[1] ? userId(match[1]) : undefined, host, port };
+  const via = match[4] === 'tls' ? 'tls' : 'tcp';
+  return { url, key: match[1] ? userId(match[1]) : undefined, host, port, via };
 }
 
 /** Like `parseRelayUrl`, for a place where the key must be there. Throws `bad_relay_url`. */

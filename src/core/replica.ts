@@ -25,6 +25,7 @@ import {
   CHECKPOINT_ENTRIES,
   PAGE_BYTES_MAX,
   PAGE_ENTRIES_MAX,
+  TAIL_ENTRIES_MAX,
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
@@ -195,6 +196,9 @@ export function certificateFrom(
     })
     .sort((a, b) => a.seq - b.seq || (a.user < b.user ? -1 : 1))
     .slice(0, majorityOf(among.length));
+  const furthest = chosen.at(-1)!.seq;
+  // No certificate has so many links: such acknowledgements of an old branch come from far apart.
+  if (furthest - seq > TAIL_ENTRIES_MAX) return undefined;
   return {
     kind,
     epochKind: epoch.kind,
@@ -206,7 +210,7 @@ export function certificateFrom(
     seq,
     prevHash: chain.hashAt(seq - 1)!,
     head,
-    links: headersOf(chain, seq + 1, chosen.at(-1)!.seq),
+    links: headersOf(chain, seq + 1, furthest),
     acks: chosen,
   };
 }

@@ -8,15 +8,14 @@
 import type { Branch } from './branch.js';
 import { decodeWhole } from './bytes.js';
 import { encodeHeaders } from './certificate.js';
-import { HEADER_BYTES, headersOf } from './chain.js';
+import { headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
 import type { ServeBranch } from './effects.js';
 import { encodeElectionProof } from './epoch-record.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { decodeRawEntry } from './layout.js';
-import { PAGE_BYTES_MAX, PAGE_ENTRIES_MAX } from './limits.js';
-import { heldRecord } from './provisional.js';
+import { furthestInPage, heldRecord } from './provisional.js';
 import type { Reader } from './serve.js';
 
 interface Found {
@@ -82,21 +81,8 @@ function findPage(
 /** The furthest certificate that a page may end at; the next one where none fits. */
 export function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
   const ahead = branch.certificates.map(({ seq }) => seq).filter((seq) => seq > from);
-  const most = fitting(st, branch, from);
+  const most = furthestInPage(st, branch, from);
   return ahead.findLast((seq) => seq <= most) ?? ahead[0];
-}
-
-/** How far a page may go by its entries and bytes. */
-function fitting(st: ChannelState, branch: Branch, from: number): number {
-  let bytes = 0;
-  let seq = from;
-  while (seq < branch.tip.seq && seq - from < PAGE_ENTRIES_MAX) {
-    const held = heldRecord(st, branch.headerAt(seq + 1)!.digest);
-    bytes += HEADER_BYTES + (held ? held.record.bytes.length + held.proof.length : 0);
-    if (bytes > PAGE_BYTES_MAX && seq > from) break;
-    seq += 1;
-  }
-  return seq;
 }
 
 /** Records by digest, in order; what is neither held nor final has vanished. */

@@ -377,5 +377,7 @@ export interface Node {
   inbox(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;
   /** Recomputes chains and checks every signature and certificate in the store. */
   verify(id?: string, onProgress?: (entries: number) => void): Promise<VerifyReport[]>;
+  /** The whole store as it is at the first page, for `restoreStore`; it holds no identity. */
+  snapshot(): AsyncIterable<Uint8Array>;
   close(options?: { readonly drainMs?: number }): Promise<void>;
 }

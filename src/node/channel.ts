@@ -145,7 +145,9 @@ export class NodeChannel implements Channel, ReadableChannel {
   currentStatus(): ChannelStatus {
     const st = this.state;
     const view = this.view();
-    const alone = { online: [], leader: null, epoch: null, waiting: null };
+    // That it lost memory, the store alone knows.
+    const waiting = st.memory ? view.waiting : null;
+    const alone = { online: [], leader: null, epoch: null, waiting };
     const isOffline = this.#node.offline && view.state !== 'removed';
     return {
       channel: this.id,

@@ -92,7 +92,7 @@ function closer(db: Database, highWater: HighWater, release: () => void): () => 
 
 async function resolveDirectory(path: string, create: boolean): Promise<string> {
   try {
-    if (create) await mkdir(path, { recursive: true });
+    if (create) await mkdir(path, { recursive: true, mode: 0o700 });
     const dir = await realpath(path);
     if ((await stat(dir)).isDirectory()) return dir;
   } catch (error) {

@@ -35,6 +35,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import { NodeChannel } from './channel.js';
+import { checkLoaded } from './check-loaded.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
 import { decodeInvite, type Invite } from './invite.js';
@@ -51,6 +52,7 @@ import { completeOptions, type FullOptions, type NodeOptions } from './options.j
 import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { RelayConnection } from './relay-link.js';
+import { snapshot } from './snapshot.js';
 import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
@@ -175,6 +177,7 @@ class ConclaveNode implements Node, NodeParts {
     }
     for (const url of this.#o.relays) this.#overrides.set(pinnedRelayUrl(url).key, url);
     for (const id of await storedChannels(this.store)) {
+      await checkLoaded(this.store, this.hash, id);
       const state = await loadChannel(this.hash, this.user, id, (prefix, from) =>
         this.#scan(prefix, from),
       );
@@ -439,6 +442,10 @@ class ConclaveNode implements Node, NodeParts {
       reports.push(await verifyChannel(this.#o.crypto, this.store, each, options));
     }
     return reports;
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    return snapshot(this.store);
   }
 
   fail(error: unknown): void {

@@ -8,7 +8,7 @@ import type { Clock } from '../core/input.js';
 import { TIMING, type Timing } from '../core/limits.js';
 import type { Store } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
-import { type Connect, tcpConnect } from './transport.js';
+import { type Connect, connectRelay } from './transport.js';
 
 /** Who a node is: an Ed25519 seed, and the nickname shown to others. */
 export interface NodeIdentity {
@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly connect?: Connect;
   /** Relay addresses that this node alone uses instead of those with the same key. Not stored. */
   readonly relays?: readonly string[];
+  /** Registration tokens of relays, by the relay's key in hex. Not stored, and only a proof of one is sent. */
+  readonly relayTokens?: { readonly [relayKey: string]: string };
 }
 
 export type FullOptions = Required<Omit<NodeOptions, 'store' | 'metrics'>> & {
@@ -74,8 +76,9 @@ export async function completeOptions(o: NodeOptions): Promise<FullOptions> {
     timing: { ...TIMING, ...o.timing },
     clock: o.clock ?? (() => ({ now: performance.now(), wall: Date.now() })),
     random,
-    connect: o.connect ?? tcpConnect,
+    connect: o.connect ?? connectRelay,
     relays: o.relays ?? [],
+    relayTokens: o.relayTokens ?? {},
     uniform,
     ulid: (wall) => nextUlid(wall) as Ulid,
   };

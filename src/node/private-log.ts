@@ -108,6 +108,30 @@ export async function readPage(store: Store, from: number): Promise<Logged[]> {
   return page;
 }
 
+/** Numbers what is left of a damaged log anew, without what can't be read. Returns how many messages there are. */
+export async function mendPrivate(store: Store): Promise<number> {
+  const waiting = new Set(await undelivered(store));
+  let n = 0;
+  for await (const [key, value] of store.range({ gte: LOG, lt: after(LOG) })) {
+    const from = numberOf(key, LOG);
+    let ops: StoreOp[] = [{ key }, { key: OUT + ordinal(from) }];
+    try {
+      const message = { ...decodeLogged(from, value), n: n + 1 };
+      const isWaiting = message.out && waiting.has(from);
+      const made = message.out ? sentOps(message) : receivedOps(message);
+      ops = [...ops, ...made, ...(message.out && !isWaiting ? deliveredOps(message.n) : [])];
+      n += 1;
+    } catch (error) {
+      if (!(error instanceof ConclaveError)) throw error;
+    }
+    await store.write(ops, { sync: false });
+  }
+  for (const number of waiting) {
+    if (number > n) await store.write(deliveredOps(number), { sync: false });
+  }
+  return n;
+}
+
 /** Reads everything; throws where that does not work, or where a number is missing. */
 export async function checkPrivate(store: Store): Promise<void> {
   let next = 1;

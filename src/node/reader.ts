@@ -13,11 +13,12 @@
  * again behind it.
  */
 
+import { chainNext, chainStart, type Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { Digest } from '../core/ids.js';
-import { channelKeys, decodeEntry, type Entry } from '../core/layout.js';
+import { channelKeys, decodeEntry, decodeRawEntry, type Entry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
@@ -26,6 +27,7 @@ import { nameIn, type Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
+import { damaged } from './check-loaded.js';
 import { checkWhole } from './input.js';
 import { membershipIn } from './member-in.js';
 import { Merges, mergeIn, sinceMerge } from './merges.js';
@@ -126,6 +128,8 @@ class Reading {
   readonly #merges = new Merges();
   readonly #moves = new Moves();
   readonly #pace: Pace;
+  /** The last entry that was read, for the next one's place in the chain. */
+  #chained: Point | undefined;
 
   constructor(channel: ReadableChannel, store: Store, hash: Hash, start: Start) {
     this.#channel = channel;
@@ -216,6 +220,7 @@ class Reading {
     for await (const [, value] of this.#store.range(range)) {
       const entry = decodeEntry(this.#hash, value);
       if (entry.seq !== this.#next + page.length) break;
+      await this.#check(entry);
       page.push(entry);
       bytes += value.length;
       if (bytes >= PAGE_BYTES_MAX) break;
@@ -225,6 +230,27 @@ class Reading {
       'store_damaged',
       `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave verify".`,
     );
+  }
+
+  /** Shows nothing that is not where the chain says: damage must not look like a message. */
+  async #check({ seq, header, hash, record }: Entry): Promise<void> {
+    const { id, final } = this.#channel;
+    const before =
+      this.#chained?.seq === seq - 1 ? this.#chained.hash : await this.#hashAt(seq - 1);
+    const isRight =
+      record.digest === header.digest &&
+      chainNext(this.#hash, before, seq, header) === hash &&
+      (seq !== final.seq || hash === final.hash);
+    if (!isRight) throw damaged(id, `the entry at seq ${seq} is not the one that was final`);
+    this.#chained = { seq, hash };
+  }
+
+  async #hashAt(seq: number): Promise<Digest> {
+    const { id } = this.#channel;
+    if (seq === 0) return chainStart(this.#hash, id);
+    const value = await this.#store.get(channelKeys(id).log(seq));
+    if (value) return decodeRawEntry(value).hash;
+    throw damaged(id, `its log lacks seq ${seq}`);
   }
 
   /** Messages that are not final: those that are new, have grown or moved since the last look. */

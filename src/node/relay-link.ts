@@ -8,6 +8,7 @@
  * command tells whether the relay took it: `sendAsking`.
  */
 
+import { utf8 } from '../core/bytes.js';
 import type { Command, Outgoing, Payload } from '../core/commands.js';
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
@@ -48,6 +49,9 @@ interface Question {
   refused: boolean;
   readonly done: (outcome: Outcome) => void;
 }
+
+/** A relay that is away, or stops: waiting mends it. */
+const ROUTINE: ReadonlySet<string> = new Set(['unreachable', 'closing']);
 
 export class RelayConnection {
   readonly id: LinkId;
@@ -145,29 +149,28 @@ export class RelayConnection {
 
   #connect(): void {
     if (this.#closed) return;
-    const { host, port } = pinnedRelayUrl(this.#url);
+    const address = pinnedRelayUrl(this.#url);
+    const token = this.#o.relayTokens[this.key];
     const link = new ClientLink({
       crypto: this.#o.crypto,
       identity: this.#identity,
       name: this.#o.identity.name,
       random: this.#o.random,
       relayKey: this.key,
+      token: token === undefined ? undefined : utf8(token),
     });
     this.#link = link;
-    const transport: Transport = this.#o.connect(
-      { host, port },
-      {
-        open: () => {
-          if (this.#transport === transport) this.#write(link.start(this.#seconds()));
-        },
-        data: (chunk) => {
-          if (this.#transport === transport) this.#receive(link, chunk);
-        },
-        close: (reason) => {
-          if (this.#transport === transport) this.#drop({ code: 'unreachable', message: reason });
-        },
+    const transport: Transport = this.#o.connect(address, {
+      open: (tls) => {
+        if (this.#transport === transport) this.#write(link.start(this.#seconds(), tls));
       },
-    );
+      data: (chunk) => {
+        if (this.#transport === transport) this.#receive(link, chunk);
+      },
+      close: (reason) => {
+        if (this.#transport === transport) this.#drop({ code: 'unreachable', message: reason });
+      },
+    });
     this.#transport = transport;
     const message = `no handshake within ${CNN_DEADLINE_MS / 1_000} s: is this a relay?`;
     this.#timer = setTimeout(() => this.#drop({ code: 'no_relay', message }), CNN_DEADLINE_MS);
@@ -266,6 +269,7 @@ export class RelayConnection {
     this.problem = { code, message };
     const fields = { relay: this.#url, code };
     if (known) this.#o.log.debug(fields, `still no link to the relay: ${message}`);
-    else this.#o.log.info(fields, `no link to the relay: ${message}`);
+    else if (ROUTINE.has(code)) this.#o.log.info(fields, `no link to the relay: ${message}`);
+    else this.#o.log.warn(fields, `no link to the relay: ${message}`);
   }
 }

@@ -28,10 +28,15 @@ import {
 import { checkPrivate, PRIVATE_PREFIX } from './private-log.js';
 import { verifyChannel } from './verify.js';
 
+type Problem = VerifyReport['problems'][number];
+
 export interface DirectoryReport {
   readonly ok: boolean;
   /** Of the files, and of what belongs to no channel. */
-  readonly problems: VerifyReport['problems'];
+  readonly problems: readonly (Problem & {
+    /** Of damage to the files: what opening the store would say. */
+    readonly code?: string;
+  })[];
   /** Empty when the files are damaged: what they hold would not be worth checking. */
   readonly channels: readonly VerifyReport[];
 }
@@ -58,8 +63,7 @@ export async function verifyDirectory(
   const files = await checkStore(dir, { onProgress: (keys) => onProgress('keys', keys) });
   if (files.problems.length > 0) {
     const problems = files.problems.map(({ key, code, message }) => ({
-      where: key ?? code,
-      what: message,
+      ...{ code, where: key ?? code, what: message },
     }));
     return { ok: false, problems, channels: [] };
   }
@@ -104,8 +108,6 @@ async function nameOf(store: Store, id: ChannelId): Promise<string | undefined> 
     return undefined;
   }
 }
-
-type Problem = VerifyReport['problems'][number];
 
 function checkUser(owner: UserId, user = owner): void {
   if (owner !== user) throw new ConclaveError('wrong_identity', `the store is user ${owner}'s`);

@@ -256,7 +256,7 @@ async function index(v: Verification, finalSeq: number): Promise<void> {
   }
 }
 
-/** Own messages that are not final: each behind the one before, the first behind the last final one. */
+/** Own messages that are not final: each behind the one before, the first behind the last final one that is known here. */
 async function outbox(
   v: Verification,
   self: UserId | undefined,
@@ -265,6 +265,8 @@ async function outbox(
 ): Promise<void> {
   const { sha256 } = v.crypto;
   const gaps: string[] = [];
+  // Who lost memory may have signed since what it does not hold.
+  let mayLack = (await v.store.get(v.keys.forgotten)) !== undefined;
   const root = self && v.rosters.find(({ members }) => members.has(self))?.members.get(self)?.root;
   let last = self && (tips.get(self) ?? root);
   for await (const [key, value] of v.under(v.keys.outs)) {
@@ -272,7 +274,8 @@ async function outbox(
       const { record, proof } = decodeOffer(sha256, value);
       v.signatures(key, recordSignatures(sha256, record, proof));
       if (self !== undefined && record.author !== self) throw new Error('it is no own message');
-      if (last !== undefined && record.prev !== last) gaps.push(key);
+      if (last !== undefined && record.prev !== last && !mayLack) gaps.push(key);
+      mayLack = false;
       last = record.digest;
     });
   }

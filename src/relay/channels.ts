@@ -13,11 +13,12 @@
 
 import type { Payload } from '../core/commands.js';
 import type { Crypto } from '../core/crypto.js';
-import { ConclaveError } from '../core/errors.js';
+import type { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import { genesisRoster, type Roster } from '../core/roster.js';
 import type { PeerId } from './effects.js';
 import type { RelayLimits } from './limits.js';
+import { LimitError } from './replies.js';
 import { GENESIS_WORK, growRoster, type Spend, verifyGenesis } from './roster-chain.js';
 
 export interface Channel {
@@ -124,10 +125,10 @@ export class Channels {
     if (this.#channels.size < this.#limits.channels_max) return;
     const [longestIdle] = this.#idle;
     if (longestIdle === undefined) {
-      throw new ConclaveError(
+      throw new LimitError(
         'full',
+        'channels_max',
         `this relay serves ${this.#limits.channels_max} channels, its limit; use another relay or try later`,
-        { retryable: true },
       );
     }
     this.#forget(longestIdle);

@@ -23,14 +23,22 @@ import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, hex32, type UserId } from '../core/ids.js';
 import { type Route, routeOf } from '../core/link.js';
+import { type Account, newAccount } from './accounts.js';
 import { type Announced, type Channel, Channels } from './channels.js';
 import { type Effect, type Now, type PeerId, type Received, send } from './effects.js';
-import { LIST_ENTRY_BYTES_MAX, LIST_HEAD_BYTES_MAX, type RelayLimits, WORK } from './limits.js';
+import {
+  LIST_ENTRY_BYTES_MAX,
+  LIST_HEAD_BYTES_MAX,
+  type RelayLimits,
+  rateOf,
+  WORK,
+} from './limits.js';
 import {
   bareStatusOf,
   errorCommand,
   hintOf,
   isHealthy,
+  LimitError,
   lacks,
   noChannel,
   notAllowed,
@@ -41,7 +49,7 @@ import {
   statusOf,
 } from './replies.js';
 import { JOIN_AGAIN_WORK, JOIN_WORK, type Spend, verifyJoin } from './roster-chain.js';
-import { TokenBucket } from './token-bucket.js';
+import type { TokenBucket } from './token-bucket.js';
 import { type OnlineUser, Users } from './users.js';
 
 /** Commands from one user to another, whatever channels they are in. */
@@ -49,45 +57,77 @@ const PRIVATE: ReadonlySet<CommandName> = new Set(['CNN_USR', 'PV_MSG', 'ACK_MSG
 /** Commands that a requester to join may be sent. */
 const FOR_GUESTS: ReadonlySet<CommandName> = new Set(['CH_APPEND', 'CH_MSG', 'CH_REFUSE']);
 
+/** What a relay's operator may want to know or keep. */
+export interface HubEvents {
+  /** `peer` made a channel known. */
+  announced(peer: PeerId, channel: ChannelId, now: Now): void;
+  /** `user` came with the relay's token, and is on the allow-list from now on. */
+  registered(peer: PeerId, user: UserId, now: Now): void;
+}
+
+/** Who came. */
+export interface Entering {
+  readonly user: UserId;
+  readonly name: string;
+  readonly hasToken?: boolean;
+}
+
 export class Hub {
   readonly #crypto: Crypto;
   readonly #limits: RelayLimits;
   readonly #channels: Channels;
   readonly #users: Users;
   readonly #work: TokenBucket;
+  readonly #events: HubEvents | undefined;
 
   constructor(options: {
     readonly crypto: Crypto;
     readonly limits: RelayLimits;
     readonly allow?: readonly UserId[] | undefined;
     readonly nowMs: number;
+    readonly events?: HubEvents | undefined;
   }) {
     this.#crypto = options.crypto;
     this.#limits = options.limits;
     this.#channels = new Channels(options.crypto, options.limits);
     this.#users = new Users(this.#channels, options.limits, options.allow);
-    const { work_total_per_s, work_total_burst } = options.limits;
-    this.#work = new TokenBucket(work_total_per_s, work_total_burst, options.nowMs);
+    this.#work = rateOf(options.limits, 'work_total', options.nowMs);
+    this.#events = options.events;
   }
 
   get userCount(): number {
     return this.#users.size;
   }
 
+  isOnline(peer: PeerId): boolean {
+    return this.#users.at(peer) !== undefined;
+  }
+
   get channelCount(): number {
     return this.#channels.size;
   }
 
-  /** A peer proved that it is `user`. A second connection takes the place of the first. */
-  connect(peer: PeerId, user: UserId, name: string, now: Now): Effect[] {
-    if (!this.#users.isAllowed(user)) return [{ type: 'close', peer, error: notAllowed() }];
+  /**
+   * A peer proved that it is `user`. A second connection takes the place of the
+   * first. What it does is charged to `accounts`.
+   */
+  connect(
+    peer: PeerId,
+    { user, name, hasToken = false }: Entering,
+    now: Now,
+    accounts: readonly Account[] = [newAccount('user', user, this.#limits, now.ms)],
+  ): Effect[] {
     const effects: Effect[] = [];
+    if (!this.#users.isAllowed(user)) {
+      const refusal = hasToken ? this.#register(effects, peer, user, now) : notAllowed();
+      if (refusal) return [{ type: 'close', peer, error: refusal }];
+    }
     const older = this.#users.online(user);
     if (older) {
       this.#users.leave(older);
       effects.push({ type: 'close', peer: older.peer, error: replaced() });
     }
-    const entered = this.#users.enter(peer, user, name, now.ms);
+    const entered = this.#users.enter(peer, { user, name }, accounts, now.ms);
     this.#tell(effects, this.#users.interestedIn(entered), {
       name: 'UCNN',
       payload: { id: user, name },
@@ -96,6 +136,18 @@ export class Hub {
       effects.push(send(entered.self, statusOf(channel)));
     }
     return effects;
+  }
+
+  /** Why it can't be put on the allow-list; nothing when it was. */
+  #register(effects: Effect[], peer: PeerId, user: UserId, now: Now): ConclaveError | undefined {
+    try {
+      effects.push(...this.allow(user));
+      this.#events?.registered(peer, user, now);
+    } catch (error) {
+      if (error instanceof ConclaveError) return error;
+      throw error;
+    }
+    return undefined;
   }
 
   /** The peer's connection ended. */
@@ -239,7 +291,9 @@ export class Hub {
   ): readonly PeerId[] {
     const wasGuest = this.#channels.isGuest(channel, sender.user, now.ms);
     if (!sender.joins.take(1, now.ms)) {
-      effects.push(send(sender.self, rate(received.name, sender.joins.msUntil(1, now.ms))));
+      const { limit } = sender.joins;
+      const retryMs = sender.joins.msUntil(1, now.ms);
+      effects.push(send(sender.self, rate(received.name, retryMs, limit)));
       return [];
     }
     if (!this.#spendOf(sender, now)(wasGuest ? JOIN_AGAIN_WORK : JOIN_WORK)) {
@@ -259,14 +313,18 @@ export class Hub {
     announced: Payload<'CH_ROSTER'>,
     now: Now,
   ): void {
-    this.#mayAnnounce(sender, announced.id);
+    this.#mayAnnounce(sender, announced.id, now);
     const result = this.#channels.announce(
       announced,
       sender.user,
       this.#spendOf(sender, now),
       (user) => this.#users.online(user)?.peer,
     );
-    if (result?.isNew) sender.announced++;
+    if (result?.isNew) {
+      sender.announced++;
+      for (const { channels } of sender.accounts) channels.draw(1, now.ms);
+      this.#events?.announced(sender.peer, announced.id, now);
+    }
     const stopped = result ? result.stopped : 'budget';
     // The status asks for what is missing, so it must not come before that may be sent.
     if (result) this.#reportChange(effects, result, sender, stopped !== 'budget');
@@ -274,12 +332,17 @@ export class Hub {
     else if (stopped) throw stopped;
   }
 
-  #mayAnnounce(sender: OnlineUser, id: ChannelId): void {
-    if (this.#channels.get(id) || sender.announced < this.#limits.channels_announced_max) return;
-    throw new ConclaveError(
-      'full',
-      `this connection made ${sender.announced} channels known, the limit of this relay`,
-    );
+  #mayAnnounce(sender: OnlineUser, id: ChannelId, now: Now): void {
+    if (this.#channels.get(id)) return;
+    if (sender.announced >= this.#limits.channels_announced_max) {
+      const made = `this connection made ${sender.announced} channels known`;
+      throw new LimitError('full', 'channels_announced_max', `${made}, the limit of this relay`);
+    }
+    for (const { channels } of sender.accounts) {
+      if (channels.level(now.ms) >= 1) continue;
+      const what = 'too many channels were made known from here';
+      throw new LimitError('full', channels.limit, `${what}: try again later`);
+    }
   }
 
   /** Members learn who came and went; those who are new get the status, and the sender if it `isAnswer`. */
@@ -345,22 +408,29 @@ export class Hub {
     return false;
   }
 
-  /** Pays from the sender's budget and the relay's. */
-  #spendOf(sender: OnlineUser, now: Now): Spend {
-    return (units) =>
-      this.#work.level(now.ms) >= units &&
-      sender.work.take(units, now.ms) &&
-      this.#work.take(units, now.ms);
+  /** Budgets of the sender, its address and the relay. */
+  #budgetsOf(sender: OnlineUser): TokenBucket[] {
+    return [...sender.accounts.map(({ work }) => work), this.#work];
   }
 
-  /** `RATE` until both budgets are whole. */
+  /** Pays from each of them, or from none. */
+  #spendOf(sender: OnlineUser, now: Now): Spend {
+    const budgets = this.#budgetsOf(sender);
+    return (units) => {
+      if (budgets.some((budget) => budget.level(now.ms) < units)) return false;
+      for (const budget of budgets) budget.draw(units, now.ms);
+      return true;
+    };
+  }
+
+  /** `RATE` until all of them are whole; it names the one that takes longest. */
   #tooMuchWork(sender: OnlineUser, about: CommandName, now: Now): Effect {
-    const { work_burst, work_total_burst } = this.#limits;
-    const ownMs = sender.work.msUntil(work_burst, now.ms);
-    return send(
-      sender.self,
-      rate(about, Math.max(ownMs, this.#work.msUntil(work_total_burst, now.ms))),
-    );
+    let [retryMs, limit] = [-1, ''];
+    for (const budget of this.#budgetsOf(sender)) {
+      const ms = budget.msUntil(budget.burst, now.ms);
+      if (ms > retryMs) [retryMs, limit] = [ms, budget.limit];
+    }
+    return send(sender.self, rate(about, retryMs, limit));
   }
 
   #tell(effects: Effect[], to: readonly PeerId[], command: Outgoing): void {

@@ -7,10 +7,13 @@
  * Promises: nothing that a client sends throws; every end of a connection that
  * the relay decides is announced by an `ERR` with a reason; a forwarded command
  * is sealed once, whoever it is for. A limit never drops a frame in silence:
- * over it comes `RATE`, and who goes on regardless is disconnected.
+ * over it comes `RATE`, and who goes on regardless is disconnected. Nobody has
+ * more than so many handshakes, connections and bytes here before it proved who
+ * it is, and no frame may take longer than so long.
  */
 
 import type { Logger } from 'pino';
+import type { Outgoing } from '../core/commands.js';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
@@ -22,12 +25,15 @@ import {
   RelayLink,
   sealBroadcast,
 } from '../core/link.js';
+import { type Account, Accounts, firstOf } from './accounts.js';
+import { networkOf } from './address.js';
+import type { Audit, Noted } from './audit.js';
 import { Counters } from './counters.js';
 import type { Effect, Now, PeerId } from './effects.js';
-import { Hub } from './hub.js';
-import { HANDSHAKE_FREE_BYTES, type RelayLimits, type RelayTiming } from './limits.js';
-import { errorCommand, rate } from './replies.js';
-import { TokenBucket } from './token-bucket.js';
+import { type Entering, Hub, type HubEvents } from './hub.js';
+import { HANDSHAKE_FREE_BYTES, type RelayLimits, type RelayTiming, rateOf } from './limits.js';
+import { errorCommand, LimitError, rate } from './replies.js';
+import type { TokenBucket } from './token-bucket.js';
 
 /** What the links ask of the network. */
 export interface Wire {
@@ -45,18 +51,36 @@ export interface LinksOptions {
   readonly limits: RelayLimits;
   readonly timing: RelayTiming;
   readonly allow?: readonly UserId[] | undefined;
+  /** Who knows it may register. */
+  readonly token?: (() => Uint8Array | undefined) | undefined;
   readonly log: Logger;
+  readonly audit?: Audit | undefined;
+  /** Came with the token, and is on the allow-list now. */
+  readonly onRegistered?: ((user: UserId) => void) | undefined;
   readonly wire: Wire;
   readonly now: Now;
+}
+
+/** Where a connection comes from. */
+export interface Origin {
+  /** As the socket gives it. */
+  readonly address?: string | undefined;
+  /** SHA-256 of the certificate of the TLS that it runs in. */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 interface Connection {
   readonly peer: PeerId;
   readonly self: readonly PeerId[];
   readonly link: RelayLink;
+  readonly address: string;
   readonly openedMs: number;
   readonly frames: TokenBucket;
   readonly bytes: TokenBucket;
+  /** What it took since its address is over a limit. */
+  readonly overdrawn: { frames: number; bytes: number };
+  /** Of its address, and of its user once that is known. */
+  accounts: readonly [address: Account, user?: Account];
   /** Set once its `CNN` was valid. */
   user: UserId | undefined;
   heardMs: number;
@@ -65,8 +89,10 @@ interface Connection {
   /** What it may still send before it is charged a handshake. */
   freeBytes: number;
   hasPaid: boolean;
-  /** Bytes of a frame that is not complete, not counting those that came with the end of another. */
+  /** Bytes that are held for a frame that is not complete. */
   partialBytes: number;
+  /** When that frame began. */
+  partialSinceMs: number | undefined;
 }
 
 const BROADCAST_KEY_BYTES = 64;
@@ -80,6 +106,8 @@ export class Links {
   /** Those without a valid `CNN`, oldest first. */
   readonly #unauthenticated = new Set<Connection>();
   readonly #handshakes: TokenBucket;
+  readonly #addresses: Accounts;
+  readonly #users: Accounts;
   #partialBytes = 0;
   #nextPeer: PeerId = 1;
 
@@ -87,46 +115,107 @@ export class Links {
     const { crypto, limits, allow, now } = options;
     this.#o = options;
     this.#broadcast = { number: 1, key: options.random(BROADCAST_KEY_BYTES) };
-    this.#handshakes = new TokenBucket(limits.handshakes_per_s, limits.handshakes_burst, now.ms);
-    this.hub = new Hub({ crypto, limits, allow, nowMs: now.ms });
+    this.#handshakes = rateOf(limits, 'handshakes', now.ms);
+    this.#addresses = new Accounts('address', limits);
+    this.#users = new Accounts('user', limits);
+    const events: HubEvents = {
+      announced: (peer, channel, at) => {
+        const connection = this.#connections.get(peer);
+        if (connection) this.#note({ event: 'channel', channel }, connection, at);
+      },
+      registered: (peer, user, at) => {
+        const connection = this.#connections.get(peer);
+        if (connection) this.#note({ event: 'registered', user }, connection, at);
+        options.onRegistered?.(user);
+      },
+    };
+    this.hub = new Hub({ crypto, limits, allow, nowMs: now.ms, events });
   }
 
   get connectionCount(): number {
     return this.#connections.size;
   }
 
-  /** A new connection; `undefined` when there is no room. */
-  open(now: Now): PeerId | undefined {
-    const { limits, crypto, identity, random, info } = this.#o;
+  /**
+   * A new connection; `undefined` when there is no room. One that its address
+   * may not have is told so, through the wire, and ended at once, or not even told.
+   */
+  open(now: Now, { address = 'unknown', certificate }: Origin = {}): PeerId | undefined {
+    const { limits, crypto, identity, random, token } = this.#o;
     if (this.#connections.size >= limits.connections_max) {
       this.counters.closed('full');
       return undefined;
     }
-    if (this.#unauthenticated.size >= limits.unauthenticated_max) this.#evictOldest(now);
     const peer = this.#nextPeer++;
+    const info = certificate ? { ...this.#o.info, tls: certificate } : this.#o.info;
+    const broadcast = (): BroadcastKey => this.#broadcast;
+    const account = this.#addresses.hold(networkOf(address), peer, now.ms);
+    const refusal = this.#refusalOf(account, now);
+    if (refusal && !account.refusals.take(1, now.ms)) {
+      this.#addresses.release(account, peer);
+      this.counters.closed('refused');
+      return undefined;
+    }
     const connection: Connection = {
       peer,
       self: [peer],
-      link: new RelayLink({ crypto, identity, random, info, broadcast: () => this.#broadcast }),
+      link: new RelayLink({ crypto, identity, random, info, broadcast, token }),
+      address,
       openedMs: now.ms,
-      frames: new TokenBucket(limits.frames_per_s, limits.frames_burst, now.ms),
-      bytes: new TokenBucket(limits.bytes_per_s, limits.bytes_burst, now.ms),
+      frames: rateOf(limits, 'frames', now.ms),
+      bytes: rateOf(limits, 'bytes', now.ms),
+      overdrawn: { frames: 0, bytes: 0 },
+      accounts: [account],
       user: undefined,
       heardMs: now.ms,
       warnedUntilMs: 0,
       freeBytes: HANDSHAKE_FREE_BYTES,
       hasPaid: false,
       partialBytes: 0,
+      partialSinceMs: undefined,
     };
     this.#connections.set(peer, connection);
-    this.#unauthenticated.add(connection);
+    this.#note({ event: 'connect' }, connection, now);
+    if (refusal) this.#close(connection, now, refusal);
+    else this.#makeRoom(connection, account, now);
     return peer;
   }
 
-  /** Room is made by whoever has dallied longest: a good client needs one round trip. */
-  #evictOldest(now: Now): void {
-    const [oldest] = this.#unauthenticated;
-    if (oldest) this.#close(oldest, now, busy('too many connections are being opened'));
+  /** Why an address may not have one more connection now; pays for it otherwise. */
+  #refusalOf({ peers, handshakes }: Account, now: Now): ConclaveError | undefined {
+    if (peers.size > this.#o.limits.address_connections_max) {
+      return busy('too many connections from your address', 'address_connections_max');
+    }
+    if (handshakes.take(1, now.ms)) return undefined;
+    return busy('too many new connections from your address', handshakes.limit);
+  }
+
+  /** Where too many dally, room is made by who has for longest: a good client needs one round trip. */
+  #makeRoom(connection: Connection, account: Account, now: Now): void {
+    const { limits } = this.#o;
+    if (account.dallying.size >= limits.address_unauthenticated_max) {
+      const oldest = this.#connections.get(firstOf(account.dallying)!);
+      this.#evict(oldest, 'address_unauthenticated_max', now);
+    }
+    if (this.#unauthenticated.size >= limits.unauthenticated_max) {
+      this.#evict(firstOf(this.#unauthenticated), 'unauthenticated_max', now);
+    }
+    this.#unauthenticated.add(connection);
+    account.dallying.add(connection.peer);
+  }
+
+  #evict(dallying: Connection | undefined, limit: string, now: Now): void {
+    if (dallying) this.#close(dallying, now, busy('too many connections are being opened', limit));
+  }
+
+  /** What the address of an authenticated connection may bring without waiting for a turn. */
+  promptOf(peer: PeerId): TokenBucket | undefined {
+    const connection = this.#connections.get(peer);
+    return connection?.user === undefined ? undefined : connection.accounts[0].prompt;
+  }
+
+  isAuthenticated(peer: PeerId): boolean {
+    return this.#connections.get(peer)?.user !== undefined;
   }
 
   /** Bytes came. */
@@ -150,7 +239,8 @@ export class Links {
     }
     if (tail.length === 0 || !this.#isOpen(connection)) return;
     if (!connection.hasPaid && !this.#handshakes.take(1, now.ms)) {
-      this.#close(connection, now, busy('too many handshakes at once'));
+      const { limit } = this.#handshakes;
+      this.#close(connection, now, busy('too many handshakes at once', limit));
       return;
     }
     connection.hasPaid = true;
@@ -158,14 +248,19 @@ export class Links {
   }
 
   #receive(connection: Connection, chunk: Uint8Array, now: Now): void {
-    if (!this.#draw(connection, connection.bytes, chunk.length, '', now)) return;
-    const events = connection.link.receive(chunk, now.wallMs / 1_000);
-    this.#holdPartial(connection, events.length > 0 ? 0 : connection.partialBytes + chunk.length);
+    if (!this.#draw(connection, 'bytes', chunk.length, '', now)) return;
+    const { link } = connection;
+    const events = link.receive(chunk, now.wallMs / 1_000);
+    this.#holdPartial(connection, link.bufferedBytes);
+    if (!link.isMidFrame) connection.partialSinceMs = undefined;
+    else if (events.length > 0) connection.partialSinceMs = now.ms;
+    else connection.partialSinceMs ??= now.ms;
     this.#handle(connection, events, now);
     const { receive_buffer_total_bytes_max } = this.#o.limits;
     if (this.#partialBytes <= receive_buffer_total_bytes_max || !this.#isOpen(connection)) return;
     if (connection.partialBytes > receive_buffer_total_bytes_max / this.#connections.size) {
-      this.#close(connection, now, busy('too many frames are incomplete'));
+      const limit = 'receive_buffer_total_bytes_max';
+      this.#close(connection, now, busy('too many frames are incomplete', limit));
     }
   }
 
@@ -174,25 +269,47 @@ export class Links {
     connection.partialBytes = bytes;
   }
 
-  /** Charges what was received. False when the connection was ended for it. */
+  /** Charges what was received to everyone concerned. False when the connection was ended for it. */
   #draw(
     connection: Connection,
-    bucket: TokenBucket,
+    what: 'frames' | 'bytes',
     tokens: number,
     about: string,
     now: Now,
   ): boolean {
-    const level = bucket.draw(tokens, now.ms);
+    connection[what].draw(tokens, now.ms);
+    if (!this.#isWithin(connection, connection[what], about, now)) return false;
+    const [address, user] = connection.accounts;
+    if (user) {
+      user[what].draw(tokens, now.ms);
+      if (!this.#isWithin(connection, user[what], about, now)) return false;
+    }
+    const shared = address[what];
+    const isInDebt = shared.draw(tokens, now.ms) < 0;
+    connection.overdrawn[what] = isInDebt ? connection.overdrawn[what] + tokens : 0;
+    // Those go that took more than their share of what was too much.
+    const isGreedy = connection.overdrawn[what] * address.peers.size >= shared.burst;
+    return this.#isWithin(connection, shared, about, now, isGreedy);
+  }
+
+  #isWithin(
+    connection: Connection,
+    bucket: TokenBucket,
+    about: string,
+    now: Now,
+    mayEnd = true,
+  ): boolean {
+    const level = bucket.level(now.ms);
     if (level >= 0) return true;
-    if (level < -bucket.burst) {
-      this.#close(connection, now, tooFast(), about);
+    if (level < -bucket.burst && mayEnd) {
+      this.#close(connection, now, tooFast(bucket.limit), about);
       return false;
     }
     if (now.ms >= connection.warnedUntilMs) {
       const retryMs = bucket.msUntil(bucket.burst / 2, now.ms);
       connection.warnedUntilMs = now.ms + retryMs;
       this.counters.rateWarnings++;
-      this.#send(connection, rate(about, retryMs), now);
+      this.#send(connection, rate(about, retryMs, bucket.limit), now);
     }
     return true;
   }
@@ -205,16 +322,16 @@ export class Links {
           this.#write(connection.self, event.bytes);
           break;
         case 'connected':
-          this.#authenticated(connection, event.user, event.name, now);
+          this.#authenticated(connection, event, now);
           break;
         case 'command':
           this.counters.framesReceived++;
-          if (!this.#draw(connection, connection.frames, 1, event.name, now)) return;
+          if (!this.#draw(connection, 'frames', 1, event.name, now)) return;
           this.#run(this.hub.command(connection.peer, event, now), now);
           break;
         case 'refused':
           this.counters.framesReceived++;
-          if (!this.#draw(connection, connection.frames, 1, event.name, now)) return;
+          if (!this.#draw(connection, 'frames', 1, event.name, now)) return;
           this.#send(connection, errorCommand(event.error, event.name), now);
           break;
         case 'error':
@@ -224,11 +341,24 @@ export class Links {
     }
   }
 
-  #authenticated(connection: Connection, user: UserId, name: string, now: Now): void {
+  #authenticated(connection: Connection, entering: Entering, now: Now): void {
+    const { peer, accounts } = connection;
+    const { user } = entering;
+    const account = this.#users.hold(user, peer, now.ms);
+    connection.accounts = [accounts[0], account];
+    if (!account.handshakes.take(1, now.ms)) {
+      const { limit } = account.handshakes;
+      return this.#close(connection, now, busy('this user connects too often', limit));
+    }
     connection.user = user;
     this.#unauthenticated.delete(connection);
-    this.#o.log.debug({ peer: connection.peer, user }, 'client connected');
-    this.#run(this.hub.connect(connection.peer, user, name, now), now);
+    accounts[0].dallying.delete(peer);
+    const effects = this.hub.connect(peer, entering, now, [account, accounts[0]]);
+    if (this.hub.isOnline(peer)) {
+      this.#o.log.debug({ peer, user }, 'client connected');
+      this.#note({ event: 'auth' }, connection, now);
+    } else connection.user = undefined;
+    this.#run(effects, now);
   }
 
   /** Does what the hub decided. */
@@ -255,7 +385,15 @@ export class Links {
     }
   }
 
-  #send(connection: Connection, command: Parameters<RelayLink['send']>[0], now: Now): void {
+  #send(connection: Connection, command: Outgoing, now: Now): void {
+    if (command.name === 'ERR' || command.name === 'RATE') {
+      const { limit, about } = command.payload;
+      if (limit !== undefined) this.#note({ event: 'limit', limit, about }, connection, now);
+    }
+    this.#say(connection, command, now);
+  }
+
+  #say(connection: Connection, command: Outgoing, now: Now): void {
     if (command.name === 'ERR') this.counters.error(command.payload.code);
     this.#write(connection.self, connection.link.send(command, now.wallMs / 1_000));
   }
@@ -278,7 +416,17 @@ export class Links {
 
   #end(connection: Connection, now: Now, error: ConclaveError | undefined, about: string): void {
     const { peer, user } = connection;
-    if (error) this.#send(connection, errorCommand(error, about), now);
+    const limit = error instanceof LimitError ? { limit: error.limit } : {};
+    if (error && user === undefined) {
+      this.#note({ event: 'refused', code: error.code, ...limit }, connection, now);
+    } else {
+      this.#note(
+        { event: 'closed', reason: error?.code ?? 'disconnected', ...limit },
+        connection,
+        now,
+      );
+    }
+    if (error) this.#say(connection, errorCommand(error, about), now);
     this.#forget(connection);
     this.counters.closed(error?.code ?? 'disconnected');
     const level = error && user !== undefined ? 'info' : 'debug';
@@ -286,10 +434,19 @@ export class Links {
     this.#o.wire.end(peer);
   }
 
+  #note(event: Noted, { peer, address, user }: Connection, now: Now): void {
+    const whose = user === undefined ? {} : { user };
+    this.#o.audit?.note({ ...event, connection: peer, address, ...whose }, now);
+  }
+
   #forget(connection: Connection): void {
-    this.#connections.delete(connection.peer);
+    const { peer, accounts } = connection;
+    this.#connections.delete(peer);
     this.#unauthenticated.delete(connection);
     this.#holdPartial(connection, 0);
+    const [ofAddress, ofUser] = accounts;
+    this.#addresses.release(ofAddress, peer);
+    if (ofUser) this.#users.release(ofUser, peer);
   }
 
   /** The connection is gone. */
@@ -298,26 +455,38 @@ export class Links {
     if (!connection) return;
     this.#forget(connection);
     this.counters.closed('gone');
+    this.#note({ event: 'closed', reason: 'gone' }, connection, now);
     this.#o.log.debug({ peer, user: connection.user }, 'client gone');
     this.#run(this.hub.disconnect(peer), now);
   }
 
   /** More waits for this receiver than the relay will hold. It pulls what it missed when it is back. */
-  tooSlow(peer: PeerId, waitingBytes: number, now: Now): void {
+  tooSlow(peer: PeerId, waitingBytes: number, limit: string, now: Now): void {
     const connection = this.#connections.get(peer);
     if (!connection) return;
-    this.#o.log.warn({ peer, user: connection.user, waitingBytes }, 'slow receiver dropped');
-    this.#close(connection, now, slow(waitingBytes));
+    this.#o.log.warn({ peer, user: connection.user, waitingBytes, limit }, 'slow receiver dropped');
+    this.#close(connection, now, slow(waitingBytes, limit));
   }
 
-  /** Ends what stayed silent too long. Call it every `sweep_ms`. */
+  /** More of this connection waits for its turn than the relay will hold. */
+  tooMuchAtOnce(peer: PeerId, now: Now): void {
+    const connection = this.#connections.get(peer);
+    const refusal = busy('too much came at once', 'turn_total_bytes_max');
+    if (connection) this.#close(connection, now, refusal);
+  }
+
+  /** Ends what stayed silent, or did not finish a frame, too long. Call it every `sweep_ms`. */
   sweep(now: Now): void {
-    const { cnn_ms, timeout_s } = this.#o.timing;
+    this.#addresses.sweep(now.ms);
+    this.#users.sweep(now.ms);
+    const { cnn_ms, timeout_s, frame_ms } = this.#o.timing;
     for (const connection of this.#connections.values()) {
       if (connection.user === undefined) {
         if (now.ms - connection.openedMs >= cnn_ms) this.#close(connection, now, noCnn(cnn_ms));
       } else if (now.ms - connection.heardMs >= timeout_s * 1_000) {
         this.#close(connection, now, silent(timeout_s));
+      } else if (now.ms - (connection.partialSinceMs ?? now.ms) >= frame_ms) {
+        this.#close(connection, now, unfinished(frame_ms));
       }
     }
   }
@@ -338,24 +507,23 @@ export class Links {
   }
 }
 
-const retryable = { retryable: true };
-
-const busy = (why: string) =>
-  new ConclaveError('busy', `this relay is busy: ${why}; try again later`, retryable);
+const busy = (why: string, limit: string) =>
+  new LimitError('busy', limit, `this relay is busy: ${why}; try again later`);
 
 const noCnn = (ms: number) =>
-  new ConclaveError('cnn_timeout', `no valid CNN came within ${ms / 1_000} s`, retryable);
+  new LimitError('cnn_timeout', 'cnn_ms', `no valid CNN came within ${ms / 1_000} s`);
 
 const silent = (seconds: number) =>
-  new ConclaveError('timeout', `nothing came for ${seconds} s: send KALIVE`, retryable);
+  new LimitError('timeout', 'timeout_s', `nothing came for ${seconds} s: send KALIVE`);
 
-const tooFast = () =>
-  new ConclaveError('rate', 'more was sent than this relay allows, after RATE said so', retryable);
+const unfinished = (ms: number) =>
+  new LimitError('frame_timeout', 'frame_ms', `a frame was not complete within ${ms / 1_000} s`);
 
-const slow = (bytes: number) =>
-  new ConclaveError('slow', `${bytes} bytes were waiting: read faster, pull what is missing`, {
-    retryable: true,
-  });
+const tooFast = (limit: string) =>
+  new LimitError('rate', limit, 'more was sent than this relay allows, after RATE said so');
+
+const slow = (bytes: number, limit: string) =>
+  new LimitError('slow', limit, `${bytes} bytes were waiting: read faster, pull what is missing`);
 
 const closing = () =>
   new ConclaveError('closing', 'this relay is shutting down', { retryable: true });

@@ -8,17 +8,28 @@ import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import type { Channel } from './channels.js';
 
+/** Something was over a limit of the relay, which it names. */
+export class LimitError extends ConclaveError {
+  readonly limit: string;
+
+  constructor(code: string, limit: string, message: string) {
+    super(code, message, { retryable: true });
+    this.limit = limit;
+  }
+}
+
 /** An `ERR` about a command that was not done, or about the end of the connection. */
 export function errorCommand(error: ConclaveError, about: string, id?: ChannelId): Outgoing {
   // What a peer sent may be quoted in a message: ASCII fits the schema whatever it was.
   const message = error.message.replace(/[^ -~]/g, '?').slice(0, 512);
-  const payload = { code: error.code, about, message };
+  const limit = error instanceof LimitError ? { limit: error.limit } : {};
+  const payload = { code: error.code, about, message, ...limit };
   return { name: 'ERR', payload: id === undefined ? payload : { ...payload, id } };
 }
 
-export const rate = (about: string, retryMs: number): Outgoing => ({
+export const rate = (about: string, retryMs: number, limit: string): Outgoing => ({
   name: 'RATE',
-  payload: { retry_ms: retryMs, about },
+  payload: { retry_ms: retryMs, about, limit },
 });
 
 export const hintOf = ({ id, name, leader }: Channel) =>
@@ -47,7 +58,10 @@ export const lacks = (name: CommandName, field: 'id' | 'to') =>
   new ConclaveError('bad_payload', `${name} lacks the field "${field}"`);
 
 export const notAllowed = () =>
-  new ConclaveError('not_allowed', "the user is not on this relay's allow-list");
+  new ConclaveError(
+    'not_allowed',
+    "the user is not on this relay's allow-list, and proved no registration token of it",
+  );
 
 export const replaced = () =>
   new ConclaveError('replaced', 'the same user connected again; this older connection ends');

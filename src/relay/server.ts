@@ -1,18 +1,33 @@
 /**
- * The relay on TCP: sockets in, `Links` in the middle, sockets out. It gathers
- * what is to be written over one turn of the event loop, and watches how much
- * waits for each receiver: who can't keep up is dropped, so that it holds back
- * nobody else (docs/PROTOCOL.md, section "Relay limits").
+ * The relay on TCP, or on TLS over it: sockets in, `Links` in the middle,
+ * sockets out. Bytes are handled in turns (turns.ts), so that nobody waits for
+ * those who pour in what they can. It gathers what is to be written over one
+ * turn of the event loop, and watches how much waits for each receiver: who
+ * can't keep up is dropped, so that it holds back nobody else (docs/PROTOCOL.md,
+ * section "Relay limits").
  */
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { ConclaveError } from '../core/errors.js';
+import { firstOf } from './accounts.js';
+import { Backlog } from './backlog.js';
 import type { Now, PeerId } from './effects.js';
-import type { RelayLimits, RelayTiming } from './limits.js';
+import {
+  type RelayLimits,
+  type RelayTiming,
+  rateOf,
+  TURN_CREDIT,
+  TURN_MS,
+  TURN_PIECE_BYTES,
+} from './limits.js';
 import type { Links, Wire } from './links.js';
 import { Outbox } from './outbox.js';
+import type { TlsCredentials } from './tls-credentials.js';
+import type { TokenBucket } from './token-bucket.js';
+import { Turns } from './turns.js';
 
 export interface TcpOptions {
   readonly host: string;
@@ -22,13 +37,21 @@ export interface TcpOptions {
   readonly log: Logger;
   readonly now: () => Now;
   readonly links: (wire: Wire) => Links;
+  /** What new connections are served with; without it they are plain TCP. */
+  readonly tls: () => TlsCredentials | undefined;
 }
 
 interface Receiver {
   readonly socket: Socket;
-  /** What waited for it when this was last looked at. */
-  waitingBytes: number;
+  readonly backlog: Backlog;
 }
+
+/** How long a connection may be silent before the system asks whether the other end is still there. */
+const TCP_KEEPALIVE_MS = 30_000;
+/** The flow of all connections before a valid `CNN`: no peer has this number. */
+const STRANGERS = 0;
+/** What handling costs beside the bytes: a frame, a delivery, bytes of a stranger, who may ask for a handshake. */
+const COST = { frame: 512, delivery: 64, stranger: 2_048 } as const;
 
 export class TcpServer {
   readonly links: Links;
@@ -40,8 +63,12 @@ export class TcpServer {
   #ending: PeerId[] = [];
   /** Sockets that were ended and have not closed. */
   readonly #lingering = new Set<Socket>();
+  readonly #turns: Turns;
+  /** In milliseconds. */
+  readonly #turnTime: TokenBucket;
   #waitingBytes = 0;
   #flushIsScheduled = false;
+  #turnsAreScheduled = false;
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: TcpOptions) {
@@ -56,7 +83,15 @@ export class TcpServer {
         this.#scheduleFlush();
       },
     });
-    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#open(socket));
+    this.#turns = new Turns({
+      pieceBytes: TURN_PIECE_BYTES,
+      credit: TURN_CREDIT,
+      handle: (peer, piece) => this.#handle(peer, piece),
+      flowOf: (peer) => (this.links.isAuthenticated(peer) ? peer : STRANGERS),
+    });
+    this.#turnTime = rateOf(options.limits, 'turn_ms', options.now().ms);
+    const alive = { keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS };
+    this.#server = createServer({ noDelay: true, ...alive }, (socket) => this.#open(socket));
     this.#sweeper = setInterval(() => this.#sweep(), options.timing.sweep_ms);
     this.#sweeper.unref();
   }
@@ -77,16 +112,19 @@ export class TcpServer {
     return typeof address === 'object' && address !== null ? address.port : port;
   }
 
-  #open(socket: Socket): void {
-    const peer = this.links.open(this.#o.now());
-    // Ends in 'close', which says the same.
-    socket.on('error', () => {});
+  #open(plain: Socket): void {
+    const tls = this.#o.tls();
+    const origin = { address: plain.remoteAddress, certificate: tls?.certificate };
+    const peer = this.links.open(this.#o.now(), origin);
     if (peer === undefined) {
-      socket.destroy();
+      plain.resetAndDestroy();
       return;
     }
-    this.#receivers.set(peer, { socket, waitingBytes: 0 });
-    socket.on('data', (chunk) => this.links.receive(peer, chunk, this.#o.now()));
+    const socket = tls ? secured(plain, tls) : plain;
+    // Ends in 'close', which says the same.
+    socket.on('error', () => {});
+    this.#receivers.set(peer, { socket, backlog: new Backlog(this.#o.now().ms) });
+    socket.on('data', (chunk) => this.#receive(peer, socket, chunk));
     socket.on('end', () => {
       this.links.gone(peer, this.#o.now());
       this.#end(peer);
@@ -97,10 +135,69 @@ export class TcpServer {
     });
   }
 
+  /** Until all of a chunk had its turn, no other is read from that socket. */
+  #receive(peer: PeerId, socket: Socket, chunk: Uint8Array): void {
+    const rest = this.#handlePromptly(peer, chunk);
+    if (rest.length === 0 || this.#turns.add(peer, rest)) return;
+    socket.pause();
+    this.#scheduleTurns();
+    if (this.#turns.waitingBytes <= this.#o.limits.turn_total_bytes_max) return;
+    this.#turns.drop(peer);
+    this.links.tooMuchAtOnce(peer, this.#o.now());
+  }
+
+  /** As much of a chunk as its address may bring without waiting; what is left. */
+  #handlePromptly(peer: PeerId, chunk: Uint8Array): Uint8Array {
+    const budget = this.links.promptOf(peer);
+    let rest = chunk;
+    while (budget && rest.length > 0 && budget.level(this.#o.now().ms) > 0) {
+      const piece = rest.subarray(0, TURN_PIECE_BYTES);
+      rest = rest.subarray(piece.length);
+      budget.draw(this.#handle(peer, piece), this.#o.now().ms);
+    }
+    return rest;
+  }
+
+  #handle(peer: PeerId, piece: Uint8Array): number {
+    const { links } = this;
+    const { framesReceived, framesSent } = links.counters;
+    const isStranger = !links.isAuthenticated(peer);
+    links.receive(peer, piece, this.#o.now());
+    const frames = links.counters.framesReceived - framesReceived;
+    const deliveries = links.counters.framesSent - framesSent;
+    const cost = piece.length + COST.frame * frames + COST.delivery * deliveries;
+    return isStranger ? cost + COST.stranger : cost;
+  }
+
+  /** Those who wait have a part of the thread's time; the rest is for those who do not. */
+  #scheduleTurns(): void {
+    if (this.#turnsAreScheduled) return;
+    this.#turnsAreScheduled = true;
+    const waitMs = this.#turnTime.msUntil(0, this.#o.now().ms);
+    if (waitMs > 0) setTimeout(() => this.#takeTurns(), waitMs);
+    else setImmediate(() => this.#takeTurns());
+  }
+
+  /** Between two looks at the network, which may bring somebody who does not wait. */
+  #takeTurns(): void {
+    this.#turnsAreScheduled = false;
+    const fromMs = this.#o.now().ms;
+    let nowMs = fromMs;
+    do {
+      const done = this.#turns.run();
+      if (done !== undefined) this.#receivers.get(done)?.socket.resume();
+      nowMs = this.#o.now().ms;
+    } while (!this.#turns.isEmpty && nowMs < fromMs + TURN_MS);
+    this.#turnTime.draw(nowMs - fromMs, nowMs);
+    if (!this.#turns.isEmpty) this.#scheduleTurns();
+    this.#flush();
+  }
+
   #forget(peer: PeerId): void {
+    this.#turns.drop(peer);
     const receiver = this.#receivers.get(peer);
     if (!receiver) return;
-    this.#waitingBytes -= receiver.waitingBytes;
+    this.#waitingBytes -= receiver.backlog.bytes;
     this.#receivers.delete(peer);
   }
 
@@ -129,23 +226,29 @@ export class TcpServer {
       for (const buffer of buffers) socket.write(buffer);
       socket.uncork();
     }
-    this.#measure(receiver);
-    if (this.#isTooSlow(receiver)) {
-      this.links.tooSlow(peer, receiver.waitingBytes, this.#o.now());
-    }
+    let bytes = 0;
+    for (const buffer of buffers) bytes += buffer.length;
+    this.#measure(peer, receiver, bytes);
   }
 
-  #measure(receiver: Receiver): void {
-    const waitingBytes = receiver.socket.writableLength;
-    this.#waitingBytes += waitingBytes - receiver.waitingBytes;
-    receiver.waitingBytes = waitingBytes;
+  /** Drops a receiver that can't keep up. */
+  #measure(peer: PeerId, { socket, backlog }: Receiver, writtenBytes: number): void {
+    const before = backlog.bytes;
+    const now = this.#o.now();
+    backlog.measure(socket.writableLength, writtenBytes, now.ms);
+    this.#waitingBytes += backlog.bytes - before;
+    const limit = this.#isTooSlow(backlog, now);
+    if (limit !== undefined) this.links.tooSlow(peer, backlog.bytes, limit, now);
   }
 
-  #isTooSlow({ waitingBytes }: Receiver): boolean {
+  /** The limit that it is over. */
+  #isTooSlow({ bytes, stalledSinceMs }: Backlog, now: Now): string | undefined {
     const { send_buffer_bytes_max, send_buffer_total_bytes_max } = this.#o.limits;
-    if (waitingBytes > send_buffer_bytes_max) return true;
+    if (bytes > send_buffer_bytes_max) return 'send_buffer_bytes_max';
     const isFull = this.#waitingBytes > send_buffer_total_bytes_max;
-    return isFull && waitingBytes > send_buffer_total_bytes_max / this.#receivers.size;
+    const share = send_buffer_total_bytes_max / this.#receivers.size;
+    if (isFull && bytes > share) return 'send_buffer_total_bytes_max';
+    return now.ms - stalledSinceMs >= this.#o.timing.write_ms ? 'write_ms' : undefined;
   }
 
   /** Lets it take what was written, for a while. */
@@ -155,6 +258,7 @@ export class TcpServer {
     this.#forget(peer);
     const { socket } = receiver;
     this.#lingering.add(socket);
+    if (this.#lingering.size > this.#o.limits.lingering_max) firstOf(this.#lingering)!.destroy();
     const timer = setTimeout(() => socket.destroy(), this.#o.timing.linger_ms);
     socket.once('close', () => {
       clearTimeout(timer);
@@ -166,7 +270,7 @@ export class TcpServer {
   }
 
   #sweep(): void {
-    for (const receiver of this.#receivers.values()) this.#measure(receiver);
+    for (const [peer, receiver] of this.#receivers) this.#measure(peer, receiver, 0);
     this.links.sweep(this.#o.now());
   }
 
@@ -183,6 +287,12 @@ export class TcpServer {
     for (const socket of this.#lingering) socket.destroy();
     await closed;
   }
+}
+
+/** The handshake runs behind this; nothing comes and goes in the clear. */
+function secured(plain: Socket, { context }: TlsCredentials): TLSSocket {
+  plain.on('error', () => {});
+  return new TLSSocket(plain, { isServer: true, secureContext: context });
 }
 
 function listenFailed(host: string, port: number, cause: Error): ConclaveError {

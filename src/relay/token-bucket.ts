@@ -5,12 +5,15 @@
  */
 export class TokenBucket {
   readonly burst: number;
+  /** The limit's name, for those who are over it. */
+  readonly limit: string;
   readonly #perMs: number;
   #level: number;
   #atMs: number;
 
-  constructor(perS: number, burst: number, nowMs: number) {
+  constructor(perS: number, burst: number, nowMs: number, limit = '') {
     this.burst = burst;
+    this.limit = limit;
     this.#perMs = perS / 1_000;
     this.#level = burst;
     this.#atMs = nowMs;
@@ -22,6 +25,11 @@ export class TokenBucket {
       this.#atMs = nowMs;
     }
     return this.#level;
+  }
+
+  /** Nothing of it was used lately. */
+  isWhole(nowMs: number): boolean {
+    return this.level(nowMs) === this.burst;
   }
 
   take(tokens: number, nowMs: number): boolean {

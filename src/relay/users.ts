@@ -12,10 +12,12 @@
 
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
+import type { Account } from './accounts.js';
 import type { Channels } from './channels.js';
 import type { PeerId } from './effects.js';
-import type { RelayLimits } from './limits.js';
-import { TokenBucket } from './token-bucket.js';
+import { type RelayLimits, rateOf } from './limits.js';
+import { LimitError } from './replies.js';
+import type { TokenBucket } from './token-bucket.js';
 
 /** A connected user: one connection at a time. */
 export interface OnlineUser {
@@ -28,7 +30,8 @@ export interface OnlineUser {
   readonly watching: Set<UserId>;
   /** Channels that it made known. */
   announced: number;
-  readonly work: TokenBucket;
+  /** What it used, and what its address did. */
+  readonly accounts: readonly Account[];
   readonly joins: TokenBucket;
 }
 
@@ -80,7 +83,11 @@ export class Users {
     const allowed = this.#listed();
     if (allowed.has(user)) return false;
     if (allowed.size >= this.#limits.allowed_max) {
-      throw new ConclaveError('full', `the allow-list has ${allowed.size} users, its limit`);
+      throw new LimitError(
+        'full',
+        'allowed_max',
+        `the allow-list has ${allowed.size} users, its limit`,
+      );
     }
     allowed.add(user);
     return true;
@@ -99,8 +106,12 @@ export class Users {
     );
   }
 
-  enter(peer: PeerId, user: UserId, name: string, nowMs: number): OnlineUser {
-    const { work_per_s, work_burst, joins_per_s, joins_burst } = this.#limits;
+  enter(
+    peer: PeerId,
+    { user, name }: { readonly user: UserId; readonly name: string },
+    accounts: readonly Account[],
+    nowMs: number,
+  ): OnlineUser {
     const entered: OnlineUser = {
       user,
       name,
@@ -108,8 +119,8 @@ export class Users {
       self: [peer],
       watching: new Set(),
       announced: 0,
-      work: new TokenBucket(work_per_s, work_burst, nowMs),
-      joins: new TokenBucket(joins_per_s, joins_burst, nowMs),
+      accounts,
+      joins: rateOf(this.#limits, 'joins', nowMs),
     };
     this.#byUser.set(user, entered);
     this.#byPeer.set(peer, entered);

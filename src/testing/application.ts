@@ -124,7 +124,7 @@ export class Application {
   }
 
   /**
-   * A node lost part of its memory: what only its disk held need not come true,
+   * A node lost part of its memory, or is gone for good: what only its disk held need not come true,
    * not even if it alone made an electorate and committed it, or had it from an
    * author that had lost it before.
    */

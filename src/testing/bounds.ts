@@ -99,6 +99,10 @@ function carriedBy({ name, payload }: Outgoing): Carried | undefined {
     const { records } = payload.batch ?? payload.each ?? { records: [] };
     return { records, most: RECORDS_PER_BATCH_MAX, others: payload.each?.proofs ?? [] };
   }
+  if (name === 'CH_MERGE') {
+    const { records, proofs, headers, cert, proof } = payload;
+    return { records, most: TAIL_ENTRIES_MAX, others: [...proofs, headers, cert, proof] };
+  }
   if (name !== 'CH_APPEND') return undefined;
   const { records, proofs, headers, cert, proof } = payload;
   const others = [...proofs, headers, ...(cert ? [cert] : []), ...(proof ? [proof] : [])];

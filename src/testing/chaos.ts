@@ -15,7 +15,8 @@ type End = () => void | Promise<void>;
 
 const MAY_BEGIN_MS = 200;
 
-const isStaying = (fault: Fault): boolean => 'stays' in fault && fault.stays === true;
+const isStaying = (fault: Fault): boolean =>
+  fault.kind === 'gone' || ('stays' in fault && fault.stays === true);
 
 export class Chaos {
   readonly #timeline: Timeline;
@@ -33,6 +34,10 @@ export class Chaos {
   /** Whether members may begin to misbehave: before all have joined nothing is promised under it. */
   mayMisbehave: () => boolean = () => true;
   onMisbehave: (node: SimNode, misdeeds: readonly Misdeed[]) => void = () => {};
+  /** Whether members may leave for good: who joins may need them. */
+  mayLeave: () => boolean = () => true;
+  /** Told of a node that is gone for good. */
+  onGone: (node: SimNode) => void = () => {};
   onFault: (text: string) => void = () => {};
   /** Told of a node that comes back with an old copy of its disk, or with none. */
   onForget: (node: SimNode, memory: 'old' | 'none', before: readonly BootBatches[]) => void =
@@ -132,6 +137,8 @@ export class Chaos {
         return this.#loseMemory(fault, copies);
       case 'misbehaves':
         return this.#misbehave(fault);
+      case 'gone':
+        return this.#leave(this.#nodes[fault.node]!);
       case 'cut':
       case 'clog':
       case 'narrow':
@@ -209,6 +216,7 @@ export class Chaos {
   #loseMemory(fault: Extract<Fault, { kind: 'old-disk' }>, copies: readonly DiskImage[]): End {
     const nodes = fault.nodes.map((index) => this.#nodes[index]!);
     nodes.forEach((node, i) => {
+      if (node.isGone) return;
       node.crash();
       const before = node.durableBoots;
       node.disk.restore(copies[i]);
@@ -217,6 +225,13 @@ export class Chaos {
     return async () => {
       for (const node of nodes) await node.start();
     };
+  }
+
+  #leave(node: SimNode): undefined {
+    if (this.#isOver || node.isGone) return;
+    if (!this.mayLeave()) return void this.#timeline.in(MAY_BEGIN_MS, () => this.#leave(node));
+    node.leave();
+    this.onGone(node);
   }
 
   #misbehave({ node: index, misdeeds, at }: Extract<Fault, { kind: 'misbehaves' }>): End {

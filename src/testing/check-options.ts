@@ -6,7 +6,7 @@
 import { ConclaveError } from '../core/errors.js';
 import { MEMBERS_PER_CHANNEL_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { FAULT_SHAPES, weatherShape } from './fault-shapes.js';
-import { FAULT_KINDS, RARE_KINDS } from './faults.js';
+import { FAULT_KINDS, type Fault, RARE_KINDS } from './faults.js';
 import {
   callable,
   type Fields,
@@ -150,8 +150,15 @@ function faultsShape(o: Sizes): Shape {
     KINDS.includes(value as string) ? undefined : problem(`is no kind of fault: ${value}`);
   return (value) => {
     const isPlan = Array.isArray(value) && isObject(value[0]);
-    return list(isPlan ? faultShape(o) : kind, 'fault')(value);
+    const wrong = list(isPlan ? faultShape(o) : kind, 'fault')(value);
+    return wrong ?? (isPlan && isNobodyLeft(value, o) ? problem('all nodes are gone') : undefined);
   };
+}
+
+/** Somebody must be left to ask. */
+function isNobodyLeft(faults: readonly Partial<Fault>[], o: Sizes): boolean {
+  const gone = faults.flatMap((fault) => (fault.kind === 'gone' ? fault.node : []));
+  return new Set(gone).size >= o.nodes;
 }
 
 function faultShape(o: Sizes): Shape {

@@ -1,7 +1,7 @@
 /**
  * What was committed in a run, and of that what must become final: messages
  * that a member held which follows the protocol. What only members held that
- * misbehave, or whose disks were put back, need not come true; with a small
+ * misbehave, whose disks were put back, or who are gone for good, need not come true; with a small
  * `minOnline` one member may be the whole electorate.
  */
 
@@ -33,7 +33,7 @@ export class Committed {
     return this.#promised;
   }
 
-  /** Some member's disk was put back, or it begins to misbehave: what it alone held is promised no more. */
+  /** Some member's disk was put back, or it begins to misbehave, or is gone: what it alone held is promised no more. */
   forget(): void {
     for (const digest of this.#promised) {
       if (!this.#isHeld(digest)) this.#promised.delete(digest);

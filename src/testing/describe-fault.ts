@@ -73,6 +73,8 @@ export function describeFault(fault: Fault, nodes = 0): string {
       return `relay ${fault.relay} lies`;
     case 'misbehaves':
       return `node ${fault.node} misbehaves: ${fault.misdeeds.map(describeMisdeed).join(', ')}`;
+    case 'gone':
+      return `node ${fault.node} is gone for good`;
     case 'weather':
       return fault.node === undefined
         ? 'the weather changes'

@@ -44,20 +44,26 @@ export function summaryOf(seen: Seen, result: Outcome, begin: Millis): string {
 const beginning = ({ text, together }: FaultPeriod): string =>
   together === undefined ? text : `${text} (${together})`;
 
+const isForEver = ({ kind }: FaultPeriod): boolean => kind === 'gone';
+
 function faultsText(faults: readonly FaultPeriod[]): string {
   if (faults.length === 0) return 'Nothing is broken on purpose';
   if (faults.length <= FAULTS_TOLD_MAX) {
     return faults
-      .map((f) => `At ${clock(f.from)} ${beginning(f)}, until ${clock(f.until)}`)
+      .map(
+        (f) =>
+          `At ${clock(f.from)} ${beginning(f)}${isForEver(f) ? '' : `, until ${clock(f.until)}`}`,
+      )
       .join('. ');
   }
-  const last = Math.max(...faults.map(({ until }) => until));
+  const last = Math.max(...faults.filter((f) => !isForEver(f)).map(({ until }) => until));
   const splits = faults.filter(({ kind }) => kind === 'block');
   const overlap = splits.some((a, i) =>
     splits.some((b, j) => j > i && b.from < a.until && a.from < b.until),
   );
   const sum = overlap ? '; splits that overlap add up' : '';
-  return `${counted(faults.length, 'fault')} (${countFaults(faults).join(', ')}), the last until ${clock(last)}${sum}`;
+  const end = Number.isFinite(last) ? `, the last until ${clock(last)}` : '';
+  return `${counted(faults.length, 'fault')} (${countFaults(faults).join(', ')})${end}${sum}`;
 }
 
 /** The first period of each leadership. */
@@ -116,13 +122,16 @@ function outcome(
   { violation, virtualMs, final, messages, nodes, ok }: Outcome,
 ): string {
   const posted = posts.reduce((sum, post) => sum + post.count, 0);
-  const told = postedText(posted, messages, ok);
+  const areGone = faults.some(isForEver);
+  const told = postedText(posted, messages, ok && !areGone);
   if (violation) {
     return `${told}. At ${clock(violation.at)} the run breaks what must always hold: ${violation.invariant}`;
   }
   const healed = phases.find(({ phase }) => phase === 'settling');
-  const equal = nodes === 1 ? 'the log has' : 'all nodes hold the same log of';
-  const since = faults.length > 0 ? 'nothing is broken' : 'nobody posts';
+  const all = areGone ? 'all nodes that are left' : 'all nodes';
+  const equal = nodes === 1 ? 'the log has' : `${all} hold the same log of`;
+  const broken = areGone ? 'nothing else is broken' : 'nothing is broken';
+  const since = faults.length > 0 ? broken : 'nobody posts';
   return `${told}. ${healed ? `From ${clock(healed.at)} on ${since}, and at` : 'At'} ${clock(virtualMs)} ${equal} ${counted(final, 'entry', 'entries')}`;
 }
 
@@ -167,7 +176,8 @@ function faultsTold({ faults, phases }: Seen): Told[] {
     const { from, until, kind, text } = fault;
     // What is told of the node says more.
     if (kind === 'crash') return [];
-    const over = until > from && until !== allOver ? [{ at: until, text: describeEnd(text) }] : [];
+    const isOver = until > from && until !== allOver && !isForEver(fault);
+    const over = isOver ? [{ at: until, text: describeEnd(text) }] : [];
     return [{ at: from, text: beginning(fault) }, ...over];
   });
 }

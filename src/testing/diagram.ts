@@ -220,8 +220,11 @@ export class DiagramRecorder {
 
   /** What is still broken when all faults stop ends then. */
   #endFaults(at: Millis): void {
-    for (const fault of this.#begun.values()) fault.until = at;
-    this.#begun.clear();
+    for (const [index, fault] of this.#begun) {
+      if (fault.kind === 'gone') continue;
+      fault.until = at;
+      this.#begun.delete(index);
+    }
     this.#splits.clear();
   }
 

@@ -78,7 +78,7 @@ export class DiskModel {
   readonly #chains: Chains;
   readonly #branches: Branches;
   readonly #finalAt: ReadonlyMap<Digest, number>;
-  readonly #isHonest: (index: number) => boolean;
+  readonly #mayGive: (index: number) => boolean;
   readonly #break: Break;
   readonly #disks = new Map<number, Disk>();
 
@@ -88,7 +88,7 @@ export class DiskModel {
     chains: Chains,
     branches: Branches,
     finalAt: ReadonlyMap<Digest, number>,
-    isHonest: (index: number) => boolean,
+    mayGive: (index: number) => boolean,
     onBreak: Break,
   ) {
     this.#hash = hash;
@@ -96,7 +96,7 @@ export class DiskModel {
     this.#chains = chains;
     this.#branches = branches;
     this.#finalAt = finalAt;
-    this.#isHonest = isHonest;
+    this.#mayGive = mayGive;
     this.#break = onBreak;
   }
 
@@ -131,7 +131,7 @@ export class DiskModel {
   /** Whether any node that would give it to others holds a message. */
   isHeld(digest: Digest): boolean {
     for (const [index, disk] of this.#disks) {
-      if (disk.held.has(digest) && this.#isHonest(index)) return true;
+      if (disk.held.has(digest) && this.#mayGive(index)) return true;
     }
     return false;
   }
@@ -309,7 +309,7 @@ export class DiskModel {
 
   /** Invariant 8: others may die, so each that holds it must keep it. What an offender certified may replace what it told others. */
   #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
-    if (!this.#isHonest(index)) return;
+    if (!this.#mayGive(index)) return;
     for (const digest of messages) {
       if (disk.held.has(digest)) continue;
       const name = digest.slice(0, 8);

@@ -108,6 +108,7 @@ const FIELDS: Record<Fault['kind'], Fields> = {
   'relay-forgets': { relay: index },
   'lying-relay': { relay: index, lies, restarts: optional(flag) },
   misbehaves: { node: index, misdeeds: list(kinds('do', DEEDS), 'misdeed'), stays },
+  gone: { node: index },
   weather: { weather: weatherShape, node: optional(victim) },
 };
 

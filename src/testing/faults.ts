@@ -23,7 +23,7 @@ type OfLink<K extends string> = OfNode<K> & { readonly relay: number };
 /** The kind that it was drawn from, where that has another name. */
 type Drawn = { readonly drawnFrom?: FaultKind };
 
-/** One that `stays` is not over when the others are: the run must come to rest under it. */
+/** One that `stays`, or is `gone`, is not over when the others are: the run must come to rest under it. */
 export type Fault = Lasting &
   Drawn &
   /** Power is lost: now, or in the middle of the next write. */
@@ -85,6 +85,8 @@ export type Fault = Lasting &
         readonly misdeeds: readonly Misdeed[];
         readonly stays?: true;
       }
+    /** It loses power once all have joined, and never comes back, nor does its disk. */
+    | { readonly kind: 'gone'; readonly node: number }
     /** Of all links, or of one node's. */
     | { readonly kind: 'weather'; readonly weather: Weather; readonly node?: Victim }
   );
@@ -130,10 +132,14 @@ export const MEMBER_KINDS = [
 /** Networks in which not everyone reaches everyone, even when all faults are over. */
 export const TOPOLOGY_KINDS = ['topology'] as const;
 
+/** Members that are lost for good (docs/simulation.md, "Members that are gone"). */
+export const GONE_KINDS = ['gone'] as const;
+
 /** Kinds that few seeds draw beside the others, and no run of an application. */
-export const RARE_KINDS = [...MEMBER_KINDS, ...TOPOLOGY_KINDS] as const;
+export const RARE_KINDS = [...MEMBER_KINDS, ...TOPOLOGY_KINDS, ...GONE_KINDS] as const;
 
 export type FaultKind =
   | (typeof FAULT_KINDS)[number]
   | (typeof MEMBER_KINDS)[number]
-  | (typeof TOPOLOGY_KINDS)[number];
+  | (typeof TOPOLOGY_KINDS)[number]
+  | (typeof GONE_KINDS)[number];

@@ -66,12 +66,14 @@ function acknowledgements({ history, sightings, sends }: Facts): Iterable<Acknow
   return best.values();
 }
 
-/** The nodes that came back with an old or empty disk after a moment. */
+/** The nodes that came back with an old or empty disk after a moment, and those that were gone for good at any time. */
 function forgetfulSince({ history }: Facts): (when: Moment) => ReadonlySet<number> {
   const starts: { when: Moment; node: number }[] = [];
   for (const [when, event] of history.events.entries()) {
     if (event.type === 'start' && (event.memory ?? 'kept') !== 'kept')
       starts.push({ when, node: event.node });
+    // What it helped to make final others may say when it is gone already.
+    if (event.type === 'gone') starts.push({ when: history.events.length, node: event.node });
   }
   return (when) => new Set(starts.filter((s) => s.when > when).map((s) => s.node));
 }
@@ -80,7 +82,7 @@ function forgetfulSince({ history }: Facts): (when: Moment) => ReadonlySet<numbe
  * No acknowledged message is lost. What anybody was told is committed or final
  * is in the logs at the end, and so is what a node called stored, if the run
  * came to rest and the node kept its disk. Excepted: what was not final when
- * its author was to be removed, and what only those who lost their disks held.
+ * its author was to be removed, and what only those who lost their disks held, or are gone for good.
  */
 export function noLoss(facts: Facts): string[] {
   const { history, removals, distrusted } = facts;
@@ -90,6 +92,9 @@ export function noLoss(facts: Facts): string[] {
     node,
     rank: new Map(log.map(({ id, state }) => [id, RANK[state]])),
   }));
+  // Those who stay may have it and not its certificate, and be too few to make another.
+  const isLeft = history.events.some(({ type }) => type === 'gone');
+  const least = isLeft ? RANK.queued : RANK.committed;
   const problems: string[] = [];
   for (const { id, state, when, author, node } of acknowledgements(facts)) {
     const rank = RANK[state];
@@ -108,7 +113,7 @@ export function noLoss(facts: Facts): string[] {
     const lacking = ends.find(({ rank: of }) => (of.get(id) ?? -1) < RANK.final);
     if (settled && lacking) {
       problems.push(`${said}; it is not final at the end for node ${lacking.node}`);
-    } else if (ends.every(({ rank: of }) => (of.get(id) ?? -1) < Math.min(rank, RANK.committed))) {
+    } else if (ends.every(({ rank: of }) => (of.get(id) ?? -1) < Math.min(rank, least))) {
       problems.push(`${said}; no node holds it at the end`);
     }
   }

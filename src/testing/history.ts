@@ -98,6 +98,12 @@ export interface CrashEvent extends At {
   readonly node: number;
 }
 
+/** A node is off for good, and its disk is lost. */
+export interface GoneEvent extends At {
+  readonly type: 'gone';
+  readonly node: number;
+}
+
 export interface StartEvent extends At {
   readonly type: 'start';
   readonly node: number;
@@ -132,6 +138,7 @@ export type HistoryEvent =
   | ShownEvent
   | MovedEvent
   | CrashEvent
+  | GoneEvent
   | StartEvent
   | RemovalEvent
   | CutEvent

@@ -96,7 +96,7 @@ export class Invariants {
   /** Messages that were committed at some time. */
   readonly committed = new Committed(
     (digest) => this.isHeld(digest),
-    () => this.offences.areNone,
+    () => this.offences.areNone && this.#nodes().every(({ isGone }) => !isGone),
   );
   /** Own messages, by `node/digest`, that were durable once. */
   readonly #ownDurable = new Set<string>();
@@ -141,7 +141,7 @@ export class Invariants {
       this.chains,
       this.#branches,
       this.finalAt,
-      (index) => this.offences.isHonest(nodes()[index]!.user),
+      (index) => this.offences.isHonest(nodes()[index]!.user) && !nodes()[index]!.isGone,
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);
@@ -355,7 +355,8 @@ export class Invariants {
           this.#checkMatches(node, ack);
         }
         const leader = this.#epochs.get(ack.epoch)?.leader;
-        if (leader) this.#putBack.signed(node, leader);
+        // What it signed before its disk was put back contradicts nothing.
+        if (leader && !command.payload.re) this.#putBack.signed(node, leader);
         return this.#acknowledged(node.user, ack);
       }
       case 'CH_VOTE':

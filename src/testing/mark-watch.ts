@@ -48,6 +48,8 @@ interface Known {
   diedWriting: readonly StoreOp[] | null;
   pulls: UserId | null;
   readonly wishes: Map<number, Digest>;
+  /** The leadership that it suspects. */
+  suspects: EpochId | null;
 }
 
 export class MarkWatch {
@@ -87,7 +89,7 @@ export class MarkWatch {
     if (!known) {
       known = {
         ...{ followed: null, ledOnline: 0, refusedTip: null, wasRefused: false, final: 0 },
-        ...{ writes: null, diedWriting: null, pulls: null, wishes: new Map() },
+        ...{ writes: null, diedWriting: null, pulls: null, wishes: new Map(), suspects: null },
       };
       this.#nodes.set(node, known);
     }
@@ -130,6 +132,10 @@ export class MarkWatch {
       leads: st.leading !== null,
       electors: lead.epoch.electorate.length,
     };
+    if (known.suspects && lead && lead.id !== known.suspects) {
+      known.suspects = null;
+      if (!lead.branch) this.#mark('censor-replaced');
+    }
     if (before && lead && lead.id !== before.id) {
       if (before.kind === 'online' && lead.epoch.kind === 'roster') this.#mark('online-gives-way');
       const isLed = [...this.#nodes.values()].some(
@@ -304,7 +310,13 @@ export class MarkWatch {
     const known = this.#known(node.index);
     known.diedWriting = known.writes;
     if (known.followed?.leads) this.#mark('leader-crashed');
-    Object.assign(known, { followed: null, writes: null, pulls: null, ledOnline: 0 });
+    Object.assign(known, {
+      followed: null,
+      writes: null,
+      pulls: null,
+      ledOnline: 0,
+      suspects: null,
+    });
     known.wishes.clear();
   }
 
@@ -314,7 +326,10 @@ export class MarkWatch {
     known.diedWriting = null;
   }
 
-  event(event: CoreEvent): void {
+  event(node: SimNode, event: CoreEvent): void {
+    if (event.type === 'note' && event.note === 'leader suspected') {
+      this.#known(node.index).suspects = node.state(this.#channel)?.leadership?.id ?? null;
+    }
     if (event.type === 'note' && event.note === 'stepped down') this.#mark('stepped-down');
     if (event.type === 'note' && event.note === 'memory regained') this.#mark('memory-lost');
     if (event.type === 'joined' && this.#faults.size > 0) this.#mark('joined-under-fire');

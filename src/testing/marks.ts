@@ -107,6 +107,12 @@ export const MARKS = [
   { name: 'merge-displaced', means: 'a merge falls out of the log, and another is made' },
   { name: 'orphan', means: 'a member holds a record and nothing of its predecessor' },
 
+  // Members that misbehave
+  {
+    name: 'censor-replaced',
+    means: 'who suspected a leader that leaves something out follows another one',
+  },
+
   // Lost memory
   { name: 'memory-lost', means: 'a member with an old disk stops voting, and recovers' },
 
@@ -120,11 +126,6 @@ export const MARKS = [
     name: 'withheld',
     means: 'a removed member’s record is withheld',
     pending: 'removal is not in the core',
-  },
-  {
-    name: 'censor-replaced',
-    means: 'a leader that places nothing of a member is replaced',
-    pending: 'suspicion of leaders is not in the core',
   },
 ] as const satisfies readonly Mark[];
 

@@ -2,7 +2,7 @@
 
 import type { Millis } from '../core/ids.js';
 import type { Fault, FaultKind, Lasting, Victim } from './faults.js';
-import { FAULT_KINDS, MEMBER_KINDS, RARE_KINDS, TOPOLOGY_KINDS } from './faults.js';
+import { FAULT_KINDS, GONE_KINDS, MEMBER_KINDS, RARE_KINDS, TOPOLOGY_KINDS } from './faults.js';
 import {
   drawCensorship,
   drawLyingMember,
@@ -54,6 +54,13 @@ export function drawRareKinds(draw: Draw): FaultKind[] {
   if (share < MEMBERS_SHARE) return [kind];
   return share < MEMBERS_SHARE + TOPOLOGY_SHARE ? [...TOPOLOGY_KINDS] : [];
 }
+
+/** The share of seeds with members that are gone for good, of those that draw no other rare kind. */
+const GONE_SHARE = 0.1;
+
+/** From a stream of its own, so that the runs of all other seeds stay as they were. */
+export const drawGoneKinds = (draw: Draw): FaultKind[] =>
+  chance(draw, GONE_SHARE) ? [...GONE_KINDS] : [];
 
 /** Whether some of these kinds are of channels that all have joined. */
 export const needMembers = (kinds: readonly FaultKind[]): boolean =>
@@ -181,6 +188,7 @@ const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
   'lying-member': (d) => drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), drawLyingMember),
   'two-faced-member': (d) => drawOffenders(d, 1, drawTwoFaces),
   topology: ({ o, draw, time }) => drawTopology(draw, o.nodes, o.relays, time),
+  gone: drawGone,
 };
 
 /** Mostly small: as likely below as above the square root of `max`. */
@@ -232,6 +240,29 @@ function drawBridge(o: PlanOptions, draw: Draw, time: Lasting, fault: Fault): Fa
   if (fault.kind !== 'misbehaves') return [];
   const pairs = drawHalves(draw, o.nodes).filter((pair) => !pair.includes(fault.node));
   return [{ ...long(o, draw, time), kind: 'block', pairs }];
+}
+
+const FORGETFUL: ReadonlySet<FaultKind> = new Set(['old-disk', 'lost-disk']);
+
+/**
+ * Mostly a minority, one after the other or all at once, early or in the very
+ * end; now and then so many that the others are at most half.
+ */
+function drawGone({ o, draw, time }: Drawing): Fault[] {
+  if (o.nodes < 3) return [];
+  const all = Array.from({ length: o.nodes }, (_, i) => i);
+  const spare = Math.floor((o.nodes - 1) / 2);
+  const areMost = chance(draw, 0.2);
+  const fewest = areMost ? spare + 1 : chance(draw, 0.6) ? spare : 1;
+  const count = fewest + below(draw, (areMost ? o.nodes : spare + 1) - fewest);
+  // Who lost its disk needs more than half to tell it, and is told before they go.
+  const isEarly = chance(draw, 0.5) && !o.kinds.some((kind) => FORGETFUL.has(kind));
+  const from = isEarly ? time.at : o.until - 1_000 * draw();
+  const last = chance(draw, 0.4) ? from : o.until;
+  return sample(draw, all, count).map((node) => {
+    const at = Math.floor(between(draw, Math.max(o.from, from), Math.max(o.from, last)));
+    return { kind: 'gone', node, at, until: o.until };
+  });
 }
 
 function long(o: PlanOptions, draw: Draw, { at }: Lasting): Lasting {

@@ -92,7 +92,8 @@ export class PutBack {
   /** Why a channel can't come to rest: too many lost what they knew for the others to tell them. */
   irreparable(channel: ChannelId, reach: Reach): string | undefined {
     if (this.#ever.size === 0) return undefined;
-    const states = this.#nodes().map((node) => ({ node, st: node.state(channel) }));
+    const nodes = this.#nodes().filter(({ isGone }) => !isGone);
+    const states = nodes.map((node) => ({ node, st: node.state(channel) }));
     // Who is no member yet may know a newer one, but says nothing to members.
     const rosters = states.flatMap(({ node, st }) =>
       st?.roster.members.has(node.user) ? st.roster : [],
@@ -102,11 +103,12 @@ export class PutBack {
     if (!roster) return 'all that held the channel lost their disks';
     const all = voters(roster);
     const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));
-    const telling = states.filter(
-      ({ node, st }) => st && !st.memory && all.includes(node.user) && this.#isHonest(node.user),
-    );
-    for (const { node, st } of states) {
-      if ((st && !st.memory) || !all.includes(node.user)) continue;
+    // Who was never put back has lost nothing, whatever it believes.
+    const hasLost = ({ node, st }: (typeof states)[number]): boolean =>
+      this.#ever.has(node) && (!st || st.memory !== null);
+    const ofVoters = states.filter(({ node }) => all.includes(node.user));
+    const telling = ofVoters.filter((one) => !hasLost(one) && this.#isHonest(one.node.user));
+    for (const { node } of ofVoters.filter(hasLost)) {
       const told = telling.filter((other) => reach(node.index, other.node.index)).length;
       if (told < enough)
         return `node ${node.index} lost memory, and ${told} can tell it, not ${enough}`;

@@ -167,6 +167,11 @@ export class HistoryRecorder {
     this.#events.push({ type: 'crash', at: this.#now, node: node.index });
   }
 
+  /** A node is gone for good. */
+  gone(node: SimNode): void {
+    this.#events.push({ type: 'gone', at: this.#now, node: node.index });
+  }
+
   /** Lets someone read at each node now and then until `until`. */
   plan(nodes: readonly SimNode[], until: Millis): void {
     for (const node of nodes) this.#planReading(node, between(this.#draw, 200, 3_000), until);

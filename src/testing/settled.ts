@@ -2,15 +2,15 @@
  * What must be so a bounded time after the last fault (docs/PROTOCOL.md,
  * section "Liveness"): every node a member, one leader, equal logs, and all
  * that was ever stored by a member final, once. Asked of members that follow
- * the protocol, and in a network that stays asymmetric of those whom its shape
- * lets have it. And what must never be: a message in the log that nobody
+ * the protocol and are not gone for good, and in a network that stays
+ * asymmetric of those whom its shape lets have it. And what must never be: a message in the log that nobody
  * posted.
  */
 
 import type { ChannelState } from '../core/channel-state.js';
 import type { Digest, UserId } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
-import { heldRecord } from '../core/provisional.js';
+import { heldRecord, isCommitted } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
 import type { EpochKind } from '../core/statements.js';
 import type { Application } from './application.js';
@@ -30,9 +30,8 @@ export function unsettled(
   minOnline: number,
   reach: Reach = WHOLE,
 ): string | undefined {
-  const { isForked } = invariants.offences;
   // Two histories are final: what becomes of those who hold them is not asked here.
-  if (isForked) return undefined;
+  if (invariants.offences.isForked) return undefined;
   const { members, unaware } = membersOf(nodes, app);
   if (unaware) return `node ${unaware.index} does not know that it is no member any more`;
   return unsettledMembers(members, app, invariants, minOnline, reach);
@@ -43,10 +42,10 @@ function membersOf(nodes: readonly SimNode[], app: Application) {
   const states = nodes.map((node) => node.state(app.channel));
   const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
   const roster = states.find((st) => st?.roster.number === newest)?.roster;
-  const isGone = ({ user }: SimNode): boolean => roster?.departed.has(user) ?? false;
+  const isDeparted = ({ user }: SimNode): boolean => roster?.departed.has(user) ?? false;
   return {
-    members: nodes.filter((node) => !isGone(node)),
-    unaware: nodes.find((node) => isGone(node) && app.isMember(node)),
+    members: nodes.filter((node) => !isDeparted(node)),
+    unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
   };
 }
 
@@ -57,11 +56,16 @@ function unsettledMembers(
   minOnline: number,
   reach: Reach,
 ): string | undefined {
-  const honest = nodes.filter(({ user }) => invariants.offences.isHonest(user));
+  const { offences } = invariants;
+  const honest = nodes.filter(({ user, isGone }) => offences.isHonest(user) && !isGone);
   const indices = honest.map(({ index }) => index);
   const heard = (node: SimNode): number => indices.filter((i) => reach(node.index, i)).length;
-  const first = honest.find((node) => isMore(heard(node), nodes.length)) ?? honest[0]!;
-  if (!isMore(heard(first), nodes.length)) return unsettledApart(honest, app, reach);
+  const first = honest.find((node) => isMore(heard(node), nodes.length));
+  if (!first) {
+    const areLost = nodes.some(({ isGone }) => isGone);
+    const why = unsettledApart(honest, app, reach);
+    return why ?? (areLost ? unsettledFew(honest, app, invariants, minOnline) : undefined);
+  }
   const others = connectedTo(first.index, indices, reach);
   return unsettledTogether(
     honest.filter(({ index }) => others.includes(index)),
@@ -104,7 +108,10 @@ function unsettledTogether(
       return canCommit && isServed(index, leader.index, all, reach) ? [index] : [];
     }),
   );
-  const authors = new Set(all.filter((n) => served.has(n.index)).map(({ user }) => user));
+  // What the others hold of one that is gone becomes final too.
+  const authors = new Set(
+    all.filter((n) => served.has(n.index) || n.isGone).map(({ user }) => user),
+  );
   for (const [k, st] of states.entries()) {
     const node = nodes[k]!;
     const i = node.index;
@@ -119,7 +126,11 @@ function unsettledTogether(
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;
     if (leads(node, app, 'online')) return `node ${i} leads online, and reaches the leader`;
-    if (st.branches.size > 0) return `node ${i} has ${st.branches.size} branches`;
+    // What nobody may place waits in the branch of a leader that was replaced.
+    const branches = [...st.branches.values()].filter(
+      (b) => canCommit || b.certificates.length > 0,
+    );
+    if (branches.length > 0) return `node ${i} has ${branches.length} branches`;
     if (st.wishes.length > 0) return `node ${i} has a wish`;
     if (!st.leadership?.live) return `node ${i} has no leader`;
   }
@@ -230,6 +241,43 @@ function unsettledApart(
     );
     const ahead = seqs.find((seq) => seq !== seqs[0]);
     if (ahead !== undefined) return `node ${other} is final up to ${seqs[0]}, another to ${ahead}`;
+  }
+  return undefined;
+}
+
+/**
+ * Where so many are gone that the others are at most half: if they may, they
+ * have one online leader, and what they hold is committed.
+ */
+function unsettledFew(
+  nodes: readonly SimNode[],
+  app: Application,
+  { offences }: Invariants,
+  minOnline: number,
+): string | undefined {
+  const states = nodes.map((node) => node.state(app.channel));
+  const without = nodes.find((_, k) => !states[k]);
+  if (without) return `node ${without.index} has no channel`;
+  if (!offences.areNone || nodes.length < minOnline) return undefined;
+  if (states[0]?.genesis.quorum !== 'online') return undefined;
+  const leaders = nodes.filter((node) => leads(node, app, 'online'));
+  if (leaders.length !== 1) return 'there is not one online leader';
+  const epoch = leaders[0]!.state(app.channel)!.leadership!.id;
+  for (const [k, st] of states.entries()) {
+    const node = nodes[k]!;
+    if (!st?.roster.members.has(node.user)) return `node ${node.index} is not a member`;
+    if (st.leadership?.id !== epoch || !st.leadership.live)
+      return `node ${node.index} does not follow the online leader`;
+    const open = [...st.pool.values()].find(
+      ({ record }) =>
+        isMessageLane(record) && !isCommitted(st, record) && isWhole(record, node, st, states),
+    );
+    if (open) return `${nameOf(open.record.digest)} at node ${node.index} is not committed`;
+  }
+  const own = new Set(nodes.map(({ index }) => index));
+  for (const [id, { node, stored, seen }] of app.submitted) {
+    if (own.has(node) && stored && seen === 'nothing')
+      return `message ${id} of node ${node} is not committed`;
   }
   return undefined;
 }

@@ -7,6 +7,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
+import { problemOf } from './check-options.js';
 import type { Fault } from './faults.js';
 import type { Plan } from './plan.js';
 import { type Conditions, type SimulateResult, simulate, type Violation } from './simulate.js';
@@ -52,7 +53,7 @@ class Search {
   /** Whether this plan fails too; it is the best from now on if so. */
   async fails(plan: Plan): Promise<boolean> {
     const text = JSON.stringify(plan);
-    if (this.isOver || this.#tried.has(text)) return false;
+    if (this.isOver || this.#tried.has(text) || problemOf(plan) !== undefined) return false;
     this.#tried.add(text);
     this.runs += 1;
     const { signal } = this.#o;

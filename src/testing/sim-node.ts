@@ -98,6 +98,7 @@ export class SimNode implements LinkUser {
   readonly inviteKeys = new Set<UserId>();
   #pump: Pump | null = null;
   #life = 0;
+  #isGone = false;
   #bootedAt: Millis = 0;
   #soon: Timer | undefined;
   #wake: Timer | undefined;
@@ -121,6 +122,9 @@ export class SimNode implements LinkUser {
   }
   get misbehaviour(): Misbehaviour | undefined {
     return this.#misbehaviour;
+  }
+  get isGone(): boolean {
+    return this.#isGone;
   }
   get isUp(): boolean {
     return this.#pump !== null;
@@ -146,7 +150,7 @@ export class SimNode implements LinkUser {
 
   /** Boots from what the disk holds. */
   async start(): Promise<void> {
-    if (this.#pump) return;
+    if (this.#pump || this.#isGone) return;
     const { crypto, timeline, network, draw, patience = draw, watcher } = this.#o;
     const hash = crypto.sha256;
     const life = ++this.#life;
@@ -208,6 +212,12 @@ export class SimNode implements LinkUser {
     this.#o.network.stop(this.index);
     this.#o.watcher.crashed(this);
     this.disk.crash();
+  }
+
+  /** Loses power for good: neither the node nor its disk comes back. */
+  leave(): void {
+    this.#isGone = true;
+    this.crash();
   }
 
   /** Does nothing until `time`, then goes on as if nothing was. */

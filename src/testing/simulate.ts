@@ -31,7 +31,14 @@ import { MarkWatch } from './mark-watch.js';
 import { Names } from './names.js';
 import { type Observer, Reporter } from './observer.js';
 import { type Pause, type PauseOptions, pauses } from './pauses.js';
-import { drawKinds, drawRareKinds, loadMsFor, needMembers, planFaults } from './plan-faults.js';
+import {
+  drawGoneKinds,
+  drawKinds,
+  drawRareKinds,
+  loadMsFor,
+  needMembers,
+  planFaults,
+} from './plan-faults.js';
 import { between, chance, type Draw, drawsOf, pick } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
@@ -159,7 +166,9 @@ function settings(o: SimulateOptions, isOfGuest: boolean) {
   const early = chance(draw, 0.25);
   // Applications are promised members that follow the protocol.
   const rare = isOfGuest ? [] : drawRareKinds(drawsOf(o.seed, 'rare kinds'));
-  const kinds: readonly FaultKind[] = [...usual, ...rare];
+  const areLeft = isOfGuest || rare.length > 0 || (o.nodes ?? nodes) < 3;
+  const gone = areLeft ? [] : drawGoneKinds(drawsOf(o.seed, 'gone for good'));
+  const kinds: readonly FaultKind[] = [...usual, ...rare, ...gone];
   const loadMs = loadMsFor(kinds, draw);
   const conditions: Conditions = {
     encoded: chance(draw, 0.08),
@@ -378,10 +387,10 @@ class Run implements NodeWatcher {
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
   }
 
-  /** Nodes that follow the protocol in all they say. */
+  /** Nodes that follow the protocol in all they say, those that are gone left out. */
   #honest(): SimNode[] {
     const { offences } = this.#invariants;
-    return this.#nodes.filter(({ user }) => offences.isHonest(user));
+    return this.#nodes.filter(({ user, isGone }) => offences.isHonest(user) && !isGone);
   }
 
   #checkHistory(): void {
@@ -392,7 +401,7 @@ class Run implements NodeWatcher {
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
     const settled =
       isSame && allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
-    const offenders = this.#nodes.filter((node) => !honest.includes(node));
+    const offenders = this.#nodes.filter(({ user }) => !offences.isHonest(user));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);
     const problem = checkHistory(history).find(
@@ -418,6 +427,17 @@ class Run implements NodeWatcher {
       );
     };
     chaos.onFault = (text) => this.#note(text);
+    let haveJoined = this.#app.allJoined;
+    chaos.mayLeave = () => {
+      haveJoined ||= this.#app.allJoined;
+      return haveJoined;
+    };
+    chaos.onGone = (node) => {
+      this.#note(`node ${node.index} is gone for good`);
+      this.#recorder.gone(node);
+      this.#invariants.committed.forget();
+      this.#app.forgets(node, (digest) => this.#invariants.isHeld(digest));
+    };
     chaos.onForget = (node, _memory, before) => {
       this.#invariants.forgot(node, before);
       this.#app.forgets(node, (digest) => this.#invariants.isHeld(digest));
@@ -560,7 +580,7 @@ class Run implements NodeWatcher {
     this.#invariants.event(node, event);
     this.#recorder.event(node, event);
     this.#app.event(node, event);
-    this.#marks.event(event);
+    this.#marks.event(node, event);
     this.#guest?.event(node, event);
     this.#reporter?.tell({ type: 'told', node: node.index, event });
     const told = this.#o.log && describeTold(this.#names, event);

@@ -36,8 +36,8 @@ export const LIVENESS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/offers.ts',
-        find: '  if (due.length === 0 || !lead?.live || st.leading) return;\n',
-        replace: '  if (due.length >= 0 || !lead?.live || st.leading) return;\n',
+        find: '  if (due.length + inTail.length === 0) return;\n',
+        replace: '  if (due.length + inTail.length >= 0) return;\n',
       },
     ],
     options: bequeathing,

@@ -1,7 +1,7 @@
 /** Mutants of lost memory: who is told that its disk was put back, by whom, and what it does then. */
 
 import type { Mutant } from './mutant.js';
-import { forgetting, puttingBack, recalling, recallingAmid } from './plans-memory.js';
+import { forgetting, losing, puttingBack, recalling, recallingAmid } from './plans-memory.js';
 
 const MACHINE = 'src/core/machine.ts';
 const VOTING = 'src/core/voting.ts';
@@ -81,6 +81,19 @@ export const MEMORY: readonly Mutant[] = [
       },
     ],
     options: recallingAmid,
+  },
+  {
+    name: 'stay-far',
+    invariant: 'liveness',
+    what: 'a voter whose promise is far below the term that another stands in does not come nearer',
+    edits: [
+      {
+        file: VOTING,
+        find: '  const comes = isFar && comeNearer(ctx, st, p.kind);\n',
+        replace: '  const comes = isFar && p.term < 0 && comeNearer(ctx, st, p.kind);\n',
+      },
+    ],
+    options: losing,
   },
   {
     name: 'name-put-back',

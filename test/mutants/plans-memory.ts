@@ -81,6 +81,32 @@ export function recalling(seed: number): RunOptions {
 }
 
 /**
+ * Of five, one comes back with an older copy of its disk while another is cut
+ * off, and before anybody is elected two of those that told it are gone for good:
+ * what the three that are left have promised lies far apart.
+ */
+export function losing(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'losing');
+  const groups = groupsOf(draw, 5, [1, 1, 2, 1]);
+  const [forgetful, behind, lost] = groups as [number[], number[], number[]];
+  const copiedAt = JOINED_MS + between(draw, 0, 500);
+  const back = copiedAt + between(draw, 1_500, 3_000);
+  const until = back + between(draw, 3_000, 5_000);
+  const others = groups.filter((group) => group !== behind).flat();
+  const pairs = pairsBetween([behind, others]);
+  const lies = { ...HONEST, censored: [{ name: 'CH_PREVOTE' }] };
+  const faults: Fault[] = [
+    { kind: 'block', pairs, at: back - 200, until },
+    { kind: 'lying-relay', relay: 0, lies, restarts: false, at: back - 200, until },
+    { kind: 'old-disk', nodes: forgetful, copiedAt, at: back, until: back + 20 },
+    ...lost.map((node): Fault => ({ kind: 'gone', node, at: until - 20, until })),
+  ];
+  const conditions = { workMs: 0, weather: CALM };
+  const load = { everyMs: between(draw, 30, 100), burst: 1, invites: [] };
+  return { ...SMALL, nodes: 5, conditions, faults, loadMs: until, workload: load };
+}
+
+/**
  * The founder leads; what it places last one member acknowledges, and forgets
  * it. The others, who miss it, report to that one in a moment without their
  * leader; then one of them is with the leader, and the others elect another.

@@ -96,6 +96,11 @@ export const BAD: { readonly [C in CheckName]: { readonly [what: string]: Histor
       told(2, 'a1', 1),
       { type: 'removal', at: 3, author: 'a' },
     ]),
+    'a final message, when one of three is gone': history([
+      send(1, 'a1'),
+      told(2, 'a1', 1),
+      { type: 'gone', at: 3, node: 1 },
+    ]),
     'a final message, when one of three lost its memory': history([
       send(1, 'a1'),
       told(2, 'a1', 1),

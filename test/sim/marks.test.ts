@@ -96,6 +96,18 @@ const GROUNDS: readonly Ground[] = [
     options: { faults: ['lost-disk', 'old-disk', 'shift'] },
   },
   {
+    what: 'a leader that censors a member',
+    marks: ['censor-replaced'],
+    seeds: 20,
+    options: {
+      ...{ ...plain, nodes: 5, loadMs: 20_000 },
+      faults: times(2, (node) => ({
+        ...{ kind: 'misbehaves', node, misdeeds: [{ do: 'censor', author: 3 }] },
+        ...{ at: 6_000, until: 24_000 },
+      })),
+    },
+  },
+  {
     what: 'a founder that invites while others join',
     marks: ['wish-made-anew', 'joined-under-fire'],
     seeds: 60,

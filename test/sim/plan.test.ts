@@ -96,6 +96,10 @@ describe('a plan', () => {
       'node 2',
     ],
     ['{"plan":{"seed":1,"workload":{"posts":{}}}}', '"posts"'],
+    [
+      '{"plan":{"seed":1,"nodes":1,"faults":[{"kind":"gone","at":1,"until":2,"node":0}]}}',
+      'all nodes are gone',
+    ],
   ])('%s is refused', (text, why) => {
     expect(() => parsePlanFile(text)).toThrow(why);
   });

@@ -54,6 +54,19 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     902_713,
     'a page of a branch that did not connect left its records in the pool, counted by no share',
   ],
+  [1_400_579, 'a certificate was made of acknowledgements further apart than its links may be'],
+  [
+    1_613_012,
+    'what only the tails of an online leader’s followers held was offered by nobody, and its author was gone',
+  ],
+  [
+    1_520_176,
+    'a candidate got final pages of a later term, then its last ballot, and led behind entries of that term',
+  ],
+  [
+    1_155_405,
+    'a member that missed the certificates of 1,421 places had no page of them that fits a frame',
+  ],
   [
     1_009_250,
     'a voter that lost its disk twice came back to the same term, and voted in the one above it twice',
@@ -63,7 +76,7 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
 
 /** The built command runs them, in a process for each core. */
 const FIXED = 300;
-const FRESH = 20;
+const FRESH = 200;
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 function report(r: SimulateResult): string {

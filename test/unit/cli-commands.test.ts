@@ -26,7 +26,19 @@ describe('usage', () => {
   test('the commands of this version, and no others', () => {
     expect(program.commands.map((command) => command.name()).sort()).toEqual(
       [
-        ...['relay', 'init', 'create', 'invite', 'join', 'up', 'relays', 'send', 'tail', 'log'],
+        ...[
+          'relay',
+          'init',
+          'passphrase',
+          'create',
+          'invite',
+          'join',
+          'up',
+          'relays',
+          'send',
+          'tail',
+          'log',
+        ],
         ...['leave', 'remove', 'role'],
         ...[
           'status',
@@ -35,6 +47,9 @@ describe('usage', () => {
           'dm',
           'inbox',
           'verify',
+          'backup',
+          'restore',
+          'doctor',
           'import',
           'export',
           'sim',
@@ -942,7 +957,12 @@ describe('relay', () => {
       startRelay: async (options) => {
         const { log: _, ...rest } = options;
         asked.push(rest);
-        return { url: 'conclave://k@[::1]:9', metricsPort: 8, close: async () => void closed++ };
+        return {
+          url: 'conclave://k@[::1]:9',
+          metricsPort: 8,
+          reload: async () => {},
+          close: async () => void closed++,
+        };
       },
     };
     const running = h.start(['relay', '--json', '--listen', '[::1]:0', '--metrics', 'localhost:0']);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
+import { FIRST, SECOND } from './fixtures/tls-certificates.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -248,3 +249,36 @@ test('a demo that is interrupted twice leaves nothing behind', async () => {
   expect([130, 143]).toContain(await closed);
   expect(readdirSync(tmp)).toEqual([]);
 }, 60_000);
+
+test('SIGHUP makes a relay with files read them again; one without them stops', async () => {
+  const dir = temporaryDir();
+  const [cert, key, audit] = ['relay.crt', 'relay.key', 'audit'].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const put = (certificate: { cert: string; key: string }): void => {
+    writeFileSync(cert, certificate.cert);
+    writeFileSync(key, certificate.key);
+  };
+  put(FIRST);
+  const tls = ['--tls-cert', cert, '--tls-key', key, '--audit', audit];
+  const running = start('relay', '--listen', '127.0.0.1:0', '--json', '--verbose', ...tls);
+  await running.stdout.shows('\n');
+  expect(running.stdout.json[0]!.url).toMatch(/\?via=tls$/);
+  renameSync(audit, `${audit}.1`);
+  put(SECOND);
+  running.child.kill('SIGHUP');
+  await running.stderr.shows('relay reloaded its files');
+  expect(existsSync(audit)).toBe(true);
+  writeFileSync(key, FIRST.key);
+  running.child.kill('SIGHUP');
+  await running.stderr.shows('goes on with the files that it had');
+  running.child.kill('SIGTERM');
+  expect(await running.closed).toBe(0);
+  expect(running.stdout.json).toHaveLength(1);
+
+  const { process: plain } = await relay();
+  plain.child.kill('SIGHUP');
+  expect(await plain.closed).toBe(0);
+});

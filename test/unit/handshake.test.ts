@@ -59,7 +59,7 @@ describe('a handshake', () => {
       it(`connects a ${a} client to a ${b} relay, each proven to the other`, () => {
         const s = connected({ crypto: relayCrypto, client: { crypto: clientCrypto } });
         expect(s.relayEvents.slice(1)).toStrictEqual([
-          { type: 'connected', user: ALICE.user, name: 'alice' },
+          { type: 'connected', user: ALICE.user, name: 'alice', hasToken: false },
         ]);
         expect(s.clientEvents).toMatchObject([
           {

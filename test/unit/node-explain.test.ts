@@ -53,7 +53,7 @@ describe('explain', () => {
     for (const { entries, explained } of looks) {
       for (const [i, entry] of entries.entries()) {
         expect(explained[i]).toHaveLength(1);
-        const { name: _, time: _time, epoch: _epoch, ...shown } = entry;
+        const { name: _, time: _time, epoch: _epoch, merge: _merge, ...shown } = entry;
         expect(explained[i]![0]).toMatchObject(shown);
       }
     }

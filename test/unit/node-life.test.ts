@@ -13,7 +13,7 @@ import {
 } from '../../src/node/index.js';
 import { openNode } from '../../src/node/node.js';
 import type { NodeOptions } from '../../src/node/options.js';
-import { tcpConnect } from '../../src/node/transport.js';
+import { connectRelay } from '../../src/node/transport.js';
 import { faultStore } from '../../src/testing/fault-store.js';
 import {
   allEqual,
@@ -298,7 +298,7 @@ describe('invitations', () => {
     // Deaf from its second request on, which is the one that the founder admits.
     const connect: Connect = (address, events) => {
       const data = (chunk: Uint8Array) => requests < 2 && events.data(chunk);
-      const transport = tcpConnect(address, { ...events, data });
+      const transport = connectRelay(address, { ...events, data });
       return {
         get pending() {
           return transport.pending;

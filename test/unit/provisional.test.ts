@@ -15,6 +15,7 @@ import type { Digest } from '../../src/core/ids.js';
 import { inspect } from '../../src/core/inspect.js';
 import { decodeRun, encodeOffer } from '../../src/core/layout.js';
 import { leadershipOf } from '../../src/core/leadership.js';
+import { PAGE_ENTRIES_MAX, TAIL_ENTRIES_MAX } from '../../src/core/limits.js';
 import {
   certifiedPlace,
   committedInLog,
@@ -26,7 +27,7 @@ import {
   uniteBranch,
 } from '../../src/core/provisional.js';
 import type { ChannelRecord } from '../../src/core/record.js';
-import { appendEntry, finalise, truncateTail } from '../../src/core/replica.js';
+import { appendEntry, certificateFrom, finalise, truncateTail } from '../../src/core/replica.js';
 import { committedCount, provisional } from '../../src/core/view.js';
 import { CHANNEL, certificateOf, hash, person, recordBy } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
@@ -519,6 +520,38 @@ describe('a certificate of commitment', () => {
     state.carryOut();
     const stored = [...state.store.keys()].filter((key) => key.includes('/commit/'));
     expect(stored.sort()).toEqual(certificates.map((seq) => state.st.keys.commit(proof.id, seq)));
+  });
+
+  it('is not made of acknowledgements further apart than its links may be', () => {
+    const state = new CoreState(7, 7);
+    const records = messages(person(1), TAIL_ENTRIES_MAX + 2, state.rootOf(1));
+    const chain = new PlacedChain(state.election('online', 4, person(1), users(1, 2, 3)), records);
+    state.place(chain, records);
+    const branch = state.st.branches.get(chain.proof.id)!;
+    const [one, two, three] = users(1, 2, 3);
+    const from = (first: number) => {
+      const acks = new Map([one!, two!].map((user, i) => [user, i === 0 ? first : tip] as const));
+      const signed = new Map(
+        [...acks].map(([user, seq]) => [user, { seq, sig: new Uint8Array(64) }]),
+      );
+      return certificateFrom(branch, 'committed', chain.proof, signed, [one!, two!, three!], 0);
+    };
+    const tip = TAIL_ENTRIES_MAX + 2;
+    expect([from(1), from(2)?.links.length]).toEqual([undefined, TAIL_ENTRIES_MAX]);
+  });
+
+  it('is not taken further than a page beyond the last: no page could end between', () => {
+    const state = new CoreState(7, 7);
+    const records = messages(person(1), 2 * PAGE_ENTRIES_MAX, state.rootOf(1));
+    const chain = new PlacedChain(state.election('online', 4, person(1), users(1, 2, 3)), records);
+    state.place(chain, records);
+    const branch = state.st.branches.get(chain.proof.id)!;
+    const takes = (upTo: number): boolean =>
+      takeCommitted(state.ctx, state.st, chain.certificate(upTo - 1));
+    expect(takes(PAGE_ENTRIES_MAX + 1)).toBe(false);
+    expect([takes(10), takes(PAGE_ENTRIES_MAX + 11), branch.certified]).toEqual([true, false, 10]);
+    expect([takes(PAGE_ENTRIES_MAX + 10), takes(2 * PAGE_ENTRIES_MAX)]).toEqual([true, true]);
+    expect(branch.certified).toBe(2 * PAGE_ENTRIES_MAX);
   });
 });
 

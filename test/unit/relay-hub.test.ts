@@ -103,7 +103,7 @@ function connect(who: { user: UserId }, nick = nameOf(who.user)): string[] {
   const peer = nextPeer++;
   owners.set(peer, nameOf(who.user));
   peers.set(who.user, peer);
-  return told(hub.connect(peer, who.user, nick, now));
+  return told(hub.connect(peer, { user: who.user, name: nick }, now));
 }
 
 const disconnect = (who: { user: UserId }): string[] => told(hub.disconnect(peers.get(who.user)!));
@@ -378,7 +378,7 @@ describe('announcing a channel', () => {
 
 describe('work', () => {
   it('is limited for one connection; RATE, not a status, says when to go on', () => {
-    newHub({ work_burst: 50, work_per_s: 1 });
+    newHub({ user_work_burst: 50, user_work_per_s: 1 });
     connect(ALICE);
     const effects = effectsOf(ALICE, { name: 'CH_ROSTER', payload: trio.announcement() });
     expect(told(effects)).toEqual(['alice:RATE CH_ROSTER']);
@@ -401,7 +401,7 @@ describe('work', () => {
   });
 
   it('covers long lists', () => {
-    newHub({ work_burst: 2, work_per_s: 1 });
+    newHub({ user_work_burst: 2, user_work_per_s: 1 });
     connect(ALICE);
     expect(send(ALICE, { name: 'LST_USR', payload: {} })).toEqual(['alice:USR_LST']);
     expect(send(ALICE, { name: 'LST_USR', payload: {} })).toEqual(['alice:RATE LST_USR']);
@@ -652,7 +652,7 @@ describe('asking to join', () => {
   });
 
   it('is work as well', () => {
-    newHub({ work_burst: 70, work_per_s: 1 });
+    newHub({ user_work_burst: 70, user_work_per_s: 1 });
     for (const who of [ALICE, EVE]) connect(who);
     now = { ...now, ms: 1 };
     announce(ALICE, channel);

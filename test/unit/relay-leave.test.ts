@@ -44,7 +44,8 @@ beforeEach(() => {
   proven.next = undefined;
   channel = TestChannel.of(ALICE, [BOB, CAROL]);
   hub = new Hub({ crypto, limits: RELAY_LIMITS, nowMs: 0 });
-  for (const [i, who] of [ALICE, BOB, CAROL].entries()) hub.connect(i + 1, who.user, '', now);
+  for (const [i, who] of [ALICE, BOB, CAROL].entries())
+    hub.connect(i + 1, { user: who.user, name: '' }, now);
   send(1, 'CH_ROSTER', channel.announcement());
   const members = new Map(channel.roster.members);
   members.delete(CAROL.user);

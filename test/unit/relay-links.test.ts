@@ -1,148 +1,33 @@
 /**
  * The relay's links without a network: deadlines, limits and hostile bytes, on
- * a clock that the test moves. A client here is the real client link; what the
- * relay writes to it is delivered when the test pumps.
+ * a clock that the test moves.
  */
 
 import fc from 'fast-check';
-import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CommandName, Outgoing, Payload } from '../../src/core/commands.js';
-import { FrameParser } from '../../src/core/frame.js';
-import type { Ulid } from '../../src/core/ids.js';
+import type { Payload } from '../../src/core/commands.js';
 import { HANDSHAKE_PAYLOAD_BYTES_MAX } from '../../src/core/limits.js';
-import { ClientLink, type LinkIdentity, linkIdentity } from '../../src/core/link.js';
-import { unpack } from '../../src/core/msgpack.js';
+import { ClientLink } from '../../src/core/link.js';
 import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
-import type { PeerId } from '../../src/relay/effects.js';
-import {
-  HANDSHAKE_FREE_BYTES,
-  RELAY_LIMITS,
-  RELAY_TIMING,
-  type RelayLimits,
-} from '../../src/relay/limits.js';
-import { Links } from '../../src/relay/links.js';
+import { HANDSHAKE_FREE_BYTES, RELAY_TIMING } from '../../src/relay/limits.js';
 import { identity, TestChannel } from './relay-channel.js';
 import { random } from './relay-client.js';
-
-const ALICE = identity(1);
-const BOB = identity(2);
-const NOW_S = 1_700_000_000;
-const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV' as Ulid;
-
-let ms: number;
-let links: Links;
-/** What the relay wrote to each peer and nobody took yet. */
-let written: Map<PeerId, Uint8Array[]>;
-let ended: Set<PeerId>;
-let clients: Client[];
-
-const now = () => ({ ms, wallMs: NOW_S * 1_000 });
-
-function newRelay(limits: Partial<RelayLimits> = {}): void {
-  ms = 0;
-  written = new Map();
-  ended = new Set();
-  clients = [];
-  links = new Links({
-    crypto,
-    identity: linkIdentity(crypto, new Uint8Array(32).fill(9)),
-    random,
-    info: {
-      server_name: 'test',
-      version: '0',
-      timeout_s: 180,
-      cnn_s: 10,
-      payload_bytes_max: 65_536,
-    },
-    limits: { ...RELAY_LIMITS, payload_bytes_max: 65_536, ...limits },
-    timing: RELAY_TIMING,
-    log: pino({ level: 'silent' }),
-    wire: {
-      write: (to, frame) => {
-        for (const peer of to) written.get(peer)?.push(frame);
-      },
-      end: (peer) => ended.add(peer),
-    },
-    now: now(),
-  });
-}
-
-/** A connection without a client: bytes in, and the codes of the ERRs that came. */
-function open(): PeerId {
-  const peer = links.open(now())!;
-  written.set(peer, []);
-  return peer;
-}
-
-const feed = (peer: PeerId, bytes: Uint8Array): void => links.receive(peer, bytes, now());
-
-function errorsTo(peer: PeerId): unknown[] {
-  const parser = new FrameParser({ payloadBytesMax: 65_536 });
-  return written
-    .get(peer)!
-    .flatMap((bytes) => parser.push(bytes))
-    .filter((frame) => frame.name === 'ERR')
-    .map((frame) => unpack(frame.payload).code);
-}
-
-class Client {
-  readonly peer = open();
-  readonly came: { name: CommandName; payload: unknown }[] = [];
-  readonly link: ClientLink;
-  isConnected = false;
-  error: unknown;
-
-  constructor(who: LinkIdentity) {
-    this.link = new ClientLink({
-      crypto,
-      identity: who,
-      name: 'nick',
-      random,
-      relayKey: undefined,
-    });
-    clients.push(this);
-  }
-
-  send(command: Outgoing): void {
-    feed(this.peer, this.link.send(command, NOW_S));
-  }
-
-  take(): void {
-    const bytes = written.get(this.peer)!.splice(0);
-    for (const event of bytes.flatMap((b) => this.link.receive(b, NOW_S))) {
-      if (event.type === 'send') feed(this.peer, event.bytes);
-      else if (event.type === 'connected') this.isConnected = true;
-      else if (event.type === 'command') this.came.push(event.command);
-      else this.error ??= event.error;
-    }
-  }
-
-  all<N extends CommandName>(name: N): Payload<N>[] {
-    return this.came.filter((c) => c.name === name).map((c) => c.payload as Payload<N>);
-  }
-}
-
-/** Delivers until nothing is on its way. */
-function pump(): void {
-  while (clients.some((client) => written.get(client.peer)!.length > 0)) {
-    for (const client of clients) client.take();
-  }
-}
-
-function connect(who = ALICE): Client {
-  const client = new Client(who);
-  feed(client.peer, client.link.start(NOW_S));
-  pump();
-  return client;
-}
-
-const codes = (client: Client) => client.all('ERR').map((err) => err.code);
-
-const message = (bytes: number): Outgoing => ({
-  name: 'PV_MSG',
-  payload: { from: ALICE.user, to: BOB.user, msg_id: ULID, msg: new Uint8Array(bytes) },
-});
+import {
+  ALICE,
+  BOB,
+  Client,
+  codes,
+  connect,
+  errorsTo,
+  feed,
+  lab,
+  message,
+  NOW_S,
+  newRelay,
+  now,
+  open,
+  pump,
+} from './relay-lab.js';
 
 beforeEach(() => newRelay());
 
@@ -151,28 +36,28 @@ describe('deadlines', () => {
     const silent = open();
     const started = new Client(ALICE);
     feed(started.peer, started.link.start(NOW_S));
-    ms = RELAY_TIMING.cnn_ms - 1;
-    links.sweep(now());
-    expect(ended.size).toBe(0);
-    ms = RELAY_TIMING.cnn_ms;
-    links.sweep(now());
-    expect([...ended].sort()).toEqual([silent, started.peer]);
+    lab.ms = RELAY_TIMING.cnn_ms - 1;
+    lab.links.sweep(now());
+    expect(lab.ended.size).toBe(0);
+    lab.ms = RELAY_TIMING.cnn_ms;
+    lab.links.sweep(now());
+    expect([...lab.ended].sort()).toEqual([silent, started.peer]);
     expect(errorsTo(silent)).toEqual(['cnn_timeout']);
-    expect(links.connectionCount).toBe(0);
+    expect(lab.links.connectionCount).toBe(0);
   });
 
   it('a client that stays silent ends, one that says KALIVE does not', () => {
     const [alice, bob] = [connect(ALICE), connect(BOB)];
-    ms = 179_999;
-    links.sweep(now());
+    lab.ms = 179_999;
+    lab.links.sweep(now());
     alice.send({ name: 'KALIVE', payload: {} });
-    ms = 180_000;
-    links.sweep(now());
+    lab.ms = 180_000;
+    lab.links.sweep(now());
     pump();
     expect(codes(bob)).toEqual(['timeout']);
-    expect(ended).toEqual(new Set([bob.peer]));
+    expect(lab.ended).toEqual(new Set([bob.peer]));
     expect(alice.all('KALIVE')).toHaveLength(1);
-    expect(links.hub.userCount).toBe(1);
+    expect(lab.links.hub.userCount).toBe(1);
   });
 });
 
@@ -189,8 +74,8 @@ describe('rates', () => {
     alice.send({ name: 'KALIVE', payload: {} });
     pump();
     expect(codes(alice)).toEqual(['rate']);
-    expect(ended).toEqual(new Set([alice.peer]));
-    expect(links.counters.endings.get('rate')).toBe(1);
+    expect(lab.ended).toEqual(new Set([alice.peer]));
+    expect(lab.links.counters.endings.get('rate')).toBe(1);
   });
 
   it('who waits as RATE says goes on', () => {
@@ -200,11 +85,11 @@ describe('rates', () => {
       alice.send({ name: 'KALIVE', payload: {} });
       pump();
       for (const { payload } of alice.came.splice(0)) {
-        ms += (payload as Partial<Payload<'RATE'>>).retry_ms ?? 0;
+        lab.ms += (payload as Partial<Payload<'RATE'>>).retry_ms ?? 0;
       }
     }
-    expect(ms).toBeGreaterThan(5_000);
-    expect(ended.size).toBe(0);
+    expect(lab.ms).toBeGreaterThan(5_000);
+    expect(lab.ended.size).toBe(0);
   });
 
   it('bytes are limited as frames are', () => {
@@ -228,8 +113,8 @@ describe('connections', () => {
     newRelay({ connections_max: 2 });
     connect(ALICE);
     open();
-    expect(links.open(now())).toBeUndefined();
-    expect(links.counters.endings.get('full')).toBe(1);
+    expect(lab.links.open(now())).toBeUndefined();
+    expect(lab.links.counters.endings.get('full')).toBe(1);
   });
 
   it('that dally make room for those that come after', () => {
@@ -238,7 +123,7 @@ describe('connections', () => {
     const dallying = [open(), open()];
     const bob = connect(BOB);
     expect(bob.isConnected).toBe(true);
-    expect([...ended]).toEqual([dallying[0]]);
+    expect([...lab.ended]).toEqual([dallying[0]]);
     expect(errorsTo(dallying[0]!)).toEqual(['busy']);
     expect(alice.isConnected).toBe(true);
   });
@@ -248,7 +133,7 @@ describe('connections', () => {
     for (let i = 0; i < 10; i++) {
       const garbage = open();
       feed(garbage, random(5_000));
-      expect(ended.has(garbage)).toBe(true);
+      expect(lab.ended.has(garbage)).toBe(true);
       feed(
         open(),
         new ClientLink({ crypto, identity: ALICE, name: '', random, relayKey: undefined }).start(1),
@@ -262,14 +147,14 @@ describe('connections', () => {
       retryable: true,
       cause: { code: 'busy' },
     });
-    ms += 1_000;
+    lab.ms += 1_000;
     expect(connect(BOB).isConnected).toBe(true);
   });
 
   it('may send little before CNN', () => {
     const client = new Client(ALICE);
     feed(client.peer, client.link.start(NOW_S));
-    written.get(client.peer)!.length = 0;
+    lab.written.get(client.peer)!.length = 0;
     feed(client.peer, new TextEncoder().encode(`CNN\n${HANDSHAKE_PAYLOAD_BYTES_MAX + 1}\n`));
     expect(errorsTo(client.peer)).toEqual(['frame_too_large']);
   });
@@ -278,12 +163,12 @@ describe('connections', () => {
     const older = connect(ALICE);
     const newer = connect(ALICE);
     expect(codes(older)).toEqual(['replaced']);
-    expect(ended).toEqual(new Set([older.peer]));
+    expect(lab.ended).toEqual(new Set([older.peer]));
     newer.send({ name: 'KALIVE', payload: {} });
     pump();
     expect(newer.all('KALIVE')).toHaveLength(1);
-    links.gone(older.peer, now());
-    expect(links.hub.userCount).toBe(1);
+    lab.links.gone(older.peer, now());
+    expect(lab.links.hub.userCount).toBe(1);
   });
 });
 
@@ -295,12 +180,12 @@ describe('incomplete frames', () => {
     for (const client of many) feed(client.peer, head);
     feed(many[0]!.peer, new Uint8Array(5_000));
     feed(many[1]!.peer, new Uint8Array(20_000));
-    expect(ended.size).toBe(0);
+    expect(lab.ended.size).toBe(0);
     feed(many[2]!.peer, new Uint8Array(9_000));
-    expect(ended.size).toBe(0);
+    expect(lab.ended.size).toBe(0);
     feed(many[2]!.peer, new Uint8Array(9_000));
     pump();
-    expect(ended).toEqual(new Set([many[2]!.peer]));
+    expect(lab.ended).toEqual(new Set([many[2]!.peer]));
     expect(codes(many[2]!)).toEqual(['busy']);
   });
 
@@ -312,7 +197,7 @@ describe('incomplete frames', () => {
       feed(alice.peer, frame.subarray(0, 500));
       feed(alice.peer, frame.subarray(500));
     }
-    expect(ended.size).toBe(0);
+    expect(lab.ended.size).toBe(0);
   });
 });
 
@@ -321,10 +206,10 @@ describe('a slow receiver', () => {
     const [alice, bob] = [connect(ALICE), connect(BOB)];
     const channel = TestChannel.of(ALICE, [BOB]);
     alice.send({ name: 'CH_ROSTER', payload: channel.announcement() });
-    links.tooSlow(bob.peer, 9_999_999, now());
+    lab.links.tooSlow(bob.peer, 9_999_999, 'send_buffer_bytes_max', now());
     pump();
     expect(codes(bob)).toEqual(['slow']);
-    expect(ended).toEqual(new Set([bob.peer]));
+    expect(lab.ended).toEqual(new Set([bob.peer]));
     expect(alice.all('UDCNN').map((u) => u.id)).toEqual([BOB.user]);
   });
 });
@@ -335,14 +220,14 @@ describe('draining', () => {
     const channel = TestChannel.of(ALICE, [BOB]);
     alice.send({ name: 'CH_ROSTER', payload: channel.announcement() });
     const early = open();
-    links.drain(now());
+    lab.links.drain(now());
     pump();
     expect(codes(alice)).toEqual(['closing']);
     expect(codes(bob)).toEqual(['closing']);
     expect(errorsTo(early)).toEqual(['closing']);
     expect(alice.all('UDCNN')).toEqual([]);
-    expect(ended.size).toBe(3);
-    expect(links.connectionCount).toBe(0);
+    expect(lab.ended.size).toBe(3);
+    expect(lab.links.connectionCount).toBe(0);
   });
 });
 
@@ -356,7 +241,7 @@ describe('hostile bytes', () => {
           const peer = open();
           for (const chunk of chunks) feed(peer, chunk);
           const errors = errorsTo(peer);
-          expect(errors.length).toBe(ended.has(peer) ? 1 : 0);
+          expect(errors.length).toBe(lab.ended.has(peer) ? 1 : 0);
           for (const code of errors) expect(code).toMatch(/^[a-z_]+$/);
         },
       ),

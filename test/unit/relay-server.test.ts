@@ -296,3 +296,51 @@ describe('starting', () => {
     expect(text).not.toContain(Buffer.from(msg).toString('hex'));
   });
 });
+
+describe('a peer that vanished', () => {
+  it('holds what is meant for it for `write_ms`, though its connection seems to stand', async () => {
+    let passedMs = 0;
+    const clock = () => ({ ms: performance.now() + passedMs, wallMs: Date.now() });
+    await start({ clock, timing: { sweep_ms: 5, timeout_s: 86_400 } });
+    const [alice, bob] = [await connect(ALICE), await connect(BOB)];
+    bob.socket.pause();
+    const waiting = async (): Promise<number> => {
+      await alice.fence();
+      return alice.socket.bytesWritten;
+    };
+    // More than the system's buffers take, and less than the relay holds for one.
+    for (let i = 0; i < 120; i++) alice.send(message(alice, bob, 60 * KiB));
+    await waiting();
+    passedMs = 59_000;
+    await alice.fence();
+    expect(alice.came.filter(({ name }) => name === 'UDCNN')).toEqual([]);
+    passedMs = 125_000;
+    expect(await alice.next('UDCNN')).toMatchObject({ id: BOB.user });
+    expect(logged).toContainEqual(
+      expect.objectContaining({ msg: 'slow receiver dropped', limit: 'write_ms' }),
+    );
+  });
+});
+
+describe('those sent away', () => {
+  it('are cut off when too many of them linger', async () => {
+    await start({
+      limits: { lingering_max: 1, address_handshakes_burst: 1, address_handshakes_per_s: 1 },
+      timing: { linger_ms: 600_000 },
+    });
+    await connect(ALICE);
+    // Half open for good: they end when the relay cuts them off, and not before.
+    const refused = Array.from({ length: 3 }, () =>
+      connectTcp({ port: relay.port, host: HOST, allowHalfOpen: true }),
+    );
+    const closed = refused.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const socket of refused) socket.on('error', () => {}).resume();
+    // Only what is sent to a connection that is no more shows that.
+    const sending = setInterval(() => {
+      for (const socket of refused) if (!socket.destroyed) socket.write('x');
+    }, 10);
+    await Promise.race(closed);
+    clearInterval(sending);
+    for (const socket of refused) socket.destroy();
+  });
+});

@@ -5,14 +5,16 @@
  */
 
 import { describe, expect, it } from 'vitest';
+import { electorateDigest } from '../../src/core/chain.js';
 import type { Election } from '../../src/core/channel-state.js';
-import { startPrevote, yieldToRival } from '../../src/core/election.js';
+import { onBallot, startPrevote, yieldToRival } from '../../src/core/election.js';
 import { mayWinRoster, onElected } from '../../src/core/follower.js';
 import type { UserId } from '../../src/core/ids.js';
 import { TIMING } from '../../src/core/limits.js';
-import type { Beat, EpochKind, Prevote } from '../../src/core/statements.js';
-import { CHANNEL, digestOf, person, ulidOf } from './fixtures/channel.js';
-import { CoreState, users } from './fixtures/core-state.js';
+import { appendEntry, contextOf } from '../../src/core/replica.js';
+import type { Ballot, Beat, EpochKind, Prevote } from '../../src/core/statements.js';
+import { CHANNEL, digestOf, hash, person, ulidOf } from './fixtures/channel.js';
+import { CoreState, messages, users } from './fixtures/core-state.js';
 
 const STRANGER = person(99);
 const [FIRST, , LAST] = users(1, 2, 3).toSorted();
@@ -28,6 +30,38 @@ function candidate(self: UserId, change: Partial<Election> = {}): CoreState {
   Object.assign(state.st.election!, { term: 8, last: { term: 4, seq: 20 } }, change);
   return state;
 }
+
+/** The same at its ballots, with those of all but the last that it needs. */
+function waitsForOne(self: UserId): { state: CoreState; last: () => void } {
+  const state = candidate(self, { stage: 'ballots', last: { term: 0, seq: 0 } });
+  const election = state.st.election!;
+  election.electorate = users(1, 2, 3, 4, 5, 6, 7).toSorted();
+  for (const user of users(1, 2, 3)) election.ballots.set(user, new Uint8Array(64));
+  const ballot: Ballot = {
+    tag: 'ballot',
+    ...contextOf(state.st),
+    ...{ kind: 'roster', candidate: self, term: election.term },
+    electorate: electorateDigest(hash, election.electorate),
+  };
+  const [user] = users(4);
+  return { state, last: () => onBallot(state.ctx, state.st, user!, ballot, new Uint8Array(64)) };
+}
+
+describe('a candidate whose last ballot comes late', () => {
+  it.each([
+    ['leads', 7, true],
+    ['leads nothing, once its log has an entry of its term', 8, false],
+    ['or of a later one', 9, false],
+  ])('%s', (_, term, leads) => {
+    const { state, last } = waitsForOne(FIRST!);
+    const { id, epoch } = state.election('roster', term, person(5), users(1, 2, 3, 4, 5));
+    const [record] = messages(person(2), 1, state.rootOf(2));
+    const at = { epoch: id, term, roster: epoch.roster };
+    appendEntry(state.ctx, state.st, record!, () => state.proofOf(record!), at);
+    last();
+    expect([state.st.leading !== null, state.st.election]).toEqual([leads, null]);
+  });
+});
 
 const rivalOf = (state: CoreState, change: Partial<Prevote>): Prevote => ({
   tag: 'prevote',

@@ -179,6 +179,8 @@ const EXACT_BYTES: { readonly [field: string]: number } = {
   fresh: 32,
   binding: 64,
   broadcast: 64,
+  tls: 32,
+  token: 32,
   sig: 64,
   genesis_sig: 64,
   invite_sig: 64,
@@ -208,6 +210,7 @@ const TEXT_BYTES: { readonly [field: string]: number } = {
   name: limits.NICKNAME_BYTES_MAX,
   code: 32,
   about: limits.FRAME_NAME_CHARS_MAX,
+  limit: 40,
   message: 512,
 };
 

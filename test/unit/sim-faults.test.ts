@@ -76,6 +76,7 @@ describe('a plan of faults', () => {
         'dead',
         'disk-full',
         'disk-sync',
+        'gone',
         'half-open',
         'isolate',
         'lying-relay',
@@ -101,6 +102,20 @@ describe('a plan of faults', () => {
         const forgetful = new Set(all.flatMap((f) => (f.kind === 'old-disk' ? f.nodes : [])));
         expect(forgetful.size).toBeLessThanOrEqual((nodes - 1) / 2);
       }
+    }
+  });
+
+  it('leaves more than half mostly, and somebody always', () => {
+    for (const nodes of [1, 2, 3, 6, 9]) {
+      const counts = seeds.map((seed) => {
+        const gone = plan(seed, ['gone'], nodes).flatMap((f) => (f.kind === 'gone' ? f.node : []));
+        expect(new Set(gone).size).toBe(gone.length);
+        return gone.length;
+      });
+      expect(Math.max(...counts)).toBe(nodes < 3 ? 0 : nodes - 1);
+      expect(Math.min(...counts)).toBe(nodes < 3 ? 0 : 1);
+      const few = counts.filter((count) => nodes - count <= nodes / 2).length;
+      expect(few).toBeLessThan(nodes < 3 ? 201 : 80);
     }
   });
 

@@ -39,8 +39,11 @@ export function addUp(program: Command, cli: () => Cli): void {
 }
 
 async function runUp(cli: Cli, { dir, relay }: UpOptions): Promise<void> {
-  const { host, out, signal, log } = cli;
-  const node = await openForUp(host, { dir, links: true, relays: relay, log });
+  const { host, out, signal, log, passphrase } = cli;
+  const node = await openForUp(host, {
+    ...{ dir, links: true, relays: relay, log },
+    ...{ passphrase, warn: out.note },
+  });
   let server: ControlServer | undefined;
   try {
     const watch = channelWatch(cli, node);

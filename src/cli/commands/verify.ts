@@ -5,7 +5,7 @@ import { advising } from '../begin-anew.js';
 import { type Cli, callNode } from '../cli.js';
 import { connectControl } from '../control-client.js';
 import { verifyLines } from '../human.js';
-import { readIdentity } from '../identity.js';
+import { readOwner } from '../identity.js';
 import type { Json } from '../output.js';
 import { whileLocked } from '../session.js';
 import { tellVerified, verifyFailed } from '../verified.js';
@@ -45,7 +45,7 @@ async function verifyStore(
   dir: string,
   channel: string | undefined,
 ): Promise<void> {
-  const { user } = await readIdentity(dir);
+  const { user } = await readOwner(dir);
   const only = channel === undefined ? {} : { channel };
   const onProgress = (what: 'keys' | 'entries', done: number): void =>
     out.progress({ what: `${what} checked`, done });

@@ -1,6 +1,7 @@
 /** Every command's part that needs the node, by name; also the names on the control socket. */
 
 import type { Handler } from '../io.js';
+import { backup } from './backup.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
 import { leave, members, remove, role } from './members.js';
@@ -10,6 +11,7 @@ import { explain, status, verify } from './report.js';
 import { send } from './send.js';
 
 export const handlers: Readonly<Record<string, Handler>> = {
+  backup,
   create,
   dm,
   explain,

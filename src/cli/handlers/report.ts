@@ -11,7 +11,10 @@ export const status: Handler = async (node, args, io) => {
   const shown = (now: ChannelStatus): ChannelStatus =>
     io.up || now.state === 'removed'
       ? now
-      : { ...now, online: [], leader: null, waiting: null, state: 'offline' };
+      : {
+          ...{ ...now, online: [], leader: null, state: 'offline' },
+          waiting: now.state === 'offline' ? now.waiting : null,
+        };
   const of = (channel: Channel): NamedStatus => named(channel, shown(channel.currentStatus()));
   if (optional(text, args, 'channel') !== undefined) {
     await io.emit({ ...of(theChannel(node, args)) });
