@@ -148,7 +148,7 @@ export type Scan = (
 function damaged(what: string): never {
   throw new ConclaveError(
     'store_damaged',
-    `the store of this channel is damaged: ${what}. Keep a copy of the directory, then run "conclave verify".`,
+    `the store of this channel is damaged: ${what}. Keep a copy of the directory, then run "conclave doctor".`,
   );
 }
 

@@ -22,7 +22,7 @@ import type { Ready, StepContext } from './effects.js';
 import type { ElectionProof } from './epoch-record.js';
 import { postponeElection } from './hearing.js';
 import type { UserId } from './ids.js';
-import { encodeHardState, type VotePromise } from './layout.js';
+import type { VotePromise } from './layout.js';
 import {
   FORGOTTEN_TERMS_MAX,
   RECALL_PAUSE_MS,
@@ -44,7 +44,7 @@ import {
   type Report,
   type Signed,
 } from './statements.js';
-import { reachOf } from './voting.js';
+import { reachOf, storePromises } from './voting.js';
 
 export const nothingKnown = (): Forgotten => ({
   round: '',
@@ -183,9 +183,7 @@ export function onRecall(ctx: StepContext, st: ChannelState, from: UserId, r: Re
       };
   if (made.roster !== roster || made.online !== online) {
     if (!mayRaise(ctx, st, from)) return;
-    st.hard = made;
-    ctx.ready.put(st.keys.hard, encodeHardState(made));
-    ctx.ready.sync = true;
+    storePromises(ctx, st, made);
     if (st.leading) endLeadership(ctx, st, 0);
     st.election = null;
   }
@@ -339,13 +337,11 @@ export function remember(ctx: StepContext, st: ChannelState, memory: Forgotten):
     seen: term,
     votedFor: null,
   });
-  st.hard = { roster: above(roster), online: above(online) };
   st.recoveredIn = ctx.boot;
   ctx.ready.put(st.keys.recovered, new Writer(16).ulid(ctx.boot).done());
   st.votedFor = null;
-  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
+  storePromises(ctx, st, { roster: above(roster), online: above(online) });
   ctx.ready.del(st.keys.forgotten);
-  ctx.ready.sync = true;
   endLeadership(ctx, st, ctx.timing.election_min_ms);
   postponeElection(ctx, st);
   const detail = `reports of ${reports.length} members`;

@@ -93,7 +93,7 @@ export function storeCorrupt(what: string, cause?: unknown): ConclaveError {
   return new ConclaveError(
     'store_corrupt',
     `${what} in the store does not match its checksum: the disk, memory or a program changed it. ` +
-      'Run `conclave verify`, then restore a backup, or remove the store and fetch the channel ' +
+      'Run "conclave doctor", then restore a backup, or remove the store and fetch the channel ' +
       'again from its other members',
     { cause },
   );

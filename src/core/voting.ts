@@ -13,7 +13,7 @@ import type { StepContext } from './effects.js';
 import { isElectorate } from './epoch-record.js';
 import { answering, hearsOther, postponeElection, yieldTo } from './hearing.js';
 import type { UserId } from './ids.js';
-import { encodeHardState, type VotePromise } from './layout.js';
+import { encodeHardState, type HardState, type VotePromise } from './layout.js';
 import { TERM_JUMP_MAX } from './limits.js';
 import { pullFrom } from './pulls.js';
 import { isMajority } from './quorum.js';
@@ -33,16 +33,21 @@ import {
 export const hasVote = (st: ChannelState, user: UserId): boolean =>
   st.roster.members.get(user)?.votes === true;
 
-/** Makes a promise about one kind of epoch; durable before what rests on it leaves. */
+/** Promises are durable before what rests on them leaves. */
+export function storePromises(ctx: StepContext, st: ChannelState, hard: HardState): void {
+  st.hard = hard;
+  ctx.ready.put(st.keys.hard, encodeHardState(hard));
+  ctx.ready.sync = true;
+}
+
+/** Makes a promise about one kind of epoch. */
 export function promise(
   ctx: StepContext,
   st: ChannelState,
   kind: EpochKind,
   made: Omit<VotePromise, 'seen'>,
 ): void {
-  st.hard = { ...st.hard, [kind]: { ...made, seen: made.term } };
-  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
-  ctx.ready.sync = true;
+  storePromises(ctx, st, { ...st.hard, [kind]: { ...made, seen: made.term } });
 }
 
 type Candidacy = Pick<Grant, 'kind' | 'candidate' | 'round' | 'term' | 'lastTerm' | 'lastSeq'>;
@@ -129,9 +134,7 @@ export function onPrevote(ctx: StepContext, st: ChannelState, from: UserId, p: P
 function comeNearer(ctx: StepContext, st: ChannelState, kind: EpochKind): boolean {
   if (st.election?.stage === 'ballots') return false;
   const raised = { ...st.hard[kind], term: reachOf(st, kind), votedFor: null };
-  st.hard = { ...st.hard, [kind]: raised };
-  ctx.ready.put(st.keys.hard, encodeHardState(st.hard));
-  ctx.ready.sync = true;
+  storePromises(ctx, st, { ...st.hard, [kind]: raised });
   return true;
 }
 

@@ -228,7 +228,7 @@ class Reading {
     if (page.length > 0) return page;
     throw new ConclaveError(
       'store_damaged',
-      `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave verify".`,
+      `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave doctor".`,
     );
   }
 

@@ -120,10 +120,14 @@ export class Pace {
     return result;
   }
 
+  /** How long it is yet, in ms, until the work may be done again. */
+  get left(): number {
+    return Math.max(0, this.#until - this.#now());
+  }
+
   /** Resolves when the work may be done again, or at once when `signal` is aborted. */
   async rest(signal?: AbortSignal): Promise<void> {
-    const left = this.#until - this.#now();
-    if (left <= 0) return;
-    await sleep(left, undefined, signal && { signal }).catch(() => {});
+    const { left } = this;
+    if (left > 0) await sleep(left, undefined, signal && { signal }).catch(() => {});
   }
 }

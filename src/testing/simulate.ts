@@ -21,6 +21,7 @@ import { Chaos } from './chaos.js';
 import { checkHistory } from './check-history.js';
 import { checkOptions } from './check-options.js';
 import { describeCommand } from './describe.js';
+import { drawSettings, isPlan, type Settings } from './draw-settings.js';
 import { errorText } from './error-text.js';
 import type { Fault, FaultKind } from './faults.js';
 import type { Guest, GuestRun } from './guest.js';
@@ -31,15 +32,8 @@ import { MarkWatch } from './mark-watch.js';
 import { Names } from './names.js';
 import { type Observer, Reporter } from './observer.js';
 import { type Pause, type PauseOptions, pauses } from './pauses.js';
-import {
-  drawGoneKinds,
-  drawKinds,
-  drawRareKinds,
-  loadMsFor,
-  needMembers,
-  planFaults,
-} from './plan-faults.js';
-import { between, chance, type Draw, drawsOf, pick } from './prng.js';
+import { planFaults } from './plan-faults.js';
+import { type Draw, drawsOf } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
 import { invented, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
@@ -49,7 +43,7 @@ import { type NodeSabotage, type NodeWatcher, SimNode } from './sim-node.js';
 import { Timeline } from './timeline.js';
 import { allCanCommit, type Reach, reachOf } from './topology.js';
 import { describeTold } from './transcript.js';
-import { CALM, drawWeather, type Weather } from './weather.js';
+import type { Weather } from './weather.js';
 import { planWorkload, type Workload, type WorkloadPlan } from './workload.js';
 
 export type Sabotage = DiskSabotage | NodeSabotage;
@@ -150,58 +144,11 @@ const STEPS_PER_MS_MAX = 2;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
-/** Half of them may part into two that both go on: that takes six with `minOnline` 3. */
-const NODES = [1, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 7, 8, 9, 9];
-
-const isPlan = (faults: NonNullable<SimulateOptions['faults']>): faults is readonly Fault[] =>
-  typeof faults[0] === 'object';
-
-/** What the seed decides about a run where the options leave it open. */
-function settings(o: SimulateOptions, isOfGuest: boolean) {
-  const draw = drawsOf(o.seed, 'settings');
-  const nodes = pick(draw, NODES);
-  const relays = pick(draw, [1, 1, 2, 2, 3]);
-  const low = chance(draw, 0.4);
-  const usual = drawKinds(draw);
-  const early = chance(draw, 0.25);
-  // Applications are promised members that follow the protocol.
-  const rare = isOfGuest ? [] : drawRareKinds(drawsOf(o.seed, 'rare kinds'));
-  const areLeft = isOfGuest || rare.length > 0 || (o.nodes ?? nodes) < 3;
-  const gone = areLeft ? [] : drawGoneKinds(drawsOf(o.seed, 'gone for good'));
-  const kinds: readonly FaultKind[] = [...usual, ...rare, ...gone];
-  const loadMs = loadMsFor(kinds, draw);
-  const conditions: Conditions = {
-    encoded: chance(draw, 0.08),
-    workMs: chance(draw, 0.3) ? between(draw, 0.1, 10) : 0,
-    diskMs: pick(draw, [0, 1, 5, 30]),
-    skewMs: chance(draw, 0.5) ? 300_000 : 0,
-    weather: chance(draw, 0.4) ? drawWeather(draw) : CALM,
-  };
-  const crypto = chance(draw, 0.01) ? ('real' as const) : ('fast' as const);
-  const quorum = chance(draw, 0.12) ? ('roster' as const) : ('online' as const);
-  const count = o.nodes ?? nodes;
-  const asked = o.faults ?? kinds;
-  return {
-    conditions: { ...conditions, ...o.conditions, ...(o.weather ? { weather: o.weather } : {}) },
-    nodes: count,
-    relays: o.relays ?? relays,
-    minOnline: o.minOnline ?? (low ? Math.min(3, Math.max(1, Math.floor(count / 2))) : 3),
-    kinds: asked,
-    early: o.early ?? (early && (isPlan(asked) || !needMembers(asked as FaultKind[]))),
-    loadMs: o.loadMs ?? loadMs,
-    crypto: o.crypto ?? crypto,
-    quorum: o.quorum ?? quorum,
-    settleMs: o.settleMs ?? 60_000,
-  };
-}
-
 /** Under which less is promised of who is a member. */
 const isLasting = (fault: Fault): boolean => fault.kind === 'misbehaves' || 'stays' in fault;
 
 /** What is true of histories of which two are final. */
 const HOLDS_IN_A_FORK: ReadonlySet<string> = new Set(['well formed', 'no invention']);
-
-type Settings = ReturnType<typeof settings>;
 
 class Run implements NodeWatcher {
   readonly #o: SimulateOptions;
@@ -233,7 +180,7 @@ class Run implements NodeWatcher {
 
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
-    this.#s = settings(options, invite !== undefined);
+    this.#s = drawSettings(options, invite !== undefined);
     this.#pause = pauses(options);
     const { seed } = options;
     const { nodes, relays, minOnline, quorum } = this.#s;

@@ -289,7 +289,7 @@ describe('a value that was changed', () => {
   ])('and %s rejects by every way of reading, and the others are read', async (_, change) => {
     await tamper(async (level) => level.put('b', change((await level.get('b'))!)));
     const store = await open();
-    const corrupt = error('store_corrupt', /"b".*conclave verify/);
+    const corrupt = error('store_corrupt', /"b".*conclave doctor/);
     await expect(store.get('b')).rejects.toEqual(corrupt);
     await expect(store.getMany(['a', 'b'])).rejects.toEqual(corrupt);
     await expect(contents(store, [])).rejects.toEqual(corrupt);

@@ -45,6 +45,8 @@ test('two of three: messages queue, changes of membership go on, and all goes on
     reason: 'messages need 3 members online, have 2',
   });
   expect(waiting.online).toEqual(users.slice(0, 2).sort());
+  // Whoever of the two leads places what is sent until it knows too.
+  await statusWhen(b!, ({ state }) => state === 'waiting');
   const alone = await statusWhen(c!, ({ waiting }) => waiting?.have === 1);
   expect(alone.waiting!.missing).toEqual(users.slice(0, 2).sort());
   expect(alone.relays[0]).toMatchObject({ connected: false, problem: { code: 'unreachable' } });

@@ -15,36 +15,31 @@ function paced() {
   return { clock, pace, work };
 }
 
-/** Whether it would rest at this moment. */
-async function rests(pace: Pace): Promise<boolean> {
-  const over = new AbortController();
-  let isOver = false;
-  const resting = pace.rest(over.signal).then(() => {
-    isOver = true;
-  });
-  await new Promise(setImmediate);
-  const isResting = !isOver;
-  over.abort();
-  await resting;
-  return isResting;
-}
-
 describe('Pace', () => {
   it('does the work, and gives its result', () => {
     expect(paced().work(7)).toBe(7);
   });
 
-  it('rests after long work, four times as long, and not after short work', async () => {
+  it('rests after long work, four times as long, and not after short work', () => {
     const { clock, pace, work } = paced();
-    expect(await rests(pace)).toBe(false);
+    expect(pace.left).toBe(0);
     work(1);
-    expect(await rests(pace)).toBe(false);
+    expect(pace.left).toBe(0);
     work(1_000);
-    expect(await rests(pace)).toBe(true);
+    expect(pace.left).toBe(4_000);
     clock.now += 3_999;
-    expect(await rests(pace)).toBe(true);
-    clock.now += 1;
-    expect(await rests(pace)).toBe(false);
+    expect(pace.left).toBe(1);
+    clock.now += 2;
+    expect(pace.left).toBe(0);
+  });
+
+  it('rests until then', async () => {
+    let looks = 0;
+    const pace = new Pace(() => (looks < 2 ? looks++ * 10 : 49));
+    pace.run(() => {});
+    expect(pace.left).toBe(1);
+    await pace.rest();
+    await paced().pace.rest();
   });
 
   it('rests no longer when it is given up', async () => {
