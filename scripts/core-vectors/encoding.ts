@@ -86,7 +86,9 @@ const TYPES = {
   acks: (value: Fields[]) => list(value, (a) => encode('user raw, seq u64, sig raw', a)),
   ballots: (value: Fields[]) => list(value, (b) => encode('user raw, sig raw', b)),
   branches: (value: Fields[]) =>
-    list(value, (b) => encode('epoch raw, kind kind, term u64, leader raw, entries u16', b)),
+    list(value, (b) =>
+      encode('epoch raw, kind kind, term u64, leader raw, entries u16, warrant bytes', b),
+    ),
 } as { readonly [type: string]: (value: never) => Hex };
 
 const HEADER = 'epoch raw, term u64, roster u64, digest raw';

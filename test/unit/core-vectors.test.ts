@@ -433,7 +433,11 @@ describe.each(PORTS)('with the $name port', (crypto) => {
 
   describe('merges.json', () => {
     it.each(merges.bodies)('a body $what', ({ fields, bytes }) => {
-      const body = fields as unknown as MergeBody;
+      const branches = (fields.branches as { warrant: string }[]).map((b) => ({
+        ...b,
+        warrant: hex(b.warrant),
+      }));
+      const body = { ...fields, branches } as MergeBody;
       expect(bytesToHex(encodeMergeBody(body))).toBe(bytes);
       expect(decodeMergeBody(hex(bytes))).toStrictEqual(body);
     });
