@@ -12,7 +12,7 @@ import type { UserId } from './ids.js';
 import { isMessageLane } from './log.js';
 import { dropOffer, isInBranch, reportProgress } from './provisional.js';
 import type { Roster } from './roster.js';
-import { isInStanding } from './standing.js';
+import { isInStanding, warrantedIn } from './standing.js';
 
 /** The roster in force is another than `before`. */
 export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roster): void {
@@ -39,9 +39,10 @@ function withhold(ctx: StepContext, st: ChannelState, user: UserId): void {
   }
 }
 
+/** What a warrant covers stays as it is: who stayed brings it into the log. */
 function withholdOwn(ctx: StepContext, st: ChannelState): void {
-  for (const own of st.outbox.values()) {
-    if (own.state === 'withheld') continue;
+  for (const [digest, own] of st.outbox) {
+    if (own.state === 'withheld' || warrantedIn(st, digest)) continue;
     own.state = 'withheld';
     reportProgress(ctx, st, own.pooled.record, 'withheld', null);
   }

@@ -4,7 +4,7 @@ import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { type ChannelId, type Ulid, userId } from '../core/ids.js';
+import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
@@ -66,7 +66,7 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   get #changing(): MembersHost {
     return {
-      self: this.#node.user,
+      self: this.user,
       roster: () => this.state.roster,
       change: (make, options) => this.#change(make, options),
     };
@@ -80,6 +80,10 @@ export class NodeChannel implements Channel, ReadableChannel {
     const st = this.#node.machine.channel(this.id);
     if (!st) throw new ConclaveError('no_channel', `there is no channel ${this.id} here`);
     return st;
+  }
+
+  get user(): UserId {
+    return this.#node.user;
   }
 
   get name(): string {

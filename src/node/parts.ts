@@ -50,6 +50,8 @@ export type ChannelHost = Pick<
 /** What a reader sees of a channel. */
 export interface ReadableChannel {
   readonly id: ChannelId;
+  /** Whose node this is. */
+  readonly user: UserId;
   readonly state: ChannelState;
   /** The final point as the store holds it; the core may be ahead of its disk for a moment. */
   readonly final: Point;

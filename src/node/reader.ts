@@ -128,6 +128,7 @@ class Reading {
   readonly #merges = new Merges();
   readonly #moves = new Moves();
   readonly #pace: Pace;
+  #isOut = false;
   /** The last entry that was read, for the next one's place in the chain. */
   #chained: Point | undefined;
 
@@ -163,6 +164,7 @@ class Reading {
       // What became final just now is on its way to the store: neither list would show it.
       const isWhole = this.#channel.state.log.final.seq === this.#channel.final.seq;
       if (more && isWhole) yield* this.#changes();
+      if (isWhole) yield* this.#ending();
       if (!live && isWhole) return;
       await this.#pace.rest(signal);
       try {
@@ -253,11 +255,23 @@ class Reading {
     throw damaged(id, `its log lacks seq ${seq}`);
   }
 
+  /** This node is no member any more: said once, and again should it join and go again. */
+  *#ending(): Generator<ReadEvent> {
+    const { members, departed } = this.#channel.state.roster;
+    const { user } = this.#channel;
+    const isOut = !members.has(user) && departed.has(user);
+    if (isOut && !this.#isOut) yield { type: 'removed', cursor: this.#cursor };
+    this.#isOut = isOut;
+  }
+
   /** Messages that are not final: those that are new, have grown or moved since the last look. */
   *#changes(): Generator<ReadEvent> {
     const { state } = this.#channel;
     const changes = this.#pace.run(() =>
-      this.#moves.next(provisional(state).filter(({ record }) => isMessageLane(record))),
+      this.#moves.next(
+        provisional(state).filter(({ record }) => isMessageLane(record)),
+        ({ author }) => !state.roster.members.has(author),
+      ),
     );
     for (const { what, item, after } of changes) {
       const epoch = placedUnder(state, item.record.digest);

@@ -437,7 +437,7 @@ describe.each(PORTS)('with the $name port', (crypto) => {
         ...b,
         warrant: hex(b.warrant),
       }));
-      const body = { ...fields, branches } as MergeBody;
+      const body = { ...fields, branches } as unknown as MergeBody;
       expect(bytesToHex(encodeMergeBody(body))).toBe(bytes);
       expect(decodeMergeBody(hex(bytes))).toStrictEqual(body);
     });

@@ -73,6 +73,38 @@ describe('a member', () => {
     );
   });
 
+  test('is told at the end of what it reads that it is out, and what of its own is withheld', async () => {
+    const relay = await cluster.relay();
+    const proxy = await cluster.proxy(relay);
+    const nodes = [await cluster.node('ann'), await cluster.node('bob')];
+    nodes.push(await cluster.node('cat', { relays: [proxy.url] }));
+    const [ann, , cat] = (await together(nodes, [relay.url], { minOnline: 2 })) as Channel[];
+    await cat!.send('before').until('final', patience());
+    const live = cat!.read({ live: true, ...patience() });
+    proxy.cut();
+    const sending = cat!.send('too late');
+    await sending.stored;
+    await statusWhen(ann!, ({ online }) => online.length === 2);
+    await ann!.members.remove(nodes[2]!.user, patience());
+    await ann!.send('after').until('final', patience());
+    proxy.mend();
+    await expect(sending.until('final', patience())).rejects.toThrow(error('removed'));
+    const told: string[] = [];
+    for await (const event of live) {
+      if (event.type === 'entry')
+        told.push(`${event.entry.text ?? event.entry.kind} ${event.entry.state}`);
+      else told.push(event.type);
+      if (event.type === 'removed') break;
+    }
+    const last = told.filter(
+      (line) => !/^(epoch|join|invite|vote|too late (queued|sent)) ?/.test(line),
+    );
+    expect(last).toEqual(['before final', 'remove final', 'too late withheld', 'removed']);
+    const again = [];
+    for await (const event of cat!.read()) again.push(event.type);
+    expect(again.at(-1)).toBe('removed');
+  });
+
   test('is one of two and away: its removal needs its own vote, and status says so', async () => {
     const { nodes, channels } = await team('ann', 'bob', 'cat');
     const [ann] = channels as [Channel];
