@@ -51,7 +51,7 @@ function withholdOwn(ctx: StepContext, st: ChannelState): void {
 function beginAnew(ctx: StepContext, st: ChannelState): void {
   st.ownPrev = null;
   for (const [digest, { pooled, count }] of [...st.outbox]) {
-    if (isInStanding(st, pooled)) continue;
+    if (isInStanding(st, pooled) || warrantedIn(st, digest)) continue;
     st.outbox.delete(digest);
     st.outBytes -= pooled.record.bytes.length;
     ctx.ready.del(st.keys.out(count));

@@ -226,9 +226,9 @@ export class Application {
 
   #planJoin(node: SimNode, delay: number, invite = this.#invite): void {
     this.#o.timeline.in(delay, () => {
-      // Who was a member comes back by an invitation of its own alone.
       if (!node.isUp || this.isMember(node)) return;
-      if (this.mayBeGone(node.index) && invite === this.#invite) return;
+      // Who was a member comes back by an invitation of its own alone; who is one and lost its disk, by any.
+      if (this.mayBeGone(node.index) && invite === this.#invite && !this.#isNamed(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
       if (!final) return this.#planJoin(node, RETRY_MS, invite);
@@ -250,6 +250,13 @@ export class Application {
         relays: this.#o.relays,
       });
     });
+  }
+
+  /** Whether the newest roster that a node has names this one. */
+  #isNamed({ user }: SimNode): boolean {
+    const rosters = this.#nodes.flatMap((node) => node.state(this.channel)?.roster ?? []);
+    const newest = Math.max(...rosters.map(({ number }) => number));
+    return rosters.some(({ number, members }) => number === newest && members.has(user));
   }
 
   /** Carries out what a plan says of membership. */

@@ -79,6 +79,7 @@ export class DiskModel {
   readonly #branches: Branches;
   readonly #finalAt: ReadonlyMap<Digest, number>;
   readonly #mayGive: (index: number) => boolean;
+  readonly #mayBeWithheld: (digest: Digest) => boolean;
   readonly #break: Break;
   readonly #disks = new Map<number, Disk>();
 
@@ -89,6 +90,7 @@ export class DiskModel {
     branches: Branches,
     finalAt: ReadonlyMap<Digest, number>,
     mayGive: (index: number) => boolean,
+    mayBeWithheld: (digest: Digest) => boolean,
     onBreak: Break,
   ) {
     this.#hash = hash;
@@ -97,6 +99,7 @@ export class DiskModel {
     this.#branches = branches;
     this.#finalAt = finalAt;
     this.#mayGive = mayGive;
+    this.#mayBeWithheld = mayBeWithheld;
     this.#break = onBreak;
   }
 
@@ -311,7 +314,7 @@ export class DiskModel {
   #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
     if (!this.#mayGive(index)) return;
     for (const digest of messages) {
-      if (disk.held.has(digest)) continue;
+      if (disk.held.has(digest) || this.#mayBeWithheld(digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops message ${name}, which is not final`);
     }
@@ -319,6 +322,7 @@ export class DiskModel {
       if (disk.places.get(at)?.header.digest === digest) continue;
       if (this.#chains.hasTwoChains(at.split('/')[0] as EpochId)) continue;
       if (!this.#branches.messages.has(digest) || this.#isFinalOn(disk, digest)) continue;
+      if (this.#mayBeWithheld(digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops a place of ${name}, which is not final`);
     }

@@ -106,7 +106,8 @@ export class Invariants {
   readonly #onDisk: OnDisk;
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
-  /** Reports what is broken. */
+  /** Whether a message is of somebody who was to leave or to be removed. */
+  mayBeWithheld: (digest: Digest) => boolean = () => false;
   readonly broke: Break;
 
   constructor(
@@ -142,6 +143,7 @@ export class Invariants {
       this.#branches,
       this.finalAt,
       (index) => this.offences.isHonest(nodes()[index]!.user) && !nodes()[index]!.isGone,
+      (digest) => this.mayBeWithheld(digest),
       onBreak,
     );
     this.#pages = new Pages(this.finalAt, onBreak);

@@ -211,6 +211,7 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#invariants.mayBeWithheld = (digest) => this.#app.isOfGone(digest);
     this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
     this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
     this.#guest = invite?.({
