@@ -146,7 +146,7 @@ export class Invariants {
       (digest) => this.mayBeWithheld(digest),
       onBreak,
     );
-    this.#pages = new Pages(this.finalAt, onBreak);
+    this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#certificates = new CertificateCheck(

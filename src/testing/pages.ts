@@ -29,12 +29,18 @@ interface Shown {
 
 export class Pages {
   readonly #finalAt: ReadonlyMap<Digest, number>;
+  readonly #mayBeWithheld: (digest: Digest) => boolean;
   readonly #break: Break;
   readonly #byContent = new Map<string, { readonly node: number; readonly page: string }>();
   readonly #shown = new Map<number, Shown>();
 
-  constructor(finalAt: ReadonlyMap<Digest, number>, onBreak: Break) {
+  constructor(
+    finalAt: ReadonlyMap<Digest, number>,
+    mayBeWithheld: (digest: Digest) => boolean,
+    onBreak: Break,
+  ) {
     this.#finalAt = finalAt;
+    this.#mayBeWithheld = mayBeWithheld;
     this.#break = onBreak;
   }
 
@@ -75,7 +81,7 @@ export class Pages {
   #checkCommitted(index: number, disk: Disk, shown: Shown, now: readonly Digest[]): void {
     const committed = new Set(now);
     for (const digest of shown.committed) {
-      if (committed.has(digest)) continue;
+      if (committed.has(digest) || this.#mayBeWithheld(digest)) continue;
       const seq = this.#finalAt.get(digest);
       if ((seq === undefined || seq > disk.final) && !hasFinal(disk, digest)) {
         const name = digest.slice(0, 8);

@@ -38,7 +38,7 @@ export function unsettled(
 }
 
 /** Who is a member by the newest roster, or never was one; and one that it does not name any more and that does not know. */
-function membersOf(nodes: readonly SimNode[], app: Application) {
+export function membersOf(nodes: readonly SimNode[], app: Application) {
   const states = nodes.map((node) => node.state(app.channel));
   const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
   const roster = states.find((st) => st?.roster.number === newest)?.roster;

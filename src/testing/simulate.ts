@@ -35,7 +35,7 @@ import { type Pause, type PauseOptions, pauses } from './pauses.js';
 import { planFaults } from './plan-faults.js';
 import { type Draw, drawsOf } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
-import { invented, unsettled } from './settled.js';
+import { invented, membersOf, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { SimNetwork } from './sim-network.js';
@@ -344,11 +344,11 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#isOver) return;
     const { offences } = this.#invariants;
-    const honest = this.#honest();
+    const { members } = membersOf(this.#nodes, this.#app);
+    const honest = this.#honest().filter((node) => members.includes(node));
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
-    const settled =
-      isSame && allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
+    const settled = isSame && allCanCommit(members.length, honest, this.#s.minOnline, this.#reach);
     const offenders = this.#nodes.filter(({ user }) => !offences.isHonest(user));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);
