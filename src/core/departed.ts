@@ -20,7 +20,10 @@ export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roste
   const gone = [...before.members.keys()].filter((user) => !members.has(user));
   for (const user of gone) {
     withhold(ctx, st, user);
-    if (user === ctx.self) withholdOwn(ctx, st);
+    if (user === ctx.self) {
+      withholdOwn(ctx, st);
+      endJoining(ctx, st);
+    }
   }
   if (members.has(ctx.self) && !before.members.has(ctx.self)) beginAnew(ctx, st);
 }
@@ -46,6 +49,21 @@ function withholdOwn(ctx: StepContext, st: ChannelState): void {
     own.state = 'withheld';
     reportProgress(ctx, st, own.pooled.record, 'withheld', null);
   }
+}
+
+/** It was in, and is out again before it could say so. What ends earlier than the invitation is of another time. */
+function endJoining(ctx: StepContext, st: ChannelState): void {
+  const { joining } = st;
+  if (!joining || st.log.final.seq < joining.pinned.seq) return;
+  st.joining = null;
+  const message = 'this node is not a member of the channel any more';
+  ctx.ready.events.push({
+    type: 'failed',
+    token: joining.token,
+    code: 'removed',
+    message,
+    retryable: false,
+  });
 }
 
 function beginAnew(ctx: StepContext, st: ChannelState): void {

@@ -227,8 +227,8 @@ export class Application {
   #planJoin(node: SimNode, delay: number, invite = this.#invite): void {
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
-      // Who was a member comes back by an invitation of its own alone; who is one and lost its disk, by any.
-      if (this.mayBeGone(node.index) && invite === this.#invite && !this.#isNamed(node)) return;
+      // Who was a member comes back by an invitation of its own alone.
+      if (invite === this.#invite && this.#isDeparted(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
       if (!final) return this.#planJoin(node, RETRY_MS, invite);
@@ -252,11 +252,11 @@ export class Application {
     });
   }
 
-  /** Whether the newest roster that a node has names this one. */
-  #isNamed({ user }: SimNode): boolean {
+  /** Whether the newest roster that a node has names this one as a former member. */
+  #isDeparted({ user }: SimNode): boolean {
     const rosters = this.#nodes.flatMap((node) => node.state(this.channel)?.roster ?? []);
     const newest = Math.max(...rosters.map(({ number }) => number));
-    return rosters.some(({ number, members }) => number === newest && members.has(user));
+    return rosters.some(({ number, departed }) => number === newest && departed.has(user));
   }
 
   /** Carries out what a plan says of membership. */
