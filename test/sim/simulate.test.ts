@@ -56,6 +56,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
   ],
   [1_400_579, 'a certificate was made of acknowledgements further apart than its links may be'],
   [
+    5_153_357_055_420,
+    'a member that came back from nothing, restarted under an early roster, reached nobody who was in that',
+  ],
+  [
     3_124_534,
     'not the core: a message that became final as its author crashed was asked for again, once the others were gone',
   ],
