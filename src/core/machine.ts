@@ -67,6 +67,10 @@ interface Slot {
   submissionBytes: number;
 }
 
+/** Whether who says this leads under a later roster. */
+const isLater = (what: Inspection['what'], { roster }: ChannelState): boolean =>
+  what.type === 'propose' && what.propose.roster > roster.number;
+
 export class Machine {
   readonly self: UserId;
   readonly #o: MachineOptions;
@@ -503,8 +507,8 @@ export class Machine {
         return;
     }
     if (st.roster.members.has(from)) this.#takeFromMember(ctx, st, from, what);
-    // It may have become a member in what this node forgot.
-    else if (st.memory) pullFrom(ctx, st, from);
+    // It may have become a member in what this node forgot, or has not seen yet.
+    else if (st.memory || isLater(what, st)) pullFrom(ctx, st, from);
   }
 
   #takeFromMember(

@@ -252,7 +252,7 @@ function unsettledApart(
 function unsettledFew(
   nodes: readonly SimNode[],
   app: Application,
-  { offences }: Invariants,
+  { offences, final }: Invariants,
   minOnline: number,
 ): string | undefined {
   const states = nodes.map((node) => node.state(app.channel));
@@ -275,8 +275,10 @@ function unsettledFew(
     if (open) return `${nameOf(open.record.digest)} at node ${node.index} is not committed`;
   }
   const own = new Set(nodes.map(({ index }) => index));
+  // Who crashed as it made one final is not told again.
+  const placed = new Set(final.map(({ entry }) => entry.id));
   for (const [id, { node, stored, seen }] of app.submitted) {
-    if (own.has(node) && stored && seen === 'nothing')
+    if (own.has(node) && stored && seen === 'nothing' && !placed.has(id))
       return `message ${id} of node ${node} is not committed`;
   }
   return undefined;
