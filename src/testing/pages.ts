@@ -61,13 +61,16 @@ export class Pages {
     if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
       this.#break('9 order', `node ${index} shows a record twice`);
     }
-    // What only this node has, which it may show as sent before what others placed behind it, and changes of
-    // membership are not compared: no reader elsewhere is shown them.
+    // What only this node has, which it may show as sent before what others placed behind it, what of its own is
+    // withheld, and changes of membership are not compared: no reader elsewhere is shown them.
     const placed = new Set([
       ...st.log.tail.map(({ record }) => record.digest),
       ...placedBeside(st),
     ]);
-    const page = all.filter(({ record }) => placed.has(record.digest) && isMessageLane(record));
+    const page = all.filter(
+      ({ record, state }) =>
+        placed.has(record.digest) && isMessageLane(record) && state !== 'withheld',
+    );
     this.#checkCommitted(
       index,
       disk,
