@@ -38,7 +38,11 @@ export function showSealingKey(crypto: Crypto, { user, seed }: Identity): Uint8A
 }
 
 /** The sealing key in what `user` showed. Throws `bad_sealing_key` unless `user` signed it. */
-export function readSealingKey(crypto: Crypto, user: UserId, shown: Uint8Array): Uint8Array {
+export function readSealingKey(
+  crypto: Pick<Crypto, 'ed25519Verify'>,
+  user: UserId,
+  shown: Uint8Array,
+): Uint8Array {
   const key = shown.slice(0, KEY_BYTES);
   if (shown.length === SHOWN_KEY_BYTES) {
     const id = new Writer(KEY_BYTES).id(user).done();

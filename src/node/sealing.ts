@@ -22,13 +22,14 @@ import {
 } from 'hpke';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import { sealingSecret } from '../core/sealing-key.js';
+import type { Identity } from '../core/keys.js';
+import { SEALED_OVERHEAD_BYTES } from '../core/limits.js';
+import { sealingSecret, showSealingKey } from '../core/sealing-key.js';
+import type { Sealing } from './private-parts.js';
+
+export { SEALED_OVERHEAD_BYTES };
 
 const ENCAPSULATED_BYTES = 32;
-const TAG_BYTES = 16;
-
-/** How much longer sealed bytes are. */
-export const SEALED_OVERHEAD_BYTES = ENCAPSULATED_BYTES + TAG_BYTES;
 
 const suite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_AES_256_GCM);
 
@@ -88,4 +89,14 @@ export async function open(
     const message = 'sealed bytes do not open: they are not for this key and purpose, or damaged';
     throw new ConclaveError('bad_seal', message, { cause });
   }
+}
+
+/** What an identity seals and opens with. */
+export async function sealingOf(crypto: Crypto, identity: Identity): Promise<Sealing> {
+  const key = await sealingKey(crypto, identity.seed);
+  return {
+    shown: showSealingKey(crypto, identity),
+    seal,
+    open: (info, sealed) => open(key, info, sealed),
+  };
 }

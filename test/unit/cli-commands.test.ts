@@ -845,7 +845,7 @@ describe('private messages', () => {
     const { json } = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst']);
     const [message] = h.world.stores.get(h.dir)!.inbox;
     expect(json).toEqual([message]);
-    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text']);
+    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text', 'digest']);
     expect((await h.run(['inbox', '--dir', h.dir, '--json'])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', USER])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', '0'.repeat(64)])).json).toEqual([]);
@@ -855,7 +855,12 @@ describe('private messages', () => {
     const h = new Harness();
     await h.withChannel();
     const { user, inbox } = h.world.stores.get(h.dir)!;
-    inbox.push({ ...{ id: ULID, from: user, to: user, time: 0 }, state: 'received', text: 'psst' });
+    inbox.push({
+      ...{ id: ULID, from: user, to: user, time: 0 },
+      state: 'received',
+      text: 'psst',
+      digest: '0d'.repeat(32) as Digest,
+    });
     const { json } = await h.run(['inbox', '--dir', h.dir, '--json']);
     expect(json).toMatchObject([{ from: user, name: 'alice' }]);
     const { stdout } = await h.run(['inbox', '--dir', h.dir]);

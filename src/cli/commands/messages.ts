@@ -121,15 +121,19 @@ export function addDm(program: Command, cli: () => Cli): void {
     .command('dm')
     .summary('send a private message')
     .description(
-      'Sends a message to one user. It returns when the message is sent, or, with --until delivered, ' +
-        "when it is in the user's store. It stays queued until then.",
+      'Sends a message that one user alone can read. It returns when a relay took it; with --until ' +
+        'delivered, when the user has signed that it is in its store. A message to somebody who is away ' +
+        'stays queued, and goes out while "conclave up" runs.',
     )
     .argument('<user>', 'the id of the user, as "conclave members" shows it')
     .argument('<text>', 'the message')
     .addOption(dirOption())
     .addOption(
-      new Option('--until <state>', 'what to wait for')
-        .choices(['sent', 'delivered'])
+      new Option(
+        '--until <state>',
+        'stored: in the own store; sent: a relay took it; delivered: the user has it',
+      )
+        .choices(['stored', 'sent', 'delivered'])
         .default('sent'),
     )
     .addOption(timeoutOption())
