@@ -6,7 +6,7 @@
  * every event what anybody received is compared with what was sent to them.
  */
 
-import type { Command, Outgoing } from '../../src/core/commands.js';
+import type { Body, Command, Outgoing } from '../../src/core/commands.js';
 import {
   type Digest,
   type Ulid,
@@ -14,13 +14,15 @@ import {
   ulidFromBytes,
   ZERO_DIGEST,
 } from '../../src/core/ids.js';
+import { encodePrivate, padPrivate, sealInfo } from '../../src/core/private-statements.js';
+import { readSealingKey } from '../../src/core/sealing-key.js';
 import { type Logged, lastNumber, readLogged, undelivered } from '../../src/node/private-log.js';
 import { PrivateMessages } from '../../src/node/private-messages.js';
 import type { Outcome, RelayConnection } from '../../src/node/relay-link.js';
 import { type FaultStore, faultStore, type StoreImage } from '../../src/testing/fault-store.js';
 import { below, between, chance, type Draw, drawsOf } from '../../src/testing/prng.js';
 import { Timeline } from '../../src/testing/timeline.js';
-import { cheapParts } from './private-parts.js';
+import { CHEAP, cheapParts, cheapSealing } from './private-parts.js';
 
 const USERS = 3;
 const RELAYS = 2;
@@ -253,17 +255,34 @@ class PrivateRun {
       if (life !== link.life) return;
       const command = { name: FORWARDED[name as keyof typeof FORWARDED], payload } as Outgoing;
       this.#seen.push(command);
-      if (chance(this.#draw, this.#lies)) this.#lie(link.relay, command);
+      if (chance(this.#draw, this.#lies)) void this.#lie(link.relay, command);
       this.#arrive(receiver, link.relay, command);
     });
   }
 
-  /** Something else arrives first: what somebody said before, or what was said now, altered. */
-  #lie(relay: number, command: Outgoing): void {
-    const isOld = chance(this.#draw, 0.7);
-    const told = isOld ? this.#seen[below(this.#draw, this.#seen.length)]! : this.#altered(command);
+  /** Something else arrives first: what was said before, what is said now, altered, or what was never said. */
+  async #lie(relay: number, command: Outgoing): Promise<void> {
+    const told = await this.#told(command);
     const { to } = told.payload as { to: UserId };
     this.#arrive(this.#users.find(({ id }) => id === to)!, relay, told);
+  }
+
+  async #told(command: Outgoing): Promise<Outgoing> {
+    const kind = this.#draw();
+    if (command.name === 'MSG' && kind < 0.15) return forgedReceipt(command.payload);
+    if (command.name === 'MSG' && kind < 0.3) return this.#forgedMessage(command.payload);
+    if (kind < 0.5) return this.#altered(command);
+    return this.#seen[below(this.#draw, this.#seen.length)]!;
+  }
+
+  /** Sealed to its receiver in the name of somebody who did not sign it. */
+  async #forgedMessage({ from, to }: Body<'MSG'>): Promise<Outgoing> {
+    const statement = { from, to, id: this.#ulid(), boot: this.#ulid(), n: 1, prev: ZERO_DIGEST };
+    const bytes = encodePrivate({ ...statement, body: new Uint8Array(8) });
+    const { shown, seal } = cheapSealing(to);
+    const key = readSealingKey(CHEAP, to, shown);
+    const msg = await seal(key, sealInfo(statement), padPrivate(bytes, new Uint8Array(64)));
+    return { name: 'MSG', payload: { from, to, msg_id: statement.id, msg } };
   }
 
   /** One byte of one field is another, or the field is that of another frame. */
@@ -346,6 +365,12 @@ class PrivateRun {
     );
   }
 }
+
+/** In the name of a message's receiver, who did not sign it. */
+const forgedReceipt = ({ from: to, to: from, msg_id }: Body<'MSG'>): Outgoing => ({
+  name: 'MSG_ACK',
+  payload: { from, to, msg_id, sig: new Uint8Array(64) },
+});
 
 /** What a relay makes of a command's name. */
 const FORWARDED = { PV_MSG: 'MSG', ACK_MSG: 'MSG_ACK', CNN_USR: 'USR_HSK' } as const;
