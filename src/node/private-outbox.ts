@@ -45,6 +45,8 @@ import { countBehind } from './private-order.js';
 import type { Numbers, PrivateParts } from './private-parts.js';
 import type { Outcome, RelayConnection } from './relay-link.js';
 
+/** Receivers of which it is remembered when they were there. */
+const SEEN_MAX = 1_024;
 /** So many are stored together. */
 const TOGETHER_MAX = 64;
 
@@ -85,8 +87,6 @@ interface Line {
   sentAt: Millis;
   wentBackAt: Millis;
   obstacle: Obstacle;
-  /** Wall clock, when a relay or the receiver itself last showed that it was there. */
-  seenAt: Millis | undefined;
 }
 
 const pendingOf = ({ n, id, peer: to, digest }: Logged): Pending => ({
@@ -104,6 +104,8 @@ export class PrivateOutbox {
   /** Taken from these, and not in the store yet. */
   #storing = 0;
   #posting: Promise<void> | undefined;
+  /** By wall clock, when those whom this node writes to last showed that they were there; the last one last. */
+  readonly #seen = new Map<UserId, Millis>();
 
   /** @param changed called when the state of a message changed */
   constructor(node: PrivateParts, numbers: Numbers, changed: () => void) {
@@ -133,7 +135,8 @@ export class PrivateOutbox {
     const pending = this.#pending.get(n);
     const line = pending && this.#lines.get(pending.to);
     if (!line) return undefined;
-    const { obstacle, seenAt } = line;
+    const { obstacle } = line;
+    const seenAt = this.#seen.get(pending.to);
     const seen =
       seenAt === undefined
         ? 'not seen since this node started'
@@ -226,7 +229,7 @@ export class PrivateOutbox {
     this.#lines.set(pending.to, {
       ...{ to: pending.to, waiting: [pending], again: undefined, key: undefined },
       ...{ sentAt: Number.NEGATIVE_INFINITY, wentBackAt: Number.NEGATIVE_INFINITY },
-      ...{ obstacle: undefined, seenAt: undefined },
+      obstacle: undefined,
     });
   }
 
@@ -339,9 +342,15 @@ export class PrivateOutbox {
   /** What a relay says of presence is a hint to try. */
   #onPresence(user: UserId, isThere: boolean): void {
     const line = this.#lines.get(user);
-    if (!line) return;
-    line.seenAt = this.#node.clock().wall;
+    if (line || this.#seen.has(user)) this.#see(user);
     if (isThere) this.#sendTo(line, 0);
+  }
+
+  #see(user: UserId): void {
+    this.#seen.delete(user);
+    this.#seen.set(user, this.#node.clock().wall);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > SEEN_MAX && oldest) this.#seen.delete(oldest);
   }
 
   /** Without data it asks for the own key; with it it shows one, that counts if it is needed here. */
@@ -357,7 +366,7 @@ export class PrivateOutbox {
     const key = this.#readKey(from, data);
     if (!key) return;
     line.key = key;
-    line.seenAt = this.#node.clock().wall;
+    this.#see(from);
     store.write(keyOps(from, data), { sync: false }).catch((error) => this.#node.fail(error));
     this.#sendTo(line, 0);
   }
@@ -373,7 +382,7 @@ export class PrivateOutbox {
         ? receiptStatement(ref, pending.digest)
         : gapStatement(ref, pending.digest, have);
     if (!crypto.ed25519Verify(unhex(from), said, sig)) return;
-    line.seenAt = this.#node.clock().wall;
+    this.#see(from);
     const done =
       have !== undefined
         ? this.#goBack(line, pending, have)

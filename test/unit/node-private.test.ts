@@ -400,7 +400,12 @@ test('over restarts of both and of the relay; a receipt that is kept proves it',
   await a.dm(to).send('one').until('delivered', patience());
   await b.close({ drainMs: 0 });
   // The receiver is away, its key is known: what is written is kept over a restart of its author.
-  for (const text of ['two', 'three']) await a.dm(to).send(text).until('stored', patience());
+  const [two, three] = ['two', 'three'].map((text) => a.dm(to).send(text));
+  while (!/last seen 2/.test(two!.waits() ?? '')) await new Promise(setImmediate);
+  await three!.until('stored', patience());
+  expect(three!.waits()).toMatch(
+    /^the receiver is on no relay that this node reaches, last seen 2/,
+  );
   await a.close({ drainMs: 0 });
   a = await open(0);
   const four = a.dm(to).send('four');

@@ -7,13 +7,14 @@ import { flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
 import type { Json } from '../output.js';
 import { relayProblem } from '../waiting.js';
 import { explaining, withTimeout } from './shared.js';
+import { theUser } from './whom.js';
 
 /** How often it is looked why a message waits. */
 const LOOK_MS = 500;
 
 export const dm: Handler = async (node, args, io) => {
   const until = oneOf(args, 'until', 'stored', 'sent', 'delivered');
-  const sending = node.dm(text(args, 'user')).send(text(args, 'text'));
+  const sending = node.dm(theUser(node, text(args, 'user'))).send(text(args, 'text'));
   const consequence = (): string =>
     `the message is not ${until} yet (${whyWaits(sending, node)}). It stays queued and goes out while ` +
     '"conclave up" runs';
@@ -48,7 +49,8 @@ async function saying(
 export const inbox: Handler = async (node, args, io) => {
   const user = optional(text, args, 'user');
   const options = { live: flag(args, 'follow'), signal: io.signal };
-  const messages = user === undefined ? node.inbox(options) : node.dm(user).read(options);
+  const messages =
+    user === undefined ? node.inbox(options) : node.dm(theUser(node, user)).read(options);
   for await (const message of messages) await io.emit(messageObject(message, node));
 };
 
