@@ -103,9 +103,14 @@ export const sentOps = (m: Logged): StoreOp[] => [
   { key: OUT + ordinal(m.n), value: new Uint8Array(0) },
 ];
 
-export const deliveredOps = (n: number, { time, sig }: Receipt): StoreOp[] => [
+const receiptOp = (n: number, { time, sig }: Receipt): StoreOp => ({
+  key: RECEIPT + ordinal(n),
+  value: new Writer(80).u64(time).raw(sig).done(),
+});
+
+export const deliveredOps = (n: number, receipt: Receipt): StoreOp[] => [
   { key: OUT + ordinal(n) },
-  { key: RECEIPT + ordinal(n), value: new Writer(80).u64(time).raw(sig).done() },
+  receiptOp(n, receipt),
 ];
 
 export const keyOps = (peer: UserId, shown: Uint8Array): StoreOp[] => [
@@ -196,33 +201,39 @@ const decodeReceipt = (value: Uint8Array): Receipt =>
 /** Numbers what is left of a damaged log anew, without what can't be read. Returns how many messages there are. */
 export async function mendPrivate(store: Store): Promise<number> {
   const waiting = new Set(await undelivered(store));
-  await clear(store, AT);
-  await clear(store, LAST);
+  for (const prefix of [OUT, AT, LAST]) await clear(store, prefix);
   let n = 0;
   for await (const [key, value] of store.range({ gte: LOG, lt: after(LOG) })) {
     const from = numberOf(key, LOG);
-    const ops: StoreOp[] = [key, OUT + ordinal(from), RECEIPT + ordinal(from)].map((k) => ({
-      key: k,
-    }));
+    const ops: StoreOp[] = [{ key }, { key: RECEIPT + ordinal(from) }];
     try {
       const message = { ...decodeLogged(from, value), n: n + 1 };
-      const receipt = await store.get(RECEIPT + ordinal(from)).catch(() => undefined);
+      const receipt = await readReceipt(store, from);
       ops.push(...(waiting.has(from) && message.out ? sentOps(message) : loggedOps(message)));
-      if (receipt) ops.push({ key: RECEIPT + ordinal(message.n), value: receipt });
+      // The one there may be of a message that is lost.
+      ops.push(receipt ? receiptOp(message.n, receipt) : { key: RECEIPT + ordinal(message.n) });
       n += 1;
     } catch (error) {
       if (!(error instanceof ConclaveError)) throw error;
     }
     await store.write(ops, { sync: false });
   }
-  for (const number of waiting) {
-    if (number > n) await store.write([{ key: OUT + ordinal(number) }], { sync: false });
-  }
+  await clear(store, RECEIPT, RECEIPT + ordinal(n + 1));
   return n;
 }
 
-async function clear(store: Store, prefix: string): Promise<void> {
-  for await (const [key] of store.range({ gte: prefix, lt: after(prefix) })) {
+/** Undefined also where it can't be read. */
+async function readReceipt(store: Store, n: number): Promise<Receipt | undefined> {
+  try {
+    const [receipt] = await readReceipts(store, [n]);
+    return receipt;
+  } catch {
+    return undefined;
+  }
+}
+
+async function clear(store: Store, prefix: string, gte = prefix): Promise<void> {
+  for await (const [key] of store.range({ gte, lt: after(prefix) })) {
     await store.write([{ key }], { sync: false });
   }
 }
