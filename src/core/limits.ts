@@ -43,6 +43,8 @@ export const SEALED_OVERHEAD_BYTES = 48;
 export const PRIVATE_PENDING_MAX = 4_096;
 /** An own message that is not acknowledged is sent again after this. */
 export const PRIVATE_RESEND_MS = 3_000;
+/** Relays are asked so often for a receiver that is on none of them; they tell when it comes. */
+export const PRIVATE_AWAY_MS = 30_000;
 /** Messages that came over one link and wait to be opened, in all and from one user; the rest is left to be sent again. */
 export const PRIVATE_ARRIVED_PER_LINK_MAX = 64;
 export const PRIVATE_ARRIVED_PER_USER_MAX = 4;

@@ -19,7 +19,7 @@ import {
   unhex,
   ZERO_DIGEST,
 } from '../core/ids.js';
-import { PRIVATE_PENDING_MAX, PRIVATE_RESEND_MS } from '../core/limits.js';
+import { PRIVATE_AWAY_MS, PRIVATE_PENDING_MAX, PRIVATE_RESEND_MS } from '../core/limits.js';
 import {
   encodePrivate,
   gapStatement,
@@ -240,7 +240,10 @@ export class PrivateOutbox {
 
   #sendTo(line: Line | undefined, patience_ms: number): void {
     const { now } = this.#node.clock();
-    if (!line || now - line.sentAt < patience_ms) return;
+    if (!line) return;
+    // A relay tells when somebody comes that it was asked for.
+    const isAway = patience_ms > 0 && line.obstacle === 'away';
+    if (now - line.sentAt < (isAway ? PRIVATE_AWAY_MS : patience_ms)) return;
     line.sentAt = now;
     this.#send(line).catch((error) => this.#node.fail(error));
   }
@@ -249,7 +252,9 @@ export class PrivateOutbox {
     line.key ??= await this.#storedKey(line.to);
     const pending = firstOf(line);
     if (!pending) return;
-    if (!line.key) return this.#askForKey(line, pending);
+    // Sealing for somebody who is not there is work for nothing.
+    const isReached = line.obstacle !== 'away' && line.obstacle !== 'no_relay';
+    if (!line.key || !isReached) return this.#ask(line, pending);
     const sealed = await this.#sealed(pending, line.key);
     if (!sealed) {
       line.obstacle = 'bad_key';
@@ -281,26 +286,34 @@ export class PrivateOutbox {
     command: { name: 'PV_MSG'; payload: Omit<Payload<'PV_MSG'>, 'timestamp' | 'nonce'> } | Asking,
   ): void {
     const outcomes = { open: 0, taken: false };
-    const settle = (): void => {
-      if (outcomes.open > 0 && !outcomes.taken) return;
-      const isMessage = command.name === 'PV_MSG';
-      line.obstacle = !outcomes.taken ? 'away' : isMessage ? undefined : 'no_key';
-      this.#setState(pending, outcomes.taken && isMessage ? 'sent' : 'queued');
-    };
     const done = (outcome: Outcome): void => {
       outcomes.open -= 1;
-      if (outcome === 'taken') outcomes.taken = true;
-      settle();
+      if (outcomes.taken) return;
+      outcomes.taken = outcome === 'taken';
+      if (outcomes.taken) this.#onTaken(line, pending, command.name);
+      else if (outcomes.open === 0) this.#onObstacle(line, pending, 'away');
     };
     for (const link of this.#node.links()) {
       if (link.sendAsking(command, done)) outcomes.open += 1;
     }
-    if (outcomes.open > 0) return;
-    line.obstacle = 'no_relay';
+    if (outcomes.open === 0 && !outcomes.taken) this.#onObstacle(line, pending, 'no_relay');
+  }
+
+  #onObstacle(line: Line, pending: Pending, obstacle: Obstacle): void {
+    line.obstacle = obstacle;
     this.#setState(pending, 'queued');
   }
 
-  #askForKey(line: Line, pending: Pending): void {
+  /** A relay took it, so the receiver is there. */
+  #onTaken(line: Line, pending: Pending, name: 'PV_MSG' | 'CNN_USR'): void {
+    const wasReached = line.obstacle === undefined;
+    line.obstacle = line.key ? undefined : 'no_key';
+    if (name === 'PV_MSG') this.#setState(pending, 'sent');
+    else if (line.key && !wasReached) this.#sendTo(line, 0);
+  }
+
+  /** Asks for the key, and so whether the receiver is there. */
+  #ask(line: Line, pending: Pending): void {
     const payload = { from: this.#node.user, to: line.to };
     this.#offer(line, pending, { name: 'CNN_USR', payload });
   }
@@ -343,7 +356,9 @@ export class PrivateOutbox {
   #onPresence(user: UserId, isThere: boolean): void {
     const line = this.#lines.get(user);
     if (line || this.#seen.has(user)) this.#see(user);
-    if (isThere) this.#sendTo(line, 0);
+    if (!line || !isThere) return;
+    line.obstacle = undefined;
+    this.#sendTo(line, 0);
   }
 
   #see(user: UserId): void {
@@ -366,6 +381,7 @@ export class PrivateOutbox {
     const key = this.#readKey(from, data);
     if (!key) return;
     line.key = key;
+    line.obstacle = undefined;
     this.#see(from);
     store.write(keyOps(from, data), { sync: false }).catch((error) => this.#node.fail(error));
     this.#sendTo(line, 0);

@@ -186,6 +186,7 @@ class PrivateRun {
   #up(user: User, link: Link): void {
     if (link.isUp) return;
     link.isUp = true;
+    user.messages?.sendPending(0);
     for (const other of this.#users) {
       if (other === user || !other.links[link.relay]!.isUp) continue;
       this.#arrive(other, link.relay, { name: 'UCNN', payload: { id: user.id, name: '' } });
@@ -239,7 +240,10 @@ class PrivateRun {
       const { life } = link;
       link.asked.add(done);
       this.#timeline.in(2 * this.#delayMs, () => {
-        if (life === link.life && link.asked.delete(done)) done('taken');
+        const { to } = command.payload as { to: UserId };
+        const receiver = this.#users.find(({ id }) => id === to)!;
+        const isThere = receiver.links[link.relay]!.isUp;
+        if (life === link.life && link.asked.delete(done)) done(isThere ? 'taken' : 'refused');
       });
       return true;
     };

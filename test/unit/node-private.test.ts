@@ -388,6 +388,41 @@ async function nextCame(relay: LyingRelay): Promise<void> {
   while (relay.came.length === length) await new Promise(setImmediate);
 }
 
+test('a copy that was restored on either side loses nothing of the other, and shows nothing twice', async () => {
+  const relay = await cluster.relay();
+  const seeds = [seed(), seed()];
+  const stores = [faultStore(), faultStore()];
+  const open = (i: number) => cluster.node(`n${i}`, { seed: seeds[i]!, store: stores[i]! });
+  let [a, b] = [await open(0), await open(1)];
+  for (const node of [a, b]) await link(node, relay.url);
+  const to = b.user;
+  const say = async (...texts: string[]): Promise<void> => {
+    for (const text of texts) await a.dm(to).send(text).until('delivered', patience());
+  };
+  const received = async (): Promise<string[]> => {
+    const all: string[] = [];
+    for await (const { text, rewound } of b.inbox()) all.push(rewound ? `${text}!` : text);
+    return all;
+  };
+  await say('one', 'two');
+  const copies = stores.map((store) => store.image());
+  await say('three', 'four');
+  // The receiver goes back: with the next message comes what it lost.
+  await b.close({ drainMs: 0 });
+  stores[1] = faultStore(copies[1]);
+  b = await open(1);
+  expect(await received()).toEqual(['one', 'two']);
+  await say('five');
+  expect(await received()).toEqual(['one', 'two', 'three', 'four', 'five']);
+  // The sender goes back: what it says now is no replay of what it said before.
+  await a.close({ drainMs: 0 });
+  stores[0] = faultStore(copies[0]);
+  a = await open(0);
+  await say('three again', 'four again');
+  const all = ['one', 'two', 'three', 'four', 'five', 'three again!', 'four again'];
+  expect(await received()).toEqual(all);
+});
+
 test('over restarts of both and of the relay; a receipt that is kept proves it', async () => {
   const key = seed();
   const proxy = await cluster.proxy(await cluster.relay({ key }));
