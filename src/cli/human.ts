@@ -147,11 +147,14 @@ export const relayLine: Human = ({ url, connected, problem }, paint) => {
 };
 
 /** Names are as their owners chose them, so the id stands beside. */
-export const privateLine: Human = ({ from, to, name, time, state, text }, paint) => {
+export const privateLine: Human = (message, paint) => {
+  const { from, to, name, time, state, text, waits, rewound } = message;
   const other = state === 'received' ? from : to;
   const known = name === undefined ? short(other) : `${show(name)} (${short(other)})`;
   const who = `${state === 'received' ? 'from' : 'to'} ${known}`;
-  const mark = state === 'received' || state === 'delivered' ? '' : ` (${show(state)})`;
+  const reason = waits === undefined ? '' : `: ${show(waits)}`;
+  const again = rewound === true ? ' (the sender had forgotten what it wrote before this)' : '';
+  const mark = state === 'received' || state === 'delivered' ? again : ` (${show(state)}${reason})`;
   return `${paint('dim', `[${formatTime(Number(time))}]`)} ${paint('bold', who)}: ${show(text)}${paint('yellow', mark)}`;
 };
 

@@ -32,6 +32,23 @@ export const RECORDS_PER_BATCH_MAX = 256;
 /** Total bytes of records in one `CH_MSG`. */
 export const RECORDS_BATCH_BYTES_MAX = 262_144;
 
+// Private messages
+export const PRIVATE_BODY_BYTES_MAX = 65_536;
+/** What is sealed has 512 bytes, or twice as many until it fits, or the most. */
+export const PRIVATE_PLAIN_BYTES_MIN = 512;
+export const PRIVATE_PLAIN_BYTES_MAX = 66_048;
+/** How much longer what is sealed becomes: an encapsulated key of 32 bytes and a tag of 16. */
+export const SEALED_OVERHEAD_BYTES = 48;
+/** Own messages that may wait to be delivered. */
+export const PRIVATE_PENDING_MAX = 4_096;
+/** An own message that is not acknowledged is sent again after this. */
+export const PRIVATE_RESEND_MS = 3_000;
+/** Relays are asked so often for a receiver that is on none of them; they tell when it comes. */
+export const PRIVATE_AWAY_MS = 30_000;
+/** Messages that came over one link and wait to be opened, in all and from one user; the rest is left to be sent again. */
+export const PRIVATE_ARRIVED_PER_LINK_MAX = 64;
+export const PRIVATE_ARRIVED_PER_USER_MAX = 4;
+
 // Names and texts
 export const NICKNAME_BYTES_MAX = 64;
 export const CHANNEL_NAME_BYTES_MAX = 128;

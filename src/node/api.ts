@@ -329,15 +329,30 @@ export interface PrivateMessage {
   readonly from: UserId;
   readonly to: UserId;
   readonly time: number;
+  /** Of own ones: queued (kept here) → sent (a relay took it) → delivered (its receiver signed that it holds it). */
   readonly state: 'queued' | 'sent' | 'delivered' | 'received';
   readonly text: string;
+  /** Of what its author signed. */
+  readonly digest: Digest;
+  /** What an own message waits for, in words; absent once it is delivered. */
+  readonly waits?: string;
+  /** The receiver's signature, in hex, that it holds this message, and when it came here. */
+  readonly receipt?: { readonly time: number; readonly sig: string };
+  /** Its author had forgotten what came of it since an earlier message: restored from an old copy, or begun anew. */
+  readonly rewound?: boolean;
+}
+
+export interface SendingPrivately {
+  readonly id: Ulid;
+  /** Resolves once the message has reached `state`; `stored` is in this node's own store. */
+  until(state: 'stored' | 'sent' | 'delivered', options?: WaitOptions): Promise<PrivateMessage>;
+  /** What it waits for now, in words; undefined once it is delivered. */
+  waits(): string | undefined;
 }
 
 export interface Dm {
-  send(text: string): {
-    readonly id: Ulid;
-    until(state: 'sent' | 'delivered', options?: WaitOptions): Promise<PrivateMessage>;
-  };
+  send(text: string): SendingPrivately;
+  /** Those with this user, in the order that they came or were sent; live, also what comes and what changes. */
   read(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;
 }
 

@@ -51,7 +51,9 @@ import {
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
 import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
+import type { Sealing } from './private-parts.js';
 import type { RelayConnection } from './relay-link.js';
+import { sealingOf } from './sealing.js';
 import { snapshot } from './snapshot.js';
 import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
@@ -100,7 +102,7 @@ function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
 }
 
 /** A boot id greater than the last one, durable before anything bears it, and what came before. */
-async function nextOpening(o: FullOptions): Promise<Opening> {
+async function nextOpening(o: FullOptions): Promise<Opening & { sealing: Sealing }> {
   const { store, clock, ulid, offline } = o;
   const user = await checkOwner(o);
   const stored = await store.get(BOOT_KEY);
@@ -115,7 +117,8 @@ async function nextOpening(o: FullOptions): Promise<Opening> {
     ];
     await store.write(ops, { sync: true });
   }
-  return { boot, boots };
+  const sealing = await sealingOf(o.crypto, { user, seed: o.identity.seed });
+  return { boot, boots, sealing };
 }
 
 /** Whoever opens a store first is its user: nobody else would find a channel in it. */
@@ -151,7 +154,7 @@ class ConclaveNode implements Node, NodeParts {
   #closing: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(o: FullOptions, opening: Opening) {
+  constructor(o: FullOptions, { sealing, ...opening }: Opening & { sealing: Sealing }) {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
@@ -168,7 +171,14 @@ class ConclaveNode implements Node, NodeParts {
     });
     this.user = this.#driver.user;
     this.machine = this.#driver.pump.machine;
-    this.#private = new PrivateMessages(this);
+    this.#private = new PrivateMessages({
+      ...{ user: this.user, store: this.store, offline: this.offline, boot: opening.boot },
+      ...{ crypto: o.crypto, sealing, log: o.log, clock: o.clock, ulid: o.ulid },
+      sign: (statement) => o.crypto.ed25519Sign(o.identity.seed, statement),
+      links: () => this.links(),
+      checkOpen: () => this.checkOpen(),
+      fail: (error) => this.fail(error),
+    });
   }
 
   async load(): Promise<void> {

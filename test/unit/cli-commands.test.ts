@@ -845,7 +845,7 @@ describe('private messages', () => {
     const { json } = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst']);
     const [message] = h.world.stores.get(h.dir)!.inbox;
     expect(json).toEqual([message]);
-    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text']);
+    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text', 'digest']);
     expect((await h.run(['inbox', '--dir', h.dir, '--json'])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', USER])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', '0'.repeat(64)])).json).toEqual([]);
@@ -855,7 +855,12 @@ describe('private messages', () => {
     const h = new Harness();
     await h.withChannel();
     const { user, inbox } = h.world.stores.get(h.dir)!;
-    inbox.push({ ...{ id: ULID, from: user, to: user, time: 0 }, state: 'received', text: 'psst' });
+    inbox.push({
+      ...{ id: ULID, from: user, to: user, time: 0 },
+      state: 'received',
+      text: 'psst',
+      digest: '0d'.repeat(32) as Digest,
+    });
     const { json } = await h.run(['inbox', '--dir', h.dir, '--json']);
     expect(json).toMatchObject([{ from: user, name: 'alice' }]);
     const { stdout } = await h.run(['inbox', '--dir', h.dir]);
@@ -869,6 +874,35 @@ describe('private messages', () => {
     const argv = ['dm', '--dir', h.dir, '--json', USER, 'psst', '--until', 'delivered'];
     const late = await h.run([...argv, '--timeout', '0.05']);
     expect([late.code, errorOf(late)]).toMatchObject([1, { code: 'timeout' }]);
+    expect(errorOf(late)).toMatchObject({
+      message: expect.stringMatching(
+        /not delivered yet \(the receiver is away\)\. It stays queued/,
+      ),
+    });
+  });
+
+  test('one that is to be stored waits for nobody', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const stored = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst', '--until', 'stored']);
+    expect([stored.code, stored.json]).toMatchObject([0, [{ to: USER, text: 'psst' }]]);
+  });
+
+  test('a member of any channel is found by its name or the beginning of its id', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const user = 'b0b1'.padEnd(64, '0') as UserId;
+    channel.others.push({ user, name: 'bob', role: 'member', online: true, leads: null });
+    for (const wanted of ['bob', 'b0b1', user]) {
+      const { json } = await h.run(['dm', '--dir', h.dir, '--json', wanted, 'psst']);
+      expect(json).toMatchObject([{ to: user, name: 'bob' }]);
+    }
+    expect((await h.run(['inbox', '--dir', h.dir, '--json', 'bob'])).json.length).toBe(3);
+    const unknown = await h.run(['dm', '--dir', h.dir, '--json', 'eve', 'psst']);
+    expect([unknown.code, errorOf(unknown)]).toMatchObject([1, { code: 'not_member' }]);
+    expect(errorOf(unknown)).toMatchObject({
+      message: expect.stringMatching(/no member of this node's channels fits "eve"/),
+    });
   });
 
   test('inbox --follow goes on until it is stopped', async () => {

@@ -77,6 +77,11 @@ export class Cluster {
     return this.node(name, { ...options, store: levelStore(dir) });
   }
 
+  /** Also ends this. */
+  onStop(stop: () => Promise<unknown>): void {
+    this.#stops.push(stop);
+  }
+
   /** Last started, first ended. */
   async stop(): Promise<void> {
     for (const stop of this.#stops.splice(0).reverse()) await stop();

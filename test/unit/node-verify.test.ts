@@ -281,7 +281,9 @@ describe('hooks', () => {
     const rubbish = { from: stranger.user, to: hooked.user, msg_id: '0'.repeat(26) };
     stranger.send({ name: 'PV_MSG', payload: rubbish } as unknown as Outgoing);
     stranger.send({ name: 'PV_MSG', payload: { ...rubbish, msg: new Uint8Array(1) } } as Outgoing);
-    await stranger.next('MSG_ACK');
+    // An answer to this says that what came before was handled.
+    stranger.send({ name: 'CNN_USR', payload: { from: stranger.user, to: hooked.user } });
+    await stranger.next('USR_HSK');
     stranger.destroy();
     expect(counts.refused).toBe(1);
     expect(lines).toContainEqual(expect.stringMatching(/debug.*"msg".*bad_payload/));
