@@ -85,6 +85,10 @@ export const WANT_DIGESTS_MAX = 512;
 /** Positions in one `CH_PULL`. */
 export const LOCATORS_MAX = 64;
 
+// Proofs for others
+/** What anybody can be asked to check: a proof has every change of membership up to its certificate. */
+export const PORTABLE_PROOF_BYTES_MAX = 4_194_304;
+
 // Records that are not placed yet, held in memory, per author
 export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;
 export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;

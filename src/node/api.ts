@@ -200,6 +200,38 @@ export interface Explanation {
   readonly waits: string | null;
 }
 
+/** What a portable proof shows, all of it checked against signatures alone. */
+export interface CheckedProof {
+  readonly proves: 'final';
+  /** Whoever knows the channel by its id knows by it that the proof is of that channel: anybody can found another. */
+  readonly channel: ChannelId;
+  readonly founder: Named;
+  /** Place in the channel's log, which never changes. */
+  readonly seq: number;
+  readonly id: Ulid;
+  readonly digest: Digest;
+  readonly from: UserId;
+  /** As of an entry. */
+  readonly name: string;
+  /** False of what a merge brought into the log after its author had left. */
+  readonly authorIsMember: boolean;
+  /** Author's clock, ms since 1970, UTC: a claim of the author. */
+  readonly time: number;
+  readonly kind: string;
+  /** The text of a message, where the proof carries one that can be read. */
+  readonly text?: string;
+  readonly member?: Named;
+  readonly role?: GivenRole;
+  /** Who vouches for it: more than half of the `of` voters of the channel's roster number `roster`. */
+  readonly certificate: {
+    readonly seq: number;
+    readonly term: number;
+    readonly roster: number;
+    readonly by: readonly Named[];
+    readonly of: number;
+  };
+}
+
 export interface SendOptions {
   /** The name to show with this message instead of the member's. */
   readonly name?: string;
@@ -284,6 +316,12 @@ export interface Channel {
    * others from using it too. Rejects with `bad_id` or `no_message`.
    */
   explain(id: string): Promise<Explanation[]>;
+  /**
+   * A text with which anybody can check, by `checkProof`, that a message is final: no store and no
+   * network is needed for that. By the message's id, or its digest. Rejects with `bad_id`,
+   * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
+   */
+  prove(id: string): Promise<string>;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;

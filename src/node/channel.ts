@@ -31,6 +31,7 @@ import { decodeInvite, encodeInvite } from './invite.js';
 import { leave, type MembersHost, remove, setRole } from './members.js';
 import { messageSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
+import { proveFinal } from './prove.js';
 import { readChannel } from './reader.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
@@ -144,6 +145,11 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { store, hash, offline } = this.#node;
     const log = logReader(store, hash, state.keys, this.#final.seq);
     return explain(state, id, { log, view: offline ? undefined : this.view() });
+  }
+
+  prove(id: string): Promise<string> {
+    const { store, verifier: crypto } = this.#node;
+    return proveFinal(this.state, id, { store, crypto, finalSeq: this.#final.seq });
   }
 
   currentStatus(): ChannelStatus {

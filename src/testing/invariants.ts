@@ -20,6 +20,7 @@
 
 import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
 import type { Leadership } from '../core/channel-state.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
@@ -53,7 +54,6 @@ import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
 import { PutBack } from './put-back.js';
-import type { Verifier } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';

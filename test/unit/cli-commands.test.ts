@@ -44,6 +44,8 @@ describe('usage', () => {
           'status',
           'members',
           'explain',
+          'prove',
+          'check-proof',
           'dm',
           'inbox',
           'verify',

@@ -29,6 +29,12 @@ export const explain: Handler = async (node, args, io) => {
   for (const explanation of explanations) await io.emit({ ...explanation });
 };
 
+export const prove: Handler = async (node, args, io) => {
+  const channel = theChannel(node, args);
+  const proof = await channel.prove(text(args, 'id'));
+  await io.emit({ channel: channel.id, id: text(args, 'id'), proof });
+};
+
 export const verify: Handler = async (node, args, io) => {
   const only = optional(text, args, 'channel') === undefined ? undefined : theChannel(node, args);
   const reports = await node.verify(only?.id, (done) =>
