@@ -1,7 +1,8 @@
 /** What a proof shows, for people: what is proven, of which channel, and by whom. Times are UTC. */
 
-import type { CheckedProof, Named } from '../node/api.js';
+import type { CheckedFinal, CheckedProof, Named } from '../node/api.js';
 import type { Human } from './human.js';
+import type { Paint } from './output.js';
 import { printable } from './printable.js';
 import { formatSeconds } from './when.js';
 
@@ -14,6 +15,23 @@ const who = ({ user, name }: Named): string =>
 
 export const proofLines: Human = (result, paint) => {
   const proof = result as unknown as CheckedProof;
+  if (proof.proves === 'final') return finalLines(proof, paint);
+  const rows = [
+    ['user', proof.user],
+    ['channel', proof.channel],
+    ['offence', printable(proof.about)],
+  ];
+  return withRows(paint('red', 'this user misbehaved'), rows, paint);
+};
+
+function withRows(title: string, rows: readonly (readonly string[])[], paint: Paint): string {
+  const lines = rows.map(
+    ([label, text]) => `  ${paint('dim', label!.padEnd(LABEL_CHARS))} ${text}`,
+  );
+  return [title, ...lines].join('\n');
+}
+
+function finalLines(proof: CheckedFinal, paint: Paint): string {
   const { certificate: cert } = proof;
   const what =
     proof.text === undefined ? `a record of kind ${proof.kind}` : `"${printable(proof.text)}"`;
@@ -31,8 +49,5 @@ export const proofLines: Human = (result, paint) => {
       `by ${cert.by.map(who).join(', ')}: ${cert.by.length} of ${cert.of} voters of roster ${cert.roster}, term ${cert.term}${further}`,
     ],
   ];
-  const lines = rows.map(
-    ([label, text]) => `  ${paint('dim', label!.padEnd(LABEL_CHARS))} ${text}`,
-  );
-  return [`${paint('green', 'this is final')}  ${what}${about}`, ...lines].join('\n');
-};
+  return withRows(`${paint('green', 'this is final')}  ${what}${about}`, rows, paint);
+}

@@ -73,11 +73,11 @@ export interface RosterStep {
   readonly cert: Uint8Array;
 }
 
-function writeHeader(w: Writer, h: Header): void {
+export function writeHeader(w: Writer, h: Header): void {
   w.id(h.epoch).u64(h.term).u64(h.roster).id(h.digest);
 }
 
-function readHeader(r: Reader): Header {
+export function readHeader(r: Reader): Header {
   return { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() };
 }
 

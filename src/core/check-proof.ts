@@ -3,7 +3,8 @@
  * a pure function of the proof's bytes. It believes nothing but signatures: the
  * channel's id is that of the genesis, each roster follows from the one before
  * by a step that is proven, and the certificate is one of more than half of the
- * last roster's voters. All rules of certificates are those of certificate.ts.
+ * last roster's voters. All rules of certificates are those of certificate.ts,
+ * what convicts somebody those of misbehaviour.ts.
  */
 
 import { checkInclusion, checkStep } from './certificate.js';
@@ -11,6 +12,7 @@ import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import { channelIdOf, decodeGenesis } from './genesis.js';
 import type { ChannelId, UserId } from './ids.js';
+import { checkMisbehaviour, type Misbehaviour } from './misbehaviour.js';
 import { decodePortableProof, type FinalProof } from './portable-proof.js';
 import type { ChannelRecord } from './record.js';
 import {
@@ -59,14 +61,26 @@ export interface ProvenFinal {
   };
 }
 
+/** Two statements under one key that nobody signs who follows the protocol. */
+export interface ProvenMisbehaviour {
+  readonly proves: 'misbehaviour';
+  readonly misbehaviour: Misbehaviour;
+}
+
+export type Proven = ProvenFinal | ProvenMisbehaviour;
+
 function bad(why: string, cause?: unknown): never {
   throw new ConclaveError('bad_proof', `the proof does not hold: ${why}`, { cause });
 }
 
 /** Throws `bad_proof`, `proof_too_large` or `proof_version`. */
-export function checkPortableProof(crypto: Verifier, bytes: Uint8Array): ProvenFinal {
+export function checkPortableProof(crypto: Verifier, bytes: Uint8Array): Proven {
   try {
-    return checkFinal(crypto, decodePortableProof(bytes));
+    const proof = decodePortableProof(bytes);
+    if (proof.kind === 'final') return checkFinal(crypto, proof);
+    const { misbehaviour } = proof;
+    verify(crypto, checkMisbehaviour(crypto.sha256, misbehaviour));
+    return { proves: 'misbehaviour', misbehaviour };
   } catch (error) {
     if (!(error instanceof ConclaveError)) throw error;
     if (['bad_proof', 'proof_too_large', 'proof_version'].includes(error.code)) throw error;

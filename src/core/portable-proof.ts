@@ -1,10 +1,11 @@
 /**
  * Portable proofs: what shows to anybody, with no store and no network, that a
- * record is final (docs/PROTOCOL.md, section "Portable proofs"). This file is
- * the encoding; check-proof.ts judges it.
+ * record is final, or that a member contradicted itself (docs/PROTOCOL.md,
+ * section "Portable proofs"). This file is the encoding; check-proof.ts judges it.
  *
  *     proof = text "conclave/proof" · version u8 · kind u8 · body
- *     final = genesis bytes · founder's sig 64 · steps list of bytes · inclusion bytes · disclosure bytes
+ *     body  = misbehaviour (misbehaviour.ts), or
+ *             genesis bytes · founder's sig 64 · steps list of bytes · inclusion bytes · disclosure bytes
  *
  * `steps` are the roster steps 1, 2, 3 … up to the roster of the certificate.
  * `inclusion` has the form of a step: a record, where it stands, the headers up
@@ -16,6 +17,7 @@ import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { decodeStep, encodeStep, type RosterStep } from './certificate.js';
 import { ConclaveError } from './errors.js';
 import { PORTABLE_PROOF_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
+import { type Misbehaviour, readMisbehaviour, writeMisbehaviour } from './misbehaviour.js';
 
 /** What a proof of a final record holds, nothing of it checked. */
 export interface FinalProof {
@@ -26,10 +28,16 @@ export interface FinalProof {
   readonly inclusion: RosterStep;
 }
 
-export type PortableProof = FinalProof;
+/** What a proof of misbehaviour holds. */
+export interface MisbehaviourProof {
+  readonly kind: 'misbehaviour';
+  readonly misbehaviour: Misbehaviour;
+}
+
+export type PortableProof = FinalProof | MisbehaviourProof;
 
 const TAG = utf8('conclave/proof');
-const KINDS = ['final'] as const;
+const KINDS = ['final', 'misbehaviour'] as const;
 const GENESIS_BYTES_MAX = 8_192;
 const STEPS_MAX = 65_535;
 
@@ -43,7 +51,8 @@ function tooLarge(bytes: number): never {
 /** Throws `proof_too_large`. */
 export function encodePortableProof(proof: PortableProof): Uint8Array {
   const w = new Writer(4_096).bytes(TAG).u8(PROTOCOL_VERSION).u8(KINDS.indexOf(proof.kind));
-  writeFinal(w, proof);
+  if (proof.kind === 'final') writeFinal(w, proof);
+  else writeMisbehaviour(w, proof.misbehaviour);
   const bytes = w.kept();
   if (bytes.length > PORTABLE_PROOF_BYTES_MAX) tooLarge(bytes.length);
   return bytes;
@@ -70,7 +79,7 @@ export function decodePortableProof(bytes: Uint8Array): PortableProof {
         `the proof is of version ${version} or a kind that this version does not know: check it with a newer conclave`,
       );
     }
-    return readFinal(r);
+    return kind === 'final' ? readFinal(r) : { kind, misbehaviour: readMisbehaviour(r) };
   });
 }
 

@@ -9,7 +9,10 @@
 
 import type { QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
+import type { Offence } from '../core/misbehaviour.js';
 import type { GivenRole, Role } from '../core/roster.js';
+
+export type { Offence } from '../core/misbehaviour.js';
 
 /**
  * What is true of a record, never more (docs/PROTOCOL.md, section "States"):
@@ -201,7 +204,7 @@ export interface Explanation {
 }
 
 /** What a portable proof shows, all of it checked against signatures alone. */
-export interface CheckedProof {
+export interface CheckedFinal {
   readonly proves: 'final';
   /** Whoever knows the channel by its id knows by it that the proof is of that channel: anybody can found another. */
   readonly channel: ChannelId;
@@ -231,6 +234,18 @@ export interface CheckedProof {
     readonly of: number;
   };
 }
+
+/** What a proof of misbehaviour shows: a key signed two things that nobody signs who follows the protocol. */
+export interface CheckedMisbehaviour {
+  readonly proves: 'misbehaviour';
+  readonly channel: ChannelId;
+  readonly user: UserId;
+  readonly offence: Offence;
+  /** What contradicts what, in words. */
+  readonly about: string;
+}
+
+export type CheckedProof = CheckedFinal | CheckedMisbehaviour;
 
 export interface SendOptions {
   /** The name to show with this message instead of the member's. */
@@ -262,6 +277,13 @@ export interface RelayStatus {
 
 export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 'removed';
 
+/** One who signed what contradicts itself: two records, ballots, proposals or acknowledgements. */
+export interface Misbehaved {
+  readonly user: UserId;
+  readonly offence: Offence;
+  readonly since: number;
+}
+
 export interface ChannelStatus {
   readonly channel: ChannelId;
   readonly name: string;
@@ -285,6 +307,8 @@ export interface ChannelStatus {
   /** Seq of the last final entry, and the chain hash there. */
   readonly final: number;
   readonly head: Digest;
+  /** Who signed what contradicts itself, as proofs show that this node keeps; since when it does, ms since 1970. */
+  readonly misbehaved: readonly Misbehaved[];
 }
 
 export interface MemberInfo {
@@ -322,6 +346,8 @@ export interface Channel {
    * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
    */
   prove(id: string): Promise<string>;
+  /** A text with which anybody can check that a member misbehaved, as `status` says. Throws `no_proof`. */
+  proveMisbehaviour(user: string): string;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;
@@ -396,6 +422,8 @@ export interface VerifyReport {
   readonly final: number;
   readonly head: Digest;
   readonly problems: readonly { readonly where: string; readonly what: string }[];
+  /** As in a status, where there is somebody; each proof was checked. */
+  readonly misbehaved?: readonly Misbehaved[];
 }
 
 export interface Node {

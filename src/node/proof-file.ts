@@ -10,13 +10,21 @@
  */
 
 import { base64 } from '@scure/base';
-import { checkPortableProof, type ProvenFinal, type Verifier } from '../core/check-proof.js';
+import {
+  checkPortableProof,
+  type Proven,
+  type ProvenFinal,
+  type Verifier,
+} from '../core/check-proof.js';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { unhex } from '../core/ids.js';
 import { PORTABLE_PROOF_BYTES_MAX } from '../core/limits.js';
+import type { Misbehaviour } from '../core/misbehaviour.js';
+import { decodeRecord } from '../core/record.js';
+import { decodeAs } from '../core/statements.js';
 import { nativeCrypto } from '../native/crypto-native.js';
-import type { CheckedProof } from './api.js';
+import type { CheckedFinal, CheckedProof } from './api.js';
 import { membershipIn } from './member-in.js';
 import { decodeMessageBody } from './message-body.js';
 
@@ -63,7 +71,33 @@ export const verifierOf = ({ sha256, ed25519Verify }: Crypto): Verifier => ({
   isValid: ({ by, statement, sig }) => ed25519Verify(unhex(by), statement, sig),
 });
 
-function shown(proven: ProvenFinal): CheckedProof {
+function shown(proven: Proven): CheckedProof {
+  if (proven.proves === 'final') return shownFinal(proven);
+  const { misbehaviour } = proven;
+  const { channel, offence, offender: user } = misbehaviour;
+  return { proves: 'misbehaviour', channel, user, offence, about: aboutOf(misbehaviour) };
+}
+
+/** What contradicts what. */
+function aboutOf(m: Misbehaviour): string {
+  if (m.offence === 'records') {
+    const [one, other] = m.sides.map(({ record }) => decodeRecord(nativeCrypto.sha256, record));
+    const { boot, n } = one!;
+    return `two records are number ${n} of its boot ${boot}: ${one!.digest} and ${other!.digest}`;
+  }
+  if (m.offence === 'ballots') {
+    const [one, other] = m.sides.map(({ statement }) => decodeAs('ballot', statement));
+    const { kind, term } = one!;
+    return `it voted twice for a leader of kind ${kind} in term ${term}: for ${one!.candidate} and ${other!.candidate}`;
+  }
+  const tag = m.offence === 'proposals' ? 'propose' : 'ack';
+  const { epoch, term } = decodeAs<'propose' | 'ack'>(tag, m.sides[0].statement);
+  const did = m.offence === 'proposals' ? 'proposed' : 'acknowledged';
+  const hashes = m.sides.map(({ hash }) => hash).join(' and ');
+  return `it ${did} two chains under one leadership, ${epoch} of term ${term}: they differ at ${m.seq}, ${hashes}`;
+}
+
+function shownFinal(proven: ProvenFinal): CheckedFinal {
   const { channel, founder, record, seq, author, authorIsMember, roster, certificate } = proven;
   const { id, digest, kind, time, keyEpoch } = record;
   const body = kind === 'message' && keyEpoch === 0 ? decodeMessageBody(record.body) : undefined;

@@ -10,7 +10,7 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
+ * Beside this: 14 in convictions.ts, 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
  * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
  * what is shown in pages.ts, 16 in bounds.ts.
  *
@@ -46,6 +46,7 @@ import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
+import { Convictions } from './convictions.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
@@ -78,6 +79,7 @@ export class Invariants {
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
+  readonly #convictions: Convictions;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -149,6 +151,7 @@ export class Invariants {
     this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
+    this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -172,6 +175,7 @@ export class Invariants {
       this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
     }
     this.#leaderWatch.started(node.index);
+    this.#convictions.started(node.index);
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
@@ -217,6 +221,7 @@ export class Invariants {
       if (input.type === 'own-ballot') this.#voted(node, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
+    this.#convictions.stepped(node, st, inputs);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
     if (ready.ops.length === 0) this.#leads(node);
   }

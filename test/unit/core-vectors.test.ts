@@ -326,10 +326,9 @@ describe.each(PORTS)('with the $name port', (crypto) => {
     ];
 
     it.each(proofs.valid)('valid: $what', ({ bytes, shown }) => {
-      const { channel, seq, record, author, certificate } = checkPortableProof(
-        verifier,
-        hex(bytes),
-      );
+      const proven = checkPortableProof(verifier, hex(bytes));
+      if (proven.proves !== 'final') throw new Error(`it proves ${proven.proves}`);
+      const { channel, seq, record, author, certificate } = proven;
       expect({ channel, seq, digest: record.digest, author: author.user }).toStrictEqual({
         channel: shown.channel,
         seq: shown.seq,

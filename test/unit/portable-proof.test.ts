@@ -13,10 +13,10 @@ import { PORTABLE_PROOF_BYTES_MAX } from '../../src/core/limits.js';
 import {
   decodePortableProof,
   encodePortableProof,
-  type PortableProof,
+  type FinalProof,
 } from '../../src/core/portable-proof.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
-import { type Channel, checkProof, type Node } from '../../src/node/index.js';
+import { type Channel, type CheckedFinal, checkProof, type Node } from '../../src/node/index.js';
 import { armour, unarmour } from '../../src/node/proof-file.js';
 import { faultStore } from '../../src/testing/fault-store.js';
 import { allEqual, Cluster, NOWHERE, patience, together } from './node-cluster.js';
@@ -54,6 +54,19 @@ beforeAll(async () => {
   foreign = unarmour(await second.prove(id));
 });
 
+/** Of a proof that shows something final. */
+function checkFinal(text: string): CheckedFinal {
+  const proven = checkProof(text);
+  if (proven.proves !== 'final') throw new Error(`it proves ${proven.proves}`);
+  return proven;
+}
+
+function decodeFinalProof(bytes: Uint8Array): FinalProof {
+  const decoded = decodePortableProof(bytes);
+  if (decoded.kind !== 'final') throw new Error(`it is of kind ${decoded.kind}`);
+  return decoded;
+}
+
 /** Signatures that were judged already: most are in every changed proof. */
 const judged = new Map<string, boolean>();
 const verifier: Verifier = {
@@ -71,10 +84,9 @@ const verifier: Verifier = {
 /** What is said of the message: by whom it is, what, where, in which channel, vouched for by whom. */
 function saidBy(bytes: Uint8Array): string | undefined {
   try {
-    const { channel, seq, record, author, authorIsMember, certificate } = checkPortableProof(
-      verifier,
-      bytes,
-    );
+    const proven = checkPortableProof(verifier, bytes);
+    if (proven.proves !== 'final') return JSON.stringify(proven);
+    const { channel, seq, record, author, authorIsMember, certificate } = proven;
     const { digest } = record;
     return JSON.stringify({ channel, seq, digest, author, authorIsMember, certificate });
   } catch (error) {
@@ -87,7 +99,7 @@ function saidBy(bytes: Uint8Array): string | undefined {
 
 test('each message, by whoever sent it, is proven by any member', async () => {
   for (const { id, text, seq } of sent) {
-    const proven = checkProof(await channel.prove(id));
+    const proven = checkFinal(await channel.prove(id));
     expect(proven).toMatchObject({ proves: 'final', channel: channel.id, id, text, seq });
     expect(proven.certificate.seq).toBeGreaterThanOrEqual(seq);
     expect(proven.certificate.by.length * 2).toBeGreaterThan(proven.certificate.of);
@@ -102,7 +114,7 @@ test('a record of membership is proven by its digest', async () => {
   const entries = [];
   for await (const event of channel.read()) if (event.type === 'entry') entries.push(event.entry);
   const join = entries.find(({ kind }) => kind === 'join')!;
-  const proven = checkProof(await channel.prove(join.digest));
+  const proven = checkFinal(await channel.prove(join.digest));
   expect(proven).toMatchObject({ kind: 'join', seq: join.seq, member: { name: 'b' } });
   expect(proven.text).toBeUndefined();
 });
@@ -113,7 +125,7 @@ test('the certificate is the nearest that is kept', async () => {
     .map((key) => Number.parseInt(key.slice(-14), 16));
   const { seq } = sent[4]!;
   const nearest = last.filter((at) => at >= seq).sort((a, b) => a - b)[0];
-  expect(checkProof(armour(proof)).certificate.seq).toBe(nearest);
+  expect(checkFinal(armour(proof)).certificate.seq).toBe(nearest);
 });
 
 describe('no other proof', () => {
@@ -142,12 +154,12 @@ describe('no other proof', () => {
   });
 
   test('by parts of two channels', () => {
-    const [ours, theirs] = [decodePortableProof(proof), decodePortableProof(foreign)];
+    const [ours, theirs] = [decodeFinalProof(proof), decodeFinalProof(foreign)];
     const own = [original(), saidBy(foreign)!];
     expect(own[0]).not.toBe(own[1]);
     const fields = ['genesis', 'genesisSig', 'steps', 'inclusion'] as const;
     const inside = ['seq', 'prevHash', 'headers', 'record', 'proof', 'cert'] as const;
-    const mixed: PortableProof[] = [];
+    const mixed: FinalProof[] = [];
     for (let choice = 0; choice < 2 ** fields.length; choice++) {
       const parts = fields.map((field, i) => [field, (choice & (1 << i) ? theirs : ours)[field]]);
       mixed.push({ kind: 'final', ...Object.fromEntries(parts) });
@@ -168,8 +180,8 @@ describe('no other proof', () => {
   });
 
   test('by parts of two messages', async () => {
-    const one = decodePortableProof(proof);
-    const two = decodePortableProof(unarmour(await channel.prove(sent[5]!.id)));
+    const one = decodeFinalProof(proof);
+    const two = decodeFinalProof(unarmour(await channel.prove(sent[5]!.id)));
     for (const field of ['seq', 'prevHash', 'headers', 'record', 'proof'] as const) {
       const inclusion = { ...one.inclusion, [field]: two.inclusion[field] };
       const said = saidBy(encodePortableProof({ ...one, inclusion }));

@@ -198,6 +198,7 @@ const MOST_BYTES: { readonly [field: string]: number } = {
   proof: 256 + limits.MEMBERS_PER_CHANNEL_MAX * (32 + 96),
   name: limits.CHANNEL_NAME_BYTES_MAX + 64,
   msg: limits.RECORD_BODY_BYTES_MAX,
+  conviction: limits.MISBEHAVIOUR_BYTES_MAX,
   data: 4_096,
   request: 1_024,
   genesis: 8_192,

@@ -7,6 +7,8 @@ import { ConclaveError } from '../../core/errors.js';
 import { channelId } from '../../core/ids.js';
 import { writeWhole } from '../atomic-file.js';
 import { type Cli, withSession } from '../cli.js';
+import { usageError } from '../errors.js';
+import type { Args } from '../io.js';
 import type { Json } from '../output.js';
 import { printable } from '../printable.js';
 import { proofLines } from '../proof-text.js';
@@ -15,20 +17,27 @@ import { dirOption, example, parser } from './shared.js';
 export function addProve(program: Command, cli: () => Cli): void {
   const command = program
     .command('prove')
-    .summary('write a proof that a message is final')
+    .summary('write a proof that a message is final, or that a member misbehaved')
     .description(
       'Writes a proof, as text, that a message is final, with which anybody can check that: it has ' +
         'the message, every change of membership since the channel began, and the signatures of more ' +
-        'than half of its voters. Whoever has it can read all that.',
+        'than half of its voters. Whoever has it can read all that. With --misbehaviour it writes one ' +
+        'that a member signed two things that contradict each other, as "conclave status" says.',
     )
     .argument('<channel>', 'the id of the channel, or its name')
     .argument(
-      '<message>',
+      '[message]',
       'the id of the message, as "conclave send" and "conclave log --long" show it, or its digest',
     )
     .addOption(dirOption())
+    .option('--misbehaviour <user>', 'prove what the user with this id did, not a message')
     .option('--out <file>', 'the file to write (default: stdout)')
-    .action((channel: string, id: string, { dir, out }) => runProve(cli(), channel, id, dir, out));
+    .action((channel: string, id: string | undefined, { dir, out, misbehaviour }) => {
+      if ((id === undefined) === (misbehaviour === undefined)) {
+        throw usageError('name a message, or a user with --misbehaviour');
+      }
+      return runProve(cli(), { channel, id, misbehaviour }, dir, out);
+    });
   example(
     command,
     'conclave prove --dir ./alice team 01HZX3M5Q9V8T2K4B6N7P0R1SC --out hello.proof\nconclave check-proof hello.proof',
@@ -37,8 +46,7 @@ export function addProve(program: Command, cli: () => Cli): void {
 
 async function runProve(
   cli: Cli,
-  channel: string,
-  id: string,
+  what: Args,
   dir: string,
   path: string | undefined,
 ): Promise<void> {
@@ -55,7 +63,7 @@ async function runProve(
     );
   };
   await withSession(cli, { dir, links: false }, (session) =>
-    session.call('prove', { channel, id }, { emit, progress: out.progress, signal }),
+    session.call('prove', what, { emit, progress: out.progress, signal }),
   );
 }
 

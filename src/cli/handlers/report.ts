@@ -31,8 +31,13 @@ export const explain: Handler = async (node, args, io) => {
 
 export const prove: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  const proof = await channel.prove(text(args, 'id'));
-  await io.emit({ channel: channel.id, id: text(args, 'id'), proof });
+  const user = optional(text, args, 'misbehaviour');
+  if (user !== undefined) {
+    const proof = channel.proveMisbehaviour(user);
+    return io.emit({ channel: channel.id, misbehaviour: user, proof });
+  }
+  const id = text(args, 'id');
+  await io.emit({ channel: channel.id, id, proof: await channel.prove(id) });
 };
 
 export const verify: Handler = async (node, args, io) => {
