@@ -38,7 +38,9 @@ const anyEntryLine: Human = (entry, paint) => {
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
-  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
+  const twin =
+    entry.disputed === true ? ` ${paint('red', '(its author signed another in its place)')}` : '';
+  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}${twin}`;
 };
 
 /** What a record that is no message says. */

@@ -204,6 +204,8 @@ export interface Conviction {
   readonly offender: UserId;
   /** Wall clock, ms since 1970, when this node got it. */
   readonly since: number;
+  /** The two records, where it is of records: whoever reads them is told. */
+  readonly records: readonly Digest[];
   /** The portable proof. */
   readonly proof: Uint8Array;
   /** Whom this node need not tell. */

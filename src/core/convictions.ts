@@ -10,7 +10,7 @@ import type { StepContext } from './effects.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeConviction } from './layout.js';
 import { CONVICTION_BYTES_MAX, CONVICTIONS_PER_OFFENCE_MAX } from './limits.js';
-import type { Misbehaviour } from './misbehaviour.js';
+import { disputedIn, type Misbehaviour } from './misbehaviour.js';
 import { sendToMembers, sendToUser } from './sending.js';
 
 /** Whether there is room for one more proof of the kind, of who is or was a member. */
@@ -34,10 +34,11 @@ export function onMisbehaviour(
   ctx: StepContext,
   st: ChannelState,
   from: UserId,
-  { offence, offender }: Misbehaviour,
+  misbehaviour: Misbehaviour,
   id: Digest,
   proof: Uint8Array,
 ): void {
+  const { offence, offender } = misbehaviour;
   const known = st.convictions.get(id);
   if (known) {
     known.told.add(from);
@@ -49,6 +50,7 @@ export function onMisbehaviour(
     offence,
     offender,
     since: ctx.wall,
+    records: disputedIn(ctx.crypto.sha256, misbehaviour),
     proof,
     told,
     isOwn: from === ctx.self,
@@ -80,4 +82,10 @@ export function tickConvictions(ctx: StepContext, st: ChannelState): void {
     if (others.length === 1) sendToUser(ctx, ctx.ready.late, to!, command(to));
     else sendToMembers(ctx, st, ctx.ready.late, command());
   }
+}
+
+/** Whether a proof that is kept shows another record with the same counter. */
+export function isDisputed({ convictions }: ChannelState, digest: Digest): boolean {
+  for (const { records } of convictions.values()) if (records.includes(digest)) return true;
+  return false;
 }

@@ -42,6 +42,7 @@ import {
 import { MERGE_RECORDS_MAX } from './limits.js';
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
+import { disputedIn } from './misbehaviour.js';
 import { Pool } from './pool.js';
 import { decodePortableProof } from './portable-proof.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
@@ -210,7 +211,16 @@ export async function loadChannel(
     const decoded = decodePortableProof(proof);
     if (decoded.kind !== 'misbehaviour') damaged('a proof of misbehaviour is none');
     const { offence, offender } = decoded.misbehaviour;
-    const kept = { offence, offender, since, proof, told: new Set<UserId>(), isOwn: false };
+    const records = disputedIn(hash, decoded.misbehaviour);
+    const kept = {
+      offence,
+      offender,
+      since,
+      records,
+      proof,
+      told: new Set<UserId>(),
+      isOwn: false,
+    };
     st.convictions.set(key.slice(keys.convictions.length) as Digest, kept);
   }
   const recovered = await one(keys.recovered);

@@ -22,7 +22,7 @@ import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, UserId } from './ids.js';
 import { RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
-import { decodeProof, decodeRecord, provenStatement, ZERO_BOOT } from './record.js';
+import { decodeProof, decodeRecord, provenStatement, recordDigest, ZERO_BOOT } from './record.js';
 import { decodeAs, type Signed } from './statements.js';
 
 export const OFFENCES = ['records', 'ballots', 'proposals', 'acknowledgements'] as const;
@@ -117,6 +117,10 @@ function readSides(r: Reader, convicted: Convicted, offence: Offence): Misbehavi
   });
   return { ...convicted, offence, seq, sides: [side(), side()] };
 }
+
+/** The records that contradict each other. */
+export const disputedIn = (hash: Hash, m: Misbehaviour): Digest[] =>
+  m.offence === 'records' ? m.sides.map(({ record }) => recordDigest(hash, record)) : [];
 
 function bad(why: string): never {
   throw new ConclaveError('bad_proof', `it convicts nobody: ${why}`);

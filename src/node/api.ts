@@ -53,6 +53,8 @@ export interface ChannelEntry {
   readonly member?: Named;
   /** What a 'role' makes of its member. */
   readonly role?: GivenRole;
+  /** Its author signed another record with the same counter, and a proof of that is kept here. */
+  readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
   readonly merge?: Pick<Merged, 'entries' | 'branches'>;
 }
