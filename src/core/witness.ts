@@ -9,7 +9,7 @@
 import { type Certificate, certificateSignatures, certifiedPoint } from './certificate.js';
 import { type Chain, headersOf, type Stretch } from './chain.js';
 import type { Hash } from './crypto.js';
-import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
 import {
   BALLOTS_WITNESSED_MAX,
   PROPOSALS_WITNESSED_MAX,
@@ -58,8 +58,12 @@ interface SeenAcks {
 
 export class Witness {
   readonly #channel: ChannelId;
-  /** By author, boot and counter, oldest first. */
-  readonly #records = new Map<string, SeenRecord>();
+  /** By author, boot and counter. */
+  readonly #records = new Map<UserId, Map<Ulid, Map<number, SeenRecord>>>();
+  /** The same in the order in which they came, and how many came and were forgotten. */
+  readonly #ring: (SeenRecord | undefined)[] = [];
+  #seen = 0;
+  #forgotten = 0;
   #recordBytes = 0;
   /** By voter, kind and term, oldest first. */
   readonly #ballots = new Map<
@@ -79,9 +83,13 @@ export class Witness {
   record(record: ChannelRecord, proof: () => Uint8Array): Misbehaviour | undefined {
     const { author, boot, n, digest } = record;
     if (boot === ZERO_BOOT) return undefined;
-    const key = `${author}${boot}${n}`;
-    const known = this.#records.get(key);
-    if (!known) return this.#remember(key, { record, proof: proof() });
+    const ofBoot = this.#ofBoot(author, boot);
+    const known = ofBoot.get(n);
+    if (!known) {
+      const seen = { record, proof: proof() };
+      ofBoot.set(n, seen);
+      return this.#remember(seen);
+    }
     if (known.record.digest === digest) return undefined;
     return {
       channel: this.#channel,
@@ -91,17 +99,39 @@ export class Witness {
     };
   }
 
-  #remember(key: string, seen: SeenRecord): undefined {
-    this.#records.set(key, seen);
-    this.#recordBytes += seen.record.bytes.length;
-    for (const [oldest, { record }] of this.#records) {
-      const isFull =
-        this.#records.size > RECORDS_WITNESSED_MAX ||
-        this.#recordBytes > RECORD_BYTES_WITNESSED_MAX;
-      if (!isFull || oldest === key) return;
-      this.#records.delete(oldest);
-      this.#recordBytes -= record.bytes.length;
+  #ofBoot(author: UserId, boot: Ulid): Map<number, SeenRecord> {
+    const boots = this.#records.get(author) ?? new Map<Ulid, Map<number, SeenRecord>>();
+    const ofBoot = boots.get(boot) ?? new Map<number, SeenRecord>();
+    if (ofBoot.size === 0) {
+      boots.set(boot, ofBoot);
+      this.#records.set(author, boots);
     }
+    return ofBoot;
+  }
+
+  #remember(seen: SeenRecord): undefined {
+    const ring = this.#ring;
+    if (this.#seen - this.#forgotten === RECORDS_WITNESSED_MAX) this.#forget();
+    ring[this.#seen % RECORDS_WITNESSED_MAX] = seen;
+    this.#seen += 1;
+    this.#recordBytes += seen.record.bytes.length;
+    while (this.#recordBytes > RECORD_BYTES_WITNESSED_MAX && this.#seen - this.#forgotten > 1) {
+      this.#forget();
+    }
+  }
+
+  /** The oldest record. */
+  #forget(): void {
+    const at = this.#forgotten % RECORDS_WITNESSED_MAX;
+    const { author, boot, n, bytes } = this.#ring[at]!.record;
+    this.#ring[at] = undefined;
+    this.#forgotten += 1;
+    this.#recordBytes -= bytes.length;
+    const boots = this.#records.get(author)!;
+    const ofBoot = boots.get(boot)!;
+    ofBoot.delete(n);
+    if (ofBoot.size === 0) boots.delete(boot);
+    if (boots.size === 0) this.#records.delete(author);
   }
 
   /** Ballots for one candidate, as their voters signed them. */
