@@ -158,13 +158,17 @@ function* saidIn({ what, checks, from }: Inspection, st: ChannelState): Iterable
         yield { offence: 'ballots', by, where: `${kind}/${term}`, ...said };
       }
       return;
+    case 'page':
     case 'propose': {
-      const { epoch, tipSeq, tipHash } = what.propose;
-      const { length } = what.stretch.headers;
-      if (length === 0 || !isKnownUser(st, from!)) return;
+      const page = what.type === 'page' ? what.page : { ...what, ...what.stretch, cert: null };
+      if (page.cert || !page.propose || page.headers.length === 0) return;
+      const { epoch, tipSeq, tipHash } = page.propose;
+      const { length } = page.headers;
+      const by = checks[0]!.by;
+      if (!isKnownUser(st, by)) return;
       // So many headers are remembered less long.
       const bytes = 1_000 * length;
-      yield { offence: 'proposals', by: from!, where: `${epoch}/${tipSeq}`, what: tipHash, bytes };
+      yield { offence: 'proposals', by, where: `${epoch}/${tipSeq}`, what: tipHash, bytes };
       return;
     }
     case 'ack': {

@@ -44,7 +44,14 @@ import {
 import { checkBounds, checkFrame } from './bounds.js';
 import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
-import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
+import {
+  type Break,
+  type ChainEntry,
+  Chains,
+  type Leader,
+  type Placed,
+  type Verdicts,
+} from './chains.js';
 import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
@@ -58,13 +65,6 @@ import { PutBack } from './put-back.js';
 import type { SimNode } from './sim-node.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
-
-/** What comes of what was seen. */
-export interface Verdicts {
-  readonly broke: Break;
-  /** It went beyond what is promised. */
-  readonly beyond: (why: string) => void;
-}
 
 export class Invariants {
   readonly #channel: ChannelId;
