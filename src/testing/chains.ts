@@ -61,13 +61,6 @@ export interface Placed {
 /** Says what is broken, as the invariant's number and words. */
 export type Break = (invariant: string, message: string) => void;
 
-/** What comes of what was seen. */
-export interface Verdicts {
-  readonly broke: Break;
-  /** It went beyond what is promised. */
-  readonly beyond: (why: string) => void;
-}
-
 export class Chains {
   readonly #hash: Hash;
   readonly #isValid: Verifier['isValid'];

@@ -44,14 +44,7 @@ import {
 import { checkBounds, checkFrame } from './bounds.js';
 import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
-import {
-  type Break,
-  type ChainEntry,
-  Chains,
-  type Leader,
-  type Placed,
-  type Verdicts,
-} from './chains.js';
+import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
@@ -61,7 +54,7 @@ import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
-import { PutBack } from './put-back.js';
+import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
