@@ -142,7 +142,7 @@ export class Witness {
     const found: Misbehaviour[] = [];
     const choice = candidate + electorate;
     for (const { by, statement, sig } of signed) {
-      const key = `${by}${kind}${term}`;
+      const key = [by, kind, term].join();
       const known = this.#ballots.get(key);
       if (!known) this.#ballots.set(key, { choice, signed: { statement, sig: sig.slice() } });
       else if (known.choice !== choice) {

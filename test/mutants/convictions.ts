@@ -108,8 +108,8 @@ export const CONVICTIONS: readonly Mutant[] = [
     edits: [
       {
         file: WITNESS,
-        find: '      const key = `${by}${kind}${term}`;\n',
-        replace: '      const key = `${by}${kind}${Math.floor(term / 8)}`;\n',
+        find: 'const key = [by, kind, term].join();',
+        replace: 'const key = [by, kind, Math.floor(term / 8)].join();',
       },
       {
         file: MISBEHAVIOUR,
