@@ -38,7 +38,9 @@ const anyEntryLine: Human = (entry, paint) => {
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
-  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
+  const twin =
+    entry.disputed === true ? ` ${paint('red', '(its author signed another in its place)')}` : '';
+  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}${twin}`;
 };
 
 /** What a record that is no message says. */
@@ -167,13 +169,21 @@ export const verifyLines: Human = (report, paint) => {
     if (channel === undefined) return `${paint('green', verdict)}  there are no channels`;
     const what = entries === 1 ? 'message' : 'messages';
     const counts = `${show(entries)} ${what}, ${show(final)} of them final, head ${short(head)}`;
-    return `${paint('green', verdict)}  ${subject}: ${counts}`;
+    const line = `${paint('green', verdict)}  ${subject}: ${counts}`;
+    return [line, ...misbehavedLines(report.misbehaved ?? [])].join('\n');
   }
   const lines = (problems as readonly { where: string; what: string }[]).map(
     ({ where, what }) => `  ${show(where)}: ${show(what)}`,
   );
   return [`${paint('red', 'BROKEN')}  ${subject}`, ...lines].join('\n');
 };
+
+/** By id: what a store proves, it proves of a key. */
+const misbehavedLines = (misbehaved: unknown): string[] =>
+  (misbehaved as readonly { user: string; offence: string }[]).map(
+    ({ user, offence }) =>
+      `  ${show(user)} misbehaved: it signed two ${show(offence)} that contradict each other`,
+  );
 
 const STATE_COLOURS = {
   healthy: 'green',
@@ -203,6 +213,16 @@ const channelStatus: Human = (result, paint) => {
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
     ['log', logText(s)],
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
+    ...s.misbehaved.map(
+      ({ name, user, offence, since }) =>
+        [
+          'misbehaved',
+          paint(
+            'red',
+            `${show(name)} (${short(user)}): two ${show(offence)} that contradict each other, known since ${formatTime(since)}`,
+          ),
+        ] as const,
+    ),
     ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
   const title = `${paint('bold', show(s.name))}  ${paintState(stateWord(s), paint)}`;

@@ -12,6 +12,7 @@ import { addInit } from './commands/init.js';
 import { addLeave, addMembers, addRemove, addRole } from './commands/members.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addPassphrase } from './commands/passphrase.js';
+import { addCheckProof, addProve } from './commands/proofs.js';
 import { addRelay } from './commands/relay.js';
 import { addExplain, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
@@ -37,6 +38,8 @@ const COMMANDS = [
   addStatus,
   addMembers,
   addExplain,
+  addProve,
+  addCheckProof,
   addDm,
   addInbox,
   addVerify,

@@ -12,9 +12,11 @@ import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
+import type { Offence } from './misbehaviour.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
 import type { Ack, EpochKind, JoinRequest, Propose, Report, Signed } from './statements.js';
+import type { Witness } from './witness.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -196,6 +198,22 @@ export interface Joining {
   refusedSince: Millis | null;
 }
 
+/** A proof that a member contradicted itself, as this node keeps it. */
+export interface Conviction {
+  readonly offence: Offence;
+  readonly offender: UserId;
+  /** Wall clock, ms since 1970, when this node got it. */
+  readonly since: number;
+  /** The two records, where it is of records: whoever reads them is told. */
+  readonly records: readonly Digest[];
+  /** The portable proof. */
+  readonly proof: Uint8Array;
+  /** Whom this node need not tell. */
+  readonly told: Set<UserId>;
+  /** This node found it, in this boot. */
+  readonly isOwn: boolean;
+}
+
 export interface ChannelState {
   readonly id: ChannelId;
   readonly keys: ChannelKeys;
@@ -299,6 +317,12 @@ export interface ChannelState {
   readonly recalled: Map<UserId, { readonly pause: Millis; readonly nextAt: Millis }>;
   /** Boot in which this node recovered last: its own records up to then are no news. */
   recoveredIn: Ulid | null;
+  /** Recognises members that contradict themselves. */
+  readonly witness: Witness;
+  /** What it handed on to be judged in this boot, by offence and offender. */
+  readonly denounced: Map<string, number>;
+  /** Proofs of misbehaviour that are kept, by the hash of their bytes. */
+  readonly convictions: Map<Digest, Conviction>;
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }

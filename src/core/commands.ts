@@ -25,6 +25,7 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   LOCATORS_MAX,
   MEMBERS_PER_CHANNEL_MAX,
+  MISBEHAVIOUR_BYTES_MAX,
   NICKNAME_BYTES_MAX,
   PAGES_PER_ANSWER_MAX,
   PRIVATE_PLAIN_BYTES_MAX,
@@ -383,6 +384,13 @@ export const COMMANDS = {
   /** A node that lost memory asks all others; each answers it. */
   CH_RECALL: spec('both', 'broadcast', object({ ...member, ...signed }), 'CH_RECALL'),
   CH_REPORT: spec('both', 'broadcast', object({ ...member, to: user, ...signed }), 'CH_REPORT'),
+  /** Proof that a member contradicted itself (misbehaviour.ts). */
+  CH_PROOF: spec(
+    'both',
+    'broadcast',
+    object({ ...member, to: optional(user), conviction: bytes(MISBEHAVIOUR_BYTES_MAX) }),
+    'CH_PROOF',
+  ),
   CH_MERGE: spec(
     'both',
     'broadcast',

@@ -5,7 +5,8 @@
  *   1. signs all of `sign`, in place, then runs `onSigned`;
  *   2. sends `early`;
  *   3. writes `ops` as one atomic batch, synced if `sync`;
- *   4. only then sends `late`, reports `events`, feeds `self` back, and serves `serves`.
+ *   4. only then sends `late`, reports `events`, feeds `self` back, serves `serves`,
+ *      and inspects `found` like a command that came.
  *
  * So "durable before acknowledged" is a matter of which list a message is in,
  * and one Ready in flight per node makes one disk sync serve all that arrived
@@ -64,6 +65,12 @@ export interface Announce {
   readonly channel: ChannelId;
   readonly link: LinkId;
   readonly first: number;
+}
+
+/** A proof of misbehaviour that this node put together. */
+export interface Found {
+  readonly channel: ChannelId;
+  readonly proof: Uint8Array;
 }
 
 export type CoreEvent =
@@ -131,6 +138,8 @@ export class Ready {
   readonly events: CoreEvent[] = [];
   readonly self: SelfInput[] = [];
   readonly serves: (Serve | ServeBranch | Announce)[] = [];
+  /** Proofs of misbehaviour, to be judged as if they had come from another. */
+  readonly found: Found[] = [];
   /** When `step` must be called again at the latest. */
   wakeAt: Millis = Number.POSITIVE_INFINITY;
 

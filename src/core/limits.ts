@@ -102,6 +102,22 @@ export const WANT_DIGESTS_MAX = 512;
 /** Positions in one `CH_PULL`. */
 export const LOCATORS_MAX = 64;
 
+// Proofs for others
+/** What anybody can be asked to check: a proof has every change of membership up to its certificate. */
+export const PORTABLE_PROOF_BYTES_MAX = 4_194_304;
+
+// Misbehaviour
+/** One proof that a member contradicted itself; the longest has two records, or two stretches of a tail. */
+export const MISBEHAVIOUR_BYTES_MAX = 196_608;
+/** Proofs that are kept of one offender and one kind of offence, and bytes of all of a channel. */
+export const CONVICTIONS_PER_OFFENCE_MAX = 2;
+export const CONVICTION_BYTES_MAX = 4_194_304;
+/** What is remembered of a channel to recognise it: records, their bytes, ballots, proposals. */
+export const RECORDS_WITNESSED_MAX = 512;
+export const RECORD_BYTES_WITNESSED_MAX = 262_144;
+export const BALLOTS_WITNESSED_MAX = 1_024;
+export const PROPOSALS_WITNESSED_MAX = 32;
+
 // Records that are not placed yet, held in memory, per author
 export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;
 export const POOL_BYTES_PER_AUTHOR_MAX = 4_194_304;

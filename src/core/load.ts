@@ -25,6 +25,7 @@ import {
   after,
   CHANNEL_PREFIX,
   channelKeys,
+  decodeConviction,
   decodeEntry,
   decodeFinal,
   decodeHardState,
@@ -41,11 +42,14 @@ import {
 import { MERGE_RECORDS_MAX } from './limits.js';
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
+import { disputedIn } from './misbehaviour.js';
 import { Pool } from './pool.js';
+import { decodePortableProof } from './portable-proof.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
 import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
+import { Witness } from './witness.js';
 
 interface Loaded {
   readonly hard: HardState;
@@ -118,6 +122,9 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     memory: null,
     recalled: new Map(),
     recoveredIn: null,
+    witness: new Witness(id),
+    denounced: new Map(),
+    convictions: new Map(),
     conflict: null,
   };
 }
@@ -199,6 +206,23 @@ export async function loadChannel(
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
   await loadSet(hash, self, st, scan);
+  for (const [key, value] of await scan(keys.convictions)) {
+    const { since, proof } = decodeConviction(value);
+    const decoded = decodePortableProof(proof);
+    if (decoded.kind !== 'misbehaviour') damaged('a proof of misbehaviour is none');
+    const { offence, offender } = decoded.misbehaviour;
+    const records = disputedIn(hash, decoded.misbehaviour);
+    const kept = {
+      offence,
+      offender,
+      since,
+      records,
+      proof,
+      told: new Set<UserId>(),
+      isOwn: false,
+    };
+    st.convictions.set(key.slice(keys.convictions.length) as Digest, kept);
+  }
   const recovered = await one(keys.recovered);
   if (recovered) st.recoveredIn = decodeWhole(recovered, (r) => r.ulid());
   if (await one(keys.forgotten)) st.memory = nothingKnown();

@@ -9,7 +9,9 @@ import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
 import type { ChannelState, Joining } from './channel-state.js';
 import { onConfirm, onResent } from './confirm.js';
+import { onMisbehaviour } from './convictions.js';
 import type { Crypto } from './crypto.js';
+import { witness } from './denounce.js';
 import { Ready, type StepContext, type Submission } from './effects.js';
 import { onBallot, onGrant, yieldToRival } from './election.js';
 import { greet, onBranchPage } from './exchange.js';
@@ -355,7 +357,8 @@ export class Machine {
     this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
   }
 
-  #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
+  #takeMessage(link: LinkId, inspection: Inspection): void {
+    const { from, channel, what } = inspection;
     if (what.type === 'beacon') {
       const { beacon, sig, shown } = what;
       if (this.#concerns(beacon.user)) this.#hear(link, beacon, sig);
@@ -372,7 +375,7 @@ export class Machine {
     const slot = this.#slots.get(channel);
     if (slot) {
       slot.dirty = true;
-      return this.#takeChannelMessage(slot.st, link, from, what);
+      return this.#takeChannelMessage(slot.st, link, inspection);
     }
     const stranger = this.#strangers.get(channel);
     if (stranger) this.#takeAsStranger(channel, stranger, from, what);
@@ -452,7 +455,7 @@ export class Machine {
     if (this.#store.wasPutBack) forgetAll(this.#ready, st, 'a channel that the store lost');
     this.#add(st);
     st.joining = stranger.joining;
-    this.#takeChannelMessage(st, 0, from, what);
+    this.#takeChannelMessage(st, 0, { from, what, checks: [] });
   }
 
   /**
@@ -473,8 +476,7 @@ export class Machine {
   #takeChannelMessage(
     st: ChannelState,
     link: LinkId,
-    from: UserId | null,
-    what: Inspection['what'],
+    { from, what, checks }: Pick<Inspection, 'from' | 'what' | 'checks'>,
   ): void {
     const ctx = this.#contextOf(st);
     if (what.type === 'status') {
@@ -494,6 +496,7 @@ export class Machine {
       return;
     }
     if (from === null) return;
+    witness(ctx, st, from, { what, checks });
     switch (what.type) {
       case 'page':
         return onPage(ctx, st, from, what.page);
@@ -547,6 +550,8 @@ export class Machine {
       case 'branch-page':
         onBranchPage(ctx, st, from, what.page);
         return drainLimbo(ctx, st);
+      case 'misbehaviour':
+        return onMisbehaviour(ctx, st, from, what.misbehaviour, what.id, what.proof);
       case 'recall':
         return onRecall(ctx, st, from, what.recall);
       case 'report':

@@ -73,6 +73,7 @@ function weightOf({ name, payload }: Command): number {
   }
   if (name === 'CH_MSG_COMMIT') return base + payload.cert.length;
   if (name === 'CH_ELECTED') return base + 128 * payload.ballots.length;
+  if (name === 'CH_PROOF') return base + payload.conviction.length;
   return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
 }
 
@@ -263,6 +264,10 @@ export class Pump {
     for (const event of ready.events) this.#ports.event(event);
     for (const s of ready.serves) this.#serve(s);
     this.#inputs.unshift(...ready.self);
+    for (const { channel, proof } of ready.found) {
+      const payload = { id: channel, from: this.machine.self, conviction: proof, ...NEVER_SENT };
+      this.#arrived.push({ link: 0, command: { name: 'CH_PROOF', payload } });
+    }
     this.#busy = false;
     for (const look of this.#looks.splice(0)) look();
     if (this.#inputs.length + this.#arrived.length > 0) this.#ports.soon(this.#run);
@@ -291,6 +296,9 @@ export class Pump {
     }
   }
 }
+
+/** What a command has that came over a link. */
+const NEVER_SENT = { timestamp: 0, nonce: new Uint8Array(8) };
 
 const BAD_SIGNATURE = new ConclaveError('bad_signature', 'a signature does not verify');
 

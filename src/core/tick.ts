@@ -8,6 +8,7 @@
 
 import type { ChannelState } from './channel-state.js';
 import { tickConfirm } from './confirm.js';
+import { tickConvictions } from './convictions.js';
 import type { StepContext } from './effects.js';
 import { tickElection } from './election.js';
 import { tickExchange } from './exchange.js';
@@ -38,6 +39,7 @@ export function tick(ctx: StepContext, st: ChannelState): void {
   tickJoining(ctx, st);
   tickExchange(ctx, st);
   tickMemory(ctx, st);
+  tickConvictions(ctx, st);
   if (st.pool.size > 0) ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
   proveTail(ctx, st);
   trimFacts(st);

@@ -11,6 +11,7 @@ import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import type { Offence } from './misbehaviour.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
 import {
   certifiedPlace,
@@ -115,6 +116,12 @@ export interface ChannelView {
   readonly queued: number;
   readonly sent: number;
   readonly committed: number;
+  /** Of whom proofs of misbehaviour are kept. */
+  readonly misbehaved: readonly {
+    readonly user: UserId;
+    readonly offence: Offence;
+    readonly since: number;
+  }[];
 }
 
 export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
@@ -137,6 +144,7 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     queued,
     sent,
     committed: committedCount(st),
+    misbehaved: misbehavedIn(st),
   };
 }
 
@@ -182,6 +190,16 @@ function countCommitted(st: ChannelState): number {
     for (const record of again) consider(record);
   }
   return count;
+}
+
+/** One for each offender and offence, by when it was known here first. */
+function misbehavedIn({ convictions }: ChannelState): ChannelView['misbehaved'] {
+  const first = new Map<string, ChannelView['misbehaved'][number]>();
+  for (const { offender: user, offence, since } of convictions.values()) {
+    const known = first.get(user + offence);
+    if (!known || since < known.since) first.set(user + offence, { user, offence, since });
+  }
+  return [...first.values()].sort((a, b) => a.since - b.since || (a.user < b.user ? -1 : 1));
 }
 
 function waitingForMemory(st: ChannelState): Waiting {

@@ -9,7 +9,10 @@
 
 import type { QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
+import type { Offence } from '../core/misbehaviour.js';
 import type { GivenRole, Role } from '../core/roster.js';
+
+export type { Offence } from '../core/misbehaviour.js';
 
 /**
  * What is true of a record, never more (docs/PROTOCOL.md, section "States"):
@@ -50,6 +53,8 @@ export interface ChannelEntry {
   readonly member?: Named;
   /** What a 'role' makes of its member. */
   readonly role?: GivenRole;
+  /** Its author signed another record with the same counter, and a proof of that is kept here. */
+  readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
   readonly merge?: Pick<Merged, 'entries' | 'branches'>;
 }
@@ -200,6 +205,50 @@ export interface Explanation {
   readonly waits: string | null;
 }
 
+/** What a portable proof shows, all of it checked against signatures alone. */
+export interface CheckedFinal {
+  readonly proves: 'final';
+  /** Whoever knows the channel by its id knows by it that the proof is of that channel: anybody can found another. */
+  readonly channel: ChannelId;
+  readonly founder: Named;
+  /** Place in the channel's log, which never changes. */
+  readonly seq: number;
+  readonly id: Ulid;
+  readonly digest: Digest;
+  readonly from: UserId;
+  /** As of an entry. */
+  readonly name: string;
+  /** False of what a merge brought into the log after its author had left. */
+  readonly authorIsMember: boolean;
+  /** Author's clock, ms since 1970, UTC: a claim of the author. */
+  readonly time: number;
+  readonly kind: string;
+  /** The text of a message, where the proof carries one that can be read. */
+  readonly text?: string;
+  readonly member?: Named;
+  readonly role?: GivenRole;
+  /** Who vouches for it: more than half of the `of` voters of the channel's roster number `roster`. */
+  readonly certificate: {
+    readonly seq: number;
+    readonly term: number;
+    readonly roster: number;
+    readonly by: readonly Named[];
+    readonly of: number;
+  };
+}
+
+/** What a proof of misbehaviour shows: a key signed two things that nobody signs who follows the protocol. */
+export interface CheckedMisbehaviour {
+  readonly proves: 'misbehaviour';
+  readonly channel: ChannelId;
+  readonly user: UserId;
+  readonly offence: Offence;
+  /** What contradicts what, in words. */
+  readonly about: string;
+}
+
+export type CheckedProof = CheckedFinal | CheckedMisbehaviour;
+
 export interface SendOptions {
   /** The name to show with this message instead of the member's. */
   readonly name?: string;
@@ -230,6 +279,13 @@ export interface RelayStatus {
 
 export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 'removed';
 
+/** One who signed what contradicts itself: two records, ballots, proposals or acknowledgements. */
+export interface Misbehaved {
+  readonly user: UserId;
+  readonly offence: Offence;
+  readonly since: number;
+}
+
 export interface ChannelStatus {
   readonly channel: ChannelId;
   readonly name: string;
@@ -253,6 +309,8 @@ export interface ChannelStatus {
   /** Seq of the last final entry, and the chain hash there. */
   readonly final: number;
   readonly head: Digest;
+  /** Who signed what contradicts itself, as proofs show that this node keeps; since when it does, ms since 1970. */
+  readonly misbehaved: readonly Misbehaved[];
 }
 
 export interface MemberInfo {
@@ -284,6 +342,14 @@ export interface Channel {
    * others from using it too. Rejects with `bad_id` or `no_message`.
    */
   explain(id: string): Promise<Explanation[]>;
+  /**
+   * A text with which anybody can check, by `checkProof`, that a message is final: no store and no
+   * network is needed for that. By the message's id, or its digest. Rejects with `bad_id`,
+   * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
+   */
+  prove(id: string): Promise<string>;
+  /** A text with which anybody can check that a member misbehaved, as `status` says. Throws `no_proof`. */
+  proveMisbehaviour(user: string): string;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;
@@ -373,6 +439,8 @@ export interface VerifyReport {
   readonly final: number;
   readonly head: Digest;
   readonly problems: readonly { readonly where: string; readonly what: string }[];
+  /** As in a status, where there is somebody; each proof was checked. */
+  readonly misbehaved?: readonly Misbehaved[];
 }
 
 export interface Node {

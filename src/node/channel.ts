@@ -31,6 +31,8 @@ import { decodeInvite, encodeInvite } from './invite.js';
 import { leave, type MembersHost, remove, setRole } from './members.js';
 import { messageSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
+import { armour } from './proof-file.js';
+import { proveFinal } from './prove.js';
 import { readChannel } from './reader.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
@@ -144,6 +146,21 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { store, hash, offline } = this.#node;
     const log = logReader(store, hash, state.keys, this.#final.seq);
     return explain(state, id, { log, view: offline ? undefined : this.view() });
+  }
+
+  prove(id: string): Promise<string> {
+    const { store, verifier: crypto } = this.#node;
+    return proveFinal(this.state, id, { store, crypto, finalSeq: this.#final.seq });
+  }
+
+  proveMisbehaviour(user: string): string {
+    const of = [...this.state.convictions.values()].filter(({ offender }) => offender === user);
+    of.sort((a, b) => a.since - b.since);
+    if (of[0]) return armour(of[0].proof);
+    throw new ConclaveError(
+      'no_proof',
+      `this node has no proof that ${user} misbehaved; "conclave status --json" shows whom it has one of`,
+    );
   }
 
   currentStatus(): ChannelStatus {

@@ -4,6 +4,7 @@
  */
 
 import { decodeWhole, Writer } from '../core/bytes.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Command } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
@@ -52,6 +53,7 @@ import { completeOptions, type FullOptions, type NodeOptions } from './options.j
 import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { Sealing } from './private-parts.js';
+import { verifierOf } from './proof-file.js';
 import type { RelayConnection } from './relay-link.js';
 import { sealingOf } from './sealing.js';
 import { snapshot } from './snapshot.js';
@@ -139,6 +141,7 @@ class ConclaveNode implements Node, NodeParts {
   readonly name: string;
   readonly store: Store;
   readonly hash: Hash;
+  readonly verifier: Verifier;
   readonly machine: Machine;
   readonly offline: boolean;
   readonly #o: FullOptions;
@@ -158,6 +161,7 @@ class ConclaveNode implements Node, NodeParts {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
+    this.verifier = verifierOf(o.crypto);
     this.offline = o.offline;
     this.name = o.identity.name;
     this.#driver = new Driver(o, opening, {

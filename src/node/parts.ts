@@ -2,6 +2,7 @@
 
 import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
 import type { ChannelId, Ulid, UserId } from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
@@ -15,6 +16,8 @@ export interface NodeParts {
   readonly user: UserId;
   readonly store: Store;
   readonly hash: Hash;
+  /** What judges proofs. */
+  readonly verifier: Verifier;
   readonly machine: Machine;
   readonly offline: boolean;
   clock(): Clock;
@@ -41,7 +44,16 @@ export interface NodeParts {
 /** What a channel needs of the node that it is in. */
 export type ChannelHost = Pick<
   NodeParts,
-  'user' | 'store' | 'hash' | 'machine' | 'offline' | 'clock' | 'ulid' | 'random' | 'publicKey'
+  | 'user'
+  | 'store'
+  | 'hash'
+  | 'verifier'
+  | 'machine'
+  | 'offline'
+  | 'clock'
+  | 'ulid'
+  | 'random'
+  | 'publicKey'
 > &
   Pick<NodeParts, 'overrideRelay' | 'request'> & {
     linkTo(key: string | undefined): Pick<RelayConnection, 'connected' | 'problem'> | undefined;

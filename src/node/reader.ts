@@ -15,6 +15,7 @@
 
 import { chainNext, chainStart, type Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
+import { isDisputed } from '../core/convictions.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { Digest } from '../core/ids.js';
@@ -23,7 +24,7 @@ import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
-import { nameIn, type Roster } from '../core/roster.js';
+import { nameIn } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
@@ -45,8 +46,9 @@ type Standing = Pick<ChannelEntry, 'state' | 'seq' | 'epoch'>;
 function entryOf(
   record: ChannelRecord,
   { state, seq, epoch }: Standing,
-  roster: Roster,
+  st: ChannelState,
 ): ChannelEntry {
+  const { roster } = st;
   const { digest, id, author: from, time, kind } = record;
   const isMessage = kind === 'message';
   const body = isMessage ? decodeMessageBody(record.body) : undefined;
@@ -65,6 +67,7 @@ function entryOf(
     ...text,
     ...membershipIn(record, roster),
     ...mergeIn(record),
+    ...(isDisputed(st, digest) && { disputed: true }),
   };
 }
 
@@ -205,8 +208,7 @@ class Reading {
         this.#next = seq + 1;
         this.#moves.settled(record.digest);
         const epoch = { term: entry.header.term, kind: 'roster' as const };
-        const { roster } = this.#channel.state;
-        const shown = entryOf(record, { state: 'final', seq, epoch }, roster);
+        const shown = entryOf(record, { state: 'final', seq, epoch }, this.#channel.state);
         yield { type: 'entry', entry: shown, cursor: this.#cursor };
         if (merged) yield { type: 'merged', ...merged, cursor: `${this.#cursor}.1` };
       }
@@ -275,7 +277,7 @@ class Reading {
     );
     for (const { what, item, after } of changes) {
       const epoch = placedUnder(state, item.record.digest);
-      const entry = entryOf(item.record, { state: item.state, seq: null, epoch }, state.roster);
+      const entry = entryOf(item.record, { state: item.state, seq: null, epoch }, state);
       yield { type: what, entry, after: refOf(after), cursor: this.#cursor };
     }
   }

@@ -7,13 +7,13 @@
 
 import { recordSignatures } from '../core/certificate.js';
 import { chainNext, chainStart, type Header } from '../core/chain.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
-import type { Verifier } from './sim-crypto.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */

@@ -10,7 +10,7 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
+ * Beside this: 14 in convictions.ts, 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
  * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
  * what is shown in pages.ts, 16 in bounds.ts.
  *
@@ -20,6 +20,7 @@
 
 import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
 import type { Leadership } from '../core/channel-state.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
@@ -45,6 +46,7 @@ import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
+import { Convictions } from './convictions.js';
 import { isMore, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { LeaderWatch } from './leader-watch.js';
@@ -52,18 +54,10 @@ import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
-import { PutBack } from './put-back.js';
-import type { Verifier } from './sim-crypto.js';
+import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
-
-/** What comes of what was seen. */
-export interface Verdicts {
-  readonly broke: Break;
-  /** It went beyond what is promised. */
-  readonly beyond: (why: string) => void;
-}
 
 export class Invariants {
   readonly #channel: ChannelId;
@@ -78,6 +72,7 @@ export class Invariants {
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
+  readonly #convictions: Convictions;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -149,6 +144,7 @@ export class Invariants {
     this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
+    this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -172,6 +168,7 @@ export class Invariants {
       this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
     }
     this.#leaderWatch.started(node.index);
+    this.#convictions.started(node.index);
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
@@ -217,6 +214,7 @@ export class Invariants {
       if (input.type === 'own-ballot') this.#voted(node, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
+    this.#convictions.stepped(node, st, inputs);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
     if (ready.ops.length === 0) this.#leads(node);
   }

@@ -23,6 +23,13 @@ import type { Reach } from './topology.js';
 /** Invariants that one member who contradicts itself can break. */
 const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader completeness'];
 
+/** What comes of what was seen. */
+export interface Verdicts {
+  readonly broke: Break;
+  /** It went beyond what is promised. */
+  readonly beyond: (why: string) => void;
+}
+
 export class PutBack {
   readonly #nodes: () => readonly SimNode[];
   /** Whose word is their own core's. */

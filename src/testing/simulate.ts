@@ -218,7 +218,7 @@ class Run implements NodeWatcher {
       nodes: this.#nodes,
       timeline,
       channel,
-      hash: crypto.sha256,
+      crypto,
       application: this.#app,
       recorder: this.#recorder,
       onBreak,

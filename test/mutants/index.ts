@@ -1,6 +1,7 @@
 /** All mutants, in the order of the table. */
 
 import { readFileSync } from 'node:fs';
+import { CONVICTIONS } from './convictions.js';
 import { DURABILITY } from './durability.js';
 import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
@@ -25,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PRIVATE,
   ...LIVENESS,
   ...RIVALS,
+  ...CONVICTIONS,
   ...ENVIRONMENT,
 ];
 

@@ -44,6 +44,8 @@ describe('usage', () => {
           'status',
           'members',
           'explain',
+          'prove',
+          'check-proof',
           'dm',
           'inbox',
           'verify',
@@ -634,6 +636,7 @@ describe('reports', () => {
       ...{ epoch: { term: 1, kind: 'roster' } },
       ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
       head: `${'0'.repeat(63)}1`,
+      misbehaved: [],
     };
     const one = await h.run(['status', '--dir', h.dir, '--json', 'team']);
     expect(one.json).toEqual([expected]);

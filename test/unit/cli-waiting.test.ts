@@ -24,6 +24,7 @@ const status: NamedStatus = {
   ...{ channel: 'ab'.repeat(32) as ChannelId, name: 'team', relays: [up], members: 7 },
   ...{ online: [], leader: null, leaderName: null, epoch: null, state: 'healthy', waiting: null },
   ...{ queued: 0, sent: 0, committed: 0, final: 3, head: 'cd'.repeat(32) as Digest },
+  misbehaved: [],
 };
 const reason = 'messages need 3 members online, have 2';
 const waiting = (...names: string[]) => ({ need: 3, have: 2, missing: [], reason, names });

@@ -165,6 +165,7 @@ export const EXAMPLES: { readonly [N in CommandName]: Payload<N> } = {
   },
   CH_RECALL: { ...member, ...signed },
   CH_REPORT: { ...member, to: other, ...signed },
+  CH_PROOF: { ...member, to: other, conviction: b(300) },
   CH_ACK_REQ: confirm,
   CH_MSG_CONFIRM: confirm,
 };
@@ -183,6 +184,7 @@ export const OPTIONAL: { readonly [name: string]: readonly string[] } = {
   CH_STATUS: ['leader'],
   CH_MSG: ['to', 'batch', 'each'],
   CH_PROPOSE: ['to'],
+  CH_PROOF: ['to'],
   ACK_CH_MSG: ['to', 're'],
   CH_MSG_ACK: ['to', 're'],
   CH_COMMIT: ['to'],

@@ -199,6 +199,7 @@ const MOST_BYTES: { readonly [field: string]: number } = {
   proof: 256 + limits.MEMBERS_PER_CHANNEL_MAX * (32 + 96),
   name: limits.CHANNEL_NAME_BYTES_MAX + 64,
   msg: limits.PRIVATE_PLAIN_BYTES_MAX + limits.SEALED_OVERHEAD_BYTES,
+  conviction: limits.MISBEHAVIOUR_BYTES_MAX,
   data: 4_096,
   request: 1_024,
   genesis: 8_192,

@@ -7,7 +7,7 @@ import { importMessages } from './import.js';
 import { leave, members, remove, role } from './members.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
-import { explain, status, verify } from './report.js';
+import { explain, prove, status, verify } from './report.js';
 import { send } from './send.js';
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -23,6 +23,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   leave,
   log,
   members,
+  prove,
   relays,
   remove,
   role,

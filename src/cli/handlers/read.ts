@@ -73,12 +73,14 @@ function named(branches: Merged['branches'], channel: Channel): Json[] {
 }
 
 function entryObject(entry: ChannelEntry, channel: Channel): Json {
-  const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
+  const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge, disputed } =
+    entry;
   return {
     ...{ seq, id, from, name, time, state, kind, epoch },
     ...(text !== undefined && { text }),
     ...(member && { member }),
     ...(role && { role }),
+    ...(disputed && { disputed }),
     ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
   };
 }

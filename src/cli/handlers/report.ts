@@ -29,6 +29,17 @@ export const explain: Handler = async (node, args, io) => {
   for (const explanation of explanations) await io.emit({ ...explanation });
 };
 
+export const prove: Handler = async (node, args, io) => {
+  const channel = theChannel(node, args);
+  const user = optional(text, args, 'misbehaviour');
+  if (user !== undefined) {
+    const proof = channel.proveMisbehaviour(user);
+    return io.emit({ channel: channel.id, misbehaviour: user, proof });
+  }
+  const id = text(args, 'id');
+  await io.emit({ channel: channel.id, id, proof: await channel.prove(id) });
+};
+
 export const verify: Handler = async (node, args, io) => {
   const only = optional(text, args, 'channel') === undefined ? undefined : theChannel(node, args);
   const reports = await node.verify(only?.id, (done) =>
