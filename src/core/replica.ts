@@ -276,7 +276,10 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     endLeadership(ctx, st, ctx.timing.election_min_ms);
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
-  if (!wasIn && isIn(ctx, st)) ctx.ready.events.push({ type: 'joined', channel: st.id });
+  if (!wasIn && isIn(ctx, st)) {
+    st.joining = null;
+    ctx.ready.events.push({ type: 'joined', channel: st.id });
+  }
   return membership !== undefined;
 }
 
