@@ -9,7 +9,7 @@ import type { Electors } from './certificate.js';
 import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
-import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, Millis, SealingPublic, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
 import type { Pool, Pooled } from './pool.js';
@@ -188,6 +188,7 @@ export interface Joining {
   readonly token: number;
   readonly invite: UserId;
   readonly name: string;
+  readonly sealing: SealingPublic | null;
   readonly pinned: Point;
   /** Where the inviter said that members are; the roster known here may be an old one. */
   readonly relays: readonly string[];

@@ -3,7 +3,7 @@
 import type { Point } from './chain.js';
 import type { ChannelState, Wish } from './channel-state.js';
 import type { SelfInput, Submission } from './effects.js';
-import type { ChannelId, Millis, UserId } from './ids.js';
+import type { ChannelId, Millis, SealingPublic, UserId } from './ids.js';
 import type { Inspection } from './inspect.js';
 import type { StoredGenesis } from './layout.js';
 import type { LinkId } from './presence.js';
@@ -41,6 +41,8 @@ export type Input =
       readonly name: string;
       readonly invite: UserId;
       readonly nickname: string;
+      /** This node's; null for one that stores and never reads. */
+      readonly sealing: SealingPublic | null;
       readonly pinned: Point;
       readonly relays: readonly string[];
     }

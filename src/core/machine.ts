@@ -306,6 +306,7 @@ export class Machine {
       token: input.token,
       invite: input.invite,
       name: input.nickname,
+      sealing: input.sealing,
       pinned: input.pinned,
       relays: input.relays,
       nextAt: this.#clock.now,

@@ -7,7 +7,7 @@
  * wait takes an AbortSignal. Every error is a ConclaveError.
  */
 
-import type { QuorumPolicy } from '../core/genesis.js';
+import type { HistoryPolicy, QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
 import type { GivenRole, Role } from '../core/roster.js';
 
@@ -346,6 +346,8 @@ export interface CreateOptions extends WaitOptions {
   readonly relays: readonly string[];
   readonly minOnline?: number;
   readonly quorum?: QuorumPolicy;
+  /** Whether a newcomer can read what was written before it joined (default), or only what comes after. */
+  readonly history?: HistoryPolicy;
 }
 
 export interface VerifyReport {

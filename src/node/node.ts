@@ -9,7 +9,15 @@ import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
-import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
+import {
+  type ChannelId,
+  channelId,
+  hex32,
+  type SealingPublic,
+  type Ulid,
+  type UserId,
+  userId,
+} from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
 import {
@@ -216,6 +224,11 @@ class ConclaveNode implements Node, NodeParts {
     this.#driver.keepLinks([...urls.values()]);
   }
 
+  /** What others seal to for this node; null where it is to read nothing. */
+  get #sealing(): SealingPublic | null {
+    return this.#o.archive ? null : hex32<SealingPublic>(this.#o.sealing.publicKey);
+  }
+
   clock(): Clock {
     return this.#o.clock();
   }
@@ -323,6 +336,7 @@ class ConclaveNode implements Node, NodeParts {
     relays,
     minOnline = MIN_ONLINE_DEFAULT,
     quorum = 'online',
+    history = 'all',
   }: CreateOptions): Genesis {
     checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
     checkRelays(relays);
@@ -330,15 +344,20 @@ class ConclaveNode implements Node, NodeParts {
     if (quorum !== 'online' && quorum !== 'roster') {
       throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
     }
+    if (history !== 'all' && history !== 'joined') {
+      throw new ConclaveError('bad_policy', "history must be 'all' or 'joined'");
+    }
     const salt = this.random(16);
     return {
       founder: this.user,
       founderName: this.name,
+      founderSealing: this.#sealing,
       nameCommitment: commitName(this.hash, salt, name),
       salt,
       time: this.clock().wall,
       minOnline,
       quorum,
+      history,
       relays,
     };
   }
@@ -395,6 +414,7 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
+        sealing: this.#sealing,
         pinned,
         relays,
       }),
