@@ -202,6 +202,8 @@ export interface ChannelState {
   readonly keys: ChannelKeys;
   readonly stored: StoredGenesis;
   readonly genesis: Genesis;
+  /** The channel's name, as relays may have it: encrypted; empty until this node holds a key. */
+  sealedName: Uint8Array;
 
   roster: Roster;
   /** Who votes under each roster, by number. */

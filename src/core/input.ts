@@ -24,6 +24,11 @@ export type Input =
       readonly channel: ChannelId;
       readonly token: number;
       readonly submissions: readonly Submission[];
+      /**
+       * They were encrypted for the readers of a roster with this `readersSince`: under another the
+       * input fails with `readers_changed`.
+       */
+      readonly readersSince?: number;
       readonly also?: readonly { key: string; value: Uint8Array }[];
     }
   | {
@@ -46,6 +51,8 @@ export type Input =
       readonly pinned: Point;
       readonly relays: readonly string[];
     }
+  /** The channel's name, as relays may have it: encrypted. */
+  | { readonly type: 'name'; readonly channel: ChannelId; readonly name: Uint8Array }
   | { readonly type: 'stop-join'; readonly channel: ChannelId }
   /** Forgets a wish; a record that left already may still come into force. */
   | { readonly type: 'stop-wish'; readonly channel: ChannelId; readonly token: number }

@@ -62,14 +62,15 @@ interface Slot {
   readonly st: ChannelState;
   wakeAt: Millis;
   dirty: boolean;
-  /** What this step's inputs submit: all of it goes under one signature. */
-  submissions: Submission[];
-  submissionBytes: number;
+  /** What this step submits: all of it goes under one signature. */
+  submits: Submit[];
 }
 
 /** Whether who says this leads under a later roster. */
 const isLater = (what: Inspection['what'], { roster }: ChannelState): boolean =>
   what.type === 'propose' && what.propose.roster > roster.number;
+
+type Submit = Extract<Input, { type: 'submit' }>;
 
 export class Machine {
   readonly self: UserId;
@@ -223,7 +224,12 @@ export class Machine {
     const ctx = this.#contextOf(st);
     switch (input.type) {
       case 'submit':
-        return this.#submit(st, input);
+        slot.submits.push(input);
+        return;
+      case 'name':
+        st.sealedName = input.name;
+        for (const link of ctx.linksTo([])) this.#announce(st, link);
+        return;
       case 'wish':
         st.wishes.push({
           token: input.token,
@@ -248,24 +254,28 @@ export class Machine {
     }
   }
 
-  #submit(st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
-    const { token } = input;
-    const slot = this.#slots.get(st.id)!;
-    if (!st.roster.members.has(this.self)) {
-      this.#fail(token, 'removed', 'this node is not a member of the channel', false);
-    } else if (outboxIsFull(st, slot.submissions.length, slot.submissionBytes)) {
-      this.#fail(
-        token,
-        'outbox_full',
-        'too many messages wait to become final; send more when some are',
-        true,
-      );
-    } else {
-      slot.submissions.push(...input.submissions);
-      for (const { body } of input.submissions) slot.submissionBytes += body.length;
-      for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
-      this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+  /** What may be made into records now, on the roster in force; the rest fails. */
+  #admit(st: ChannelState, submits: readonly Submit[]): Submission[] {
+    const admitted: Submission[] = [];
+    let bytes = 0;
+    for (const { token, submissions, readersSince, also = [] } of submits) {
+      const { members, readersSince: since } = st.roster;
+      if (!members.has(this.self)) {
+        this.#fail(token, 'removed', 'this node is not a member of the channel', false);
+      } else if (readersSince !== undefined && readersSince !== since) {
+        const why = 'the members changed: a key for those that are now is needed';
+        this.#fail(token, 'readers_changed', why, true);
+      } else if (outboxIsFull(st, admitted.length, bytes)) {
+        const why = 'too many messages wait to become final; send more when some are';
+        this.#fail(token, 'outbox_full', why, true);
+      } else {
+        admitted.push(...submissions);
+        for (const { body } of submissions) bytes += body.length;
+        for (const { key, value } of also) this.#ready.put(key, value);
+        this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+      }
     }
+    return admitted;
   }
 
   #fail(token: number, code: string, message: string, retryable: boolean): void {
@@ -277,7 +287,7 @@ export class Machine {
     const patience =
       voters(st.roster).length === 1 ? 0 : 0.5 + (this.#o.patience ?? this.#o.random)();
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * patience;
-    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submits: [] });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
     for (const [link, relay] of this.#relays) {
@@ -563,8 +573,8 @@ export class Machine {
     const ctx = this.#contextOf(st);
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
-    if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
-    slot.submissionBytes = 0;
+    const submissions = this.#admit(st, slot.submits.splice(0));
+    if (submissions.length > 0) submit(ctx, st, submissions);
     tick(ctx, st);
     slot.wakeAt = this.#ready.wakeAt;
   }

@@ -29,7 +29,7 @@ import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
-import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
+import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
 import { isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
@@ -50,7 +50,7 @@ export function submit(
   const records: ChannelRecord[] = [];
   for (const s of submissions) {
     st.ownN += 1;
-    const record = encodeRecord(ctx.crypto.sha256, {
+    const header = {
       channel: st.id,
       author: ctx.self,
       boot: ctx.boot,
@@ -59,9 +59,12 @@ export function submit(
       kind: s.kind,
       id: s.id,
       time: s.time,
-      keyEpoch: 0,
-      body: s.body,
-    });
+    };
+    const { sha256 } = ctx.crypto;
+    const record =
+      s.body instanceof Uint8Array
+        ? encodeRecord(sha256, { ...header, keyEpoch: 0, body: s.body })
+        : sealRecord(sha256, header, s.body);
     st.ownPrev = record.digest;
     records.push(record);
   }
