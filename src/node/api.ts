@@ -44,8 +44,12 @@ export interface ChannelEntry {
   readonly kind: string;
   /** The leadership that placed it; null while none has. What an online epoch placed is not final. */
   readonly epoch: EpochRef | null;
-  /** The text of a message; absent for other kinds. */
+  /** The text of a message; absent for other kinds, and for one that is `sealed` or `plain`. */
   readonly text?: string;
+  /** A message that this node has no key for, yet: once it has, the entry comes again as `opened`. */
+  readonly sealed?: true;
+  /** A message that its author did not encrypt, against the rule: what it says is not shown. */
+  readonly plain?: true;
   /** Whom a 'join', 'vote', 'leave', 'remove' or 'role' is about, or an 'invite' for one user names; else absent. */
   readonly member?: Named;
   /** What a 'role' makes of its member. */
@@ -102,6 +106,8 @@ export type ReadEvent =
       readonly after: EntryRef | null;
       readonly cursor: Cursor;
     }
+  /** A message that was shown sealed, where it stands, with its text: the key has come. */
+  | { readonly type: 'opened'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   /** All that a merge moved was shown just now, as final. */
   | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
   | { readonly type: 'removed'; readonly cursor: Cursor };
@@ -189,7 +195,10 @@ export interface Explanation {
   readonly from: UserId;
   readonly name: string;
   readonly kind: string;
+  /** As of an entry. */
   readonly text?: string;
+  readonly sealed?: true;
+  readonly plain?: true;
   /** As of an entry. */
   readonly member?: Named;
   readonly role?: GivenRole;
@@ -301,6 +310,11 @@ export interface Channel {
     /** Throws as `remove` does, and `bad_role`. */
     setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
   };
+  /**
+   * Replaces the key that messages are encrypted under; resolves once the new one is final. Each change
+   * of the members does that too, and so does a log that grew long. Throws `no_key` for an archive.
+   */
+  rotateKey(options?: WaitOptions): Promise<void>;
   /** Ends the own membership. Throws `not_allowed` where nobody would be left to go on. */
   leave(options?: WaitOptions): Promise<void>;
   readonly relays: {

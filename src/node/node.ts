@@ -42,7 +42,9 @@ import type {
   VerifyReport,
   WaitOptions,
 } from './api.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import { NodeChannel } from './channel.js';
+import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
@@ -65,6 +67,8 @@ import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
 const DRAIN_MS_DEFAULT = 2_000;
+/** How long a newcomer waits for its first key; then it is a member, and reads once the key comes. */
+const FIRST_KEY_MS = 5_000;
 
 /**
  * Opens a node over its store.
@@ -194,7 +198,9 @@ class ConclaveNode implements Node, NodeParts {
       // Of a channel that this node was still joining there is nothing to show.
       const { members, departed } = state.roster;
       if (members.has(this.user) || departed.has(this.user)) {
-        this.#channels.set(id, new NodeChannel(id, this));
+        const channel = new NodeChannel(id, this);
+        this.#channels.set(id, channel);
+        await channel.bodies.load();
       }
     }
     await this.#private.load();
@@ -225,8 +231,14 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   /** What others seal to for this node; null where it is to read nothing. */
-  get #sealing(): SealingPublic | null {
-    return this.#o.archive ? null : hex32<SealingPublic>(this.#o.sealing.publicKey);
+  get #sealingKey(): SealingPublic | null {
+    const { archive, sealing } = this.#o;
+    return archive ? null : hex32<SealingPublic>(sealing.publicKey);
+  }
+
+  bodiesOf(host: BodiesHost): Bodies {
+    const { archive, crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, mayWrite: host.mayWrite && !archive, crypto, sealing });
   }
 
   clock(): Clock {
@@ -351,7 +363,7 @@ class ConclaveNode implements Node, NodeParts {
     return {
       founder: this.user,
       founderName: this.name,
-      founderSealing: this.#sealing,
+      founderSealing: this.#sealingKey,
       nameCommitment: commitName(this.hash, salt, name),
       salt,
       time: this.clock().wall,
@@ -367,6 +379,8 @@ class ConclaveNode implements Node, NodeParts {
     if (!channel) {
       channel = new NodeChannel(id, this);
       this.#channels.set(id, channel);
+      // What it says of keys was told before anyone listened.
+      channel.bodies.load().catch((error) => this.fail(error));
       this.#keepLinks();
     }
     return channel;
@@ -395,10 +409,22 @@ class ConclaveNode implements Node, NodeParts {
     this.#keepLinks();
     try {
       await this.#askToJoin(invite, o.signal);
-      return this.#adopt(id);
+      const channel = this.#adopt(id);
+      await this.#firstKey(channel, o.signal);
+      return channel;
     } finally {
       this.#joining.delete(id);
       this.#keepLinks();
+    }
+  }
+
+  /** Where messages can be written a newcomer has a key soon, and shows no history sealed. */
+  async #firstKey({ bodies }: NodeChannel, signal: AbortSignal | undefined): Promise<void> {
+    const patience = AbortSignal.timeout(FIRST_KEY_MS);
+    try {
+      await bodies.settled(signal ? AbortSignal.any([signal, patience]) : patience);
+    } catch (error) {
+      if (!patience.aborted) throw error;
     }
   }
 
@@ -414,7 +440,7 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
-        sealing: this.#sealing,
+        sealing: this.#sealingKey,
         pinned,
         relays,
       }),
@@ -466,6 +492,10 @@ class ConclaveNode implements Node, NodeParts {
 
   snapshot(): AsyncIterable<Uint8Array> {
     return snapshot(this.store);
+  }
+
+  input(input: Input): void {
+    if (this.#failure === undefined && !this.#closing) this.#driver.pump.input(input);
   }
 
   fail(error: unknown): void {

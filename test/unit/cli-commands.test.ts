@@ -39,7 +39,7 @@ describe('usage', () => {
           'tail',
           'log',
         ],
-        ...['leave', 'remove', 'role'],
+        ...['leave', 'remove', 'role', 'rotate'],
         ...[
           'status',
           'members',
