@@ -40,10 +40,13 @@ export interface Bodies {
   submit(submissions: readonly PlainSubmission[], also: Also): Promise<void>;
   /** Makes a new key; resolves once it is final. */
   rotate(signal?: AbortSignal): Promise<void>;
-  /** Makes a key where none is for the present readers; resolves as `settled` does. */
+  /**
+   * Makes a key where none is for the present readers; resolves once one is final, or at once where
+   * nothing can become final now.
+   */
   replace(signal?: AbortSignal): Promise<void>;
-  /** Resolves once a key for the present readers is final and here, or nothing can become final now. */
-  settled(signal?: AbortSignal): Promise<void>;
+  /** Resolves once a newcomer has a key for what was written before it came, or nothing was. */
+  firstKey(signal: AbortSignal): Promise<void>;
 }
 
 /** What they need of the channel. */

@@ -231,7 +231,10 @@ export class ChannelKeys implements Bodies {
       const host = this.#host;
       const st = host.state();
       const { roster } = st;
-      if (!host.mayWrite || roster.members.get(host.user)?.sealing === null) throw holdsNoKeys();
+      if (!this.#isReader()) {
+        this.#checkMember();
+        throw holdsNoKeys();
+      }
       const random = (bytes: number): Uint8Array => host.random(bytes);
       const key = channelKey(host.crypto, host.id, random(SECRET_BYTES));
       const older = this.#ring.toCarry(st);
@@ -298,23 +301,28 @@ export class ChannelKeys implements Bodies {
     }
   }
 
-  async settled(signal?: AbortSignal): Promise<void> {
-    if (!this.#host.mayWrite) return;
-    for (;;) {
-      await this.#learning;
-      const st = this.#host.state();
-      const { state } = this.#host.view();
-      if (this.#ring.isSettled(st) || state === 'waiting' || state === 'removed') return;
+  async replace(signal?: AbortSignal): Promise<void> {
+    await this.#learning;
+    const st = this.#host.state();
+    if (!this.#isReader()) return;
+    if (!this.#ring.usable(st)) await this.#make();
+    const isStuck = (state: string): boolean => state === 'waiting' || state === 'removed';
+    while (!this.#ring.isSettled(this.#host.state()) && !isStuck(this.#host.view().state)) {
       await this.#host.next(signal);
     }
   }
 
-  async replace(signal?: AbortSignal): Promise<void> {
+  async firstKey(signal: AbortSignal): Promise<void> {
+    if (!this.#isReader()) return;
     await this.#learning;
-    const st = this.#host.state();
-    const isReader = this.#host.mayWrite && st.roster.members.get(this.#host.user)?.sealing;
-    if (isReader && !this.#ring.usable(st)) await this.#make();
-    await this.settled(signal);
+    while (this.#ring.hasFinal && !this.#ring.isSettled(this.#host.state())) {
+      await this.#host.next(signal);
+    }
+  }
+
+  #isReader(): boolean {
+    const { mayWrite, user, state } = this.#host;
+    return mayWrite && Boolean(state().roster.members.get(user)?.sealing);
   }
 
   #checkMember(): void {

@@ -166,6 +166,11 @@ export class Keyring {
     return this.#view(st).own !== undefined;
   }
 
+  /** Whether anybody made a key that is final. */
+  get hasFinal(): boolean {
+    return [...this.#listed.values()].some(({ seq }) => seq !== null);
+  }
+
   isFinal(id: KeyId): boolean {
     return (this.#listed.get(id)?.seq ?? null) !== null;
   }

@@ -422,7 +422,7 @@ class ConclaveNode implements Node, NodeParts {
   async #firstKey({ bodies }: NodeChannel, signal: AbortSignal | undefined): Promise<void> {
     const patience = AbortSignal.timeout(FIRST_KEY_MS);
     try {
-      await bodies.settled(signal ? AbortSignal.any([signal, patience]) : patience);
+      await bodies.firstKey(signal ? AbortSignal.any([signal, patience]) : patience);
     } catch (error) {
       if (!patience.aborted) throw error;
     }

@@ -20,7 +20,7 @@ export function plainBodies({ id: channel, request }: BodiesHost): Bodies {
       request((token) => ({ type: 'submit', channel, token, submissions, also })),
     rotate: () => Promise.reject(notSimulated()),
     replace: async () => {},
-    settled: async () => {},
+    firstKey: async () => {},
   };
 }
 
