@@ -87,8 +87,7 @@ function hpkeSeal(receiver: Hex, ephemeral: Hex, info: Hex, plain: Hex): Hex {
   }).toString('hex');
   const context = enc + publicOf(receiver);
   const shared = expand(KEM, extract(KEM, '', 'eae_prk', secret), 'shared_secret', context, 32);
-  const schedule =
-    `00${extract(HPKE, '', 'psk_id_hash', '')}` + extract(HPKE, '', 'info_hash', info);
+  const schedule = `00${extract(HPKE, '', 'psk_id_hash', '')}${extract(HPKE, '', 'info_hash', info)}`;
   const prk = extract(HPKE, shared, 'secret', '');
   const key = expand(HPKE, prk, 'key', schedule, 32);
   const iv = expand(HPKE, prk, 'base_nonce', schedule, 12);

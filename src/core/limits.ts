@@ -149,7 +149,7 @@ export const KEYS_CARRIED_MAX = 512;
 export const KEY_ENTRIES_MAX = 65_536;
 /** How long changes of the readers are waited for before a key is made for them. */
 export const KEY_PATIENCE_MS = 250;
-/** A node makes a key that nobody asked it for no sooner after the last. */
+/** A node makes another key for the same readers, unasked, no sooner. */
 export const KEY_REPEAT_MS = 5_000;
 
 // Outbox

@@ -280,6 +280,8 @@ export interface InviteOptions extends WaitOptions {
   readonly expires?: number;
   /** The id of the one user that may join with it, once; the only kind that brings back who was removed. */
   readonly for?: string;
+  /** False: the invitation does not say the channel's name, as for an archive that is to know nothing (default true). */
+  readonly named?: boolean;
 }
 
 export interface Channel {

@@ -57,7 +57,8 @@ export class ChannelKeys implements Bodies {
   readonly #waiting: Waiting[] = [];
   #isFlushing = false;
   #making: Promise<KeyId> | undefined;
-  #madeAt = Number.NEGATIVE_INFINITY;
+  /** When this node made its last key, and for which readers. */
+  #made = { at: 0, readersSince: -1 };
   #timer: NodeJS.Timeout | undefined;
   #namedUnder: KeyId | undefined;
   #notedUpTo = 0;
@@ -242,7 +243,7 @@ export class ChannelKeys implements Bodies {
       const body = await makeKeys(key, roster, host.user, secrets, random);
       if (host.state().roster.readersSince !== roster.readersSince) continue;
       try {
-        this.#madeAt = host.now();
+        this.#made = { at: host.now(), readersSince: roster.readersSince };
         await this.#submit([host.made(KEYS_KIND, body)], []);
       } catch (error) {
         if (is(error, 'readers_changed')) continue;
@@ -261,7 +262,9 @@ export class ChannelKeys implements Bodies {
   /** Whether this node is to make a key for all; if it still is after a while, it does. */
   #consider(): void {
     if (this.#timer !== undefined || this.#isClosed || !this.#mayMake()) return;
-    const pause = this.#madeAt + KEY_REPEAT_MS - this.#host.now();
+    const { at, readersSince } = this.#made;
+    const isRepeated = readersSince === this.#host.state().roster.readersSince;
+    const pause = isRepeated ? at + KEY_REPEAT_MS - this.#host.now() : 0;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;

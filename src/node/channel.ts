@@ -264,7 +264,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       secret,
       inviter: this.#node.user,
       pinned: st.log.final,
-      name: st.stored.name,
+      name: o.named === false ? '' : st.stored.name,
       relays: st.roster.relays,
       invitee,
     });

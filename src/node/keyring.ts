@@ -33,6 +33,12 @@ interface Listed {
   readonly receivers: readonly UserId[];
 }
 
+/** A `keys` record, as far as the older keys in it need it. */
+interface Carrier {
+  readonly made: Pick<ChannelRecord, 'channel' | 'author'>;
+  readonly keys: Omit<KeysBody, 'sealed'>;
+}
+
 /** What follows for the readers of one roster. */
 interface View {
   readonly version: number;
@@ -54,6 +60,8 @@ export class Keyring {
   readonly #listed = new Map<KeyId, Listed>();
   /** Which keys each key that this node has carries. */
   readonly #carried = new Map<KeyId, readonly KeyId[]>();
+  /** What was not opened yet of records whose key is not here. */
+  readonly #carriers = new Map<KeyId, readonly Carrier[]>();
   /** `keys` records that are not final and were looked at. */
   readonly #seen = new Set<Digest>();
   /** Own keys, in this node's lane already, that are not final. */
@@ -93,16 +101,12 @@ export class Keyring {
     if (before === undefined || (before.seq === null && seq !== null)) {
       this.#list(id, record.author, keys, seq);
     }
-    if (!isRight) return this.#changed();
-    this.#take(key);
-    if (!this.#carried.has(id)) {
-      const older = olderIn(this.#opener.crypto, record, keys, key);
-      for (const each of older) this.#take(each);
-      this.#carried.set(
-        id,
-        older.map((each) => each.id),
-      );
-    }
+    const { sealed: _, ...rest } = keys;
+    const { channel, author } = record;
+    // Somebody else's record may name the same key, and carry nothing.
+    const carriers = this.#carriers.get(id) ?? [];
+    this.#carriers.set(id, [...carriers, { made: { channel, author }, keys: rest }]);
+    if (isRight) this.#take(key);
     this.#changed();
   }
 
@@ -110,8 +114,20 @@ export class Keyring {
     this.version += 1;
   }
 
-  #take(key: ChannelKey): void {
-    if (!this.#keys.has(key.id)) this.#keys.set(key.id, key);
+  /** Has a key, and with it those that its record carries. */
+  #take(first: ChannelKey): void {
+    const todo = [first];
+    for (let key = todo.pop(); key !== undefined; key = todo.pop()) {
+      const { id } = key;
+      if (!this.#keys.has(id)) this.#keys.set(id, key);
+      const carriers = this.#carriers.get(id) ?? [];
+      this.#carriers.delete(id);
+      const older = carriers.flatMap(({ made, keys }) =>
+        olderIn(this.#opener.crypto, made, keys, key),
+      );
+      this.#carried.set(id, [...(this.#carried.get(id) ?? []), ...older.map((each) => each.id)]);
+      todo.push(...older);
+    }
   }
 
   #list(id: KeyId, author: UserId, keys: KeysBody, seq: number | null): void {
@@ -153,11 +169,11 @@ export class Keyring {
     return this.#known;
   }
 
-  /** The key to write under: the newest that is final, else the newest own one; undefined where one must be made. */
+  /** The key to write under: the newest own one on its way, else the newest that is final; undefined where one must be made. */
   usable(st: Channel): ChannelKey | undefined {
     const { newestOpen, own } = this.#view(st);
     const isWorn = newestOpen && st.log.final.seq - newestOpen.seq! >= KEY_ENTRIES_MAX;
-    const chosen = isWorn ? own : (newestOpen ?? own);
+    const chosen = own ?? (isWorn ? undefined : newestOpen);
     return chosen && this.#keys.get(chosen.id);
   }
 

@@ -145,7 +145,9 @@ export interface Opener {
   readonly crypto: Crypto;
 }
 
-const aboutOf = ({ channel, author: maker }: ChannelRecord, keys: KeysBody): Sealing => ({
+type Made = Pick<ChannelRecord, 'channel' | 'author'>;
+
+const aboutOf = ({ channel, author: maker }: Made, keys: Omit<KeysBody, 'sealed'>): Sealing => ({
   ...keys,
   channel,
   maker,
@@ -174,8 +176,8 @@ export async function openKeys(
 /** The older keys that a record carries, for who has its key. */
 export const olderIn = (
   crypto: Crypto,
-  record: ChannelRecord,
-  keys: KeysBody,
+  record: Made,
+  keys: Omit<KeysBody, 'sealed'>,
   key: ChannelKey,
 ): ChannelKey[] =>
   openOlder(key, keys.older, olderAd(aboutOf(record, keys))).map((secret) =>

@@ -12,7 +12,6 @@ import {
   headerOf,
   sealRecord,
 } from '../../src/core/record.js';
-import type { Roster } from '../../src/core/roster.js';
 import {
   type ChannelKey,
   channelKey,
@@ -27,17 +26,15 @@ import {
   encodeKeys,
   keysIn,
   makeKeys,
-  type Opener,
   olderIn,
   openKeys,
   receiversOf,
 } from '../../src/node/keys-record.js';
-import { type SealingKey, sealingKeyOf } from '../../src/node/sealing.js';
+import { sealingKeyOf } from '../../src/node/sealing.js';
 import {
   CHANNEL,
   digestOf,
   FOUNDER,
-  founded,
   hash,
   type Person,
   person,
@@ -46,20 +43,12 @@ import {
 import { codeOf } from './fixtures/errors.js';
 import { refusesOtherLengths, staysCanonical } from './fixtures/hostile.js';
 import { nativeCrypto, PORTS, portableCrypto } from './fixtures/ports.js';
+import { keyOf, keysBy, people, random } from './fixtures/readers.js';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../vectors/bodies.json', import.meta.url), 'utf8'),
 );
 const bin = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
-let drawn = 0;
-/** Never the same twice. */
-const random = (bytes: number): Uint8Array =>
-  Uint8Array.from({ length: bytes }, (_, i) => {
-    if (i === 0) drawn += 1;
-    return (drawn * 31 + i * 7) & 255;
-  });
-const keyOf = (fill: number, channel = CHANNEL): ChannelKey =>
-  channelKey(nativeCrypto, channel, new Uint8Array(32).fill(fill));
 const KEY = keyOf(1);
 const PLAIN = new TextEncoder().encode('what only members read');
 
@@ -195,38 +184,10 @@ test('a name opens under its key, in its channel, as what it was', () => {
   expect(openBody(KEY, record)).toBeUndefined();
 });
 
-/** A roster of people with sealing keys that they hold. */
-async function people(count: number) {
-  const all = await Promise.all(
-    Array.from({ length: count }, async (_, i) => {
-      const secret = hash(new Uint8Array([i + 1]));
-      const sealing: SealingKey = await sealingKeyOf(nativeCrypto, secret);
-      const opener: Opener = { user: person(i + 1).user, sealing, crypto: nativeCrypto };
-      return { person: person(i + 1), opener };
-    }),
-  );
-  const member = founded().members.get(FOUNDER.user)!;
-  const members = new Map(
-    all.map(({ person: { user }, opener }) => [
-      user,
-      { ...member, user, sealing: hex(opener.sealing.publicKey) as never },
-    ]),
-  );
-  const roster: Roster = { ...founded(), members };
-  return { all, roster };
-}
-
-async function keysBy(maker: Person, roster: Roster, key = KEY, older: ChannelKey[] = []) {
-  const secrets = older.map(({ secret }) => secret);
-  const body = await makeKeys(key, roster, maker.user, secrets, random);
-  const record = recordBy(maker, { kind: 'keys', body });
-  return { record, keys: keysIn(record)! };
-}
-
 describe('a keys record', () => {
   test('gives its key to each reader of its roster, its maker too, and to nobody else', async () => {
     const { all, roster } = await people(4);
-    const { record, keys } = await keysBy(all[0]!.person, roster);
+    const { record, keys } = await keysBy(all[0]!.person, roster, KEY);
     expect(keys.sealed.map(({ user }) => user)).toEqual(receiversOf(roster));
     for (const { opener } of all) {
       expect(hex((await openKeys(opener, record, keys))!.secret)).toBe(hex(KEY.secret));
@@ -242,7 +203,7 @@ describe('a keys record', () => {
     const archive = all[1]!.person.user;
     const members = new Map(roster.members);
     members.set(archive, { ...members.get(archive)!, sealing: null });
-    const { record, keys } = await keysBy(all[0]!.person, { ...roster, members });
+    const { record, keys } = await keysBy(all[0]!.person, { ...roster, members }, KEY);
     expect(keys.sealed).toHaveLength(2);
     expect(await openKeys(all[1]!.opener, record, keys)).toBeUndefined();
   });
@@ -250,7 +211,7 @@ describe('a keys record', () => {
   test('is nothing for who copied it from another, into another channel or roster', async () => {
     const { all, roster } = await people(3);
     const [alice, bob, carol] = all as [(typeof all)[0], (typeof all)[0], (typeof all)[0]];
-    const { record, keys } = await keysBy(alice.person, roster);
+    const { record, keys } = await keysBy(alice.person, roster, KEY);
     const copied = recordBy(bob.person, { kind: 'keys', body: record.body });
     expect(await openKeys(carol.opener, copied, keys)).toBeUndefined();
     const elsewhere = digestOf('another channel') as string as ChannelId;
@@ -262,7 +223,7 @@ describe('a keys record', () => {
 
   test('whose maker gives one member another key than it commits to gives it none', async () => {
     const { all, roster } = await people(2);
-    const honest = await keysBy(all[0]!.person, roster);
+    const honest = await keysBy(all[0]!.person, roster, KEY);
     const other = await keysBy(all[0]!.person, roster, keyOf(2));
     const [mine, theirs] = [honest.keys.sealed, other.keys.sealed];
     const mixed = { ...honest.keys, sealed: [mine[0]!, theirs[1]!] };
@@ -290,7 +251,7 @@ describe('a keys record', () => {
     const members = new Map(roster.members);
     const broken = all[1]!.person.user;
     members.set(broken, { ...members.get(broken)!, sealing: `01${'00'.repeat(31)}` as never });
-    const { record, keys } = await keysBy(all[0]!.person, { ...roster, members });
+    const { record, keys } = await keysBy(all[0]!.person, { ...roster, members }, KEY);
     expect(keys.sealed).toHaveLength(3);
     expect(await openKeys(all[1]!.opener, record, keys)).toBeUndefined();
     expect(await openKeys(all[2]!.opener, record, keys)).toBeDefined();
