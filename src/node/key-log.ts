@@ -11,6 +11,7 @@
 
 import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Hash } from '../core/crypto.js';
+import { ConclaveError } from '../core/errors.js';
 import type { ChannelId } from '../core/ids.js';
 import { after, channelKeys, decodeEntry, ordinal } from '../core/layout.js';
 import type { ChannelRecord } from '../core/record.js';
@@ -22,6 +23,12 @@ type LogStore = Pick<Store, 'get' | 'range' | 'write'>;
 interface Found {
   readonly record: ChannelRecord;
   readonly seq: number;
+}
+
+/** A damaged hint is none. */
+function orNull(error: unknown): null {
+  if (error instanceof ConclaveError && error.code === 'bad_encoding') return null;
+  throw error;
 }
 
 export class KeyLog {
@@ -49,7 +56,7 @@ export class KeyLog {
 
   /** All `keys` records up to `final`, newest first. */
   async *load(hash: Hash, final: number, mayWrite: boolean): AsyncGenerator<Found> {
-    const known = await this.#known(hash, final);
+    const known = await this.#known(hash, final).catch(orNull);
     const from = known?.seen ?? 0;
     const found = [...(known?.records ?? []), ...(await this.#scan(hash, from + 1, final))];
     if (mayWrite && from < final) {
