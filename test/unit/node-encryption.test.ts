@@ -7,6 +7,7 @@ import { type AddressInfo, createConnection, createServer, type Socket } from 'n
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { Writer } from '../../src/core/bytes.js';
 import { after, channelKeys, decodeEntry } from '../../src/core/layout.js';
 import { memoryStore } from '../../src/core/memory-store.js';
 import { encodeRecord } from '../../src/core/record.js';
@@ -315,6 +316,32 @@ describe('messages', () => {
     expect(await textsOf(again.channel(channel!.id))).toEqual(['one', 'two']);
     const [{ id }] = (await messagesOf(again.channel(channel!.id))) as [ChannelEntry];
     expect(await again.channel(channel!.id).explain(id)).toMatchObject([{ text: 'one' }]);
+  });
+
+  test('are read whatever the note says of where keys stand', async () => {
+    const relay = await cluster.relay();
+    const own = seed();
+    const dir = await cluster.dir();
+    const node = await cluster.levelNode('a', dir, { seed: own });
+    const [channel] = await together([node], [relay.url]);
+    await says(channel!, 'one');
+    await channel!.rotateKey(patience());
+    await says(channel!, 'two');
+    await node.close();
+    const noted = (seen: number, ...seqs: number[]): Uint8Array => {
+      const w = new Writer(64).u64(seen);
+      return w.list(seqs, (seq) => w.u64(seq)).done();
+    };
+    const notes = [undefined, noted(99), noted(3, 1), noted(1, 70), new Uint8Array(3), noted(0)];
+    for (const value of notes) {
+      const store = await levelStore(dir)();
+      const key = `node/keyed/${channel!.id}`;
+      await store.write([value ? { key, value } : { key }], { sync: true });
+      await store.close();
+      const again = await cluster.levelNode('a', dir, { seed: own });
+      expect(await textsOf(again.channel(channel!.id))).toEqual(['one', 'two']);
+      await again.close();
+    }
   });
 
   test('in the outbox are encrypted too', async () => {
