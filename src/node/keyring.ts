@@ -78,10 +78,6 @@ export class Keyring {
     return this.#keys.get(id);
   }
 
-  get size(): number {
-    return this.#keys.size;
-  }
-
   /** Whether it would learn anything of a record that is not final. */
   isNews(record: ChannelRecord): boolean {
     return record.kind === 'keys' && !this.#seen.has(record.digest);
