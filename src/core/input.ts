@@ -15,22 +15,25 @@ export interface Clock {
   readonly wall: number;
 }
 
+/** Makes records of this node's own. */
+export interface Submit {
+  readonly type: 'submit';
+  readonly channel: ChannelId;
+  readonly token: number;
+  readonly submissions: readonly Submission[];
+  /**
+   * They were encrypted for the readers of a roster with this `readersSince`: under another the
+   * input fails with `readers_changed`.
+   */
+  readonly readersSince?: number;
+  readonly also?: readonly { key: string; value: Uint8Array }[];
+}
+
 export type Input =
   | { readonly type: 'link-up'; readonly link: LinkId; readonly relay: UserId }
   | { readonly type: 'link-down'; readonly link: LinkId }
   | { readonly type: 'message'; readonly link: LinkId; readonly inspection: Inspection }
-  | {
-      readonly type: 'submit';
-      readonly channel: ChannelId;
-      readonly token: number;
-      readonly submissions: readonly Submission[];
-      /**
-       * They were encrypted for the readers of a roster with this `readersSince`: under another the
-       * input fails with `readers_changed`.
-       */
-      readonly readersSince?: number;
-      readonly also?: readonly { key: string; value: Uint8Array }[];
-    }
+  | Submit
   | {
       readonly type: 'wish';
       readonly channel: ChannelId;

@@ -10,12 +10,12 @@ import { onPage } from './catchup.js';
 import type { ChannelState, Joining } from './channel-state.js';
 import { onConfirm, onResent } from './confirm.js';
 import type { Crypto } from './crypto.js';
-import { Ready, type StepContext, type Submission } from './effects.js';
+import { Ready, type StepContext } from './effects.js';
 import { onBallot, onGrant, yieldToRival } from './election.js';
 import { greet, onBranchPage } from './exchange.js';
 import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
-import type { Clock, Input } from './input.js';
+import type { Clock, Input, Submit } from './input.js';
 import type { Inspection } from './inspect.js';
 import {
   encodeHardState,
@@ -28,7 +28,7 @@ import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
 import { isShutOut, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
-import { onRecords, outboxIsFull, submit } from './offers.js';
+import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
@@ -69,8 +69,6 @@ interface Slot {
 /** Whether who says this leads under a later roster. */
 const isLater = (what: Inspection['what'], { roster }: ChannelState): boolean =>
   what.type === 'propose' && what.propose.roster > roster.number;
-
-type Submit = Extract<Input, { type: 'submit' }>;
 
 export class Machine {
   readonly self: UserId;
@@ -252,30 +250,6 @@ export class Machine {
         for (const digest of input.digests) notePlaceable(st, digest);
         return;
     }
-  }
-
-  /** What may be made into records now, on the roster in force; the rest fails. */
-  #admit(st: ChannelState, submits: readonly Submit[]): Submission[] {
-    const admitted: Submission[] = [];
-    let bytes = 0;
-    for (const { token, submissions, readersSince, also = [] } of submits) {
-      const { members, readersSince: since } = st.roster;
-      if (!members.has(this.self)) {
-        this.#fail(token, 'removed', 'this node is not a member of the channel', false);
-      } else if (readersSince !== undefined && readersSince !== since) {
-        const why = 'the members changed: a key for those that are now is needed';
-        this.#fail(token, 'readers_changed', why, true);
-      } else if (outboxIsFull(st, admitted.length, bytes)) {
-        const why = 'too many messages wait to become final; send more when some are';
-        this.#fail(token, 'outbox_full', why, true);
-      } else {
-        admitted.push(...submissions);
-        for (const { body } of submissions) bytes += body.length;
-        for (const { key, value } of also) this.#ready.put(key, value);
-        this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
-      }
-    }
-    return admitted;
   }
 
   #fail(token: number, code: string, message: string, retryable: boolean): void {
@@ -573,7 +547,7 @@ export class Machine {
     const ctx = this.#contextOf(st);
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
-    const submissions = this.#admit(st, slot.submits.splice(0));
+    const submissions = admit(ctx, st, slot.submits.splice(0));
     if (submissions.length > 0) submit(ctx, st, submissions);
     tick(ctx, st);
     slot.wakeAt = this.#ready.wakeAt;

@@ -11,6 +11,7 @@ import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
 import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
+import type { Submit } from './input.js';
 import { encodeOffer, type Offer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
@@ -37,8 +38,50 @@ import { isInStanding } from './standing.js';
 import { signedRecords } from './statements.js';
 
 /** Whether the outbox has no room, once `count` submissions of `bytes` that wait are in it. */
-export const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
+const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
   st.outbox.size + count >= OUTBOX_RECORDS_MAX || st.outBytes + bytes >= OUTBOX_BYTES_MAX;
+
+/** Of what was submitted, what may become records under the roster in force; the rest fails. */
+export function admit(
+  { self, ready }: StepContext,
+  st: ChannelState,
+  submits: readonly Submit[],
+): Submission[] {
+  const admitted: Submission[] = [];
+  let bytes = 0;
+  for (const { token, submissions, readersSince, also = [] } of submits) {
+    const refused = whyNot(st, self, readersSince, admitted.length, bytes);
+    if (refused) {
+      ready.events.push({ type: 'failed', token, ...refused });
+      continue;
+    }
+    admitted.push(...submissions);
+    for (const { body } of submissions) bytes += body.length;
+    for (const { key, value } of also) ready.put(key, value);
+    ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+  }
+  return admitted;
+}
+
+function whyNot(
+  st: ChannelState,
+  self: UserId,
+  readersSince: number | undefined,
+  count: number,
+  bytes: number,
+): { code: string; message: string; retryable: boolean } | null {
+  if (!st.roster.members.has(self)) {
+    const message = 'this node is not a member of the channel';
+    return { code: 'removed', message, retryable: false };
+  }
+  if (readersSince !== undefined && readersSince !== st.roster.readersSince) {
+    const message = 'the members changed: a key for those that are now is needed';
+    return { code: 'readers_changed', message, retryable: true };
+  }
+  if (!outboxIsFull(st, count, bytes)) return null;
+  const message = 'too many messages wait to become final; send more when some are';
+  return { code: 'outbox_full', message, retryable: true };
+}
 
 /** Makes, signs and stores this node's records. They leave once they are durable. */
 export function submit(
