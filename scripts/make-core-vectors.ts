@@ -12,6 +12,7 @@
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { ballotVectors } from './core-vectors/ballots.js';
+import { bodiesVectors } from './core-vectors/bodies.js';
 import { certificateVectors } from './core-vectors/certificates.js';
 import { chainVectors } from './core-vectors/chain.js';
 import { genesisVectors } from './core-vectors/genesis.js';
@@ -31,6 +32,7 @@ export const coreVectors = () => ({
   merges: mergeVectors(),
   private: privateVectors(),
   proofs: proofVectors(),
+  bodies: bodiesVectors(),
 });
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -73,9 +73,12 @@ const TYPES = {
   ulid,
   /** 16, 32 or 64 bytes as they are. */
   raw: (value: Hex) => value,
+  /** Zeros for who holds no keys. */
+  sealing: (value: Hex | null) => value ?? '00'.repeat(32),
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
+  history: (value: string) => ({ all: '00', joined: '01' })[value],
   role: (value: string) => ({ member: '00', admin: '01' })[value],
   texts: (value: string[]) => list(value, text),
   ids: (value: Hex[]) => list(value, (id) => id),
@@ -122,7 +125,7 @@ const STATEMENTS: { readonly [tag: string]: string } = {
   ack: `${CONTEXT}, kind kind, epoch raw, term u64, seq u64, hash raw`,
   recall: `${CONTEXT}, round ulid, term u64, onlineTerm u64`,
   report: `${CONTEXT}, round ulid, term u64, promised u64, onlineTerm u64, onlinePromised u64, lastTerm u64, lastSeq u64, lastHash raw`,
-  join: `${CONTEXT}, user raw, name text, invite raw, seq u64, hash raw`,
+  join: `${CONTEXT}, user raw, name text, sealing sealing, invite raw, seq u64, hash raw`,
 };
 
 export const statement = (tag: string, fields: Fields): Hex =>
@@ -142,7 +145,7 @@ export const genesis = (fields: Fields): Hex =>
   text('conclave/genesis') +
   VERSION +
   encode(
-    'founder raw, founderName text, nameCommitment raw, salt raw, time u64, minOnline u8, quorum quorum, relays texts',
+    'founder raw, founderName text, founderSealing sealing, nameCommitment raw, salt raw, time u64, minOnline u8, quorum quorum, history history, relays texts',
     fields,
   );
 

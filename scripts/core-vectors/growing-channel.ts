@@ -8,6 +8,7 @@ import {
   RELAY,
   repeat,
   SALT,
+  sealingOf,
   TIME,
   ulidOf,
   users,
@@ -38,11 +39,13 @@ import {
 const genesisFields = {
   founder: alice.user,
   founderName: 'alice',
+  founderSealing: sealingOf(alice),
   nameCommitment: nameCommitment(SALT, 'team'),
   salt: SALT,
   time: TIME,
   minOnline: 3,
   quorum: 'online',
+  history: 'all',
   relays: [RELAY],
 };
 export const GENESIS = genesis(genesisFields);
@@ -52,6 +55,7 @@ export interface MemberState {
   readonly user: Hex;
   readonly name: string;
   readonly role: string;
+  readonly sealing: Hex | null;
   readonly votes: boolean;
   readonly since: number;
   readonly root: Hex;
@@ -75,18 +79,32 @@ interface State {
   readonly invites: readonly InviteState[];
   readonly relays: readonly string[];
   readonly departed: readonly DepartedState[];
+  /** The first roster with the members that have a sealing key now. */
+  readonly readersSince: number;
 }
 
 export const FOUNDED: State = {
   number: 0,
   hash: rosterStart(CHANNEL_ID),
   members: [
-    { user: alice.user, name: 'alice', role: 'founder', votes: true, since: 0, root: CHANNEL_ID },
+    {
+      user: alice.user,
+      name: 'alice',
+      role: 'founder',
+      sealing: sealingOf(alice),
+      votes: true,
+      since: 0,
+      root: CHANNEL_ID,
+    },
   ],
   invites: [],
   relays: [RELAY],
   departed: [],
+  readersSince: 0,
 };
+
+const readersOf = ({ members }: Pick<State, 'members'>): string =>
+  JSON.stringify(members.map((m) => m.sealing && [m.user, m.sealing, m.since]).filter(Boolean));
 
 export interface StepOptions {
   /** What the record says instead. */
@@ -116,6 +134,7 @@ export class GrowingChannel {
       ...this.context,
       user: user.user,
       name: user.name,
+      sealing: sealingOf(user),
       invite: invite.user,
       seq: this.#seq,
       hash: this.#hash,
@@ -206,7 +225,10 @@ export class GrowingChannel {
     const { step, digest, end } = this.stepOf(author, kind, fields, { behind });
     const number = this.state.number + 1;
     const hash = rosterNext(this.state.hash, number, digest);
-    this.state = { ...this.state, ...next(digest), number, hash };
+    const changed = { ...this.state, ...next(digest) };
+    const isSame = readersOf(changed) === readersOf(this.state);
+    const readersSince = isSame ? this.state.readersSince : number;
+    this.state = { ...changed, number, hash, readersSince };
     this.#lastMembership.set(author.user, digest);
     [this.#seq, this.#hash] = [end.seq, end.hash];
     return { step, point: end, roster: this.state };
@@ -233,6 +255,7 @@ export const memberOf = (a: Actor, votes: boolean, since: number, root: Hex): Me
   user: a.user,
   name: a.name,
   role: 'member',
+  sealing: sealingOf(a),
   votes,
   since,
   root,

@@ -122,24 +122,57 @@ const STATEMENTS: readonly [string, string, Fields][] = [
   [
     'a request to join',
     'join',
-    { ...context, user: alice.user, name: 'Ünïcödé 😀', invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: 'Ünïcödé 😀',
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
   ],
   [
     'a request to join with a name of 64 bytes',
     'join',
-    { ...context, user: alice.user, name: 'é'.repeat(32), invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: 'é'.repeat(32),
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
   ],
   [
     'a request to join whose name starts with a byte order mark',
     'join',
-    { ...context, user: alice.user, name: '\ufeffalice', invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: '\ufeffalice',
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
+  ],
+  [
+    'a request to join of one that stores and never reads',
+    'join',
+    {
+      ...context,
+      user: alice.user,
+      name: 'archive',
+      sealing: null,
+      invite: carol.user,
+      ...point,
+    },
   ],
 ];
 
 function refusedStatements() {
   const ack = statement('ack', { ...context, kind: 'roster', ...leadership, ...point });
   const tag = (name: string) => text(`conclave/${name}`);
-  const join = { ...context, user: alice.user, invite: carol.user, ...point };
+  const join = { ...context, user: alice.user, sealing: id('key'), invite: carol.user, ...point };
   const beacon =
     text('conclave/beacon') +
     u8(0) +

@@ -44,11 +44,17 @@ const anyEntryLine: Human = (entry, paint) => {
 };
 
 /** What a record that is no message says. */
-function recordText({ kind, name, member, role, epoch }: Json): string {
+function recordText({ kind, name, member, role, epoch, plain }: Json): string {
   const by = show(name || 'nobody known');
   const who = show((member as { readonly name?: string } | undefined)?.name || 'nobody known');
   const term = (epoch as { readonly term?: number } | null | undefined)?.term;
   switch (kind) {
+    case 'message':
+      return plain
+        ? `${by} wrote something without encrypting it: it is not shown`
+        : `${by} wrote something that this node has no key for`;
+    case 'keys':
+      return `${by} made a new key`;
     case 'join':
       return `${who} joined, let in by ${by}`;
     case 'vote':
@@ -115,7 +121,7 @@ export function followedEntries(line: Human): Human {
   const open = new Set<unknown>();
   return (entry, paint) => {
     const { id, state } = entry;
-    const seen = open.has(id);
+    const seen = open.has(id) && entry.event !== 'opened';
     if (state === 'final' || state === 'withheld') open.delete(id);
     else if (id !== undefined) open.add(id);
     return seen && state !== 'withheld' ? undefined : line(entry, paint);

@@ -9,7 +9,7 @@ import { addDoctor } from './commands/doctor.js';
 import { addExport } from './commands/export.js';
 import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
-import { addLeave, addMembers, addRemove, addRole } from './commands/members.js';
+import { addLeave, addMembers, addRemove, addRole, addRotate } from './commands/members.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addPassphrase } from './commands/passphrase.js';
 import { addCheckProof, addProve } from './commands/proofs.js';
@@ -30,6 +30,7 @@ const COMMANDS = [
   addLeave,
   addRemove,
   addRole,
+  addRotate,
   addUp,
   addRelays,
   addSend,

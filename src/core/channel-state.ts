@@ -9,7 +9,7 @@ import type { Electors } from './certificate.js';
 import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
-import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, Millis, SealingPublic, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
 import type { Offence } from './misbehaviour.js';
@@ -190,6 +190,7 @@ export interface Joining {
   readonly token: number;
   readonly invite: UserId;
   readonly name: string;
+  readonly sealing: SealingPublic | null;
   readonly pinned: Point;
   /** Where the inviter said that members are; the roster known here may be an old one. */
   readonly relays: readonly string[];
@@ -219,6 +220,8 @@ export interface ChannelState {
   readonly keys: ChannelKeys;
   readonly stored: StoredGenesis;
   readonly genesis: Genesis;
+  /** The channel's name, as relays may have it: encrypted; empty until this node holds a key. */
+  sealedName: Uint8Array;
 
   roster: Roster;
   /** Who votes under each roster, by number. */

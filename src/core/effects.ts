@@ -20,6 +20,7 @@ import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js'
 import type { OpenRun } from './layout.js';
 import type { Timing } from './limits.js';
 import type { LinkId } from './presence.js';
+import type { ChannelRecord, SealedBody } from './record.js';
 import type { Ack, Ballot, Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 
@@ -87,6 +88,13 @@ export type CoreEvent =
   /** What a reader or `status` shows may have changed. */
   | { readonly type: 'changed'; readonly channel: ChannelId }
   | { readonly type: 'roster'; readonly channel: ChannelId }
+  /** A record became final that the core only carries, of a kind that it gives no meaning. */
+  | {
+      readonly type: 'carried';
+      readonly channel: ChannelId;
+      readonly seq: number;
+      readonly record: ChannelRecord;
+    }
   | { readonly type: 'joined'; readonly channel: ChannelId }
   /** An operation that `token` named is done, or failed. */
   | { readonly type: 'done'; readonly token: number; readonly digest?: Digest }
@@ -197,5 +205,5 @@ export interface Submission {
   readonly kind: string;
   readonly id: Ulid;
   readonly time: number;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | SealedBody;
 }

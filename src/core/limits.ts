@@ -175,6 +175,16 @@ export const KEEPALIVE_TIMEOUT_S = 180;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 
+// Encryption
+/** Older channel keys that a `keys` record carries at most. */
+export const KEYS_CARRIED_MAX = 512;
+/** A channel key is replaced once the log is so much longer than where the key stands. */
+export const KEY_ENTRIES_MAX = 65_536;
+/** How long changes of the readers are waited for before a key is made for them. */
+export const KEY_PATIENCE_MS = 250;
+/** A node makes another key for the same readers, unasked, no sooner. */
+export const KEY_REPEAT_MS = 5_000;
+
 // Outbox
 /** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */
 export const OUTBOX_RECORDS_MAX = 16_384;

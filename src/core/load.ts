@@ -86,6 +86,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       told: new Map(),
       done: new Map(),
     },
+    sealedName: new Uint8Array(0),
     outbox: new Map(),
     outCount: 0,
     outBytes: 0,

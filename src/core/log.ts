@@ -25,6 +25,10 @@ import { isLeaderKind, isMembership } from './roster.js';
 export const isMessageLane = (record: ChannelRecord): boolean =>
   !isMembership(record.kind) && !isLeaderKind(record.kind);
 
+/** True for records that the core keeps and orders like messages, and gives no meaning. */
+export const isCarried = (record: ChannelRecord): boolean =>
+  record.kind !== 'message' && isMessageLane(record);
+
 export class Log implements Chain {
   readonly #hash: Hash;
   #final: Point;

@@ -12,12 +12,12 @@ import { onConfirm, onResent } from './confirm.js';
 import { onMisbehaviour } from './convictions.js';
 import type { Crypto } from './crypto.js';
 import { witness } from './denounce.js';
-import { Ready, type StepContext, type Submission } from './effects.js';
+import { Ready, type StepContext } from './effects.js';
 import { onBallot, onGrant, yieldToRival } from './election.js';
 import { greet, onBranchPage } from './exchange.js';
 import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
-import type { Clock, Input } from './input.js';
+import type { Clock, Input, Submit } from './input.js';
 import type { Inspection } from './inspect.js';
 import {
   encodeHardState,
@@ -30,7 +30,7 @@ import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
 import { isShutOut, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
-import { onRecords, outboxIsFull, submit } from './offers.js';
+import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
@@ -64,9 +64,8 @@ interface Slot {
   readonly st: ChannelState;
   wakeAt: Millis;
   dirty: boolean;
-  /** What this step's inputs submit: all of it goes under one signature. */
-  submissions: Submission[];
-  submissionBytes: number;
+  /** What this step submits: all of it goes under one signature. */
+  submits: Submit[];
 }
 
 /** Whether who says this leads under a later roster. */
@@ -225,7 +224,12 @@ export class Machine {
     const ctx = this.#contextOf(st);
     switch (input.type) {
       case 'submit':
-        return this.#submit(st, input);
+        slot.submits.push(input);
+        return;
+      case 'name':
+        st.sealedName = input.name;
+        for (const link of ctx.linksTo([])) this.#announce(st, link);
+        return;
       case 'wish':
         st.wishes.push({
           token: input.token,
@@ -250,26 +254,6 @@ export class Machine {
     }
   }
 
-  #submit(st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
-    const { token } = input;
-    const slot = this.#slots.get(st.id)!;
-    if (!st.roster.members.has(this.self)) {
-      this.#fail(token, 'removed', 'this node is not a member of the channel', false);
-    } else if (outboxIsFull(st, slot.submissions.length, slot.submissionBytes)) {
-      this.#fail(
-        token,
-        'outbox_full',
-        'too many messages wait to become final; send more when some are',
-        true,
-      );
-    } else {
-      slot.submissions.push(...input.submissions);
-      for (const { body } of input.submissions) slot.submissionBytes += body.length;
-      for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
-      this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
-    }
-  }
-
   #fail(token: number, code: string, message: string, retryable: boolean): void {
     this.#ready.events.push({ type: 'failed', token, code, message, retryable });
   }
@@ -279,7 +263,7 @@ export class Machine {
     const patience =
       voters(st.roster).length === 1 ? 0 : 0.5 + (this.#o.patience ?? this.#o.random)();
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * patience;
-    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submits: [] });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
     for (const [link, relay] of this.#relays) {
@@ -308,6 +292,7 @@ export class Machine {
       token: input.token,
       invite: input.invite,
       name: input.nickname,
+      sealing: input.sealing,
       pinned: input.pinned,
       relays: input.relays,
       nextAt: this.#clock.now,
@@ -567,8 +552,8 @@ export class Machine {
     const ctx = this.#contextOf(st);
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
-    if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
-    slot.submissionBytes = 0;
+    const submissions = admit(ctx, st, slot.submits.splice(0));
+    if (submissions.length > 0) submit(ctx, st, submissions);
     tick(ctx, st);
     slot.wakeAt = this.#ready.wakeAt;
   }

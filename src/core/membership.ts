@@ -261,8 +261,8 @@ function tickShutOut(ctx: StepContext, st: ChannelState): void {
     return;
   }
   if (ctx.now >= shutOut.nextAt) {
-    const { name } = st.roster.members.get(ctx.self)!;
-    const asking = { ...shutOut, invite: ctx.self, name };
+    const { name, sealing } = st.roster.members.get(ctx.self)!;
+    const asking = { ...shutOut, invite: ctx.self, name, sealing };
     askToJoin(ctx, contextOf(st), asking, st.log.final);
     shutOut.nextAt = asking.nextAt;
   }
@@ -282,7 +282,7 @@ export function tickJoining(ctx: StepContext, st: ChannelState): void {
 export function askToJoin(
   ctx: StepContext,
   context: Context,
-  joining: Pick<Joining, 'invite' | 'name' | 'nextAt'>,
+  joining: Pick<Joining, 'invite' | 'name' | 'sealing' | 'nextAt'>,
   at: Point,
 ): void {
   joining.nextAt = ctx.now + JOIN_REPEAT_MS;
@@ -291,6 +291,7 @@ export function askToJoin(
     ...context,
     user: ctx.self,
     name: joining.name,
+    sealing: joining.sealing,
     invite: joining.invite,
     seq: at.seq,
     hash: at.hash,

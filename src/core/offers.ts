@@ -11,6 +11,7 @@ import type { Outgoing, Payload } from './commands.js';
 import type { Send, StepContext, Submission } from './effects.js';
 import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
+import type { Submit } from './input.js';
 import { encodeOffer, type Offer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {
@@ -29,7 +30,7 @@ import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
-import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
+import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
 import { contextOf, isPlaced } from './replica.js';
 import { isMembership } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
@@ -37,8 +38,50 @@ import { isInStanding } from './standing.js';
 import { signedRecords } from './statements.js';
 
 /** Whether the outbox has no room, once `count` submissions of `bytes` that wait are in it. */
-export const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
+const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
   st.outbox.size + count >= OUTBOX_RECORDS_MAX || st.outBytes + bytes >= OUTBOX_BYTES_MAX;
+
+/** Of what was submitted, what may become records under the roster in force; the rest fails. */
+export function admit(
+  { self, ready }: StepContext,
+  st: ChannelState,
+  submits: readonly Submit[],
+): Submission[] {
+  const admitted: Submission[] = [];
+  let bytes = 0;
+  for (const { token, submissions, readersSince, also = [] } of submits) {
+    const refused = whyNot(st, self, readersSince, admitted.length, bytes);
+    if (refused) {
+      ready.events.push({ type: 'failed', token, ...refused });
+      continue;
+    }
+    admitted.push(...submissions);
+    for (const { body } of submissions) bytes += body.length;
+    for (const { key, value } of also) ready.put(key, value);
+    ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+  }
+  return admitted;
+}
+
+function whyNot(
+  st: ChannelState,
+  self: UserId,
+  readersSince: number | undefined,
+  count: number,
+  bytes: number,
+): { code: string; message: string; retryable: boolean } | null {
+  if (!st.roster.members.has(self)) {
+    const message = 'this node is not a member of the channel';
+    return { code: 'removed', message, retryable: false };
+  }
+  if (readersSince !== undefined && readersSince !== st.roster.readersSince) {
+    const message = 'the members changed: a key for those that are now is needed';
+    return { code: 'readers_changed', message, retryable: true };
+  }
+  if (!outboxIsFull(st, count, bytes)) return null;
+  const message = 'too many messages wait to become final; send more when some are';
+  return { code: 'outbox_full', message, retryable: true };
+}
 
 /** Makes, signs and stores this node's records. They leave once they are durable. */
 export function submit(
@@ -50,7 +93,7 @@ export function submit(
   const records: ChannelRecord[] = [];
   for (const s of submissions) {
     st.ownN += 1;
-    const record = encodeRecord(ctx.crypto.sha256, {
+    const header = {
       channel: st.id,
       author: ctx.self,
       boot: ctx.boot,
@@ -59,9 +102,12 @@ export function submit(
       kind: s.kind,
       id: s.id,
       time: s.time,
-      keyEpoch: 0,
-      body: s.body,
-    });
+    };
+    const { sha256 } = ctx.crypto;
+    const record =
+      s.body instanceof Uint8Array
+        ? encodeRecord(sha256, { ...header, keyEpoch: 0, body: s.body })
+        : sealRecord(sha256, header, s.body);
     st.ownPrev = record.digest;
     records.push(record);
   }

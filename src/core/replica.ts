@@ -27,7 +27,7 @@ import {
   PAGE_ENTRIES_MAX,
   TAIL_ENTRIES_MAX,
 } from './limits.js';
-import { isMessageLane } from './log.js';
+import { isCarried, isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -238,6 +238,7 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     rememberFact(st, record.digest);
     if (isMembership(record.kind)) membership = entry;
     else if (isMessageLane(record)) tips.set(record.author, record.digest);
+    if (isCarried(record)) ctx.ready.events.push({ type: 'carried', channel: st.id, seq, record });
     ownIsFinal(ctx, st, record.digest, seq);
   }
   for (const [user, digest] of tips) {

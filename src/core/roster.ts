@@ -24,7 +24,7 @@ import { decodeWhole, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { Genesis } from './genesis.js';
-import type { ChannelId, Digest, UserId } from './ids.js';
+import type { ChannelId, Digest, SealingPublic, UserId } from './ids.js';
 import { hex32, ZERO_DIGEST } from './ids.js';
 import {
   INVITE_USES_MAX,
@@ -47,6 +47,8 @@ export interface Member {
   readonly user: UserId;
   readonly name: string;
   readonly role: Role;
+  /** To which channel keys are sealed for it; null for one that stores and never reads. */
+  readonly sealing: SealingPublic | null;
   /** False only for the second member until the third joins. */
   readonly votes: boolean;
   /** Roster number from which on this is a member. */
@@ -83,6 +85,8 @@ export interface Roster {
   readonly invites: ReadonlyMap<UserId, OpenInvite>;
   readonly relays: readonly string[];
   readonly departed: ReadonlyMap<UserId, Departed>;
+  /** The number of the first roster with these readers: channel keys of rosters before it are over. */
+  readonly readersSince: number;
   /** Last final membership record of each author: `prev` of its next one. */
   readonly lastMembership: ReadonlyMap<UserId, Digest>;
 }
@@ -237,6 +241,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     user: genesis.founder,
     name: genesis.founderName,
     role: 'founder',
+    sealing: genesis.founderSealing,
     votes: true,
     since: 0,
     root,
@@ -249,6 +254,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     invites: new Map(),
     relays: genesis.relays,
     departed: new Map(),
+    readersSince: 0,
     lastMembership: new Map(),
   };
 }
@@ -310,8 +316,24 @@ export function applyMembership(hash: Hash, roster: Roster, record: ChannelRecor
   };
   return {
     ...next,
+    readersSince: haveSameReaders(roster, next) ? roster.readersSince : number,
     lastMembership: new Map(roster.lastMembership).set(record.author, record.digest),
   };
+}
+
+/** Who holds channel keys. */
+export const readers = ({ members }: Pick<Roster, 'members'>): Member[] =>
+  [...members.values()].filter((m) => m.sealing !== null);
+
+/** Whether a key that was made for one roster is for exactly the readers of the next. */
+function haveSameReaders(before: Roster, after: Pick<Roster, 'members'>): boolean {
+  if (before.members === after.members) return true;
+  const now = readers(after);
+  const isSame = ({ user, sealing, since }: Member): boolean => {
+    const was = before.members.get(user);
+    return was?.sealing === sealing && was.since === since;
+  };
+  return now.length === readers(before).length && now.every(isSame);
 }
 
 type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays' | 'departed'>>;
@@ -454,6 +476,7 @@ function joined(
     user: request.user,
     name: request.name,
     role: 'member',
+    sealing: request.sealing,
     votes: roster.members.size > 1,
     since: roster.number + 1,
     root: record.digest,

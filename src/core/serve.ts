@@ -281,7 +281,7 @@ export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, rep
       number: st.roster.number,
       first: first - 1,
       steps: [...steps],
-      name: new Uint8Array(0),
+      name: st.sealedName,
     },
   });
   reader.range(

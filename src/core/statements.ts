@@ -19,12 +19,21 @@
  *     ack       kind u8 · epoch 32 · term u64 · seq u64 · hash 32
  *     recall    round 16 · term u64 · onlineTerm u64
  *     report    round 16 · term u64 · promised u64 · onlineTerm u64 · onlinePromised u64 · lastTerm u64 · lastSeq u64 · lastHash 32
- *     join      user 32 · name text · invite 32 · seq u64 · hash 32
+ *     join      user 32 · name text · sealing 32 · invite 32 · seq u64 · hash 32
  */
 
 import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
-import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
+import {
+  type ChannelId,
+  type Digest,
+  type EpochId,
+  type SealingPublic,
+  sealingOrNull,
+  sealingOrZero,
+  type Ulid,
+  type UserId,
+} from './ids.js';
 import { BEACON_HEARD_MAX, BOOTS_KEPT, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
 import { type BootBatches, readBootBatches, writeBoots } from './store-boots.js';
 
@@ -143,6 +152,8 @@ export interface JoinRequest extends Context {
   readonly tag: 'join';
   readonly user: UserId;
   readonly name: string;
+  /** As of a member (roster.ts). */
+  readonly sealing: SealingPublic | null;
   /** Public key that belongs to the invitation's secret. */
   readonly invite: UserId;
   /** The final point that the joiner holds. */
@@ -257,7 +268,14 @@ export function encodeStatement(s: Statement): Uint8Array {
         .id(s.lastHash)
         .done();
     case 'join':
-      return begin(s.tag, s).id(s.user).text(s.name).id(s.invite).u64(s.seq).id(s.hash).done();
+      return begin(s.tag, s)
+        .id(s.user)
+        .text(s.name)
+        .id(sealingOrZero(s.sealing))
+        .id(s.invite)
+        .u64(s.seq)
+        .id(s.hash)
+        .done();
   }
 }
 
@@ -388,6 +406,7 @@ function readFields(tag: string, r: Reader): Statement {
         rosterHash,
         user: r.id<UserId>(),
         name: r.text(NICKNAME_BYTES_MAX),
+        sealing: sealingOrNull(r.id<SealingPublic>()),
         invite: r.id<UserId>(),
         seq: r.u64(),
         hash: r.id<Digest>(),

@@ -10,7 +10,7 @@ import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
-import { isMessageLane } from './log.js';
+import { isCarried, isMessageLane } from './log.js';
 import type { Offence } from './misbehaviour.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
 import {
@@ -131,7 +131,8 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
   const waiting = member ? waitingFor(st, online) : null;
   let queued = 0;
   let sent = 0;
-  for (const { state } of st.outbox.values()) {
+  for (const { pooled, state } of st.outbox.values()) {
+    if (isCarried(pooled.record)) continue;
     if (state === 'queued') queued += 1;
     else if (state === 'sent') sent += 1;
   }
@@ -172,7 +173,7 @@ function countCommitted(st: ChannelState): number {
       return;
     }
     committed.add(digest);
-    if (isMessageLane(record)) count += 1;
+    if (isMessageLane(record) && !isCarried(record)) count += 1;
   };
   const last = committedInLog(st);
   for (const { seq, record } of st.log.tail) if (seq <= last) consider(record);

@@ -7,7 +7,7 @@
  * wait takes an AbortSignal. Every error is a ConclaveError.
  */
 
-import type { QuorumPolicy } from '../core/genesis.js';
+import type { HistoryPolicy, QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
 import type { Offence } from '../core/misbehaviour.js';
 import type { GivenRole, Role } from '../core/roster.js';
@@ -47,8 +47,12 @@ export interface ChannelEntry {
   readonly kind: string;
   /** The leadership that placed it; null while none has. What an online epoch placed is not final. */
   readonly epoch: EpochRef | null;
-  /** The text of a message; absent for other kinds. */
+  /** The text of a message; absent for other kinds, and for one that is `sealed` or `plain`. */
   readonly text?: string;
+  /** A message that this node has no key for, yet: once it has, the entry comes again as `opened`. */
+  readonly sealed?: true;
+  /** A message that its author did not encrypt, against the rule: what it says is not shown. */
+  readonly plain?: true;
   /** Whom a 'join', 'vote', 'leave', 'remove' or 'role' is about, or an 'invite' for one user names; else absent. */
   readonly member?: Named;
   /** What a 'role' makes of its member. */
@@ -107,6 +111,8 @@ export type ReadEvent =
       readonly after: EntryRef | null;
       readonly cursor: Cursor;
     }
+  /** A message that was shown sealed, where it stands, with its text: the key has come. */
+  | { readonly type: 'opened'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   /** All that a merge moved was shown just now, as final. */
   | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
   | { readonly type: 'removed'; readonly cursor: Cursor };
@@ -194,7 +200,10 @@ export interface Explanation {
   readonly from: UserId;
   readonly name: string;
   readonly kind: string;
+  /** As of an entry. */
   readonly text?: string;
+  readonly sealed?: true;
+  readonly plain?: true;
   /** As of an entry. */
   readonly member?: Named;
   readonly role?: GivenRole;
@@ -329,6 +338,8 @@ export interface InviteOptions extends WaitOptions {
   readonly expires?: number;
   /** The id of the one user that may join with it, once; the only kind that brings back who was removed. */
   readonly for?: string;
+  /** False: the invitation does not say the channel's name, as for an archive that is to know nothing (default true). */
+  readonly named?: boolean;
 }
 
 export interface Channel {
@@ -367,6 +378,11 @@ export interface Channel {
     /** Throws as `remove` does, and `bad_role`. */
     setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
   };
+  /**
+   * Replaces the key that messages are encrypted under; resolves once the new one is final. Each change
+   * of the members does that too, and so does a log that grew long. Throws `no_key` for an archive.
+   */
+  rotateKey(options?: WaitOptions): Promise<void>;
   /** Ends the own membership. Throws `not_allowed` where nobody would be left to go on. */
   leave(options?: WaitOptions): Promise<void>;
   readonly relays: {
@@ -427,6 +443,8 @@ export interface CreateOptions extends WaitOptions {
   readonly relays: readonly string[];
   readonly minOnline?: number;
   readonly quorum?: QuorumPolicy;
+  /** Whether a newcomer can read what was written before it joined (default), or only what comes after. */
+  readonly history?: HistoryPolicy;
 }
 
 export interface VerifyReport {

@@ -2,7 +2,7 @@
 
 import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
-import type { CoreEvent, Submission } from '../core/effects.js';
+import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
@@ -23,13 +23,14 @@ import type {
   SendOptions,
   WaitOptions,
 } from './api.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite } from './invite.js';
 import { leave, type MembersHost, remove, setRole } from './members.js';
-import { messageSubmission } from './message-body.js';
+import { messageSubmission, type PlainSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
 import { armour } from './proof-file.js';
 import { proveFinal } from './prove.js';
@@ -40,6 +41,7 @@ import { Changes, Pace } from './wait.js';
 export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
   readonly changes = new Changes();
+  readonly bodies: Bodies;
   readonly members: Channel['members'];
   readonly relays: Channel['relays'];
   readonly #node: ChannelHost;
@@ -51,11 +53,12 @@ export class NodeChannel implements Channel, ReadableChannel {
     this.id = id;
     this.#node = node;
     this.#final = this.state.log.final;
+    this.bodies = node.bodiesOf(this.#bodiesHost());
     this.members = {
       list: () => this.#members(),
       invite: (options) => this.#invite(options ?? {}),
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
-      remove: (user, options) => remove(this.#changing, user, options ?? {}),
+      remove: (user, options) => this.#remove(user, options ?? {}),
       setRole: (user, role, options) => setRole(this.#changing, user, role, options ?? {}),
     };
     this.relays = {
@@ -64,6 +67,39 @@ export class NodeChannel implements Channel, ReadableChannel {
       remove: (url, options) => this.#removeRelay(url, options ?? {}),
       override: (url) => node.overrideRelay(url),
     };
+  }
+
+  #bodiesHost(): BodiesHost {
+    const node = this.#node;
+    return {
+      id: this.id,
+      user: node.user,
+      store: node.store,
+      mayWrite: !node.offline,
+      state: () => this.state,
+      view: () => this.view(),
+      now: () => this.now(),
+      random: (bytes) => node.random(bytes),
+      made: (kind, body) => {
+        const { wall } = node.clock();
+        return { kind, id: node.ulid(wall), time: wall, body };
+      },
+      request: (input) => node.request(input),
+      input: (input) => node.input(input),
+      changed: () => this.changes.notify(),
+      next: (signal) => this.changes.next(this.changes.version, signal),
+      failed: (error) => node.fail(error),
+    };
+  }
+
+  /** Removes, and has a key made that the removed one does not get. */
+  async #remove(user: string, options: WaitOptions): Promise<void> {
+    await remove(this.#changing, user, options);
+    await this.bodies.replace(options.signal);
+  }
+
+  rotateKey({ signal }: WaitOptions = {}): Promise<void> {
+    return this.bodies.rotate(signal);
   }
 
   get #changing(): MembersHost {
@@ -113,10 +149,12 @@ export class NodeChannel implements Channel, ReadableChannel {
       this.#handles.get(event.id)?.progress(event.state, event.seq);
       if (event.state === 'final') this.#handles.delete(event.id);
     }
+    this.bodies.onEvent(event);
     this.changes.notify();
   }
 
   fail(error: unknown): void {
+    this.bodies.close();
     for (const handle of this.#handles.values()) handle.fail(error);
     this.#handles.clear();
     this.changes.fail(error);
@@ -126,15 +164,10 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { wall } = this.#node.clock();
     const input = { text, time: time ?? wall, ...(name !== undefined && { name }) };
     const submission = messageSubmission(this.#node.ulid(wall), input);
-    const handle = new Handle(submission.id, this.#submit([submission], []));
+    const handle = new Handle(submission.id, this.bodies.submit([submission], []));
     this.#handles.set(handle.id, handle);
     handle.stored.catch(() => this.#handles.delete(handle.id));
     return handle;
-  }
-
-  #submit(submissions: readonly Submission[], also: readonly Required<StoreOp>[]): Promise<void> {
-    const channel = this.id;
-    return this.#node.request((token) => ({ type: 'submit', channel, token, submissions, also }));
   }
 
   read(options: ReadOptions = {}): AsyncIterable<ReadEvent> {
@@ -145,7 +178,8 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { state } = this;
     const { store, hash, offline } = this.#node;
     const log = logReader(store, hash, state.keys, this.#final.seq);
-    return explain(state, id, { log, view: offline ? undefined : this.view() });
+    const { bodies } = this;
+    return explain(state, id, { log, bodies, view: offline ? undefined : this.view() });
   }
 
   prove(id: string): Promise<string> {
@@ -247,7 +281,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       secret,
       inviter: this.#node.user,
       pinned: st.log.final,
-      name: st.stored.name,
+      name: o.named === false ? '' : st.stored.name,
       relays: st.roster.relays,
       invitee,
     });
@@ -325,8 +359,8 @@ export class NodeChannel implements Channel, ReadableChannel {
         hash: this.#node.hash,
         changes: this.changes,
         ulid: () => this.#node.ulid(this.#node.clock().wall),
-        submit: (some: readonly Submission[], also: readonly Required<StoreOp>[]) =>
-          this.#submit(some, also),
+        submit: (some: readonly PlainSubmission[], also: readonly Required<StoreOp>[]) =>
+          this.bodies.submit(some, also),
       };
       return await importMessages(ports, source, messages, options);
     } finally {

@@ -20,12 +20,14 @@ import { decodeProof } from '../core/record.js';
 import { nameIn } from '../core/roster.js';
 import { type ChannelView, provisional } from '../core/view.js';
 import type { ExplainedLeadership, ExplainStep, Explanation, Named } from './api.js';
+import type { Bodies } from './bodies.js';
 import { type Found, findRecords, type LogReader } from './explain-find.js';
 import { membershipIn } from './member-in.js';
-import { decodeMessageBody } from './message-body.js';
+import { messageIn } from './message-body.js';
 
 export interface ExplainOptions {
   readonly log: LogReader;
+  readonly bodies: Pick<Bodies, 'open' | 'ready'>;
   /** How the channel is now; undefined when no process is up on this store. */
   readonly view: ChannelView | undefined;
 }
@@ -37,6 +39,7 @@ export async function explain(
   o: ExplainOptions,
 ): Promise<Explanation[]> {
   const found = await findRecords(st, id, o.log);
+  await o.bodies.ready();
   const explanations: Explanation[] = [];
   for (const each of found) explanations.push(await new Story(st, o, each).tell());
   return explanations;
@@ -61,14 +64,14 @@ class Story {
     await this.#inLog();
     const state = this.#state();
     const { id, digest, author: from, kind } = record;
-    const body = kind === 'message' ? decodeMessageBody(record.body) : undefined;
+    const { name = this.#named(from).name, ...shown } = messageIn(record, this.#o.bodies);
     return {
       id,
       digest,
       from,
-      name: body?.name ?? this.#named(from).name,
+      name,
       kind,
-      ...(kind === 'message' && { text: body?.text ?? '' }),
+      ...shown,
       ...membershipIn(record, this.#st.roster),
       state,
       seq: state === 'final' ? this.#found.final!.entry.seq : null,

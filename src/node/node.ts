@@ -10,7 +10,15 @@ import type { Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
-import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
+import {
+  type ChannelId,
+  channelId,
+  hex32,
+  type SealingPublic,
+  type Ulid,
+  type UserId,
+  userId,
+} from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
 import {
@@ -35,7 +43,9 @@ import type {
   VerifyReport,
   WaitOptions,
 } from './api.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import { NodeChannel } from './channel.js';
+import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
@@ -61,6 +71,8 @@ import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
 const DRAIN_MS_DEFAULT = 2_000;
+/** How long a newcomer waits for its first key; then it is a member, and reads once the key comes. */
+const FIRST_KEY_MS = 5_000;
 
 /**
  * Opens a node over its store.
@@ -200,7 +212,9 @@ class ConclaveNode implements Node, NodeParts {
       // Of a channel that this node was still joining there is nothing to show.
       const { members, departed } = state.roster;
       if (members.has(this.user) || departed.has(this.user)) {
-        this.#channels.set(id, new NodeChannel(id, this));
+        const channel = new NodeChannel(id, this);
+        this.#channels.set(id, channel);
+        await channel.bodies.load();
       }
     }
     await this.#private.load();
@@ -228,6 +242,17 @@ class ConclaveNode implements Node, NodeParts {
       this.machine.channel(id)?.roster.relays.forEach(add);
     }
     this.#driver.keepLinks([...urls.values()]);
+  }
+
+  /** What others seal to for this node; null where it is to read nothing. */
+  get #sealingKey(): SealingPublic | null {
+    const { archive, sealing } = this.#o;
+    return archive ? null : hex32<SealingPublic>(sealing.publicKey);
+  }
+
+  bodiesOf(host: BodiesHost): Bodies {
+    const { archive, crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, mayWrite: host.mayWrite && !archive, crypto, sealing });
   }
 
   clock(): Clock {
@@ -337,6 +362,7 @@ class ConclaveNode implements Node, NodeParts {
     relays,
     minOnline = MIN_ONLINE_DEFAULT,
     quorum = 'online',
+    history = 'all',
   }: CreateOptions): Genesis {
     checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
     checkRelays(relays);
@@ -344,15 +370,20 @@ class ConclaveNode implements Node, NodeParts {
     if (quorum !== 'online' && quorum !== 'roster') {
       throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
     }
+    if (history !== 'all' && history !== 'joined') {
+      throw new ConclaveError('bad_policy', "history must be 'all' or 'joined'");
+    }
     const salt = this.random(16);
     return {
       founder: this.user,
       founderName: this.name,
+      founderSealing: this.#sealingKey,
       nameCommitment: commitName(this.hash, salt, name),
       salt,
       time: this.clock().wall,
       minOnline,
       quorum,
+      history,
       relays,
     };
   }
@@ -362,6 +393,8 @@ class ConclaveNode implements Node, NodeParts {
     if (!channel) {
       channel = new NodeChannel(id, this);
       this.#channels.set(id, channel);
+      // What it says of keys was told before anyone listened.
+      channel.bodies.load().catch((error) => this.fail(error));
       this.#keepLinks();
     }
     return channel;
@@ -390,10 +423,22 @@ class ConclaveNode implements Node, NodeParts {
     this.#keepLinks();
     try {
       await this.#askToJoin(invite, o.signal);
-      return this.#adopt(id);
+      const channel = this.#adopt(id);
+      await this.#firstKey(channel, o.signal);
+      return channel;
     } finally {
       this.#joining.delete(id);
       this.#keepLinks();
+    }
+  }
+
+  /** Where messages can be written a newcomer has a key soon, and shows no history sealed. */
+  async #firstKey({ bodies }: NodeChannel, signal: AbortSignal | undefined): Promise<void> {
+    const patience = AbortSignal.timeout(FIRST_KEY_MS);
+    try {
+      await bodies.firstKey(signal ? AbortSignal.any([signal, patience]) : patience);
+    } catch (error) {
+      if (!patience.aborted) throw error;
     }
   }
 
@@ -409,6 +454,7 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
+        sealing: this.#sealingKey,
         pinned,
         relays,
       }),
@@ -460,6 +506,10 @@ class ConclaveNode implements Node, NodeParts {
 
   snapshot(): AsyncIterable<Uint8Array> {
     return snapshot(this.store);
+  }
+
+  input(input: Input): void {
+    if (this.#failure === undefined && !this.#closing) this.#driver.pump.input(input);
   }
 
   fail(error: unknown): void {

@@ -8,6 +8,7 @@ import type { ChannelId, Ulid, UserId } from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import type { Machine } from '../core/machine.js';
 import type { Store } from '../core/store.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import type { RelayConnection } from './relay-link.js';
 import type { Changes } from './wait.js';
 
@@ -38,6 +39,8 @@ export interface NodeParts {
     signal?: AbortSignal,
     stop?: (token: number) => Input,
   ): Promise<void>;
+  /** Gives the core an input that it does not answer. */
+  input(input: Input): void;
   fail(error: unknown): void;
 }
 
@@ -55,7 +58,9 @@ export type ChannelHost = Pick<
   | 'random'
   | 'publicKey'
 > &
-  Pick<NodeParts, 'overrideRelay' | 'request'> & {
+  Pick<NodeParts, 'input' | 'fail' | 'overrideRelay' | 'request'> & {
+    /** What encrypts and opens a channel's bodies. */
+    bodiesOf(host: BodiesHost): Bodies;
     linkTo(key: string | undefined): Pick<RelayConnection, 'connected' | 'problem'> | undefined;
   };
 
@@ -68,6 +73,7 @@ export interface ReadableChannel {
   /** The final point as the store holds it; the core may be ahead of its disk for a moment. */
   readonly final: Point;
   readonly changes: Changes;
+  readonly bodies: Pick<Bodies, 'ready' | 'learnOf' | 'isNews' | 'has' | 'open'>;
   /** ms of a clock that never goes back. */
   now(): number;
 }

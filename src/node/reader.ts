@@ -28,13 +28,16 @@ import { nameIn } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
+import { type KeyId, keyIdOf } from './channel-cipher.js';
 import { damaged } from './check-loaded.js';
 import { checkWhole } from './input.js';
+import { KEYS_KIND } from './keys-record.js';
 import { membershipIn } from './member-in.js';
 import { Merges, mergeIn, sinceMerge } from './merges.js';
-import { decodeMessageBody } from './message-body.js';
+import { type MessageShown, messageIn } from './message-body.js';
 import { Moves } from './moves.js';
 import type { ReadableChannel } from './parts.js';
+import { SealedShown } from './sealed-shown.js';
 import { Pace } from './wait.js';
 
 /** A page is read whole before it is shown, so that no reader holds a place in the store open. */
@@ -47,13 +50,11 @@ function entryOf(
   record: ChannelRecord,
   { state, seq, epoch }: Standing,
   st: ChannelState,
+  said: MessageShown,
 ): ChannelEntry {
   const { roster } = st;
   const { digest, id, author: from, time, kind } = record;
-  const isMessage = kind === 'message';
-  const body = isMessage ? decodeMessageBody(record.body) : undefined;
-  const name = body?.name ?? nameIn(roster, from);
-  const text = isMessage ? { text: body?.text ?? '' } : {};
+  const { name = nameIn(roster, from), ...shown } = said;
   return {
     seq,
     digest,
@@ -64,7 +65,7 @@ function entryOf(
     state,
     kind,
     epoch,
-    ...text,
+    ...shown,
     ...membershipIn(record, roster),
     ...mergeIn(record),
     ...(isDisputed(st, digest) && { disputed: true }),
@@ -107,6 +108,10 @@ export function readChannel(
   return new Reading(channel, store, hash, startOf(from)).events(options);
 }
 
+/** What is shown before it is final: not what only serves to read. */
+const isShownEarly = (record: ChannelRecord): boolean =>
+  isMessageLane(record) && record.kind !== KEYS_KIND;
+
 /** The leadership of a record's smallest certified place; without one, of any place. */
 function placedUnder(st: ChannelState, digest: Digest): EpochRef | null {
   const place =
@@ -131,6 +136,7 @@ class Reading {
   readonly #merges = new Merges();
   readonly #moves = new Moves();
   readonly #pace: Pace;
+  readonly #sealed = new SealedShown();
   #isOut = false;
   /** The last entry that was read, for the next one's place in the chain. */
   #chained: Point | undefined;
@@ -159,11 +165,28 @@ class Reading {
     }
   }
 
-  async *#all({ live, provisional: more = true, signal }: ReadOptions): AsyncGenerator<ReadEvent> {
+  async *#all(options: ReadOptions): AsyncGenerator<ReadEvent> {
+    try {
+      yield* this.#looks(options);
+    } catch (error) {
+      // The node's closing says it better than its store's.
+      const isClosed = error instanceof ConclaveError && error.code === 'store_closed';
+      if (isClosed) await this.#channel.changes.next(this.#channel.changes.version - 1);
+      throw error;
+    }
+  }
+
+  async *#looks({
+    live,
+    provisional: more = true,
+    signal,
+  }: ReadOptions): AsyncGenerator<ReadEvent> {
     yield* this.#openMerge();
     for (;;) {
       const seen = this.#channel.changes.version;
+      yield* this.#openedEntries();
       yield* this.#finalEntries();
+      if (more && (await this.#learned())) continue;
       // What became final just now is on its way to the store: neither list would show it.
       const isWhole = this.#channel.state.log.final.seq === this.#channel.final.seq;
       if (more && isWhole) yield* this.#changes();
@@ -201,38 +224,83 @@ class Reading {
 
   async *#finalEntries(): AsyncGenerator<ReadEvent> {
     while (this.#next <= this.#channel.final.seq) {
-      for (const entry of await this.#page(this.#channel.final.seq)) {
+      for (const entry of await this.#page(this.#next, this.#channel.final.seq)) {
         const { before, with: merged } = this.#merges.take(entry);
         if (before) yield { type: 'merged', ...before, cursor: `${this.#cursor}.1` };
         const { seq, record } = entry;
         this.#next = seq + 1;
         this.#moves.settled(record.digest);
-        const epoch = { term: entry.header.term, kind: 'roster' as const };
-        const shown = entryOf(record, { state: 'final', seq, epoch }, this.#channel.state);
-        yield { type: 'entry', entry: shown, cursor: this.#cursor };
+        this.#sealed.settled(record.digest);
+        yield { type: 'entry', entry: this.#finalEntry(entry), cursor: this.#cursor };
         if (merged) yield { type: 'merged', ...merged, cursor: `${this.#cursor}.1` };
       }
     }
   }
 
-  async #page(last: number): Promise<Entry[]> {
+  #finalEntry({ record, seq, header }: Entry): ChannelEntry {
+    const epoch = { term: header.term, kind: 'roster' as const };
+    const said = this.#say(record, (key) => this.#sealed.final(key, seq));
+    return entryOf(record, { state: 'final', seq, epoch }, this.#channel.state, said);
+  }
+
+  /** What is shown of a record; `onSealed` is told where only a key is missing. */
+  #say(record: ChannelRecord, onSealed: (key: KeyId) => void): MessageShown {
+    const { bodies } = this.#channel;
+    const said = messageIn(record, bodies);
+    const key = said.sealed && keyIdOf(record.body);
+    if (key && !bodies.has(key)) onSealed(key);
+    return said;
+  }
+
+  /** Final messages that were shown sealed, and whose key is here now. */
+  async *#openedEntries(): AsyncGenerator<ReadEvent> {
+    await this.#channel.bodies.ready();
+    for (const { key, first, last } of this.#sealed.takeFinal((id) => this.#has(id))) {
+      for (let next = first; next <= last; ) {
+        const page = await this.#page(next, last);
+        for (const entry of page) {
+          const { kind, body } = entry.record;
+          if (kind !== 'message' || keyIdOf(body) !== key) continue;
+          yield { type: 'opened', entry: this.#finalEntry(entry), cursor: this.#cursor };
+        }
+        next += page.length;
+      }
+    }
+  }
+
+  #has(key: KeyId): boolean {
+    return this.#channel.bodies.has(key);
+  }
+
+  /** Learns the keys that what is not final gives; false where there is nothing new. */
+  async #learned(): Promise<boolean> {
+    const { bodies, state } = this.#channel;
+    const records = provisional(state).map(({ record }) => record);
+    const news = records.filter((record) => bodies.isNews(record));
+    await bodies.learnOf(news);
+    return news.length > 0;
+  }
+
+  async #page(from: number, last: number): Promise<Entry[]> {
     const keys = channelKeys(this.#channel.id);
-    const limit = Math.min(PAGE_ENTRIES_MAX, last - this.#next + 1);
-    const range = { gte: keys.log(this.#next), lt: keys.log(last + 1), limit };
+    const limit = Math.min(PAGE_ENTRIES_MAX, last - from + 1);
+    const range = { gte: keys.log(from), lt: keys.log(last + 1), limit };
     const page: Entry[] = [];
     let bytes = 0;
     for await (const [, value] of this.#store.range(range)) {
       const entry = decodeEntry(this.#hash, value);
-      if (entry.seq !== this.#next + page.length) break;
+      if (entry.seq !== from + page.length) break;
       await this.#check(entry);
       page.push(entry);
       bytes += value.length;
       if (bytes >= PAGE_BYTES_MAX) break;
     }
+    // Their keys were learned with them.
+    await this.#channel.bodies.ready();
     if (page.length > 0) return page;
     throw new ConclaveError(
       'store_damaged',
-      `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave doctor".`,
+      `the log of channel ${this.#channel.id} lacks seq ${from}. Run "conclave doctor".`,
     );
   }
 
@@ -269,16 +337,27 @@ class Reading {
   /** Messages that are not final: those that are new, have grown or moved since the last look. */
   *#changes(): Generator<ReadEvent> {
     const { state } = this.#channel;
-    const changes = this.#pace.run(() =>
-      this.#moves.next(
-        provisional(state).filter(({ record }) => isMessageLane(record)),
-        ({ author }) => !state.roster.members.has(author),
-      ),
-    );
-    for (const { what, item, after } of changes) {
-      const epoch = placedUnder(state, item.record.digest);
-      const entry = entryOf(item.record, { state: item.state, seq: null, epoch }, state);
+    const now = this.#pace.run(() => {
+      const items = provisional(state).filter(({ record }) => isShownEarly(record));
+      const isGone = ({ author }: ChannelRecord): boolean => !state.roster.members.has(author);
+      return { items, changes: this.#moves.next(items, isGone) };
+    });
+    for (const { what, item, after } of now.changes) {
+      const entry = this.#provisionalEntry(item);
       yield { type: what, entry, after: refOf(after), cursor: this.#cursor };
     }
+    const has = (key: KeyId): boolean => this.#has(key);
+    for (const item of now.items) {
+      if (!this.#sealed.takeProvisional(item.record.digest, has)) continue;
+      yield { type: 'opened', entry: this.#provisionalEntry(item), cursor: this.#cursor };
+    }
+  }
+
+  #provisionalEntry({ record, state }: ProvisionalEntry): ChannelEntry {
+    const st = this.#channel.state;
+    const epoch = placedUnder(st, record.digest);
+    this.#sealed.settled(record.digest);
+    const said = this.#say(record, (key) => this.#sealed.provisional(key, record.digest));
+    return entryOf(record, { state, seq: null, epoch }, st, said);
   }
 }

@@ -134,7 +134,8 @@ async function genesis(v: Verification): Promise<boolean> {
     const decoded = decodeGenesis(bytes);
     v.signatures(v.keys.genesis, [{ by: decoded.founder, statement: bytes, sig }]);
     v.name = name;
-    if (commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
+    const isKnown = name !== '';
+    if (isKnown && commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
       v.problem(v.keys.genesis, "the channel's name is not the one that its founder chose");
     }
     v.genesis = decoded;

@@ -100,7 +100,9 @@ export class Channels {
     if (roster.number >= announced.number) channel.isLearning = false;
     const diff = this.#replaceRoster(channel, before, roster, peerOf);
     // A copy: the channel outlives the chunk that the name came in.
-    if (roster.members.has(from)) channel.name = announced.name.slice();
+    // Who holds no key has none to give.
+    const isNamed = announced.name.length > 0 && roster.members.has(from);
+    if (isNamed) channel.name = announced.name.slice();
     return { channel, isNew: !known, wasLearning, ...diff, stopped };
   }
 

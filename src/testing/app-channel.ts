@@ -14,6 +14,7 @@ import { NodeChannel } from '../node/channel.js';
 import type { ChannelHost } from '../node/parts.js';
 import { aborted } from '../node/wait.js';
 import type { Application } from './application.js';
+import { plainBodies } from './plain-bodies.js';
 import type { Draw } from './prng.js';
 import type { HistoryRecorder } from './record-history.js';
 import type { SimDisk } from './sim-disk.js';
@@ -87,6 +88,11 @@ function hostOf(o: AppChannelOptions): ChannelHost {
     overrideRelay: async () => {
       throw notSimulated('addresses of relays');
     },
+    input: (input) => node.input(input),
+    fail: (error) => {
+      throw error;
+    },
+    bodiesOf: plainBodies,
     request: (make, signal, stop) => request(o, make, signal, stop),
   };
 }

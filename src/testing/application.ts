@@ -75,11 +75,13 @@ export class Application {
     const bytes = encodeGenesis({
       founder: users[0]!,
       founderName: 'node0',
+      founderSealing: null,
       nameCommitment: commitName(hash, SALT, name),
       salt: SALT,
       time: 0,
       minOnline,
       quorum,
+      history: 'all',
       relays,
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
@@ -246,6 +248,7 @@ export class Application {
         name: this.#genesis.name,
         invite,
         nickname: `node${node.index}`,
+        sealing: null,
         pinned: final,
         relays: this.#o.relays,
       });

@@ -93,7 +93,8 @@ export class HistoryRecorder {
         node: node.index,
         author: node.user,
         id,
-        content: contentOf(body),
+        // Nothing is encrypted in the simulator.
+        content: contentOf(body as Uint8Array),
         ...(last === undefined ? {} : { prev: last }),
       });
       watched.last = id;

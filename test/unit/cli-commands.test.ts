@@ -39,7 +39,7 @@ describe('usage', () => {
           'tail',
           'log',
         ],
-        ...['leave', 'remove', 'role'],
+        ...['leave', 'remove', 'role', 'rotate'],
         ...[
           'status',
           'members',
@@ -667,6 +667,29 @@ describe('reports', () => {
       expect([removed.code, removed.json]).toEqual([0, [at]]);
       expect(channel.others).toEqual([cat]);
     }
+  });
+
+  test('rotate makes a new key', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const rotated = await h.run(['rotate', '--dir', h.dir, '--json', 'team']);
+    expect([rotated.code, rotated.json]).toEqual([0, [{ channel: channel.id }]]);
+    expect((await h.run(['rotate', '--dir', h.dir, 'team'])).stdout).toBe('team has a new key\n');
+    expect(channel.rotations).toBe(2);
+  });
+
+  test('log and tail say what can not be read, and tell it again once it can', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    await channel.send('later').stored;
+    const [{ text: _, ...entry }] = channel.entries as [(typeof channel.entries)[0]];
+    channel.entries.splice(0, 1, { ...entry, sealed: true });
+    channel.news.push({ type: 'opened', entry: { ...entry, text: 'later' }, cursor: '' });
+    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team']);
+    expect(json).toMatchObject([{ sealed: true }, { event: 'opened', text: 'later' }]);
+    expect(json[0]).not.toHaveProperty('text');
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team']);
+    expect(stdout).toMatch(/wrote something that this node has no key for\n.*: later/);
   });
 
   test('remove and role change nothing where it is not clear whom', async () => {

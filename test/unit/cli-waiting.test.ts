@@ -102,6 +102,8 @@ describe('entries', () => {
     ['role', { member: bob, role: 'member' }, '* ann made bob a plain member'],
     ['invite', { member: bob }, '* ann made an invitation for bob'],
     ['invite', { member: { ...bob, name: '' } }, '* ann made an invitation for b0b00000'],
+    ['message', { sealed: true }, '* ann wrote something that this node has no key for'],
+    ['message', { plain: true }, '* ann wrote something without encrypting it: it is not shown'],
     ['novel', {}, '* novel, by ann'],
   ])('of kind %s', (kind, more, text) => {
     expect(entryLine({ ...entry, kind, ...more }, plain)).toBe(`[2026-01-02 10:11] ${text}`);
@@ -111,6 +113,7 @@ describe('entries', () => {
     const member = { user: 'x', name: 'bob' };
     for (const [kind, text] of [
       ['epoch', '* ann leads, term 5'],
+      ['keys', '* ann made a new key'],
       ['vote', '* bob has a vote now'],
     ] as const) {
       expect(entryLine({ ...entry, kind, member }, plain)).toBeUndefined();

@@ -444,6 +444,7 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       invites: [...r.invites.values()],
       relays: [...r.relays],
       departed: [...r.departed].map(([user, { since, isRemoved }]) => ({ user, since, isRemoved })),
+      readersSince: r.readersSince,
     });
 
     /** The roster after the first `count` steps. */

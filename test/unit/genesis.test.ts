@@ -25,11 +25,13 @@ const hash = portableCrypto.sha256;
 const genesis: fc.Arbitrary<Genesis> = any.plain({
   founder: any.user,
   founderName: any.text(NICKNAME_BYTES_MAX),
+  founderSealing: any.sealing,
   nameCommitment: any.digest,
   salt: any.bytesOf(16),
   time: any.u64,
   minOnline: fc.integer({ min: 1, max: MEMBERS_PER_CHANNEL_MAX }),
   quorum: fc.constantFrom('online' as const, 'roster' as const),
+  history: fc.constantFrom('all' as const, 'joined' as const),
   relays: any.relays,
 });
 

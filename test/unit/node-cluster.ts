@@ -92,7 +92,7 @@ export class Cluster {
 export async function together(
   nodes: readonly Node[],
   relays: readonly string[],
-  policy: Pick<CreateOptions, 'minOnline' | 'quorum'> = {},
+  policy: Pick<CreateOptions, 'minOnline' | 'quorum' | 'history'> = {},
 ): Promise<Channel[]> {
   const [founder, ...others] = nodes;
   const minOnline = Math.min(3, nodes.length);

@@ -97,7 +97,7 @@ describe('a member', () => {
       if (event.type === 'removed') break;
     }
     const last = told.filter(
-      (line) => !/^(epoch|join|invite|vote|too late (queued|sent)) ?/.test(line),
+      (line) => !/^(epoch|join|invite|vote|keys|too late (queued|sent)) ?/.test(line),
     );
     expect(last).toEqual(['before final', 'remove final', 'too late withheld', 'removed']);
     const again = [];

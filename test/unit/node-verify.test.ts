@@ -301,7 +301,7 @@ describe('hooks', () => {
     for (const each of made) await each.send('x').until('final', patience());
     const seen: number[] = [];
     expect(await solo.verify(made[0]!.id, (n) => seen.push(n))).toHaveLength(1);
-    expect(seen).toEqual([2]);
+    expect(seen).toEqual([3]);
     expect((await solo.verify()).map(({ channel: id }) => id).sort()).toEqual(
       made.map(({ id }) => id).sort(),
     );

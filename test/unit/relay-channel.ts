@@ -48,11 +48,13 @@ export class TestChannel {
     const genesis = {
       founder: founder.user,
       founderName: 'founder',
+      founderSealing: null,
       nameCommitment: commitName(hash, salt, 'a channel'),
       salt,
       time: 1_700_000_000_000,
       minOnline: options.minOnline ?? 3,
       quorum: 'online' as const,
+      history: 'all' as const,
       relays: [`conclave://${'ab'.repeat(32)}@127.0.0.1:7400`],
     };
     this.genesis = encodeGenesis(genesis);
@@ -174,6 +176,7 @@ export class TestChannel {
       rosterHash: this.roster.hash,
       user: user.user,
       name: 'newcomer',
+      sealing: null,
       invite: invitation.user,
       seq: 0,
       hash: HEAD,

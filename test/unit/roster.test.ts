@@ -27,6 +27,7 @@ import {
   nameIn,
   type Role,
   type Roster,
+  readers,
   rosterStart,
   voters,
 } from '../../src/core/roster.js';
@@ -47,6 +48,7 @@ import {
   type Person,
   person,
   relayOf,
+  sealingOf,
   verifies,
 } from './fixtures/channel.js';
 import { codeOf, errorOf } from './fixtures/errors.js';
@@ -95,6 +97,7 @@ describe('the roster of a genesis', () => {
             user: FOUNDER.user,
             name: 'founder',
             role: 'founder',
+            sealing: sealingOf(FOUNDER),
             votes: true,
             since: 0,
             root: CHANNEL,
@@ -104,6 +107,7 @@ describe('the roster of a genesis', () => {
       invites: new Map(),
       relays: genesis.relays,
       departed: new Map(),
+      readersSince: 0,
       lastMembership: new Map(),
     });
     expect(voters(founded())).toStrictEqual([FOUNDER.user]);
@@ -112,6 +116,35 @@ describe('the roster of a genesis', () => {
   it('has another hash in another channel', () => {
     const other = channelIdOf(hash, encodeGenesis({ ...genesis, time: 1 }));
     expect(genesisRoster(hash, other, genesis).hash).not.toBe(founded().hash);
+  });
+});
+
+describe('the readers of a roster', () => {
+  const two = apply(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE));
+
+  it('change with a join, and with a departure', () => {
+    expect(OPEN.readersSince).toBe(0);
+    expect(two.readersSince).toBe(2);
+    expect(readers(two).map((m) => m.user)).toStrictEqual([FOUNDER.user, SECOND.user]);
+    const left = apply(two, SECOND, leaveBody(two));
+    expect(left.readersSince).toBe(3);
+  });
+
+  it('are others once one of them left and came back', () => {
+    const left = apply(two, SECOND, leaveBody(two));
+    const open = invited(left);
+    const back = apply(open, FOUNDER, joinBody(open, SECOND, INVITE));
+    expect(back.readersSince).toBe(5);
+  });
+
+  it('stay the same with a vote, a role, relays, invitations, and one that holds no keys', () => {
+    const voting = apply(two, FOUNDER, { kind: 'vote', ...base(two), user: SECOND.user });
+    const admin = apply(voting, FOUNDER, roleBody(voting, SECOND, 'admin'));
+    const open = invited(admin);
+    const archive = apply(open, FOUNDER, joinBody(open, THIRD, INVITE, { sealing: null }));
+    expect(archive.members.size).toBe(3);
+    expect(archive.readersSince).toBe(2);
+    expect(readers(archive)).toHaveLength(2);
   });
 });
 

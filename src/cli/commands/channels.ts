@@ -32,7 +32,13 @@ export function addCreate(program: Command, cli: () => Cli): void {
         '"roster": a message is committed only when it is final (default: "online")',
       ).choices(['online', 'roster']),
     )
-    .action(async (name: string, { dir, relay = [], minOnline, quorum }) => {
+    .addOption(
+      new Option(
+        '--history <policy>',
+        '"joined": who joins reads only what is written from then on (default: "all")',
+      ).choices(['all', 'joined']),
+    )
+    .action(async (name: string, { dir, relay = [], minOnline, quorum, history }) => {
       if (relay.length === 0) {
         throw usageError(
           'a channel needs a relay: give --relay URL, as "conclave relay" prints it',
@@ -43,7 +49,7 @@ export function addCreate(program: Command, cli: () => Cli): void {
         dir,
         name: 'create',
         links: true,
-        args: { name, relays: relay, minOnline, quorum },
+        args: { name, relays: relay, minOnline, quorum, history },
         human: ({ channel, warnings = [] }, paint) => {
           const told = (warnings as readonly string[]).map((one) =>
             paint('yellow', `warning: ${printable(one)}`),

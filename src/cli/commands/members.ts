@@ -1,4 +1,4 @@
-/** `members`, `leave`, `remove` and `role`: who is in a channel, and as what. */
+/** `members`, `leave`, `remove`, `role` and `rotate`: who is in a channel, as what, and under which key. */
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Cli, callNode } from '../cli.js';
@@ -59,7 +59,8 @@ export function addRemove(program: Command, cli: () => Cli): void {
     .command('remove')
     .summary('remove a member')
     .description(
-      'Removes a member: the founder anyone else, an admin whoever is none. Returns when that is final. ' +
+      'Removes a member: the founder anyone else, an admin whoever is none. Returns when that is final, ' +
+        'and there is a key that the member does not have. ' +
         'The member keeps what it has and gets nothing later; only "conclave invite --for" brings it back.',
     )
     .argument('<channel>', CHANNEL)
@@ -103,6 +104,29 @@ export function addRole(program: Command, cli: () => Cli): void {
       });
     });
   example(command, 'conclave role --dir ./alice team bob admin');
+}
+
+export function addRotate(program: Command, cli: () => Cli): void {
+  const command = program
+    .command('rotate')
+    .summary('replace the key that messages are encrypted under')
+    .description(
+      'Makes a new key for all members, and returns when that is final: what is written from then on, ' +
+        'who has only the old key can not read. Each change of the members does the same by itself.',
+    )
+    .argument('<channel>', CHANNEL)
+    .addOption(dirOption())
+    .addOption(timeoutOption())
+    .action(async (channel: string, { dir, timeout }) => {
+      await callNode(cli(), {
+        dir,
+        name: 'rotate',
+        links: true,
+        args: { channel, timeout },
+        human: () => `${printable(channel)} has a new key`,
+      });
+    });
+  example(command, 'conclave rotate --dir ./alice team');
 }
 
 function parseRole(text: string): string {

@@ -18,11 +18,13 @@ export const create: Handler = async (node, args, io) => {
   const isNamesake = node.channels().some((channel) => channel.name === args.name);
   const minOnline = optional(integer, args, 'minOnline');
   const quorum = optional((all, name) => oneOf(all, name, 'online', 'roster'), args, 'quorum');
+  const history = optional((all, name) => oneOf(all, name, 'all', 'joined'), args, 'history');
   const channel = await node.create({
     name: text(args, 'name'),
     relays: texts(args, 'relays'),
     ...(minOnline !== undefined && { minOnline }),
     ...(quorum !== undefined && { quorum }),
+    ...(history !== undefined && { history }),
     signal: io.signal,
   });
   const problem = await relaysAnswer(channel, io);

@@ -4,7 +4,7 @@ import type { Handler } from '../io.js';
 import { backup } from './backup.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
-import { leave, members, remove, role } from './members.js';
+import { leave, members, remove, role, rotate } from './members.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
 import { explain, prove, status, verify } from './report.js';
@@ -27,6 +27,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   relays,
   remove,
   role,
+  rotate,
   send,
   status,
   tail,

@@ -1,4 +1,4 @@
-/** Handlers of who is in a channel, and as what: `members`, `leave`, `remove`, `role`. */
+/** Handlers of who is in a channel, as what, and under which key: `members`, `leave`, `remove`, `role`, `rotate`. */
 
 import type { Channel } from '../../node/api.js';
 import { type Args, type Handler, type Io, oneOf, text } from '../io.js';
@@ -30,6 +30,12 @@ export const role: Handler = async (node, args, io) => {
   const given = oneOf(args, 'role', 'admin', 'member');
   await change(io, args, channel, (signal) => channel.members.setRole(user, given, { signal }));
   await io.emit({ channel: channel.id, user, name, role: given });
+};
+
+export const rotate: Handler = async (node, args, io) => {
+  const channel = theChannel(node, args);
+  await change(io, args, channel, (signal) => channel.rotateKey({ signal }));
+  await io.emit({ channel: channel.id });
 };
 
 function change(
