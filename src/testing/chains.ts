@@ -5,7 +5,7 @@
  * as far as one entry shows it, 12.
  */
 
-import { recordSignatures } from '../core/certificate.js';
+import { decodeCertificate, recordSignatures } from '../core/certificate.js';
 import { chainNext, chainStart, type Header } from '../core/chain.js';
 import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
@@ -16,6 +16,7 @@ import { isMessageLane } from '../core/log.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import { isMore } from './counting.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */
@@ -88,6 +89,8 @@ export class Chains {
   isForked: () => boolean = () => false;
   /** A member may have served such pages: a certificate vouches for its records, nothing for their proofs. */
   mayHaveFalseProofs: () => boolean = () => false;
+  /** Who may commit in an online epoch. */
+  electorateOf: (epoch: EpochId) => readonly UserId[] | undefined = () => undefined;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
@@ -260,6 +263,7 @@ export class Chains {
     if (!isIn && !(entry.isMessage && hasWarrant(entry))) {
       this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
     }
+    if (entry.kind === 'merge') this.#checkWarrants(entry);
     // A change that is not final may be inherited: then the new leader's `epoch` record stands behind it.
     const least = before.changes - (entry.kind === 'epoch' ? 1 : 0);
     if (entry.roster > before.changes || entry.roster < least) {
@@ -267,6 +271,18 @@ export class Chains {
         '12 roster',
         `entry ${entry.seq} was placed under roster ${entry.roster}, behind change ${before.changes}`,
       );
+    }
+  }
+
+  /** Invariant 12: more than half of those of an electorate who are members here signed a warrant. */
+  #checkWarrants({ seq, body, previous }: ChainEntry): void {
+    for (const { epoch, warrant } of decodeMergeBody(body).branches) {
+      const electorate = warrant.length > 0 ? this.electorateOf(epoch) : undefined;
+      if (!electorate) continue;
+      const signers = new Set(decodeCertificate(warrant).acks.map(({ user }) => user));
+      const left = electorate.filter((user) => this.#isMember(previous!, user));
+      if (isMore(left.filter((user) => signers.has(user)).length, left.length)) continue;
+      this.#break('12 roster', `the merge at seq ${seq} has a warrant of too few who are members`);
     }
   }
 

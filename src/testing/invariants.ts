@@ -100,7 +100,6 @@ export class Invariants {
   readonly #onDisk: OnDisk;
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
-  /** Who was to leave, or to be removed. */
   mayBeGone: (author: UserId) => boolean = () => false;
   readonly broke: Break;
 
@@ -128,6 +127,7 @@ export class Invariants {
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
+    this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
@@ -192,7 +192,6 @@ export class Invariants {
     );
   }
 
-  /** Whether a message is of somebody who was to leave or to be removed. */
   mayBeWithheld(digest: Digest): boolean {
     const author = this.#branches.messages.get(digest)?.author;
     return author !== undefined && this.mayBeGone(author);

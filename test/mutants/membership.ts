@@ -32,17 +32,4 @@ export const MEMBERSHIP: readonly Mutant[] = [
     ],
     options: changing,
   },
-  {
-    name: 'no-warrants',
-    invariant: 8,
-    what: 'what a former member wrote is withheld, whoever acknowledged it',
-    edits: [
-      {
-        file: STANDING,
-        find: '  return isMajority(signed.length, left.length) ? seq : 0;',
-        replace: '  return signed.length > left.length ? seq : 0;',
-      },
-    ],
-    options: changing,
-  },
 ];
