@@ -328,12 +328,10 @@ class ConclaveNode implements Node, NodeParts {
       case 'roster':
         this.#keepLinks();
         break;
-      case 'joined': {
-        const { joining } = this.machine.channel(event.channel)!;
+      case 'joined':
         this.#adopt(event.channel);
-        if (joining) this.#settle(joining.token, (r) => r.resolve());
+        if (event.token !== null) this.#settle(event.token, (r) => r.resolve());
         break;
-      }
     }
     this.#channels.get(event.channel)?.onEvent(event);
   }
