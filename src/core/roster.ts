@@ -303,6 +303,8 @@ function replaced(
   if (request.channel !== roster.channel) refuse('the request is for another channel');
   const old = roster.members.get(request.old);
   if (!old) refuse('there is no such member');
+  if (roster.members.size === 1)
+    refuse('it is the only member: nobody who holds the log would be left');
   checkMayReplace(roster, author, old, request.by);
   const { user, name, sealing, recovery } = request;
   if (isInUse(roster, user)) refuse('the new key is in use');
@@ -455,6 +457,17 @@ export function currentKey({ departed }: Pick<Roster, 'departed'>, user: UserId)
     key = next;
   }
   return key;
+}
+
+/** The keys that had the place of `user` before it, first to last. */
+export function keysBefore({ departed }: Pick<Roster, 'departed'>, user: UserId): UserId[] {
+  const keys: UserId[] = [];
+  for (let of: UserId | undefined = user; of; ) {
+    const at: UserId = of;
+    of = [...departed].find(([, { replacedBy }]) => replacedBy === at)?.[0];
+    if (of) keys.unshift(of);
+  }
+  return keys;
 }
 
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */

@@ -45,7 +45,6 @@ import {
   roleBody,
   SECOND,
   THIRD,
-  withRecovery,
 } from './fixtures/replacements.js';
 
 const memberOf = (roster: Roster, p: Person) => roster.members.get(p.user);
@@ -143,14 +142,6 @@ describe('who may replace a key', () => {
     // It decides as founder from then on.
     const role = apply(moved, NEW, roleBody(moved, SECOND, 'member'));
     expect(memberOf(role, SECOND)?.role).toBe('member');
-  });
-
-  it('the founder of one alone, by its recovery key', () => {
-    const one = withRecovery(grown(1), FOUNDER);
-    const next = apply(one, FOUNDER, replaceBody(one, FOUNDER, RECOVERY));
-    expect([...next.members.values()]).toMatchObject([
-      { user: NEW.user, role: 'founder', votes: true },
-    ]);
   });
 });
 
