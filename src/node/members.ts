@@ -8,6 +8,7 @@
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type UserId, userId } from '../core/ids.js';
+import { isMajority } from '../core/quorum.js';
 import {
   currentKey,
   GIVEN_ROLES,
@@ -15,6 +16,7 @@ import {
   type Member,
   type MembershipBody,
   type Roster,
+  voters,
 } from '../core/roster.js';
 import type { WaitOptions } from './api.js';
 import { decodeReplacing, recoveryChange } from './recovery.js';
@@ -24,6 +26,8 @@ export interface MembersHost {
   readonly self: UserId;
   readonly crypto: Crypto;
   roster(): Roster;
+  /** Waits until the roster in force fits. */
+  when(fits: (roster: Roster) => boolean, signal: AbortSignal): Promise<void>;
   /** Makes a change and waits until it is in force and done; false when there is nothing to change. */
   change(make: (roster: Roster) => MembershipBody | null, options: WaitOptions): Promise<boolean>;
 }
@@ -59,7 +63,10 @@ export async function remove(host: MembersHost, text: string, o: WaitOptions): P
   }, o);
 }
 
-/** Returns the new key, once it has the place of the old one; at once where it has it already. */
+/**
+ * Returns the new key, once it has the place of the old one; at once where it has it already. Where
+ * no leader is elected without it, that is once the change is final here: it has to be led in first.
+ */
 export async function replace(
   host: MembersHost,
   text: string,
@@ -79,8 +86,25 @@ export async function replace(
   }
   const isDone = ({ members, departed }: Roster): boolean =>
     members.has(asked.user) && departed.get(old)?.replacedBy === asked.user;
-  await host.change((roster) => (isDone(roster) ? null : { ...body, base: roster.number }), o);
+  const isUpToIt = (roster: Roster): boolean => isDone(roster) && needsVoteOf(roster, asked.user);
+  const over = new AbortController();
+  const signal = o.signal ? AbortSignal.any([o.signal, over.signal]) : over.signal;
+  const done = host.change((roster) => (isDone(roster) ? null : { ...body, base: roster.number }), {
+    signal,
+  });
+  try {
+    await Promise.race([done, host.when(isUpToIt, signal)]);
+  } finally {
+    done.catch(() => {});
+    over.abort();
+  }
   return asked.user;
+}
+
+/** Whether the others are no majority without this one. */
+function needsVoteOf(roster: Roster, user: UserId): boolean {
+  const all = voters(roster);
+  return all.includes(user) && !isMajority(all.length - 1, all.length);
 }
 
 export async function setRecoveryKey(

@@ -128,6 +128,7 @@ describe('a key is replaced', () => {
     const invite = await bob.members.replace(nodes[0]!.user, request, patience());
     const back = await device.join(invite, patience());
     await back.send('after').until('final', patience());
+    await allEqual([bob, back]);
     expect(await textsOf(bob)).toEqual(['before', 'after']);
     expect(rolesOf(back)).toEqual(['bob member', 'ann anew founder']);
   });
