@@ -50,7 +50,8 @@ const COMMANDS: { readonly [name: string]: Run } = {
   /** `replace 2 by 0`: another key takes the place of node 2's, on a device that is never on. */
   replace(stage, [index, , by]) {
     const { crypto } = stage.cluster;
-    const { user: old } = stage.node(index);
+    const { user: old, index: gone } = stage.node(index);
+    stage.cluster.app.mayGo(gone);
     const user = crypto.userOf(`the new key of ${index}`);
     return change(stage, by, ({ channel, number }) => {
       const request = encodeStatement({
