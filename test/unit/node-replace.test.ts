@@ -3,6 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { memoryStore } from '../../src/core/memory-store.js';
 import type { Store } from '../../src/core/store.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
+import { decodeChecked, encodeChecked } from '../../src/node/checked-text.js';
 import {
   type Channel,
   makeRecoveryKey,
@@ -20,6 +22,9 @@ import {
   textsOf,
   together,
 } from './node-cluster.js';
+
+const hash = nativeCrypto.sha256;
+const WORD = 'conclave-replace';
 
 let cluster: Cluster;
 beforeEach(() => {
@@ -165,6 +170,11 @@ describe('a key is replaced', () => {
     for (const part of [right.slice(0, -3), right.slice(3), 'conclave-invite.AAAA', '']) {
       await expect(replace(part)).rejects.toThrow(error('bad_replace_request', /whole request/));
     }
+    const bytes = decodeChecked(hash, WORD, right, (r) => [r.bytes(1_024), r.raw(64), r.raw(64)]);
+    const [asked, userSig, none] = bytes.map((b) => b.slice()) as [Uint8Array, ...Uint8Array[]];
+    userSig![9]! ^= 1;
+    const forged = encodeChecked(hash, WORD, (w) => w.bytes(asked).raw(userSig!).raw(none!));
+    await expect(replace(forged)).rejects.toThrow(error('bad_replace_request', /whole request/));
     expect(() => nodes[1]!.requestReplacement({ channel: ann.id, user })).toThrow(
       error('same_user'),
     );
