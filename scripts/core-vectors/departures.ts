@@ -1,4 +1,4 @@
-/** The last roster steps of test/vectors/certificates.json: roles, removals, and members who leave. */
+/** Roster steps of test/vectors/certificates.json: roles, removals, and members who leave. */
 
 import { alice, bob, carol, dave, erin } from './common.js';
 import { type Actor, actor, membershipBody } from './encoding.js';
@@ -27,6 +27,7 @@ export function departures(channel: GrowingChannel) {
     user: user.user,
     since: channel.state.number + 1,
     isRemoved,
+    replacedBy: null,
   });
 
   channel.refuse('a role that a plain member gives', 'membership', bob, 'role', {

@@ -6,7 +6,7 @@
 import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Verifier } from '../core/check-proof.js';
 import type { Command } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
+import type { Crypto, Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
@@ -40,6 +40,7 @@ import type {
   Node,
   PrivateMessage,
   RelayStatus,
+  ReplacementOptions,
   VerifyReport,
   WaitOptions,
 } from './api.js';
@@ -64,6 +65,7 @@ import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { Sealing } from './private-parts.js';
 import { verifierOf } from './proof-file.js';
+import { encodeReplacing } from './recovery.js';
 import type { RelayConnection } from './relay-link.js';
 import { sealingOf } from './sealing.js';
 import { snapshot } from './snapshot.js';
@@ -153,6 +155,7 @@ class ConclaveNode implements Node, NodeParts {
   readonly name: string;
   readonly store: Store;
   readonly hash: Hash;
+  readonly crypto: Crypto;
   readonly verifier: Verifier;
   readonly machine: Machine;
   readonly offline: boolean;
@@ -173,6 +176,7 @@ class ConclaveNode implements Node, NodeParts {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
+    this.crypto = o.crypto;
     this.verifier = verifierOf(o.crypto);
     this.offline = o.offline;
     this.name = o.identity.name;
@@ -459,6 +463,21 @@ class ConclaveNode implements Node, NodeParts {
       signal,
       () => ({ type: 'stop-join', channel }),
     );
+  }
+
+  requestReplacement(asked: ReplacementOptions): string {
+    const { channel, user: old, recovery } = asked;
+    if (old === this.user) {
+      throw new ConclaveError(
+        'same_user',
+        'this node has that key: ask from a node with a new one, as "conclave init" makes it',
+      );
+    }
+    const own = { key: this.user, seed: this.#o.identity.seed };
+    return encodeReplacing(this.crypto, own, {
+      ...{ channel: channelId(channel), old: userId(old), name: this.name },
+      ...{ sealing: this.#sealingKey, recovery },
+    });
   }
 
   channel(id: string): Channel {

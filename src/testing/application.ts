@@ -107,6 +107,11 @@ export class Application {
     return this.#mayBeGone.has(index);
   }
 
+  /** Somebody will ask that: its key is to be replaced. */
+  mayGo(index: number): void {
+    this.#mayBeGone.add(index);
+  }
+
   /** A node booted: its application wants what it wanted before. */
   started(node: SimNode): void {
     for (const [token, { node: index }] of this.#asked) {

@@ -15,7 +15,7 @@ import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import { decodeMembership, departedBy, enteredBy, isMembership } from '../core/roster.js';
 import { isMore } from './counting.js';
 
 const SKIP = 64;
@@ -179,9 +179,8 @@ export class Chains {
       isMessage: isMessageLane(record),
       isMembership: change !== null,
       body: record.body,
-      joins: change?.kind === 'join' ? joinSignatures(change).request.user : null,
-      departs:
-        change?.kind === 'remove' ? change.user : change?.kind === 'leave' ? record.author : null,
+      joins: enteredBy(record) ?? null,
+      departs: departedBy(record) ?? null,
       changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
