@@ -116,8 +116,8 @@ function writeTo(out: Uint8Array[], tree: Tree): void {
   for (const part of parts) writeTo(out, part);
 }
 
-/** Raised by the slow reader; its callers ask only whether. */
-class Refused extends Error {}
+/** Thrown by the slow reader, whose callers ask only whether. */
+const REFUSED = new Error('refused');
 
 interface At {
   readonly bytes: Uint8Array;
@@ -125,7 +125,7 @@ interface At {
 }
 
 function take(from: At, length: number): Uint8Array {
-  if (from.at + length > from.bytes.length) throw new Refused();
+  if (from.at + length > from.bytes.length) throw REFUSED;
   const found = from.bytes.slice(from.at, from.at + length);
   from.at += length;
   return found;
@@ -138,7 +138,7 @@ export function parse(shape: Shape, input: Uint8Array): Tree | undefined {
     const tree = read(shape, from);
     return from.at === input.length ? tree : undefined;
   } catch (error) {
-    if (error instanceof Refused) return undefined;
+    if (error === REFUSED) return undefined;
     throw error;
   }
 }
@@ -149,8 +149,7 @@ function read(shape: Shape, from: At): Tree {
     case 'int': {
       const b = take(from, shape.bytes);
       const value = bigOf(b);
-      if (value > SAFE || value > BigInt(shape.max) || value < BigInt(shape.min))
-        throw new Refused();
+      if (value > SAFE || value > BigInt(shape.max) || value < BigInt(shape.min)) throw REFUSED;
       return tree(b);
     }
     case 'raw':
@@ -158,20 +157,20 @@ function read(shape: Shape, from: At): Tree {
     case 'bytes':
     case 'text': {
       const length = Number(bigOf(take(from, 4)));
-      if (length > shape.max) throw new Refused();
+      if (length > shape.max) throw REFUSED;
       const content = take(from, length);
       if (shape.is === 'text') {
-        if (!isUtf8(content)) throw new Refused();
+        if (!isUtf8(content)) throw REFUSED;
         return tree(content);
       }
       if (!shape.of) return tree(content);
       const inner = parse(shape.of, content);
-      if (!inner) throw new Refused();
+      if (!inner) throw REFUSED;
       return tree(NOTHING, [inner]);
     }
     case 'list': {
       const count = Number(bigOf(take(from, 2)));
-      if (count > shape.max) throw new Refused();
+      if (count > shape.max) throw REFUSED;
       const items: Tree[] = [];
       for (let i = 0; i < count; i++) items.push(read(shape.of, from));
       return tree(NOTHING, items);
@@ -183,14 +182,14 @@ function read(shape: Shape, from: At): Tree {
       );
     case 'maybe': {
       const [flag] = take(from, 1);
-      if (flag! > 1) throw new Refused();
+      if (flag! > 1) throw REFUSED;
       return tree(NOTHING, flag ? [read(shape.of, from)] : []);
     }
     case 'either':
       return tree(NOTHING, [readEither(shape.of, from)]);
     case 'such': {
       const inner = tree(NOTHING, [read(shape.of, from)]);
-      if (!shape.that(inner)) throw new Refused();
+      if (!shape.that(inner)) throw REFUSED;
       return inner;
     }
   }
@@ -203,10 +202,10 @@ function readEither(of: readonly Shape[], from: At): Tree {
     try {
       return read(shape, from);
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (error !== REFUSED) throw error;
     }
   }
-  throw new Refused();
+  throw REFUSED;
 }
 
 const ITEMS_USUAL = 4;

@@ -13,9 +13,9 @@ const ITEMS = 131_072;
 const KEYS = 32;
 const KEY_BYTES = 32;
 
-class Refused extends Error {}
+const REFUSED = new Error('refused');
 const refuse = (): never => {
-  throw new Refused();
+  throw REFUSED;
 };
 
 interface At {
@@ -39,7 +39,7 @@ export function readPayload(bytes: Uint8Array): object | undefined {
     if (!isMap || value instanceof Uint8Array || from.at !== bytes.length) return undefined;
     return value;
   } catch (error) {
-    if (error instanceof Refused) return undefined;
+    if (error === REFUSED) return undefined;
     throw error;
   }
 }

@@ -113,7 +113,7 @@ function linkTarget(name: string, what: string, make: () => Up): Target {
   return {
     name,
     what,
-    share: 12,
+    share: 4,
     make(d, seen) {
       const good =
         seen.length > 0 ? d.pick(seen) : commandInput('KALIVE', writeValue(d, KALIVE, NO_LIES));
