@@ -97,7 +97,9 @@ class LinkPool {
     const frame = damage(sealed);
     const events = up.receive(frame);
     const isWhole = frame === sealed;
-    if (!isWhole || events.some((e) => e.type === 'error')) this.#up = undefined;
+    // CNN_OK may bring another broadcast key.
+    const isSpent = !isWhole || name === 'CNN_OK' || events.some((e) => e.type === 'error');
+    if (isSpent) this.#up = undefined;
     return { events, isWhole };
   }
 }

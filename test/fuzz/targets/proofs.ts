@@ -550,6 +550,23 @@ function channelSteps(): { rosters: Roster[]; steps: Uint8Array[] } {
   return known;
 }
 
+/** A change that the members never made, right in all but its signatures: a stranger's. */
+function forgedStep(d: Dice, n: number): Uint8Array {
+  const roster = channelSteps().rosters[n]!;
+  const record = membershipBy(roster, FOUNDER, inviteBody(roster, person(900 + d.int(4))));
+  const head = { ...headerOf(0), digest: record.digest };
+  const { acks, ...cert } = certificateOf(roster, {
+    ...{ seq: 9, prevHash: digestOf('before'), headers: [head] },
+    acks: Array.from({ length: 4 }, (_, i) => ({ by: person(800 + i), ahead: 0 })),
+  });
+  const claimed = voters(roster).map((user, i) => ({ ...acks[i % acks.length]!, user }));
+  return encodeStep({
+    ...{ seq: 9, prevHash: digestOf('before'), headers: [], record: record.bytes },
+    proof: proofOf(d.oneIn(2) ? FOUNDER : person(800), record, roster),
+    cert: encodeCertificate({ ...cert, acks: claimed }),
+  });
+}
+
 const WORK_UNITS = 1_000_000;
 
 const steps: Target = {
@@ -559,6 +576,7 @@ const steps: Target = {
   make(d) {
     const { steps: good } = channelSteps();
     const n = d.int(good.length);
+    if (d.oneIn(8)) return new Uint8Array(Buffer.concat([Uint8Array.of(n), forgedStep(d, n)]));
     const step = d.oneIn(8) ? good[n]! : someBytes(d, shapes.step, d.oneIn(3) ? good : [good[n]!]);
     return new Uint8Array(Buffer.concat([Uint8Array.of(n), step]));
   },
