@@ -8,6 +8,8 @@ import { COMMANDS, type CommandName, encodePayload } from '../../src/core/comman
 import { pack } from '../../src/core/msgpack.js';
 import { OPEN_TO_RELAY, sealFrame } from '../../src/core/seal.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
+import type { Observer } from '../../src/testing/observer.js';
+import { runScenario } from '../../src/testing/scenario.js';
 import { simulate } from '../../src/testing/simulate.js';
 import { EXAMPLES } from '../unit/command-examples.js';
 import { commandInput } from './targets/wire.js';
@@ -16,24 +18,43 @@ import { commandInput } from './targets/wire.js';
 export type Corpus = { readonly [target: string]: readonly Uint8Array[] };
 
 const INPUTS_MAX = 120;
+/** Of one command, whose number is an input's first byte. */
+const OF_COMMAND_MAX = 12;
 const INPUT_BYTES_MAX = 3_000;
-const SIMULATED_SEEDS = [3, 11];
+/** Of one length and beginning. */
+const LIKE_MAX = 4;
+const SIMULATED_SEEDS = [6, 13];
+/** Of test/scenarios: growth, branches and their merge, pages, lost memory. */
+const SCENARIOS = ['newcomer', 'both-sides-merge', 'catch-up', 'forgotten-ballot', 'better-log'];
+
+const COMMAND_TARGETS = ['command', 'inspect', 'link-relay', 'link-client'];
 
 class Collector {
   readonly #inputs = new Map<string, Map<string, Uint8Array>>();
-  readonly #offered = new Map<string, number>();
+  readonly #count = new Map<string, number>();
+
+  /** Counts what is like this, up to a limit; false from there on. */
+  #counts(what: string, max: number): boolean {
+    const count = (this.#count.get(what) ?? 0) + 1;
+    this.#count.set(what, count);
+    return count <= max;
+  }
 
   /** Keeps the first few of each length: what differs in length mostly differs in form. */
   add(target: string, bytes: Uint8Array): void {
     if (bytes.length === 0 || bytes.length > INPUT_BYTES_MAX) return;
+    const isCommand = COMMAND_TARGETS.includes(target);
+    const group = isCommand ? `${target} ${bytes[0]}` : target;
+    if (!this.#counts(`${target} ${bytes[0]} ${bytes.length}`, LIKE_MAX)) return;
+    if (!this.#counts(group, isCommand ? OF_COMMAND_MAX : INPUTS_MAX)) return;
     const inputs = this.#inputs.get(target) ?? new Map<string, Uint8Array>();
     this.#inputs.set(target, inputs);
-    const alike = `${target} ${bytes[0]} ${bytes.length}`;
-    const offered = this.#offered.get(alike) ?? 0;
-    this.#offered.set(alike, offered + 1);
-    if (offered < 4 && inputs.size < INPUTS_MAX) {
-      inputs.set(Buffer.from(bytes).toString('hex'), bytes.slice());
-    }
+    inputs.set(Buffer.from(bytes).toString('hex'), bytes.slice());
+  }
+
+  /** Whether one more command of this name can be of use. */
+  wants(name: CommandName): boolean {
+    return this.#counts(`command ${name}`, LIKE_MAX * OF_COMMAND_MAX);
   }
 
   done(): Corpus {
@@ -81,9 +102,10 @@ function addVectors(to: Collector): void {
 const NOTHING_NEW = { timestamp: 1_700_000_000, nonce: new Uint8Array(8).fill(1) };
 
 function addCommand(to: Collector, name: CommandName, payload: object): void {
+  if (!to.wants(name)) return;
   const bytes = pack(encodePayload(name, payload)).slice();
   to.add('payload', bytes);
-  for (const target of ['command', 'inspect', 'link-relay', 'link-client']) {
+  for (const target of COMMAND_TARGETS) {
     to.add(target, commandInput(name, bytes));
   }
   to.add('frame', sealFrame(nativeCrypto, OPEN_TO_RELAY, name, bytes));
@@ -105,29 +127,32 @@ const KEYS: readonly (readonly [RegExp, string])[] = [
   [/^node\/boots$/, 'boots'],
 ];
 
-async function addTraffic(to: Collector, seed: number): Promise<void> {
-  await simulate({
-    seed,
-    observe(event) {
-      if (event.type === 'sent' && Object.hasOwn(COMMANDS, event.command.name)) {
-        const { name, payload } = event.command;
-        addCommand(to, name, { ...NOTHING_NEW, ...payload });
-      } else if (event.type === 'durable') {
-        for (const { key, value } of event.ops) {
-          const bytes = typeof value === 'function' ? (value as () => Uint8Array)() : value;
-          const target = KEYS.find(([pattern]) => pattern.test(key))?.[1];
-          if (bytes && target) to.add(target, bytes);
-          if (bytes && target === 'entry') to.add('raw-entry', bytes);
-        }
+/** Collects what nodes send and store. */
+function watch(to: Collector): Observer {
+  return (event) => {
+    if (event.type === 'sent' && Object.hasOwn(COMMANDS, event.command.name)) {
+      const { name, payload } = event.command;
+      addCommand(to, name, { ...NOTHING_NEW, ...payload });
+    } else if (event.type === 'durable') {
+      for (const { key, value } of event.ops) {
+        const bytes = typeof value === 'function' ? (value as () => Uint8Array)() : value;
+        const target = KEYS.find(([pattern]) => pattern.test(key))?.[1];
+        if (bytes && target) to.add(target, bytes);
+        if (bytes && target === 'entry') to.add('raw-entry', bytes);
       }
-    },
-  });
+    }
+  };
 }
 
 export async function collectCorpus(): Promise<Corpus> {
   const to = new Collector();
   addVectors(to);
-  for (const seed of SIMULATED_SEEDS) await addTraffic(to, seed);
+  const observe = watch(to);
+  for (const name of SCENARIOS) {
+    const file = new URL(`../scenarios/${name}.txt`, import.meta.url);
+    await runScenario(readFileSync(file, 'utf8'), observe);
+  }
+  for (const seed of SIMULATED_SEEDS) await simulate({ seed, observe });
   for (const name of Object.keys(EXAMPLES) as CommandName[]) addCommand(to, name, EXAMPLES[name]);
   return to.done();
 }

@@ -86,6 +86,15 @@ export function itemsOf(
   }
 }
 
+/** A list of items that share nothing. */
+export const writeItems = (items: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(
+    Buffer.concat([
+      intBytes(BigInt(items.length), 2),
+      ...items.flatMap((item) => [new Uint8Array(4), intBytes(BigInt(item.length), 4), item]),
+    ]),
+  );
+
 /** A length at or near the limit; a large one seldom, since it costs. */
 function someLength(d: Dice, max: number): number {
   const edges = [0, max, max + 1, d.int(max + 1)];

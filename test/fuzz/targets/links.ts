@@ -22,6 +22,7 @@ import {
   newRelay,
 } from '../../unit/wire-helpers.js';
 import type { Dice } from '../dice.js';
+import { itemsOf, writeItems } from '../documented-values.js';
 import type { Shape } from '../grammar.js';
 import { readPayload, writeValue } from '../msgpack-twin.js';
 import { someBytes } from '../mutations.js';
@@ -203,11 +204,26 @@ function damagedInside(d: Dice, value: unknown): unknown {
       const shape = INSIDE[key];
       if (!(item instanceof Uint8Array)) return [key, damagedInside(d, item)];
       if (shape && d.oneIn(2)) return [key, someBytes(d, shape, [item])];
-      if ((key === 'records' || key === 'proofs') && d.oneIn(4))
-        return [key, mutate(d, item, item)];
+      if ((key === 'records' || key === 'proofs') && d.oneIn(4)) {
+        return [key, damagedItems(d, key, item)];
+      }
       return [key, item];
     }),
   );
+}
+
+const ITEMS_MAX = 1_024;
+
+/** Records or proofs with one gone, doubled, or changed within. */
+function damagedItems(d: Dice, key: 'records' | 'proofs', bytes: Uint8Array): Uint8Array {
+  const kind = key === 'records' ? 'record' : 'proof';
+  const items: Uint8Array[] = itemsOf({ is: 'alike', max: ITEMS_MAX, items: kind }, bytes) ?? [];
+  if (items.length === 0 || d.oneIn(6)) return mutate(d, bytes, bytes);
+  const at = d.int(items.length);
+  const item = new Uint8Array(items[at]!);
+  const changed = someBytes(d, kind === 'record' ? shapes.record : shapes.proof, [item]);
+  items.splice(at, d.int(2), ...d.pick([[], [item, item], [changed], [d.pick(items)]]));
+  return writeItems(items);
 }
 
 const INSPECT_CODES = [
