@@ -18,6 +18,9 @@ const TIMEOUT_MS = 600_000;
 /** What a mutant gets of each target that must notice it. */
 const MUTANT_CASES = 20_000;
 
+/** How often it is looked whether a case has ended, where one never does. */
+const WATCH_MS = 3_000;
+
 interface Past {
   readonly target: string;
   readonly what: string;
@@ -74,6 +77,25 @@ describe('the fuzzer', () => {
 
   it.each(past)('once found: $what', async ({ target, input }) => {
     expect(await fuzzer.check(target, bytes(input))).toBeUndefined();
+  });
+});
+
+describe('a case without an end', () => {
+  it('is ended and named', async () => {
+    const edit = {
+      file: 'src/core/relay-url.ts',
+      find: 'const port = Number(match?.[3]);',
+      replace: 'const port = Number(match?.[3]);\n  while (port === 65_535);',
+    };
+    const stuck = await Fuzzer.start(corpus, [edit], 'endless', WATCH_MS);
+    try {
+      const { finding } = await stuck.run('relay-url', 1, 0, MUTANT_CASES);
+      expect(finding?.message).toMatch(/^hangs/);
+      const input = Buffer.from(await fuzzer.make('relay-url', 1, finding!.number));
+      expect(input.toString()).toContain(':65535');
+    } finally {
+      await stuck.close();
+    }
   });
 });
 

@@ -43,14 +43,22 @@ export class Fuzzer {
   readonly #setup: Setup;
   #worker: Worker | undefined;
 
-  private constructor(corpus: Corpus) {
+  private constructor(
+    corpus: Corpus,
+    readonly hangMs: number,
+  ) {
     this.#file = join(this.#directory, `${randomUUID()}.mjs`);
     const current = new Int32Array(new SharedArrayBuffer(4));
     this.#setup = { corpus, protocol: readFileSync(PROTOCOL, 'utf8'), current };
   }
 
-  static async start(corpus: Corpus, edits: readonly Edit[] = [], name = 'clean'): Promise<Fuzzer> {
-    const fuzzer = new Fuzzer(corpus);
+  static async start(
+    corpus: Corpus,
+    edits: readonly Edit[] = [],
+    name = 'clean',
+    hangMs = HANG_MS,
+  ): Promise<Fuzzer> {
+    const fuzzer = new Fuzzer(corpus, hangMs);
     await bundle(name, edits, fuzzer.#file, ENTRY);
     return fuzzer;
   }
@@ -90,9 +98,9 @@ export class Fuzzer {
       let last = -1;
       const watch = setInterval(() => {
         const now = Atomics.load(current, 0);
-        if (now === last) finish(died(`hangs: no end after ${HANG_MS / 1_000} s`));
+        if (now === last) finish(died(`hangs: no end after ${this.hangMs / 1_000} s`));
         last = now;
-      }, HANG_MS);
+      }, this.hangMs);
       const crash = (error: Error): void => finish(died(`crashes: ${error.stack}`));
       const finish = (outcome: Outcome): void => {
         clearInterval(watch);
