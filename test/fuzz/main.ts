@@ -14,6 +14,7 @@ const USAGE = `Gives hostile bytes to everything that reads bytes, and checks wh
     --target T    this target alone; may be given more than once
     --seed S      the seed (random, and printed)
     --case K      run case K of a target and a seed alone, and print its input
+    --input HEX   give a target these bytes
     --list        what targets there are
     --help        this text
 
@@ -35,6 +36,7 @@ function readFlags() {
         target: { type: 'string', multiple: true, default: [] },
         seed: { type: 'string', default: `${Math.floor(Math.random() * 2 ** 31)}` },
         case: { type: 'string' },
+        input: { type: 'string' },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -79,8 +81,13 @@ function table(targets: readonly TargetInfo[], { byTarget }: Totals): void {
 }
 
 async function replay(fuzzer: Fuzzer, name: string, seed: number): Promise<number> {
-  const number = numberOf('case');
-  const input = await fuzzer.make(name, seed, number);
+  const given = flags.input;
+  const isBad = given !== undefined && !/^([0-9a-f]{2})*$/.test(given);
+  if (isBad) fail('--input must be bytes in lowercase hex');
+  const input =
+    given === undefined
+      ? await fuzzer.make(name, seed, numberOf('case'))
+      : new Uint8Array(Buffer.from(given, 'hex'));
   console.log(`input: ${Buffer.from(input).toString('hex')}`);
   const message = await fuzzer.check(name, input);
   console.log(
@@ -138,8 +145,10 @@ async function main(): Promise<number> {
     if (unknown !== undefined) fail(`there is no target "${unknown}": see --list`);
     const targets =
       flags.target.length > 0 ? all.filter((t) => flags.target.includes(t.name)) : all;
-    if (flags.case === undefined) return await search(fuzzer, targets, numberOf('seed'));
-    if (targets.length !== 1) fail('--case needs one --target and a --seed');
+    if (flags.case === undefined && flags.input === undefined) {
+      return await search(fuzzer, targets, numberOf('seed'));
+    }
+    if (targets.length !== 1) fail('--case and --input need one --target, and --case its --seed');
     return await replay(fuzzer, targets[0]!.name, numberOf('seed'));
   } finally {
     await fuzzer.close();

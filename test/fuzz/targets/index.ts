@@ -6,6 +6,7 @@ import { CONTROL_TARGETS } from './control.js';
 import { FILE_TARGETS } from './files.js';
 import { LINK_TARGETS } from './links.js';
 import { PROOF_TARGETS } from './proofs.js';
+import { ROSTER_TARGETS } from './rosters.js';
 import { STORED_TARGETS } from './stored.js';
 import { TEXT_TARGETS } from './texts.js';
 import { commandTarget, WIRE_TARGETS } from './wire.js';
@@ -17,6 +18,7 @@ export const targetsFor = (schemas: { readonly [command: string]: Type }): reado
   ...LINK_TARGETS,
   ...STORED_TARGETS,
   ...PROOF_TARGETS,
+  ...ROSTER_TARGETS,
   ...TEXT_TARGETS,
   ...FILE_TARGETS,
   ...CONTROL_TARGETS,
