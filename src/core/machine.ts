@@ -562,9 +562,12 @@ export class Machine {
   #sendBeacon(): void {
     if (this.#clock.now < this.#presence.due) return;
     const users = new Set<UserId>();
-    for (const { st } of this.#slots.values())
+    const former = new Set<UserId>();
+    for (const { st } of this.#slots.values()) {
       for (const user of st.roster.members.keys()) users.add(user);
-    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told);
+      for (const user of st.roster.departed.keys()) former.add(user);
+    }
+    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told, former);
     if (!beacon || users.size === 0) return;
     const statement = encodeStatement(beacon);
     const signed = this.#ready.signed(this.self, statement);

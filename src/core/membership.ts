@@ -280,13 +280,15 @@ export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
 function tickShutOut(ctx: StepContext, st: ChannelState): void {
   const { shutOut } = st;
   if (!shutOut) return;
-  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || st.joining) {
+  const member = st.roster.members.get(ctx.self);
+  const asksAnyway = !member && st.joining !== null;
+  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || asksAnyway) {
     st.shutOut = null;
     return;
   }
   if (ctx.now >= shutOut.nextAt) {
     // Nobody is admitted by this: it takes an invitation.
-    const { name = '', sealing = null } = st.roster.members.get(ctx.self) ?? {};
+    const { name = '', sealing = null } = member ?? {};
     const asking = { ...shutOut, invite: ctx.self, name, sealing };
     askToJoin(ctx, contextOf(st), asking, st.log.final);
     shutOut.nextAt = asking.nextAt;
