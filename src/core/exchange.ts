@@ -33,9 +33,9 @@ import type { Pooled } from './pool.js';
 import {
   branchesLedBy,
   heldRecord,
+  isPredecessorKnown,
   isProven,
   isShareFull,
-  isShownPlaced,
   pruneSet,
   rememberEpoch,
   takeCommitted,
@@ -409,12 +409,6 @@ function letGo(st: ChannelState, held: readonly Pooled[]): void {
 function noteOrphans(st: ChannelState, { records }: BranchPage): void {
   for (const record of records) {
     if (!record || !isMessageLane(record) || st.facts.has(record.digest)) continue;
-    const { digest, prev, author } = record;
-    const isKnown =
-      prev === st.roster.members.get(author)?.root ||
-      prev === st.log.finalTipOf(author) ||
-      st.facts.has(prev) ||
-      isShownPlaced(st, prev);
-    if (!isKnown) st.orphans.add(digest);
+    if (!isPredecessorKnown(st, record)) st.orphans.add(record.digest);
   }
 }

@@ -117,12 +117,21 @@ export const isShownPlaced = (st: ChannelState, digest: Digest): boolean =>
 /** Whether the record's predecessor is not shown: neither final nor placed here, though it may wait in the pool. */
 export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
   if (!st.orphans.has(record.digest)) return false;
-  const { prev, author } = record;
-  const isKnown =
-    isShownPlaced(st, prev) || prev === st.log.finalTipOf(author) || st.facts.has(prev);
-  if (isKnown) st.orphans.delete(record.digest);
-  return !isKnown;
+  if (!isPredecessorKnown(st, record)) return true;
+  st.orphans.delete(record.digest);
+  return false;
 }
+
+/** What the log places has its predecessor there too, be it final, not its author's last, and no fact in memory. */
+export const isPredecessorKnown = (
+  st: ChannelState,
+  { digest, prev, author }: ChannelRecord,
+): boolean =>
+  st.log.seqOf(digest) !== undefined ||
+  isShownPlaced(st, prev) ||
+  prev === st.log.finalTipOf(author) ||
+  prev === st.roster.members.get(author)?.root ||
+  st.facts.has(prev);
 
 /** No online leader places more until what is here is in the log. */
 export const isSetFull = ({ pool }: ChannelState): boolean =>
