@@ -63,6 +63,8 @@ export class Application {
   onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   readonly #mayBeGone = new Set<number>();
+  /** By whose invitation a node that left or was removed comes back: its user keeps that, whatever becomes of its disk. */
+  readonly #backBy = new Map<number, UserId>();
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
@@ -224,14 +226,15 @@ export class Application {
     }
   }
 
-  #planJoin(node: SimNode, delay: number, invite = this.#invite): void {
+  #planJoin(node: SimNode, delay: number): void {
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
+      const invite = this.#backBy.get(node.index) ?? this.#invite;
       // Who was a member comes back by an invitation of its own alone.
       if (invite === this.#invite && this.#isDeparted(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
-      if (!final) return this.#planJoin(node, RETRY_MS, invite);
+      if (!final) return this.#planJoin(node, RETRY_MS);
       const token = this.#ask(
         node,
         () => {},
@@ -286,7 +289,10 @@ export class Application {
         members.has(user)
           ? null
           : { kind: 'invite', base: number, key, uses: 1, expires: 0, invitee: user },
-      () => this.#planJoin(node, 0, key),
+      () => {
+        this.#backBy.set(node.index, key);
+        this.#planJoin(node, 0);
+      },
     );
   }
 
