@@ -21,6 +21,7 @@ const DRAIN_MS = 2_000;
 interface UpOptions {
   readonly dir: string;
   readonly relay: readonly string[];
+  readonly removeMisbehaving?: true;
 }
 
 export function addUp(program: Command, cli: () => Cli): void {
@@ -34,15 +35,20 @@ export function addUp(program: Command, cli: () => Cli): void {
     )
     .addOption(dirOption())
     .addOption(relayOption('reach the relay with the key in <url> at its address, in this run'))
+    .option(
+      '--remove-misbehaving',
+      'remove each member that a proof of misbehaviour convicts, in channels that you manage',
+    )
     .action((options: UpOptions) => runUp(cli(), options));
   example(command, 'conclave up --dir ./alice');
 }
 
-async function runUp(cli: Cli, { dir, relay }: UpOptions): Promise<void> {
+async function runUp(cli: Cli, { dir, relay, removeMisbehaving }: UpOptions): Promise<void> {
   const { host, out, signal, log, passphrase } = cli;
   const node = await openForUp(host, {
     ...{ dir, links: true, relays: relay, log },
     ...{ passphrase, warn: out.note },
+    misbehaviour: removeMisbehaving ? 'remove' : 'show',
   });
   let server: ControlServer | undefined;
   try {
