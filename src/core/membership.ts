@@ -280,11 +280,17 @@ export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
   return isDue && isDeaf;
 }
 
+/** An online leader of itself hears a leader, and may be out all the same. */
+const leadsAlone = ({ leading, leadership }: ChannelState): boolean =>
+  leading !== null &&
+  leadership?.epoch.kind === 'online' &&
+  leadership.epoch.electorate.length === 1;
+
 function tickShutOut(ctx: StepContext, st: ChannelState): void {
   const { shutOut } = st;
   if (!shutOut) return;
   const member = st.roster.members.get(ctx.self);
-  const isAnswered = member ? hearsLeader(ctx, st) : st.joining !== null;
+  const isAnswered = member ? hearsLeader(ctx, st) && !leadsAlone(st) : st.joining !== null;
   if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || isAnswered) {
     st.shutOut = null;
     return;

@@ -290,9 +290,16 @@ export class Chains {
     return digest === this.#start.digest;
   }
 
-  /** Whether a user became a member with one of the first `roster` changes. */
-  isMemberUnder(user: UserId, roster: number): boolean {
-    return this.#joins.get(user)?.some((e) => e.changes <= roster) ?? false;
+  /** Whether a user is a member by the first `roster` changes of the final log. */
+  isMemberUnder(user: UserId, roster: number, isFinal: (entry: ChainEntry) => boolean): boolean {
+    const last = (of: ReadonlyMap<UserId, readonly ChainEntry[]>): number =>
+      Math.max(
+        -1,
+        ...(of.get(user) ?? [])
+          .filter((e) => e.changes <= roster && (e.seq === 0 || isFinal(e)))
+          .map(({ changes }) => changes),
+      );
+    return last(this.#joins) > last(this.#departures);
   }
 
   /** Where a record stands in the chain that ends at `tip`. */

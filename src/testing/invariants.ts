@@ -10,7 +10,8 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
+ * Beside this: 1, 12 of elections in election-check.ts, 12 of who may be what in standing-check.ts,
+ * 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
  * disk-model.ts, 6 in certificate-check.ts, 11, 17 in pages.ts, 14 in convictions.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
@@ -23,7 +24,6 @@ import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import { ballotSignatures } from '../core/epoch-record.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
@@ -46,8 +46,9 @@ import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
-import { isMore, reachedByMore, votersOf } from './counting.js';
+import { reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { type ElectionCheck, electionCheck } from './election-check.js';
 import { LeaderWatch } from './leader-watch.js';
 import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
@@ -55,6 +56,7 @@ import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
 import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
+import { StandingCheck } from './standing-check.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
 
@@ -72,6 +74,8 @@ export class Invariants {
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
   readonly #convictions: Convictions;
+  readonly #standing: StandingCheck;
+  readonly #checkElection: ElectionCheck;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -144,6 +148,8 @@ export class Invariants {
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
+    this.#standing = new StandingCheck(founder, this.final, onBreak);
+    this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -219,6 +225,7 @@ export class Invariants {
     }
     checkBounds(node.index, st, this.broke);
     this.#convictions.stepped(node, st, inputs);
+    if (!this.offences.isForked) this.#standing.stepped(node.index, st);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
     if (ready.ops.length === 0) this.#leads(node);
   }
@@ -228,7 +235,7 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
     this.#epochs.set(lead.id, lead.epoch);
-    this.#checkElection(node, st.genesis.minOnline, lead);
+    this.#checkElection(node.index, st.genesis.minOnline, lead);
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
     const known = this.#leaders.get(term);
@@ -245,31 +252,6 @@ export class Invariants {
     const leader = { node: node.index, epoch: lead.id, tip, ballots };
     this.#leaders.set(term, leader);
     for (const placed of this.final) this.#checkHolds(term, leader, placed);
-  }
-
-  /**
-   * Invariants 1 and 12: by more than half of the roster's voters, in an online
-   * epoch of its electorate, who voted under it.
-   */
-  #checkElection(node: SimNode, minOnline: number, { epoch, ballots }: Leadership): void {
-    const { term, kind, electorate } = epoch;
-    const voters = this.#rosters.get(epoch.rosterHash)?.voters;
-    if (!voters) return;
-    const counted = new Set(ballots.map(({ user }) => user));
-    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(this.#isValid);
-    const who = `node ${node.index} leads ${kind} term ${term}`;
-    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
-      this.broke('12 roster', `${who} by ballots of another roster`);
-    }
-    const among = kind === 'online' ? electorate : voters;
-    const cast = [...counted].filter((user) => among.includes(user)).length;
-    if (!isMore(cast, among.length)) {
-      this.broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
-    }
-    const { length } = electorate;
-    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
-      this.broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
-    }
   }
 
   /** Invariant 5. */

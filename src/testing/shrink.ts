@@ -169,7 +169,17 @@ export function withoutNode(plan: Plan, gone: number): Plan {
     .filter(({ node }) => isThere(node))
     .map((post) => ({ ...post, node: moved(post.node) }));
   const faults = plan.faults.flatMap((fault) => faultWithout(fault, gone, moved) ?? []);
-  return { ...withFaults(withPosts(plan, posts), faults), nodes: plan.nodes - 1 };
+  const changes = plan.workload.changes
+    .filter(({ node, by }) => isThere(node) && isThere(by))
+    .map((change) => ({
+      ...change,
+      ...{ node: moved(change.node), by: moved(change.by) },
+      ...(change.as !== undefined && { as: moved(change.as) }),
+    }));
+  return {
+    ...withChanges(withFaults(withPosts(plan, posts), faults), changes),
+    nodes: plan.nodes - 1,
+  };
 }
 
 type Fields = { [field: string]: unknown };
