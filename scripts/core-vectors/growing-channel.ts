@@ -44,6 +44,7 @@ const genesisFields = {
   salt: SALT,
   time: TIME,
   minOnline: 3,
+  few: 'archive',
   quorum: 'online',
   history: 'all',
   relays: [RELAY],
@@ -66,6 +67,7 @@ export interface InviteState {
   readonly usesLeft: number;
   readonly expires: number;
   readonly invitee: Hex | null;
+  readonly isArchive: boolean;
 }
 export interface DepartedState {
   readonly user: Hex;
@@ -271,5 +273,6 @@ export const inviteState = (
   usesLeft,
   expires: 0,
   invitee: null,
+  isArchive: false,
   ...change,
 });

@@ -36,6 +36,7 @@ import {
   decodeMembership,
   isMembership,
   joinSignatures,
+  minOnline,
   type Roster,
   voters,
 } from './roster.js';
@@ -188,13 +189,14 @@ export function certificateSignatures(hash: Hash, c: Certificate, known?: Chain)
   });
 }
 
-/** Whom a final certificate of a roster may count: its voters. */
+/** Whom a certificate of a roster may count: its voters; and how many an online epoch takes. */
 export interface Electors {
   readonly channel: ChannelId;
   readonly number: number;
   /** Of the roster. */
   readonly hash: Digest;
   readonly voters: readonly UserId[];
+  readonly minOnline: number;
 }
 
 export const electorsOf = (roster: Roster): Electors => ({
@@ -202,6 +204,7 @@ export const electorsOf = (roster: Roster): Electors => ({
   number: roster.number,
   hash: roster.hash,
   voters: voters(roster),
+  minOnline: minOnline(roster),
 });
 
 /**

@@ -15,7 +15,7 @@ import { SUSPECT_MS } from './limits.js';
 import { isMessageLane } from './log.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { isInStanding } from './standing.js';
 
 /** Looks now and then whether the leader does its work. */
@@ -71,7 +71,7 @@ function reasonToSuspect(
 ): string | undefined {
   if (!isMajority(answering(ctx, st).length, voters(st.roster).length)) return undefined;
   if (ctx.now - suspicion.movedAt >= SUSPECT_MS) return 'nothing becomes final';
-  if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
+  if (onlineMembers(ctx, st).length < minOnline(st.roster)) return undefined;
   if (st.log.membershipInFlight()) return undefined;
   const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
   // Before that it can have left out nothing: no look at a pool that may be large.

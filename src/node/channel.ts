@@ -7,7 +7,7 @@ import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
-import type { MembershipBody, Roster } from '../core/roster.js';
+import { isArchive, isArchiveIn, type MembershipBody, type Roster } from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
 import { type ChannelView, channelView } from '../core/view.js';
 import type {
@@ -207,6 +207,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     return {
       channel: this.id,
       name: st.stored.name,
+      ...(isArchiveIn(st.roster, this.user) && { archive: true }),
       relays: this.#relays(),
       members: st.roster.members.size,
       ...view,
@@ -232,12 +233,13 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   #members(): MemberInfo[] {
     const { online, leader, epoch } = this.currentStatus();
-    return [...this.state.roster.members.values()].map(({ user, name, role }) => ({
-      user,
-      name,
-      role,
-      online: online.includes(user),
-      leads: user === leader ? epoch : null,
+    return [...this.state.roster.members.values()].map((member) => ({
+      user: member.user,
+      name: member.name,
+      role: member.role,
+      ...(isArchive(member) && { archive: true }),
+      online: online.includes(member.user),
+      leads: member.user === leader ? epoch : null,
     }));
   }
 
@@ -261,7 +263,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   }
 
   async #invite(o: InviteOptions): Promise<string> {
-    const { uses = 1, expires } = o;
+    const { uses = 1, expires, archive: isArchive = false } = o;
     const invitee = o.for === undefined ? null : userId(o.for);
     if (invitee !== null && uses !== 1) {
       throw new ConclaveError('bad_invite_options', 'an invitation for one user has one use');
@@ -273,7 +275,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee } as const;
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee, isArchive } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
     const st = this.state;
     return encodeInvite(this.#node.hash, {
@@ -281,9 +283,10 @@ export class NodeChannel implements Channel, ReadableChannel {
       secret,
       inviter: this.#node.user,
       pinned: st.log.final,
-      name: o.named === false ? '' : st.stored.name,
+      name: isArchive ? '' : st.stored.name,
       relays: st.roster.relays,
       invitee,
+      isArchive,
     });
   }
 

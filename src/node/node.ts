@@ -24,6 +24,7 @@ import { after } from '../core/layout.js';
 import {
   CHANNEL_NAME_BYTES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_ARCHIVE,
   MIN_ONLINE_DEFAULT,
   NICKNAME_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
@@ -31,12 +32,14 @@ import {
 import { loadChannel } from '../core/load.js';
 import type { Machine } from '../core/machine.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
+import { isArchiveIn } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots, nextBootTime } from '../core/store-boots.js';
 import type {
   Channel,
   CreateOptions,
   Dm,
+  JoinOptions,
   Node,
   PrivateMessage,
   RelayStatus,
@@ -49,7 +52,7 @@ import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName, checkWhole } from './input.js';
-import { decodeInvite, type Invite } from './invite.js';
+import { checkPurpose, decodeInvite, type Invite } from './invite.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -212,6 +215,9 @@ class ConclaveNode implements Node, NodeParts {
       // Of a channel that this node was still joining there is nothing to show.
       const { members, departed } = state.roster;
       if (members.has(this.user) || departed.has(this.user)) {
+        if (this.#o.archive && members.has(this.user) && !isArchiveIn(state.roster, this.user)) {
+          throw readsChannel(id);
+        }
         const channel = new NodeChannel(id, this);
         this.#channels.set(id, channel);
         await channel.bodies.load();
@@ -244,15 +250,14 @@ class ConclaveNode implements Node, NodeParts {
     this.#driver.keepLinks([...urls.values()]);
   }
 
-  /** What others seal to for this node; null where it is to read nothing. */
-  get #sealingKey(): SealingPublic | null {
-    const { archive, sealing } = this.#o;
-    return archive ? null : hex32<SealingPublic>(sealing.publicKey);
+  /** What others seal to for this node, where it is no archive. */
+  get #sealingKey(): SealingPublic {
+    return hex32<SealingPublic>(this.#o.sealing.publicKey);
   }
 
   bodiesOf(host: BodiesHost): Bodies {
-    const { archive, crypto, sealing } = this.#o;
-    return new ChannelKeys({ ...host, mayWrite: host.mayWrite && !archive, crypto, sealing });
+    const { crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, crypto, sealing });
   }
 
   clock(): Clock {
@@ -349,6 +354,9 @@ class ConclaveNode implements Node, NodeParts {
   async create(o: CreateOptions): Promise<Channel> {
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
+    if (this.#o.archive) {
+      throw new ConclaveError('not_allowed', 'an archive reads nothing, and founds no channel');
+    }
     const genesis = this.#genesis(o);
     const bytes = encodeGenesis(genesis);
     const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
@@ -361,12 +369,22 @@ class ConclaveNode implements Node, NodeParts {
     name,
     relays,
     minOnline = MIN_ONLINE_DEFAULT,
+    few = 'archive',
     quorum = 'online',
     history = 'all',
   }: CreateOptions): Genesis {
     checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
     checkRelays(relays);
+    if (few !== 'archive' && few !== 'always') {
+      throw new ConclaveError('bad_policy', "few must be 'archive' or 'always'");
+    }
     checkWhole('bad_policy', 'minOnline', minOnline, 1, MEMBERS_PER_CHANNEL_MAX);
+    if (few === 'archive' && minOnline < MIN_ONLINE_ARCHIVE) {
+      throw new ConclaveError(
+        'bad_policy',
+        `minOnline must be ${MIN_ONLINE_ARCHIVE} at least, which counts while an archive is a member; less takes the policy few: 'always'`,
+      );
+    }
     if (quorum !== 'online' && quorum !== 'roster') {
       throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
     }
@@ -382,6 +400,7 @@ class ConclaveNode implements Node, NodeParts {
       salt,
       time: this.clock().wall,
       minOnline,
+      few,
       quorum,
       history,
       relays,
@@ -400,7 +419,7 @@ class ConclaveNode implements Node, NodeParts {
     return channel;
   }
 
-  async join(text: string, o: WaitOptions & { relays?: readonly string[] } = {}): Promise<Channel> {
+  async join(text: string, o: JoinOptions = {}): Promise<Channel> {
     const invite = decodeInvite(this.hash, text);
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
@@ -410,6 +429,7 @@ class ConclaveNode implements Node, NodeParts {
         `the invitation is for user ${invite.invitee}, this node is ${this.user}: ask for one for it`,
       );
     }
+    checkPurpose(invite, o.archive ?? this.#o.archive);
     for (const url of o.relays ?? []) await this.overrideRelay(url);
     const id = invite.channel;
     const known = this.#channels.get(id);
@@ -443,7 +463,7 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   #askToJoin(invite: Invite, signal: AbortSignal | undefined): Promise<void> {
-    const { channel, name, pinned, relays } = invite;
+    const { channel, name, pinned, relays, isArchive } = invite;
     const nickname = this.name;
     const key = this.#driver.addKey(invite.secret);
     return this.request(
@@ -454,7 +474,7 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
-        sealing: this.#sealingKey,
+        sealing: isArchive ? null : this.#sealingKey,
         pinned,
         relays,
       }),
@@ -563,6 +583,12 @@ function checkRelays(relays: readonly string[]): void {
     throw new ConclaveError('bad_relays', 'two of the addresses are of one relay: name it once');
   }
 }
+
+const readsChannel = (id: ChannelId): ConclaveError =>
+  new ConclaveError(
+    'not_archive',
+    `this node is a member of channel ${id} that reads it: give the archive a directory and an identity of its own`,
+  );
 
 const OFFLINE = new ConclaveError(
   'offline',

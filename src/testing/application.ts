@@ -7,7 +7,14 @@
 import { utf8 } from '../core/bytes.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, type Digest, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import {
+  type ChannelId,
+  type Digest,
+  type SealingPublic,
+  type Ulid,
+  type UserId,
+  ulidFromBytes,
+} from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
@@ -21,6 +28,9 @@ type Failed = Extract<CoreEvent, { type: 'failed' }>;
 
 const RETRY_MS = 500;
 const SALT = new Uint8Array(16);
+
+/** Nothing is sealed to it: bodies are plain here. */
+const sealingOf = (user: UserId): SealingPublic => user as string as SealingPublic;
 
 export interface ApplicationOptions {
   readonly seed: number;
@@ -75,11 +85,12 @@ export class Application {
     const bytes = encodeGenesis({
       founder: users[0]!,
       founderName: 'node0',
-      founderSealing: null,
+      founderSealing: sealingOf(users[0]!),
       nameCommitment: commitName(hash, SALT, name),
       salt: SALT,
       time: 0,
       minOnline,
+      few: 'always',
       quorum,
       history: 'all',
       relays,
@@ -214,7 +225,15 @@ export class Application {
       make: (roster) =>
         roster.invites.has(key) || roster.members.size > 1
           ? null
-          : { kind: 'invite', base: roster.number, key, uses, expires: 0, invitee: null },
+          : {
+              kind: 'invite',
+              base: roster.number,
+              key,
+              uses,
+              expires: 0,
+              invitee: null,
+              isArchive: false,
+            },
     });
   }
 
@@ -248,7 +267,7 @@ export class Application {
         name: this.#genesis.name,
         invite,
         nickname: `node${node.index}`,
-        sealing: null,
+        sealing: sealingOf(node.user),
         pinned: final,
         relays: this.#o.relays,
       });
@@ -287,7 +306,15 @@ export class Application {
       ({ number, members }) =>
         members.has(user)
           ? null
-          : { kind: 'invite', base: number, key, uses: 1, expires: 0, invitee: user },
+          : {
+              kind: 'invite',
+              base: number,
+              key,
+              uses: 1,
+              expires: 0,
+              invitee: user,
+              isArchive: false,
+            },
       () => this.#planJoin(node, 0, key),
     );
   }
@@ -324,6 +351,7 @@ export class Application {
         uses: 1,
         expires: 0,
         invitee: null,
+        isArchive: false,
       }),
     });
   }

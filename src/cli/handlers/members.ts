@@ -6,8 +6,10 @@ import { saying, theChannel, why, withTimeout } from './shared.js';
 import { theMember } from './whom.js';
 
 export const members: Handler = async (node, args, io) => {
-  for (const { user, name, role, online, leads } of theChannel(node, args).members.list()) {
-    await io.emit({ user, name, role, online: io.up && online, leads: io.up ? leads : null });
+  for (const member of theChannel(node, args).members.list()) {
+    const { user, name, role, archive, online, leads } = member;
+    const now = { online: io.up && online, leads: io.up ? leads : null };
+    await io.emit({ user, name, role, ...(archive && { archive }), ...now });
   }
 };
 
