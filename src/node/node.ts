@@ -333,12 +333,9 @@ class ConclaveNode implements Node, NodeParts {
       case 'roster':
         this.#keepLinks();
         break;
-      case 'joined': {
-        const { joining } = this.machine.channel(event.channel)!;
+      case 'joined':
         this.#adopt(event.channel);
-        if (joining) this.#settle(joining.token, (r) => r.resolve());
         break;
-      }
     }
     this.#channels.get(event.channel)?.onEvent(event);
   }
