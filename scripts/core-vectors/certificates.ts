@@ -1,6 +1,6 @@
 /**
  * test/vectors/certificates.json: final certificates, and those that must not
- * hold; see committed.ts for those of commitment, growth.ts and departures.ts for roster steps.
+ * hold; see committed.ts for those of commitment, growth.ts, departures.ts and replacements.ts for roster steps.
  */
 
 import { type CertOptions, certOf, headerAt, ROSTERS, SEQ, SPREAD, THREE } from './certify.js';
@@ -10,6 +10,7 @@ import { departures } from './departures.js';
 import { type Fields, type Hex, u8 } from './encoding.js';
 import { CHANNEL_ID, FOUNDED, GENESIS, GrowingChannel } from './growing-channel.js';
 import { growth } from './growth.js';
+import { replacements } from './replacements.js';
 
 const validCertificates = () => [
   { what: 'one of one', ...certOf({ roster: 'one', acks: [[alice, SEQ]] }) },
@@ -146,7 +147,7 @@ const flipped = (sig: Hex): Hex => u8(Number.parseInt(sig.slice(0, 2), 16) ^ 1) 
 
 export function certificateVectors() {
   const channel = new GrowingChannel();
-  const steps = [...growth(channel), ...departures(channel)];
+  const steps = [...growth(channel), ...departures(channel), ...replacements(channel)];
   const { refused } = channel;
   return {
     description: [

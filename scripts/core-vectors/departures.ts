@@ -1,4 +1,4 @@
-/** The last roster steps of test/vectors/certificates.json: roles, removals, and members who leave. */
+/** Roster steps of test/vectors/certificates.json: roles, removals, and members who leave. */
 
 import { alice, bob, carol, dave, erin, sealingOf } from './common.js';
 import { type Actor, actor, membershipBody } from './encoding.js';
@@ -27,6 +27,7 @@ export function departures(channel: GrowingChannel) {
     user: user.user,
     since: channel.state.number + 1,
     isRemoved,
+    replacedBy: null,
   });
 
   channel.refuse('a role that a plain member gives', 'membership', bob, 'role', {
@@ -91,6 +92,9 @@ export function departures(channel: GrowingChannel) {
   channel.refuse('an archive that is to manage', 'membership', alice, 'role', {
     user: dave.user,
     role: 'admin',
+  });
+  channel.refuse('a replacement of an archive by one who reads', 'membership', alice, 'replace', {
+    ...channel.replaceFields(dave, erin, null),
   });
   channel.refuse('a removal of oneself', 'membership', alice, 'remove', { user: alice.user });
   channel.refuse('a removal of who never was a member', 'membership', alice, 'remove', {

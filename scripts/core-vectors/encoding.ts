@@ -75,6 +75,8 @@ const TYPES = {
   raw: (value: Hex) => value,
   /** Zeros for who holds no keys. */
   sealing: (value: Hex | null) => value ?? '00'.repeat(32),
+  /** Zeros for nobody. */
+  someone: (value: Hex | null) => value ?? '00'.repeat(32),
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
   few: (value: string) => ({ archive: '00', always: '01' })[value],
@@ -127,6 +129,8 @@ const STATEMENTS: { readonly [tag: string]: string } = {
   recall: `${CONTEXT}, round ulid, term u64, onlineTerm u64`,
   report: `${CONTEXT}, round ulid, term u64, promised u64, onlineTerm u64, onlinePromised u64, lastTerm u64, lastSeq u64, lastHash raw`,
   join: `${CONTEXT}, user raw, name text, sealing sealing, invite raw, seq u64, hash raw`,
+  replace: `${CONTEXT}, old raw, user raw, name text, sealing sealing, recovery someone, by someone`,
+  recovery: `${CONTEXT}, user raw, key raw, by someone`,
 };
 
 export const statement = (tag: string, fields: Fields): Hex =>
@@ -196,6 +200,8 @@ const MEMBERSHIP: { readonly [kind: string]: string } = {
   leave: 'base u64',
   remove: 'base u64, user raw',
   role: 'base u64, user raw, role role',
+  replace: 'base u64, request bytes, userSig raw, bySig raw',
+  recovery: 'base u64, request bytes, bySig raw',
 };
 
 export const membershipBody = (kind: string, fields: Fields): Hex =>

@@ -1,4 +1,4 @@
-/** A channel whose roster changes step by step, for test/vectors/certificates.json; growth.ts and departures.ts tell how. */
+/** A channel whose roster changes step by step, for test/vectors/certificates.json; growth.ts, departures.ts and replacements.ts tell how. */
 
 import {
   alice,
@@ -60,6 +60,7 @@ export interface MemberState {
   readonly votes: boolean;
   readonly since: number;
   readonly root: Hex;
+  readonly recovery: Hex | null;
 }
 export interface InviteState {
   readonly key: Hex;
@@ -73,6 +74,7 @@ export interface DepartedState {
   readonly user: Hex;
   readonly since: number;
   readonly isRemoved: boolean;
+  readonly replacedBy: Hex | null;
 }
 interface State {
   readonly number: number;
@@ -97,6 +99,7 @@ export const FOUNDED: State = {
       votes: true,
       since: 0,
       root: CHANNEL_ID,
+      recovery: null,
     },
   ],
   invites: [],
@@ -118,6 +121,9 @@ export interface StepOptions {
   /** What the step says itself. */
   readonly said?: Fields;
 }
+
+/** In the place of a signature that nobody gives. */
+export const NOBODYS = repeat(0, 64);
 
 export class GrowingChannel {
   state = FOUNDED;
@@ -143,6 +149,23 @@ export class GrowingChannel {
       ...change,
     });
     return { request, inviteSig: signed(invite, request), userSig: signed(user, request) };
+  }
+
+  /** A request for the place of `old`; `by` is its recovery key, where that signs. */
+  replaceFields(old: Actor, user: Actor, by: Actor | null, change: Fields = {}): Fields {
+    const request = statement('replace', {
+      ...{ channel: CHANNEL_ID, roster: 0, rosterHash: FOUNDED.hash, old: old.user },
+      ...{ user: user.user, name: user.name, sealing: sealingOf(user) },
+      ...{ recovery: null, by: by?.user ?? null, ...change },
+    });
+    return { request, userSig: signed(user, request), bySig: by ? signed(by, request) : NOBODYS };
+  }
+
+  recoveryFields(user: Actor, key: Actor, by: Actor | null, change: Fields = {}): Fields {
+    const request = statement('recovery', {
+      ...{ ...this.context, user: user.user, key: key.user, by: by?.user ?? null, ...change },
+    });
+    return { request, bySig: by ? signed(by, request) : NOBODYS };
   }
 
   /** A membership record of `author` on the roster in force, with its proof. */
@@ -261,6 +284,7 @@ export const memberOf = (a: Actor, votes: boolean, since: number, root: Hex): Me
   votes,
   since,
   root,
+  recovery: null,
 });
 
 export const inviteState = (

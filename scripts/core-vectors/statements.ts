@@ -167,11 +167,35 @@ const STATEMENTS: readonly [string, string, Fields][] = [
       ...point,
     },
   ],
+  [
+    'a request of a new key for the place of an old one',
+    'replace',
+    {
+      ...context,
+      ...{ old: bob.user, user: alice.user, name: 'alice', sealing: id('key') },
+      ...{ recovery: id('next recovery'), by: carol.user },
+    },
+  ],
+  [
+    'the same without recovery keys, of one that never reads',
+    'replace',
+    {
+      ...context,
+      ...{ old: bob.user, user: alice.user, name: '', sealing: null, recovery: null, by: null },
+    },
+  ],
+  ['a first recovery key', 'recovery', { ...context, user: bob.user, key: alice.user, by: null }],
+  [
+    'another recovery key',
+    'recovery',
+    { ...context, user: bob.user, key: carol.user, by: alice.user },
+  ],
 ];
 
 function refusedStatements() {
   const ack = statement('ack', { ...context, kind: 'roster', ...leadership, ...point });
   const tag = (name: string) => text(`conclave/${name}`);
+  const none = { recovery: null, by: null };
   const join = { ...context, user: alice.user, sealing: id('key'), invite: carol.user, ...point };
   const beacon =
     text('conclave/beacon') +
@@ -211,6 +235,10 @@ function refusedStatements() {
     {
       what: 'a name that is not UTF-8',
       bytes: statement('join', { ...join, name: 'xy' }).replace(text('xy'), bytes('c328')),
+    },
+    {
+      what: 'a request to replace with a name of 65 bytes',
+      bytes: statement('replace', { ...join, ...none, old: bob.user, name: 'x'.repeat(65) }),
     },
     { what: 'a beacon that names one more than it holds', bytes: `${beacon}0002${named}` },
   ];

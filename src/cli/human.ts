@@ -44,7 +44,7 @@ const anyEntryLine: Human = (entry, paint) => {
 };
 
 /** What a record that is no message says. */
-function recordText({ kind, name, member, role, epoch, plain }: Json): string {
+function recordText({ kind, name, member, replacement, role, epoch, plain }: Json): string {
   const by = show(name || 'nobody known');
   const who = show((member as { readonly name?: string } | undefined)?.name || 'nobody known');
   const term = (epoch as { readonly term?: number } | null | undefined)?.term;
@@ -71,6 +71,10 @@ function recordText({ kind, name, member, role, epoch, plain }: Json): string {
       return `${by} removed ${who}`;
     case 'role':
       return `${by} made ${who} ${role === 'admin' ? 'an admin' : 'a plain member'}`;
+    case 'replace':
+      return `${who} has a new key, as ${invitee(replacement)}: ${by} made it so`;
+    case 'recovery':
+      return `${by} registered a recovery key`;
     case 'epoch':
       return `${by} leads${term === undefined ? '' : `, term ${term}`}`;
     default:
@@ -137,11 +141,15 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
 export const userText = ({ user, name }: Json): string =>
   name === '' ? show(user) : `${show(name)} (${short(user)})`;
 
-export const memberLine: Human = ({ user, name, role, archive, online, leads }, paint) => {
+export const memberLine: Human = (member, paint) => {
+  const { user, name, role, archive, online, leads, replaces } = member;
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
   const epoch = leads as { readonly term: number; readonly kind: string } | null;
+  const old = (replaces as readonly string[] | undefined) ?? [];
+  const before = old.length > 0 ? `  (was ${old.map(short).join(', ')})` : '';
   const leader = epoch ? `  ${paint('bold', `leads ${epochText(epoch)}`)}` : '';
-  return `${dot} ${show(name).padEnd(20)} ${(archive === true ? 'archive' : show(role)).padEnd(8)} ${show(user)}${leader}`;
+  const as = archive === true ? 'archive' : show(role);
+  return `${dot} ${show(name).padEnd(20)} ${as.padEnd(8)} ${show(user)}${leader}${before}`;
 };
 
 /** An online epoch commits, and makes nothing final. */

@@ -14,6 +14,7 @@ import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.j
 import { addPassphrase } from './commands/passphrase.js';
 import { addCheckProof, addProve } from './commands/proofs.js';
 import { addRelay } from './commands/relay.js';
+import { addRecover, addRecoveryKey, addReplace } from './commands/replace.js';
 import { addExplain, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
@@ -31,6 +32,9 @@ const COMMANDS = [
   addRemove,
   addRole,
   addRotate,
+  addRecoveryKey,
+  addRecover,
+  addReplace,
   addUp,
   addRelays,
   addSend,

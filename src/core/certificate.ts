@@ -31,15 +31,7 @@ import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { MEMBERS_PER_CHANNEL_MAX, RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
 import { BatchProofs, type ChannelRecord, decodeProof, decodeRecord } from './record.js';
-import {
-  applyMembership,
-  decodeMembership,
-  isMembership,
-  joinSignatures,
-  minOnline,
-  type Roster,
-  voters,
-} from './roster.js';
+import { applyMembership, minOnline, nestedSignatures, type Roster, voters } from './roster.js';
 import { type Context, type EpochKind, encodeStatement, type Signed } from './statements.js';
 
 export interface CertAck {
@@ -331,7 +323,7 @@ export function checkStep(
   return { roster: applyMembership(hash, roster, record), record, point, signatures };
 }
 
-/** The signatures that a record carries: its author's, unless `batches` lists it already, and for a join the two inside. Throws on a bad proof. */
+/** The signatures that a record carries: its author's, unless `batches` lists it already, and those inside a membership record. Throws on a bad proof. */
 export function recordSignatures(
   hash: Hash,
   record: ChannelRecord,
@@ -344,11 +336,4 @@ export function recordSignatures(
   }
   const nested = nestedSignatures(record);
   return statement === null ? nested : [statement, ...nested];
-}
-
-/** The signatures inside a membership record's body. Throws `bad_encoding`. */
-export function nestedSignatures(record: ChannelRecord): Signed[] {
-  if (!isMembership(record.kind)) return [];
-  const body = decodeMembership(record.kind, record.body);
-  return body.kind === 'join' ? joinSignatures(body).signed : [];
 }

@@ -312,6 +312,8 @@ export interface ChannelState {
   joining: Joining | null;
   /** A relay said that this member is none. */
   shutOut: { toldAt: Millis; nextAt: Millis } | null;
+  /** When relays are asked which roster they know, if no leader is heard until then. */
+  askRelaysAt: Millis;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
   /** Set while this node has lost memory: it neither votes nor acknowledges. */

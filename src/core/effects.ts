@@ -95,7 +95,8 @@ export type CoreEvent =
       readonly seq: number;
       readonly record: ChannelRecord;
     }
-  | { readonly type: 'joined'; readonly channel: ChannelId }
+  /** This node is a member; `token` names who asked for it, if somebody did in this boot. */
+  | { readonly type: 'joined'; readonly channel: ChannelId; readonly token: number | null }
   /** An operation that `token` named is done, or failed. */
   | { readonly type: 'done'; readonly token: number; readonly digest?: Digest }
   | {

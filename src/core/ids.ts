@@ -110,6 +110,12 @@ export const sealingOrZero = (key: SealingPublic | null): SealingPublic => key ?
 export const sealingOrNull = (key: SealingPublic): SealingPublic | null =>
   key === NO_SEALING_KEY ? null : key;
 
+const NO_USER = ZERO_DIGEST as string as UserId;
+
+/** As it is encoded where there may be none: 32 zero bytes. */
+export const userOrZero = (user: UserId | null): UserId => user ?? NO_USER;
+export const userOrNull = (user: UserId): UserId | null => (user === NO_USER ? null : user);
+
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CROCKFORD_VALUE = new Uint8Array(128).fill(255);
 for (let i = 0; i < 32; i++) CROCKFORD_VALUE[CROCKFORD.charCodeAt(i)] = i;

@@ -17,7 +17,6 @@ import {
   certifiedPoint,
   decodeCertificate,
   decodeHeaders,
-  nestedSignatures,
   recordSignatures,
 } from './certificate.js';
 import { type Chain, endOf, type Stretch, stretchOf } from './chain.js';
@@ -36,7 +35,7 @@ import { checkMisbehaviour, type Misbehaviour } from './misbehaviour.js';
 import { decodePortableProof } from './portable-proof.js';
 import { committedInLog } from './provisional.js';
 import { BatchProofs, batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
-import { isMembership, joinSignatures } from './roster.js';
+import { isMembership, joinSignatures, nestedSignatures } from './roster.js';
 import {
   type Ack,
   type Ballot,

@@ -216,6 +216,8 @@ export const JOIN_ATTEMPTS_MAX = 64;
 export const LEFT_ASK_MS = 500;
 /** For so long a member asks whether it is one still, since a relay said that it is none. */
 export const SHUT_OUT_MS = 5_000;
+/** Who hears no leader asks its relays so often which roster they know. */
+export const ASK_RELAYS_MS = 5_000;
 
 // Pages of final entries
 /** A page ends at a certificate; one that exists lies at most this far behind the last. */

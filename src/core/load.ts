@@ -119,6 +119,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     wishes: [],
     joining: null,
     shutOut: null,
+    askRelaysAt: 0,
     heardAcks: new Map(),
     memory: null,
     recalled: new Map(),

@@ -28,7 +28,7 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { isShutOut, onJoin, onRosterKnown } from './membership.js';
+import { asksRelays, isShutOut, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
 import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
@@ -555,6 +555,7 @@ export class Machine {
     const submissions = admit(ctx, st, slot.submits.splice(0));
     if (submissions.length > 0) submit(ctx, st, submissions);
     tick(ctx, st);
+    if (asksRelays(ctx, st)) for (const link of ctx.linksTo([])) this.#announce(st, link);
     slot.wakeAt = this.#ready.wakeAt;
   }
 

@@ -17,6 +17,7 @@ import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { Millis, UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {
+  ASK_RELAYS_MS,
   JOIN_ATTEMPTS_MAX,
   JOIN_LAG_ENTRIES_MAX,
   JOIN_PATIENCE_MS,
@@ -111,6 +112,8 @@ function askWhetherLeft(ctx: StepContext, st: ChannelState, { current }: Wish): 
 
 /** A relay says that it knows roster `known`. */
 export function onRosterKnown(ctx: StepContext, st: ChannelState, known: number): void {
+  const isBehind = known > st.roster.number && st.roster.members.has(ctx.self);
+  if (isBehind && !hearsLeader(ctx, st)) st.shutOut = isShutOut(st, ctx.now);
   const [wish] = st.wishes;
   if (!wish || wish.doneAt === null || st.roster.members.has(ctx.self)) return;
   if (known >= wish.doneAt) reportDone(ctx, st, wish);
@@ -251,6 +254,18 @@ export const isShutOut = ({ shutOut }: ChannelState, now: Millis) => ({
   toldAt: now,
   nextAt: shutOut?.nextAt ?? now + JOIN_REPEAT_MS,
 });
+
+/**
+ * Whether to ask relays now which roster they know: who hears no leader may be
+ * out, and nobody sends it anything any more.
+ */
+export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
+  const isDue = ctx.now >= st.askRelaysAt;
+  const isDeaf = st.roster.members.has(ctx.self) && !hearsLeader(ctx, st);
+  if (isDue || !isDeaf) st.askRelaysAt = ctx.now + ASK_RELAYS_MS;
+  ctx.ready.wake(st.askRelaysAt);
+  return isDue && isDeaf;
+}
 
 /** A relay takes this node for no member: where it is right, members show how that came about. */
 function tickShutOut(ctx: StepContext, st: ChannelState): void {

@@ -456,10 +456,24 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
   forgetEpochs(ctx, st);
 }
 
+/**
+ * Up to where a branch says nothing any more. What is withheld at its front
+ * stays as long as the rest: a certificate that is to come may be its warrant,
+ * and what follows it can't be merged without it.
+ */
+function untilMatters(st: ChannelState, branch: Branch): number {
+  let seq = branch.base.seq;
+  let withheld = Number.POSITIVE_INFINITY;
+  while (seq < branch.tip.seq && !mattersAt(st, branch, seq + 1)) {
+    seq += 1;
+    if (isWithheldAt(st, branch, seq)) withheld = Math.min(withheld, seq);
+  }
+  return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;
+}
+
 /** What is placed at the front, and is no message that is held, is final or vanishes. */
 function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
-  let seq = branch.base.seq;
-  while (seq < branch.tip.seq && !mattersAt(st, branch, seq + 1)) seq += 1;
+  const seq = untilMatters(st, branch);
   if (seq === branch.base.seq) return;
   const withheld = headersOf(branch, branch.base.seq + 1, seq).map(({ digest }) => digest);
   trimRuns(ctx, st, branch, seq);

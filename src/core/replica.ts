@@ -278,10 +278,8 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
   if (!wasIn && isIn(ctx, st)) {
-    const token = st.joining?.token;
+    ctx.ready.events.push({ type: 'joined', channel: st.id, token: st.joining?.token ?? null });
     st.joining = null;
-    ctx.ready.events.push({ type: 'joined', channel: st.id });
-    if (token !== undefined) ctx.ready.events.push({ type: 'done', token });
   }
   return membership !== undefined;
 }

@@ -7,43 +7,52 @@
  *     roster hash(0) = H("conclave/roster" · channel)
  *     roster hash(k) = H("conclave/roster" · hash(k-1) · k u64 · digest of the membership record)
  *
- * Bodies of membership records start with the roster number that they change
- * (`base` u64) and are valid on that one alone. Fields after it, by kind:
- *
- *     invite   key 32 · uses u16 · expires u64 (0: never) · invitee 32 (zero: anyone)
- *              · archive u8 (0 no, 1 yes)
- *     revoke   key 32
- *     join     request bytes · inviteSig 64 · userSig 64
- *     vote     user 32
- *     relays   list of text
- *     leave    nothing
- *     remove   user 32
- *     role     user 32 · role u8 (0 member, 1 admin)
+ * What the records say is in membership-body.ts.
  */
 
-import { decodeWhole, Writer } from './bytes.js';
+import { Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, SealingPublic, UserId } from './ids.js';
-import { hex32, ZERO_DIGEST } from './ids.js';
+import { hex32 } from './ids.js';
 import {
   INVITE_USES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
   MIN_ONLINE_DEFAULT,
   OPEN_INVITES_MAX,
-  RELAY_URL_BYTES_MAX,
-  RELAYS_PER_CHANNEL_MAX,
 } from './limits.js';
+import {
+  decodeMembership,
+  isMembership,
+  joinSignatures,
+  type MembershipBody,
+  recoverySignatures,
+  replaceSignatures,
+} from './membership-body.js';
 import type { ChannelRecord } from './record.js';
 import { checkRelays } from './relay-url.js';
-import { decodeAs, type JoinRequest, readFlag, type Signed } from './statements.js';
+import type { JoinRequest } from './statements.js';
+
+export {
+  decodeMembership,
+  departedBy,
+  encodeMembership,
+  enteredBy,
+  GIVEN_ROLES,
+  type GivenRole,
+  isLeaderKind,
+  isMembership,
+  joinSignatures,
+  MEMBERSHIP_KINDS,
+  type MembershipBody,
+  type MembershipKind,
+  nestedSignatures,
+  recoverySignatures,
+  replaceSignatures,
+} from './membership-body.js';
 
 export type Role = 'founder' | 'admin' | 'member';
-
-/** Roles that a `role` record gives, as they are encoded. */
-export const GIVEN_ROLES = ['member', 'admin'] as const;
-export type GivenRole = (typeof GIVEN_ROLES)[number];
 
 export interface Member {
   readonly user: UserId;
@@ -55,8 +64,10 @@ export interface Member {
   readonly votes: boolean;
   /** Roster number from which on this is a member. */
   readonly since: number;
-  /** `prev` of this member's first message: its join, or the channel id for the founder. */
+  /** `prev` of this member's first message: the record that made it one, or the channel id for the founder. */
   readonly root: Digest;
+  /** Public half of the key that may put another key in its place; null while there is none. */
+  readonly recovery: UserId | null;
 }
 
 export interface OpenInvite {
@@ -79,6 +90,8 @@ export interface Departed {
   readonly since: number;
   /** It was removed: only an invitation that names it brings it back. Else it left. */
   readonly isRemoved: boolean;
+  /** The key that took its place: then it was removed, and nothing brings it back. */
+  readonly replacedBy: UserId | null;
 }
 
 export interface Roster {
@@ -97,149 +110,6 @@ export interface Roster {
   readonly lastMembership: ReadonlyMap<UserId, Digest>;
 }
 
-export const MEMBERSHIP_KINDS = [
-  'invite',
-  'revoke',
-  'join',
-  'vote',
-  'relays',
-  'leave',
-  'remove',
-  'role',
-] as const;
-export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
-
-const IS_MEMBERSHIP: ReadonlySet<string> = new Set(MEMBERSHIP_KINDS);
-
-export const isMembership = (kind: string): kind is MembershipKind => IS_MEMBERSHIP.has(kind);
-
-/** Kinds that a leader places itself; they count in seq and hash and are never shown as messages. */
-export const isLeaderKind = (kind: string): boolean => kind === 'epoch' || kind === 'merge';
-
-export type MembershipBody =
-  | {
-      kind: 'invite';
-      base: number;
-      key: UserId;
-      uses: number;
-      expires: number;
-      invitee: UserId | null;
-      isArchive: boolean;
-    }
-  | { kind: 'revoke'; base: number; key: UserId }
-  | { kind: 'join'; base: number; request: Uint8Array; inviteSig: Uint8Array; userSig: Uint8Array }
-  | { kind: 'vote'; base: number; user: UserId }
-  | { kind: 'relays'; base: number; relays: readonly string[] }
-  | { kind: 'leave'; base: number }
-  | { kind: 'remove'; base: number; user: UserId }
-  | { kind: 'role'; base: number; user: UserId; role: GivenRole };
-
-export function encodeMembership(body: MembershipBody): Uint8Array {
-  const w = new Writer(256).u64(body.base);
-  switch (body.kind) {
-    case 'invite':
-      return w
-        .id(body.key)
-        .u16(body.uses)
-        .u64(body.expires)
-        .id(body.invitee ?? ZERO_USER)
-        .u8(body.isArchive ? 1 : 0)
-        .done();
-    case 'revoke':
-      return w.id(body.key).done();
-    case 'join':
-      return w.bytes(body.request).raw(body.inviteSig).raw(body.userSig).done();
-    case 'vote':
-      return w.id(body.user).done();
-    case 'relays':
-      return w.list(body.relays, (url) => w.text(url)).done();
-    case 'leave':
-      return w.done();
-    case 'remove':
-      return w.id(body.user).done();
-    case 'role':
-      return w.id(body.user).u8(GIVEN_ROLES.indexOf(body.role)).done();
-  }
-}
-
-const JOIN_REQUEST_BYTES_MAX = 1_024;
-
-/** Throws `bad_encoding`. */
-export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): MembershipBody {
-  return decodeWhole(bytes, (r): MembershipBody => {
-    const base = r.u64();
-    switch (kind) {
-      case 'invite':
-        return {
-          kind,
-          base,
-          key: r.id<UserId>(),
-          uses: r.u16(),
-          expires: r.u64(),
-          invitee: invitee(r.id<UserId>()),
-          isArchive: readFlag(r),
-        };
-      case 'revoke':
-        return { kind, base, key: r.id<UserId>() };
-      case 'join':
-        return {
-          kind,
-          base,
-          request: r.bytes(JOIN_REQUEST_BYTES_MAX),
-          inviteSig: r.raw(64),
-          userSig: r.raw(64),
-        };
-      case 'vote':
-        return { kind, base, user: r.id<UserId>() };
-      case 'relays':
-        return {
-          kind,
-          base,
-          relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
-        };
-      case 'leave':
-        return { kind, base };
-      case 'remove':
-        return { kind, base, user: r.id<UserId>() };
-      case 'role':
-        return { kind, base, user: r.id<UserId>(), role: givenRole(r.u8()) };
-    }
-  });
-}
-
-const ZERO_USER = ZERO_DIGEST as string as UserId;
-
-const invitee = (user: UserId): UserId | null => (user === ZERO_USER ? null : user);
-
-function givenRole(code: number): GivenRole {
-  const role = GIVEN_ROLES[code];
-  if (role === undefined) throw new ConclaveError('bad_encoding', 'an unknown role');
-  return role;
-}
-
-/** Who is no member any more once this record is in force. */
-export function departedBy({ kind, author, body }: ChannelRecord): UserId | undefined {
-  if (kind === 'leave') return author;
-  if (kind !== 'remove') return undefined;
-  const change = decodeMembership(kind, body);
-  return change.kind === 'remove' ? change.user : undefined;
-}
-
-/** The two signatures inside a join: the invitation's secret and the joiner's own key, over one request. */
-export function joinSignatures(body: MembershipBody & { kind: 'join' }): {
-  request: JoinRequest;
-  signed: Signed[];
-} {
-  const request = decodeAs('join', body.request);
-  return {
-    request,
-    signed: [
-      { by: request.invite, statement: body.request, sig: body.inviteSig },
-      { by: request.user, statement: body.request, sig: body.userSig },
-    ],
-  };
-}
-
 /** Hash of roster 0, which the channel's id alone defines. */
 export const rosterStart = (hash: Hash, channel: ChannelId): Digest =>
   hex32(hash(new Writer(64).text('conclave/roster').id(channel).done()));
@@ -254,6 +124,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     votes: true,
     since: 0,
     root,
+    recovery: null,
   };
   return {
     channel,
@@ -395,6 +266,10 @@ function changed(
       return removed(roster, author, body.user);
     case 'role':
       return given(roster, author, body);
+    case 'replace':
+      return replaced(roster, author, record, body);
+    case 'recovery':
+      return recoverable(roster, author, body);
   }
 }
 
@@ -438,10 +313,94 @@ function without(roster: Roster, { user, name }: Member, isRemoved: boolean): Ch
   const members = new Map(roster.members);
   members.delete(user);
   checkRest(members);
-  const gone = { name, since: roster.number + 1, isRemoved };
+  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null };
   const departed = new Map(roster.departed).set(user, gone);
   return { members, departed, invites: invitesWithout(roster, user) };
 }
+
+/**
+ * A new key in the place of an old one: role, vote and place in the number of
+ * voters stay. The old one is out as if removed, and for good.
+ */
+function replaced(
+  roster: Roster,
+  author: Member,
+  record: ChannelRecord,
+  body: MembershipBody & { kind: 'replace' },
+): Change {
+  const { request } = replaceSignatures(body);
+  if (request.channel !== roster.channel) refuse('the request is for another channel');
+  const old = roster.members.get(request.old);
+  if (!old) refuse('there is no such member');
+  if (roster.members.size === 1)
+    refuse('it is the only member: nobody who holds the log would be left');
+  checkMayReplace(roster, author, old, request.by);
+  const { user, name, sealing, recovery } = request;
+  if (isInUse(roster, user)) refuse('the new key is in use');
+  if (isArchive(request) !== isArchive(old)) {
+    refuse(`its place is that of ${isArchive(old) ? 'an archive' : 'one who reads'}`);
+  }
+  if (recovery !== null) checkRecovery(roster, user, recovery);
+  const since = roster.number + 1;
+  const { role, votes } = old;
+  const member = { user, name, role, sealing, votes, since, root: record.digest, recovery };
+  const members = new Map(roster.members);
+  members.delete(old.user);
+  members.set(user, member);
+  const gone = { name: old.name, since, isRemoved: true, replacedBy: user };
+  const departed = new Map(roster.departed).set(old.user, gone);
+  const invites = invitesWithout({ invites: invitesWithout(roster, old.user) }, user);
+  return { members, departed, invites };
+}
+
+/** The member's own recovery key may, whoever proposes it; else who may remove it, and never it itself. */
+function checkMayReplace(roster: Roster, author: Member, old: Member, by: UserId | null): void {
+  if (by !== null) {
+    if (by !== old.recovery) refuse("what signs the replacement is not the member's recovery key");
+    return;
+  }
+  if (author.user === old.user) refuse('nobody replaces itself without its recovery key');
+  if (!mayManage(author)) {
+    refuse("only the founder, an admin or the member's recovery key replaces its key");
+  }
+  if (mayManage(old) && !isHead(roster, author)) {
+    refuse(
+      "only the founder or its recovery key replaces an admin's key, and only that the founder's",
+    );
+  }
+}
+
+/** The first recovery key is its member's to choose, another one needs the signature of the one before. */
+function recoverable(
+  roster: Roster,
+  author: Member,
+  body: MembershipBody & { kind: 'recovery' },
+): Change {
+  const { request } = recoverySignatures(body);
+  if (
+    request.channel !== roster.channel ||
+    request.roster !== roster.number ||
+    request.rosterHash !== roster.hash
+  ) {
+    refuse('the recovery key was chosen under another roster');
+  }
+  if (request.user !== author.user) refuse('a recovery key is registered by its own member alone');
+  if (request.by !== author.recovery) {
+    refuse('a recovery key changes with the signature of the one before alone');
+  }
+  if (request.key === author.recovery) refuse('it is the recovery key already');
+  checkRecovery(roster, author.user, request.key);
+  const members = new Map(roster.members).set(author.user, { ...author, recovery: request.key });
+  return { members };
+}
+
+function checkRecovery(roster: Roster, user: UserId, key: UserId): void {
+  if (key === user || isInUse(roster, key)) refuse('a recovery key is no key that is in use');
+}
+
+/** Whether a key is a member's, a former member's or an invitation's. */
+const isInUse = ({ invites, members, departed }: Roster, key: UserId): boolean =>
+  [invites, members, departed].some((known) => known.has(key));
 
 /** No change of membership may be the last that is possible. */
 function checkRest(members: Roster['members']): void {
@@ -453,7 +412,7 @@ function checkRest(members: Roster['members']): void {
 }
 
 /** The open invitations that are neither of a user nor for it. */
-const invitesWithout = ({ invites }: Roster, user: UserId): Roster['invites'] =>
+const invitesWithout = ({ invites }: Pick<Roster, 'invites'>, user: UserId): Roster['invites'] =>
   new Map([...invites].filter(([, { author, invitee }]) => author !== user && invitee !== user));
 
 function invited(
@@ -462,10 +421,7 @@ function invited(
   body: MembershipBody & { kind: 'invite' },
 ): Change {
   if (!mayManage(author)) refuse('only the founder or an admin invites');
-  const { invites, members, departed } = roster;
-  if ([invites, members, departed].some((known) => known.has(body.key))) {
-    refuse('its key is in use');
-  }
+  if (isInUse(roster, body.key)) refuse('its key is in use');
   if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
   if (roster.invites.size >= OPEN_INVITES_MAX)
     refuse(`${OPEN_INVITES_MAX} invitations are open already`);
@@ -473,6 +429,7 @@ function invited(
   if (of !== null && (uses !== 1 || roster.members.has(of))) {
     refuse('an invitation for one user is for one who is no member, and has one use');
   }
+  if (of !== null && wasReplaced(roster, of)) refuse('its invitee was replaced by another key');
   const invite = { key, author: author.user, usesLeft: uses, expires, invitee: of, isArchive };
   return { invites: new Map(roster.invites).set(body.key, invite) };
 }
@@ -509,6 +466,7 @@ function joined(
     votes: roster.members.size > 1,
     since: roster.number + 1,
     root: record.digest,
+    recovery: null,
   };
   const departed = new Map(roster.departed);
   departed.delete(member.user);
@@ -521,6 +479,29 @@ export const departedIn = (roster: Roster, request: JoinRequest): Departed | und
     ? roster.departed.get(request.user)
     : undefined;
 
+const wasReplaced = ({ departed }: Roster, user: UserId): boolean =>
+  (departed.get(user)?.replacedBy ?? null) !== null;
+
+/** The key that has the place of `user` now: its own, or that of the last one that replaced it. */
+export function currentKey({ departed }: Pick<Roster, 'departed'>, user: UserId): UserId {
+  let key = user;
+  for (let next: UserId | null | undefined = key; next; next = departed.get(key)?.replacedBy) {
+    key = next;
+  }
+  return key;
+}
+
+/** The keys that had the place of `user` before it, first to last. */
+export function keysBefore({ departed }: Pick<Roster, 'departed'>, user: UserId): UserId[] {
+  const keys: UserId[] = [];
+  for (let of: UserId | undefined = user; of; ) {
+    const at: UserId = of;
+    of = [...departed].find(([, { replacedBy }]) => replacedBy === at)?.[0];
+    if (of) keys.unshift(of);
+  }
+  return keys;
+}
+
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
 export function checkJoinRequest(roster: Roster, request: JoinRequest, time: number): void {
   if (request.channel !== roster.channel) refuse('the request is for another channel');
@@ -528,6 +509,7 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   if (roster.members.size >= MEMBERS_PER_CHANNEL_MAX) {
     refuse(`the channel has ${MEMBERS_PER_CHANNEL_MAX} members, its limit`);
   }
+  if (wasReplaced(roster, request.user)) refuse('the user was replaced by another key');
   const invite = roster.invites.get(request.invite);
   if (!invite) refuse('the invitation is not open: it was used up, revoked, or never final');
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');

@@ -24,7 +24,7 @@ import {
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { decodeMembership, isMembership, minOnline, voters } from './roster.js';
+import { decodeMembership, isMembership, minOnline, replaceSignatures, voters } from './roster.js';
 
 export interface ProvisionalEntry {
   readonly record: ChannelRecord;
@@ -233,6 +233,7 @@ function removalUnderWay({ log, wishes, roster }: ChannelState): UserId | null {
     record && isMembership(record.kind)
       ? decodeMembership(record.kind, record.body)
       : wishes[0]?.make(roster);
+  if (body?.kind === 'replace') return replaceSignatures(body).request.old;
   return body?.kind === 'remove' ? body.user : null;
 }
 

@@ -53,10 +53,14 @@ export interface ChannelEntry {
   readonly sealed?: true;
   /** A message that its author did not encrypt, against the rule: what it says is not shown. */
   readonly plain?: true;
-  /** Whom a 'join', 'vote', 'leave', 'remove' or 'role' is about, or an 'invite' for one user names; else absent. */
+  /** Whom a 'join', 'vote', 'leave', 'remove', 'role' or 'replace' is about, or an 'invite' for one user names; else absent. */
   readonly member?: Named;
   /** What a 'role' makes of its member. */
   readonly role?: GivenRole;
+  /** Of a 'replace': who has the place of `member` from then on. */
+  readonly replacement?: Named;
+  /** The key that has the place of the author's by now: that was replaced. */
+  readonly replacedBy?: UserId;
   /** Its author signed another record with the same counter, and a proof of that is kept here. */
   readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
@@ -207,6 +211,7 @@ export interface Explanation {
   /** As of an entry. */
   readonly member?: Named;
   readonly role?: GivenRole;
+  readonly replacement?: Named;
   readonly state: RecordState;
   readonly seq: number | null;
   readonly steps: readonly ExplainStep[];
@@ -236,6 +241,7 @@ export interface CheckedFinal {
   readonly text?: string;
   readonly member?: Named;
   readonly role?: GivenRole;
+  readonly replacement?: Named;
   /** Who vouches for it: more than half of the `of` voters of the channel's roster number `roster`. */
   readonly certificate: {
     readonly seq: number;
@@ -333,6 +339,10 @@ export interface MemberInfo {
   readonly online: boolean;
   /** The leadership that this member holds now. */
   readonly leads: EpochRef | null;
+  /** It has a recovery key, which may put another key in its place. */
+  readonly recoverable?: true;
+  /** The keys that it had before, first to last. */
+  readonly replaces?: readonly UserId[];
 }
 
 export interface InviteOptions extends WaitOptions {
@@ -384,6 +394,21 @@ export interface Channel {
     remove(user: string, options?: WaitOptions): Promise<void>;
     /** Throws as `remove` does, and `bad_role`; `not_allowed` where an archive is to be an admin. */
     setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
+    /**
+     * Puts a new key in the place of a user's, for good: what the old key signs is refused from then
+     * on. Resolves with an invitation by which the new key's node gets the channel. The own role has
+     * to suffice, as for `remove`, or the request carries the signature of the user's recovery key.
+     * Throws as `remove` does, and `bad_replace_request`.
+     */
+    replace(user: string, request: string, options?: WaitOptions): Promise<string>;
+    /**
+     * Registers this user's recovery key, by its public half. One that follows another needs the
+     * secret of that one, `previous`. Throws as `remove` does, and `bad_recovery_key`.
+     */
+    setRecoveryKey(
+      key: string,
+      options?: WaitOptions & { readonly previous?: string },
+    ): Promise<void>;
   };
   /**
    * Replaces the key that messages are encrypted under; resolves once the new one is final. Each change
@@ -464,6 +489,17 @@ export interface JoinOptions extends WaitOptions {
   readonly archive?: boolean;
 }
 
+export interface ReplacementOptions {
+  /** The channel's id. */
+  readonly channel: string;
+  /** Whose place is asked for: the user id of the key that was lost or stolen. */
+  readonly user: string;
+  /** The secret of that user's recovery key: with it any member may put the request into force. The new key keeps it. */
+  readonly recovery?: string;
+  /** For the place of an archive (default: as the node was opened). */
+  readonly archive?: boolean;
+}
+
 export interface VerifyReport {
   readonly channel: ChannelId;
   /** Absent where the genesis can't be read. */
@@ -488,6 +524,11 @@ export interface Node {
    * the invitation must be for one, else for none (`invite_for_archive`, `invite_for_reader`).
    */
   join(invite: string, options?: JoinOptions): Promise<Channel>;
+  /**
+   * A text by which this node's key asks for the place of another, which was lost or stolen: for
+   * `members.replace`. Throws `bad_recovery_key`, `same_user` and what is wrong with an id.
+   */
+  requestReplacement(asked: ReplacementOptions): string;
   /** Throws `no_channel`. */
   channel(id: string): Channel;
   channels(): Channel[];

@@ -7,7 +7,13 @@ import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
-import { isArchive, isArchiveIn, type MembershipBody, type Roster } from '../core/roster.js';
+import {
+  isArchive,
+  isArchiveIn,
+  keysBefore,
+  type MembershipBody,
+  type Roster,
+} from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
 import { type ChannelView, channelView } from '../core/view.js';
 import type {
@@ -28,8 +34,8 @@ import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
-import { decodeInvite, encodeInvite } from './invite.js';
-import { leave, type MembersHost, remove, setRole } from './members.js';
+import { decodeInvite, encodeInvite, type Invite } from './invite.js';
+import { leave, type MembersHost, remove, replace, setRecoveryKey, setRole } from './members.js';
 import { messageSubmission, type PlainSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
 import { armour } from './proof-file.js';
@@ -60,6 +66,8 @@ export class NodeChannel implements Channel, ReadableChannel {
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
       remove: (user, options) => this.#remove(user, options ?? {}),
       setRole: (user, role, options) => setRole(this.#changing, user, role, options ?? {}),
+      replace: (user, request, options) => this.#replace(user, request, options ?? {}),
+      setRecoveryKey: (key, options) => setRecoveryKey(this.#changing, key, options ?? {}),
     };
     this.relays = {
       list: () => this.#relays(),
@@ -98,6 +106,14 @@ export class NodeChannel implements Channel, ReadableChannel {
     await this.bodies.replace(options.signal);
   }
 
+  /** Replaces, has a key made that the old one does not get, and leads the new one's node here. */
+  async #replace(user: string, request: string, options: WaitOptions): Promise<string> {
+    const invitee = await replace(this.#changing, user, request, options);
+    await this.bodies.replace(options.signal);
+    const isArchive = isArchiveIn(this.state.roster, invitee);
+    return this.#inviteFor(this.#node.random(32), { invitee, isArchive });
+  }
+
   rotateKey({ signal }: WaitOptions = {}): Promise<void> {
     return this.bodies.rotate(signal);
   }
@@ -105,9 +121,19 @@ export class NodeChannel implements Channel, ReadableChannel {
   get #changing(): MembersHost {
     return {
       self: this.user,
+      crypto: this.#node.crypto,
       roster: () => this.state.roster,
+      when: (fits, signal) => this.#when(fits, signal),
       change: (make, options) => this.#change(make, options),
     };
+  }
+
+  async #when(fits: (roster: Roster) => boolean, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const seen = this.changes.version;
+      if (fits(this.state.roster)) return;
+      await this.changes.next(seen, signal);
+    }
   }
 
   leave(options: WaitOptions = {}): Promise<void> {
@@ -233,14 +259,18 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   #members(): MemberInfo[] {
     const { online, leader, epoch } = this.currentStatus();
-    return [...this.state.roster.members.values()].map((member) => ({
-      user: member.user,
-      name: member.name,
-      role: member.role,
-      ...(isArchive(member) && { archive: true }),
-      online: online.includes(member.user),
-      leads: member.user === leader ? epoch : null,
-    }));
+    const { roster } = this.state;
+    return [...roster.members.values()].map((member) => {
+      const { user, name, role, recovery } = member;
+      const replaces = keysBefore(roster, user);
+      return {
+        ...{ user, name, role, ...(isArchive(member) && { archive: true }) },
+        online: online.includes(user),
+        leads: user === leader ? epoch : null,
+        ...(recovery !== null && { recoverable: true as const }),
+        ...(replaces.length > 0 && { replaces }),
+      };
+    });
   }
 
   /** Makes a change of membership and waits until it is in force; false when there is nothing to change. */
@@ -277,16 +307,17 @@ export class NodeChannel implements Channel, ReadableChannel {
     const key = this.#node.publicKey(secret);
     const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee, isArchive } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
+    return this.#inviteFor(secret, { invitee, isArchive });
+  }
+
+  #inviteFor(
+    secret: Uint8Array,
+    { invitee, isArchive }: Pick<Invite, 'invitee' | 'isArchive'>,
+  ): string {
     const st = this.state;
     return encodeInvite(this.#node.hash, {
-      channel: this.id,
-      secret,
-      inviter: this.#node.user,
-      pinned: st.log.final,
-      name: isArchive ? '' : st.stored.name,
-      relays: st.roster.relays,
-      invitee,
-      isArchive,
+      ...{ channel: this.id, secret, inviter: this.#node.user, pinned: st.log.final },
+      ...{ name: isArchive ? '' : st.stored.name, relays: st.roster.relays, invitee, isArchive },
     });
   }
 

@@ -10,12 +10,14 @@ import {
   type MembershipBody,
   nameIn,
   type Roster,
+  replaceSignatures,
 } from '../core/roster.js';
 import type { Named } from './api.js';
 
 /** What an entry shows of a record of membership besides its kind; nothing of other records. */
 export interface MembershipShown {
   readonly member?: Named;
+  readonly replacement?: Named;
   readonly role?: GivenRole;
 }
 
@@ -24,8 +26,11 @@ export function membershipIn(record: ChannelRecord, roster: Roster): MembershipS
   if (!isMembership(kind)) return {};
   const change = decodeMembership(kind, body);
   const user = change.kind === 'leave' ? author : whomIn(change);
+  const named = (who: UserId): Named => ({ user: who, name: nameIn(roster, who) });
+  const entered = change.kind === 'replace' ? replaceSignatures(change).request.user : null;
   return {
-    ...(user && { member: { user, name: nameIn(roster, user) } }),
+    ...(user && { member: named(user) }),
+    ...(entered && { replacement: named(entered) }),
     ...(change.kind === 'role' && { role: change.role }),
   };
 }
@@ -35,6 +40,8 @@ function whomIn(change: MembershipBody): UserId | null {
   switch (change.kind) {
     case 'join':
       return joinSignatures(change).request.user;
+    case 'replace':
+      return replaceSignatures(change).request.old;
     case 'invite':
       return change.invitee;
     case 'vote':

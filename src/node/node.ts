@@ -6,7 +6,7 @@
 import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Verifier } from '../core/check-proof.js';
 import type { Command } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
+import type { Crypto, Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
@@ -21,14 +21,7 @@ import {
 } from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
-import {
-  CHANNEL_NAME_BYTES_MAX,
-  MEMBERS_PER_CHANNEL_MAX,
-  MIN_ONLINE_ARCHIVE,
-  MIN_ONLINE_DEFAULT,
-  NICKNAME_BYTES_MAX,
-  RELAYS_PER_CHANNEL_MAX,
-} from '../core/limits.js';
+import { NICKNAME_BYTES_MAX } from '../core/limits.js';
 import { loadChannel } from '../core/load.js';
 import type { Machine } from '../core/machine.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
@@ -43,6 +36,7 @@ import type {
   Node,
   PrivateMessage,
   RelayStatus,
+  ReplacementOptions,
   VerifyReport,
   WaitOptions,
 } from './api.js';
@@ -50,8 +44,9 @@ import type { Bodies, BodiesHost } from './bodies.js';
 import { NodeChannel } from './channel.js';
 import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
+import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
-import { checkName, checkWhole } from './input.js';
+import { checkName } from './input.js';
 import { checkPurpose, decodeInvite, type Invite } from './invite.js';
 import {
   BOOT_KEY,
@@ -67,6 +62,7 @@ import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
 import type { Sealing } from './private-parts.js';
 import { verifierOf } from './proof-file.js';
+import { encodeReplacing } from './recovery.js';
 import type { RelayConnection } from './relay-link.js';
 import { sealingOf } from './sealing.js';
 import { snapshot } from './snapshot.js';
@@ -156,6 +152,7 @@ class ConclaveNode implements Node, NodeParts {
   readonly name: string;
   readonly store: Store;
   readonly hash: Hash;
+  readonly crypto: Crypto;
   readonly verifier: Verifier;
   readonly machine: Machine;
   readonly offline: boolean;
@@ -176,6 +173,7 @@ class ConclaveNode implements Node, NodeParts {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
+    this.crypto = o.crypto;
     this.verifier = verifierOf(o.crypto);
     this.offline = o.offline;
     this.name = o.identity.name;
@@ -335,6 +333,7 @@ class ConclaveNode implements Node, NodeParts {
         break;
       case 'joined':
         this.#adopt(event.channel);
+        if (event.token !== null) this.#settle(event.token, (r) => r.resolve());
         break;
     }
     this.#channels.get(event.channel)?.onEvent(event);
@@ -362,45 +361,17 @@ class ConclaveNode implements Node, NodeParts {
     return this.#adopt(channelIdOf(this.hash, bytes));
   }
 
-  #genesis({
-    name,
-    relays,
-    minOnline = MIN_ONLINE_DEFAULT,
-    few = 'archive',
-    quorum = 'online',
-    history = 'all',
-  }: CreateOptions): Genesis {
-    checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
-    checkRelays(relays);
-    if (few !== 'archive' && few !== 'always') {
-      throw new ConclaveError('bad_policy', "few must be 'archive' or 'always'");
-    }
-    checkWhole('bad_policy', 'minOnline', minOnline, 1, MEMBERS_PER_CHANNEL_MAX);
-    if (few === 'archive' && minOnline < MIN_ONLINE_ARCHIVE) {
-      throw new ConclaveError(
-        'bad_policy',
-        `minOnline must be ${MIN_ONLINE_ARCHIVE} at least, which counts while an archive is a member; less takes the policy few: 'always'`,
-      );
-    }
-    if (quorum !== 'online' && quorum !== 'roster') {
-      throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
-    }
-    if (history !== 'all' && history !== 'joined') {
-      throw new ConclaveError('bad_policy', "history must be 'all' or 'joined'");
-    }
+  #genesis(o: CreateOptions): Genesis {
+    const policy = chosenPolicy(o);
     const salt = this.random(16);
     return {
       founder: this.user,
       founderName: this.name,
       founderSealing: this.#sealingKey,
-      nameCommitment: commitName(this.hash, salt, name),
+      nameCommitment: commitName(this.hash, salt, o.name),
       salt,
       time: this.clock().wall,
-      minOnline,
-      few,
-      quorum,
-      history,
-      relays,
+      ...policy,
     };
   }
 
@@ -478,6 +449,21 @@ class ConclaveNode implements Node, NodeParts {
       signal,
       () => ({ type: 'stop-join', channel }),
     );
+  }
+
+  requestReplacement(asked: ReplacementOptions): string {
+    const { channel, user: old, recovery, archive: isArchive = this.#o.archive } = asked;
+    if (old === this.user) {
+      throw new ConclaveError(
+        'same_user',
+        'this node has that key: ask from a node with a new one, as "conclave init" makes it',
+      );
+    }
+    const own = { key: this.user, seed: this.#o.identity.seed };
+    return encodeReplacing(this.crypto, own, {
+      ...{ channel: channelId(channel), old: userId(old), name: this.name },
+      ...{ sealing: isArchive ? null : this.#sealingKey, recovery },
+    });
   }
 
   channel(id: string): Channel {
@@ -567,17 +553,6 @@ class ConclaveNode implements Node, NodeParts {
         return;
       }
     }
-  }
-}
-
-/** Each a relay of its own. */
-function checkRelays(relays: readonly string[]): void {
-  const keys = new Set(relays.map((url) => pinnedRelayUrl(url).key));
-  if (keys.size === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
-    throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
-  }
-  if (keys.size < relays.length) {
-    throw new ConclaveError('bad_relays', 'two of the addresses are of one relay: name it once');
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { Verifier } from '../core/check-proof.js';
-import type { Hash } from '../core/crypto.js';
+import type { Crypto, Hash } from '../core/crypto.js';
 import type { ChannelId, Ulid, UserId } from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import type { Machine } from '../core/machine.js';
@@ -17,6 +17,7 @@ export interface NodeParts {
   readonly user: UserId;
   readonly store: Store;
   readonly hash: Hash;
+  readonly crypto: Crypto;
   /** What judges proofs. */
   readonly verifier: Verifier;
   readonly machine: Machine;
@@ -50,6 +51,7 @@ export type ChannelHost = Pick<
   | 'user'
   | 'store'
   | 'hash'
+  | 'crypto'
   | 'verifier'
   | 'machine'
   | 'offline'

@@ -18,13 +18,13 @@ import type { ChannelState } from '../core/channel-state.js';
 import { isDisputed } from '../core/convictions.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Digest } from '../core/ids.js';
+import type { Digest, UserId } from '../core/ids.js';
 import { channelKeys, decodeEntry, decodeRawEntry, type Entry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
-import { nameIn } from '../core/roster.js';
+import { currentKey, nameIn, type Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
@@ -68,8 +68,14 @@ function entryOf(
     ...shown,
     ...membershipIn(record, roster),
     ...mergeIn(record),
+    ...replacedAuthor(roster, from),
     ...(isDisputed(st, digest) && { disputed: true }),
   };
+}
+
+function replacedAuthor(roster: Roster, from: UserId): Pick<ChannelEntry, 'replacedBy'> {
+  const replacedBy = currentKey(roster, from);
+  return replacedBy === from ? {} : { replacedBy };
 }
 
 interface Start {

@@ -70,6 +70,9 @@ function hostOf(o: AppChannelOptions): ChannelHost {
     user: node.user,
     store: storeOf(node.disk),
     hash: crypto.sha256,
+    get crypto(): never {
+      throw notSimulated('keys that take the place of others');
+    },
     verifier: crypto,
     machine: node.machine!,
     offline: false,

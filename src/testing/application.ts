@@ -118,11 +118,9 @@ export class Application {
     return this.#mayBeGone.has(index);
   }
 
-  /** Whether a message is of such a node: it may be withheld. */
-  isOfGone(digest: Digest): boolean {
-    if (this.#mayBeGone.size === 0) return false;
-    const submitted = [...this.submitted.values()].find((s) => s.digest === digest);
-    return submitted !== undefined && this.mayBeGone(submitted.node);
+  /** Somebody will ask that: its key is to be replaced. */
+  mayGo(index: number): void {
+    this.#mayBeGone.add(index);
   }
 
   /** A node booted: its application wants what it wanted before. */

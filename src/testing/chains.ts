@@ -5,15 +5,18 @@
  * as far as one entry shows it, 12.
  */
 
-import { recordSignatures } from '../core/certificate.js';
+import { decodeCertificate, recordSignatures } from '../core/certificate.js';
 import { chainNext, chainStart, type Header } from '../core/chain.js';
 import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeRawEntry, type RawEntry } from '../core/layout.js';
+import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
+import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
+import { decodeMembership, departedBy, enteredBy, isMembership } from '../core/roster.js';
+import { isMore } from './counting.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */
@@ -38,6 +41,8 @@ export interface ChainEntry {
   readonly body: Uint8Array;
   /** Who becomes a member with it. */
   readonly joins: UserId | null;
+  /** Who is none any more with it. */
+  readonly departs: UserId | null;
   /** Changes of membership up to here: the number of the roster that follows. */
   readonly changes: number;
 }
@@ -69,6 +74,8 @@ export class Chains {
   readonly #byDigest = new Map<Digest, ChainEntry[]>();
   /** Entries by which a user becomes a member. */
   readonly #joins = new Map<UserId, ChainEntry[]>();
+  /** Entries by which a user leaves, or is removed. */
+  readonly #departures = new Map<UserId, ChainEntry[]>();
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
   /** Term and roster of each epoch, as its first entry has them. */
@@ -82,6 +89,8 @@ export class Chains {
   isForked: () => boolean = () => false;
   /** A member may have served such pages: a certificate vouches for its records, nothing for their proofs. */
   mayHaveFalseProofs: () => boolean = () => false;
+  /** Who may commit in an online epoch. */
+  electorateOf: (epoch: EpochId) => readonly UserId[] | undefined = () => undefined;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
@@ -108,6 +117,7 @@ export class Chains {
       isMembership: false,
       body: new Uint8Array(0),
       joins: founder,
+      departs: null,
       changes: 0,
     };
     this.#byHash.set(this.#start.hash, this.#start);
@@ -169,12 +179,14 @@ export class Chains {
       isMessage: isMessageLane(record),
       isMembership: change !== null,
       body: record.body,
-      joins: change?.kind === 'join' ? joinSignatures(change).request.user : null,
+      joins: enteredBy(record) ?? null,
+      departs: departedBy(record) ?? null,
       changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
-    if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
+    if (entry.joins) note(this.#joins, entry.joins, entry);
+    if (entry.departs) note(this.#departures, entry.departs, entry);
     this.#checkPlace(entry);
     this.onEntry?.(entry);
     return entry;
@@ -246,9 +258,11 @@ export class Chains {
     if (entry.prev !== null && !this.#before(before, entry.prev)) {
       this.#break('9 order', `entry ${entry.seq} stands before its prev`);
     }
-    if (entry.kind !== 'epoch' && !this.#isMember(before, entry.author!)) {
+    const isIn = entry.kind === 'epoch' || this.#isMember(before, entry.author!);
+    if (!isIn && !(entry.isMessage && hasWarrant(entry))) {
       this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
     }
+    if (entry.kind === 'merge') this.#checkWarrants(entry);
     // A change that is not final may be inherited: then the new leader's `epoch` record stands behind it.
     const least = before.changes - (entry.kind === 'epoch' ? 1 : 0);
     if (entry.roster > before.changes || entry.roster < least) {
@@ -256,6 +270,18 @@ export class Chains {
         '12 roster',
         `entry ${entry.seq} was placed under roster ${entry.roster}, behind change ${before.changes}`,
       );
+    }
+  }
+
+  /** Invariant 12: more than half of those of an electorate who are members here signed a warrant. */
+  #checkWarrants({ seq, body, previous }: ChainEntry): void {
+    for (const { epoch, warrant } of decodeMergeBody(body).branches) {
+      const electorate = warrant.length > 0 ? this.electorateOf(epoch) : undefined;
+      if (!electorate) continue;
+      const signers = new Set(decodeCertificate(warrant).acks.map(({ user }) => user));
+      const left = electorate.filter((user) => this.#isMember(previous!, user));
+      if (isMore(left.filter((user) => signers.has(user)).length, left.length)) continue;
+      this.#break('12 roster', `the merge at seq ${seq} has a warrant of too few who are members`);
     }
   }
 
@@ -275,7 +301,12 @@ export class Chains {
   }
 
   #isMember(tip: ChainEntry, user: UserId): boolean {
-    return this.#joins.get(user)?.some((e) => this.at(tip, e.seq) === e) ?? false;
+    const last = (of: ReadonlyMap<UserId, readonly ChainEntry[]>): number =>
+      Math.max(
+        -1,
+        ...(of.get(user) ?? []).filter((e) => this.at(tip, e.seq) === e).map(({ seq }) => seq),
+      );
+    return last(this.#joins) > last(this.#departures);
   }
 
   /** The entry at `seq` in the chain that ends at `tip`. */
@@ -286,4 +317,19 @@ export class Chains {
     }
     return entry?.seq === seq ? entry : undefined;
   }
+}
+
+function note(of: Map<UserId, ChainEntry[]>, user: UserId, entry: ChainEntry): void {
+  of.set(user, [...(of.get(user) ?? []), entry]);
+}
+
+/** Whether an entry is of a merge whose record has a warrant: somebody who left may have written it. */
+function hasWarrant({ previous, seq }: ChainEntry): boolean {
+  for (let entry = previous, n = 0; entry && n < MERGE_RECORDS_MAX; entry = entry.previous, n++) {
+    if (entry.kind === 'epoch') return false;
+    if (entry.kind !== 'merge') continue;
+    const { entries, branches } = decodeMergeBody(entry.body);
+    return seq <= entry.seq + entries && branches.some(({ warrant }) => warrant.length > 0);
+  }
+  return false;
 }

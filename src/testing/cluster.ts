@@ -74,7 +74,7 @@ export class Cluster implements NodeWatcher {
       broke: (invariant, message) => this.#break(`invariant ${invariant}: ${message}`),
       beyond: (why) => this.#break(`beyond what is promised: ${why}`),
     });
-    this.invariants.mayBeWithheld = (digest) => this.app.isOfGone(digest);
+    this.invariants.mayBeGone = (user) => this.app.mayBeGone(users.indexOf(user));
     this.nodes = users.map((user, index) => {
       const disk = new SimDisk(timeline, drawsOf(seed, `disk ${index}`));
       disk.latency = () => DISK_MS;

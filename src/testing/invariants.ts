@@ -10,9 +10,8 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 14 in convictions.ts, 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
- * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
- * what is shown in pages.ts, 16 in bounds.ts.
+ * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
+ * disk-model.ts, 6 in certificate-check.ts, 11, 17 in pages.ts, 14 in convictions.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
  * final certificate have left their nodes, whether or not anyone got them.
@@ -101,8 +100,7 @@ export class Invariants {
   readonly #onDisk: OnDisk;
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
-  /** Whether a message is of somebody who was to leave or to be removed. */
-  mayBeWithheld: (digest: Digest) => boolean = () => false;
+  mayBeGone: (author: UserId) => boolean = () => false;
   readonly broke: Break;
 
   constructor(
@@ -129,6 +127,7 @@ export class Invariants {
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
+    this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
@@ -191,6 +190,11 @@ export class Invariants {
       this.#putBack.irreparable(this.#channel, reach) ??
       this.offences.stalling(this.#nodes(), this.#channel)
     );
+  }
+
+  mayBeWithheld(digest: Digest): boolean {
+    const author = this.#branches.messages.get(digest)?.author;
+    return author !== undefined && this.mayBeGone(author);
   }
 
   /** It is final, or on somebody's disk. */
@@ -572,21 +576,19 @@ export class Invariants {
   event(node: SimNode, event: CoreEvent): void {
     if (event.type === 'changed') {
       const st = node.state(this.#channel);
-      const isHonest = this.offences.isHonest(node.user);
-      if (st && isHonest) this.#pages.look(node.index, st, this.#disks.of(node.index));
+      if (st && this.offences.isHonest(node.user))
+        this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
     // What one that misbehaves is told by its own core is not judged: others answered to what it said.
     if (event.type !== 'progress' || !this.offences.isHonest(node.user)) return;
     this.#told.progress(node.index, event, () => this.#disks.isPlaced(node.index, event.digest));
     const { index } = node;
-    const { isOfOneChain } = this.offences;
-    const isKnown = this.committed.has(event.digest) || !isOfOneChain;
+    const isKnown = this.committed.has(event.digest) || !this.offences.isOfOneChain;
     if (event.state === 'committed' && !isKnown) {
       this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
     }
-    if (event.state !== 'final') return;
+    if (event.state !== 'final' || this.offences.isForked) return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
-    if (this.offences.isForked) return;
     if (placed?.entry.digest !== event.digest) {
       this.broke('4 final', `node ${index} reports a record as final where it is not`);
     }

@@ -10,7 +10,13 @@ import { decodeElectionProof } from '../core/epoch-record.js';
 import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeOffer, decodeRawEntry, decodeRun } from '../core/layout.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isLeaderKind, isMembership, joinSignatures } from '../core/roster.js';
+import {
+  decodeMembership,
+  isLeaderKind,
+  isMembership,
+  joinSignatures,
+  replaceSignatures,
+} from '../core/roster.js';
 import type { EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import { decodeMessageBody } from '../node/message-body.js';
@@ -170,6 +176,10 @@ export class Names {
         return `leave of ${this.user(author)}`;
       case 'remove':
         return `removal of ${this.user(change.user)}`;
+      case 'replace': {
+        const { old, user } = replaceSignatures(change).request;
+        return `replacement of ${this.user(old)} by ${this.user(user)}`;
+      }
       case 'role':
         return `role of ${this.user(change.user)}: ${change.role}`;
       case 'invite':

@@ -2,7 +2,8 @@
 
 import type { Millis } from '../core/ids.js';
 import { MEMBERS_PER_CHANNEL_MAX } from '../core/limits.js';
-import type { MembershipBody, Roster } from '../core/roster.js';
+import { type MembershipBody, type Roster, rosterStart } from '../core/roster.js';
+import { encodeStatement } from '../core/statements.js';
 import { SIM_NODES_MAX, SIM_RELAYS_MAX } from './check-options.js';
 import { Cluster } from './cluster.js';
 import { conditionOf } from './scenario-conditions.js';
@@ -45,6 +46,21 @@ const COMMANDS: { readonly [name: string]: Run } = {
   remove(stage, [index, , by]) {
     const { user } = stage.node(index);
     return change(stage, by, ({ number }) => ({ kind: 'remove', base: number, user }));
+  },
+  /** `replace 2 by 0`: another key takes the place of node 2's, on a device that is never on. */
+  replace(stage, [index, , by]) {
+    const { crypto } = stage.cluster;
+    const { user: old, index: gone } = stage.node(index);
+    stage.cluster.app.mayGo(gone);
+    const user = crypto.userOf(`the new key of ${index}`);
+    return change(stage, by, ({ channel, number }) => {
+      const request = encodeStatement({
+        ...{ tag: 'replace', channel, roster: 0, rosterHash: rosterStart(crypto.sha256, channel) },
+        ...{ old, user, name: `${index} anew`, sealing: null, recovery: null, by: null },
+      });
+      const userSig = crypto.sign(user, request);
+      return { kind: 'replace', base: number, request, userSig, bySig: new Uint8Array(64) };
+    });
   },
   leave(stage, [index]) {
     return change(stage, index, ({ number }) => ({ kind: 'leave', base: number }));

@@ -137,7 +137,7 @@ function unsettledTogether(
   if (!canCommit) return undefined;
   const { committed, finalAt } = invariants;
   const waiting = [...committed.promised].find(
-    (digest) => !finalAt.has(digest) && !app.isOfGone(digest),
+    (digest) => !finalAt.has(digest) && !invariants.mayBeWithheld(digest),
   );
   // Who does not reach the leader may hold it still: then others carry it there.
   if (waiting && invariants.isHeld(waiting)) return `committed ${nameOf(waiting)} is not final`;
@@ -293,7 +293,7 @@ function missing(
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed.promised) {
-    if (!final.has(digest) && !app.isOfGone(digest)) {
+    if (!final.has(digest) && !invariants.mayBeWithheld(digest)) {
       return `committed ${nameOf(digest)} is not final`;
     }
   }

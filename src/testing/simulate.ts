@@ -211,7 +211,7 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
-    this.#invariants.mayBeWithheld = (digest) => this.#app.isOfGone(digest);
+    this.#invariants.mayBeGone = (user) => this.#app.mayBeGone(users.indexOf(user));
     this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
     this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
     this.#guest = invite?.({
@@ -346,6 +346,8 @@ class Run implements NodeWatcher {
     const { offences } = this.#invariants;
     const { members } = membersOf(this.#nodes, this.#app);
     const honest = this.#honest().filter((node) => members.includes(node));
+    // All who did not leave are gone for good.
+    if (honest.length === 0) return;
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
     const settled = isSame && allCanCommit(members.length, honest, this.#s.minOnline, this.#reach);

@@ -1,7 +1,8 @@
 /**
  * Invariant 17 (docs/PROTOCOL.md, section "Invariants") for what applications
- * are told of their own messages: committed stays, and final is the last word,
- * as withheld is for who left or was removed.
+ * are told of their own messages: committed stays, and final is the last word.
+ * Who left or was removed is told withheld, and then no more, but that others
+ * held a warrant, so that it is final all the same.
  */
 
 import type { CoreEvent } from '../core/effects.js';
@@ -35,7 +36,8 @@ export class Told {
     const now = state === 'withheld' ? WITHHELD : STATES.indexOf(state);
     const what = `node ${index} calls ${digest.slice(0, 8)} ${state}`;
     const mayFall = state === 'withheld' && before < FINAL;
-    if ((now < before && before >= COMMITTED && !mayFall) || before === WITHHELD) {
+    const isOver = before === WITHHELD && now !== FINAL;
+    if ((now < before && before >= COMMITTED && !mayFall) || isOver) {
       this.#broke('17 pages', `${what} that it called ${STATES[before] ?? 'withheld'}`);
     }
     if (state === 'queued' && isPlaced()) this.#broke('17 pages', `${what}, which is placed`);

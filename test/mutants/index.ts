@@ -7,6 +7,7 @@ import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
 import { FINALITY } from './finality.js';
 import { LIVENESS } from './liveness.js';
+import { MEMBERSHIP } from './membership.js';
 import { MEMORY } from './memory.js';
 import type { Mutant } from './mutant.js';
 import { ONLINE } from './online.js';
@@ -21,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...PLACING,
   ...FINALITY,
   ...DURABILITY,
+  ...MEMBERSHIP,
   ...ONLINE,
   ...RELAYS,
   ...PRIVATE,

@@ -15,7 +15,7 @@ import {
 } from '../../src/testing/prng.js';
 import type { Lies } from '../../src/testing/sim-liar.js';
 import { CALM } from '../../src/testing/weather.js';
-import type { Post } from '../../src/testing/workload.js';
+import type { Change, Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
 /** When all have joined, in ms, or nearly. */
@@ -473,3 +473,19 @@ export const HONEST: Lies = {
   rumour: 0,
   censored: [],
 };
+
+/**
+ * Three are cut off from the others for a while, again and again, and commit
+ * among themselves; meanwhile members of either side are removed, and leave.
+ */
+export function changing(seed: number): RunOptions {
+  const { workload, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'changing');
+  const changes: Change[] = [];
+  for (let node = 2; node < 5; node++) {
+    const at = Math.floor(between(draw, JOINED_MS + 2_000, LOAD_MS));
+    const leaves = chance(draw, 0.3);
+    changes.push({ at, what: leaves ? 'leave' : 'remove', node, by: leaves ? node : 0 });
+  }
+  return { ...rest, workload: { ...workload, changes } };
+}

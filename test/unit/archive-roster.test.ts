@@ -15,6 +15,7 @@ import {
   type Person,
   person,
 } from './fixtures/channel.js';
+import { NEW, replaceBody } from './fixtures/replacements.js';
 
 const SECOND = person(2);
 const ARCHIVE = person(3);
@@ -55,6 +56,15 @@ describe('the members that must be online', () => {
       expect(minOnline(left), kind).toBe(without);
     }
   });
+});
+
+it('an archive stays one under a new key', () => {
+  const people = admitted(foundedWith({ minOnline: 2 }), SECOND, false);
+  const kept = admitted(people, ARCHIVE, true);
+  const moved = apply(kept, FOUNDER, replaceBody(kept, ARCHIVE, null, { sealing: null }));
+  expect(isArchiveIn(moved, NEW.user)).toBe(true);
+  expect(minOnline(moved)).toBe(2);
+  expect(moved.readersSince).toBe(kept.readersSince);
 });
 
 it('an archive has the role of a member, a vote, and may admit others', () => {

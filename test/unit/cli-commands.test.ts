@@ -39,7 +39,7 @@ describe('usage', () => {
           'tail',
           'log',
         ],
-        ...['leave', 'remove', 'role', 'rotate'],
+        ...['leave', 'remove', 'role', 'rotate', 'recovery-key', 'recover', 'replace'],
         ...[
           'status',
           'members',

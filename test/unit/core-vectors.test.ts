@@ -444,7 +444,12 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       members: [...r.members.values()],
       invites: [...r.invites.values()],
       relays: [...r.relays],
-      departed: [...r.departed].map(([user, { since, isRemoved }]) => ({ user, since, isRemoved })),
+      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy }]) => ({
+        user,
+        since,
+        isRemoved,
+        replacedBy,
+      })),
       readersSince: r.readersSince,
     });
 

@@ -91,6 +91,41 @@ test('an archive founds nothing, manages nothing, and joins by its own invitatio
   });
 });
 
+test('an archive whose key is lost gets another, as an archive and nothing else', async () => {
+  const relay = await cluster.relay();
+  const ann = await (await cluster.node('ann')).create({
+    ...{ name: 'x', relays: [relay.url], minOnline: 2 },
+  });
+  const bob = await (await cluster.node('bob')).join(await invited(ann), patience());
+  const first = await cluster.node('keeper', { archive: true });
+  await first.join(await invited(ann, true), patience());
+  await says(ann, 'kept');
+  await first.close({ drainMs: 0 });
+
+  const asked = { channel: ann.id, user: first.user };
+  const reader = await cluster.node('reader');
+  const asReader = reader.requestReplacement(asked);
+  await expect(ann.members.replace(first.user, asReader, patience())).rejects.toMatchObject({
+    code: 'not_allowed',
+    message: expect.stringMatching('that of an archive'),
+  });
+  const second = await cluster.node('keeper anew', { archive: true });
+  const invite = await ann.members.replace(
+    first.user,
+    second.requestReplacement(asked),
+    patience(),
+  );
+  await expect(reader.join(invite)).rejects.toMatchObject({ code: 'invite_for_another' });
+  const kept = await second.join(invite, patience());
+  await says(bob, 'kept again');
+  await statusWhen(kept, ({ final }) => final === ann.currentStatus().final);
+  expect(ann.members.list().map(({ name, archive }) => [name, archive])).toEqual([
+    ['ann', undefined],
+    ['bob', undefined],
+    ['keeper anew', true],
+  ]);
+});
+
 test('a node that reads a channel is not opened as an archive', async () => {
   const [dir, own] = [await cluster.dir(), seed()];
   const node = await cluster.levelNode('ann', dir, { seed: own });

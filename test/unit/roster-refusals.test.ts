@@ -32,6 +32,7 @@ import {
   relayOf,
 } from './fixtures/channel.js';
 import { codeOf, errorOf } from './fixtures/errors.js';
+import { REFUSED_REPLACEMENTS } from './fixtures/replacements.js';
 
 const SECOND = person(2);
 const THIRD = person(3);
@@ -516,8 +517,10 @@ const REFUSALS: readonly Refusal[] = [
   ],
 ];
 
+const ALL_REFUSALS = [...REFUSALS, ...REFUSED_REPLACEMENTS];
+
 describe('a change is refused:', () => {
-  it.each(REFUSALS)('%s', (_, roster, record, reason) => {
+  it.each(ALL_REFUSALS)('%s', (_, roster, record, reason) => {
     const before = structuredClone(roster);
     const error = errorOf(() => applyMembership(hash, roster, record()));
     expect(error).toMatchObject({ code: 'bad_membership', message: expect.stringMatching(reason) });
@@ -528,7 +531,7 @@ describe('a change is refused:', () => {
     const source = readFileSync(new URL('../../src/core/roster.ts', import.meta.url), 'utf8');
     const given = [...source.matchAll(/\brefuse\(\s*(['"`])(.*?)\1/g)].map((m) => m[2]!);
     expect(given.length).toBeGreaterThan(15);
-    const seen = REFUSALS.map(
+    const seen = ALL_REFUSALS.map(
       ([, roster, record]) => errorOf(() => applyMembership(hash, roster, record()))!.message,
     );
     const untested = given.filter((reason) => {

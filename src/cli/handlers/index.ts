@@ -4,7 +4,7 @@ import type { Handler } from '../io.js';
 import { backup } from './backup.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
-import { leave, members, remove, role, rotate } from './members.js';
+import { leave, members, recover, recoveryKey, remove, replace, role, rotate } from './members.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
 import { explain, prove, status, verify } from './report.js';
@@ -24,8 +24,11 @@ export const handlers: Readonly<Record<string, Handler>> = {
   log,
   members,
   prove,
+  recover,
+  'recovery-key': recoveryKey,
   relays,
   remove,
+  replace,
   role,
   rotate,
   send,

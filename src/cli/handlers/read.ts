@@ -76,7 +76,7 @@ function named(branches: Merged['branches'], channel: Channel): Json[] {
 
 function entryObject(entry: ChannelEntry, channel: Channel): Json {
   const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
-  const { sealed, plain, disputed } = entry;
+  const { sealed, plain, disputed, replacement, replacedBy } = entry;
   return {
     ...{ seq, id, from, name, time, state, kind, epoch },
     ...(text !== undefined && { text }),
@@ -84,6 +84,8 @@ function entryObject(entry: ChannelEntry, channel: Channel): Json {
     ...(plain && { plain }),
     ...(member && { member }),
     ...(role && { role }),
+    ...(replacement && { replacement }),
+    ...(replacedBy && { replacedBy }),
     ...(disputed && { disputed }),
     ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
   };
