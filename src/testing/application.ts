@@ -6,7 +6,7 @@
 
 import { utf8 } from '../core/bytes.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
-import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
+import { channelIdOf, commitName, encodeGenesis, type FewPolicy } from '../core/genesis.js';
 import {
   type ChannelId,
   type Digest,
@@ -18,6 +18,7 @@ import {
 import type { Input } from '../core/input.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
+import { type LeastOnline, leastOnlineOf } from './counting.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
@@ -29,8 +30,8 @@ type Failed = Extract<CoreEvent, { type: 'failed' }>;
 const RETRY_MS = 500;
 const SALT = new Uint8Array(16);
 
-/** Nothing is sealed to it: bodies are plain here. */
-const sealingOf = (user: UserId): SealingPublic => user as string as SealingPublic;
+/** Of one who reads. Nothing is sealed to it: bodies are plain here. */
+const readersKey = (user: UserId): SealingPublic => user as string as SealingPublic;
 
 export interface ApplicationOptions {
   readonly seed: number;
@@ -39,7 +40,17 @@ export interface ApplicationOptions {
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
   readonly minOnline: number;
+  readonly few: FewPolicy;
+  /** So many of the users, the last ones, join as archives: they say nothing. */
+  readonly archives: number;
   readonly quorum?: 'online' | 'roster';
+}
+
+/** What one kind of member joins with. */
+interface Invitation {
+  readonly key: UserId;
+  readonly isArchive: boolean;
+  isOpen: boolean;
 }
 
 interface Submitted {
@@ -56,11 +67,12 @@ export class Application {
   readonly #o: ApplicationOptions;
   readonly #draw: Draw;
   readonly #genesis: StoredGenesis;
-  readonly #invite: UserId;
+  readonly #invitations: readonly Invitation[];
+  readonly #archives: Set<UserId>;
+  readonly leastOnline: LeastOnline;
   readonly channel: ChannelId;
   #nodes: readonly SimNode[] = [];
   #isFounded = false;
-  #isInvited = false;
   /** Invitations that were reported as done. */
   readonly #promised: UserId[] = [];
   #tokens = 0;
@@ -77,7 +89,7 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, crypto, users, relays, minOnline, quorum = 'online' } = options;
+    const { seed, crypto, users, relays, minOnline, few, quorum = 'online' } = options;
     const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
@@ -85,24 +97,48 @@ export class Application {
     const bytes = encodeGenesis({
       founder: users[0]!,
       founderName: 'node0',
-      founderSealing: sealingOf(users[0]!),
+      founderSealing: readersKey(users[0]!),
       nameCommitment: commitName(hash, SALT, name),
       salt: SALT,
       time: 0,
       minOnline,
-      few: 'always',
+      few,
       quorum,
       history: 'all',
       relays,
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#invite = crypto.userOf(`invite ${seed}`);
+    this.#archives = new Set(users.slice(users.length - options.archives));
+    this.leastOnline = leastOnlineOf(options, this.#archives);
+    this.#invitations = ['invite', 'invite archives'].map((what, i) => ({
+      ...{ key: crypto.userOf(`${what} ${seed}`), isArchive: i === 1, isOpen: false },
+    }));
+  }
+
+  /** How few members may be online, with whoever of the users is a member. */
+  get leastEver(): number {
+    return this.leastOnline(this.#o.users);
+  }
+
+  isArchive(user: UserId): boolean {
+    return this.#archives.has(user);
+  }
+
+  /** What a node's key, or one in its place, shows for others to seal to. */
+  sealingOf(user: UserId, replaced = user): SealingPublic | null {
+    if (!this.#archives.has(replaced)) return readersKey(user);
+    this.#archives.add(user);
+    return null;
+  }
+
+  #invitationOf({ user }: SimNode): Invitation {
+    return this.#invitations[this.isArchive(user) ? 1 : 0]!;
   }
 
   set nodes(nodes: readonly SimNode[]) {
     this.#nodes = nodes;
-    for (const node of nodes) node.inviteKeys.add(this.#invite);
+    for (const node of nodes) node.inviteKeys.add(this.#invitationOf(node).key);
   }
 
   isMember(node: SimNode): boolean {
@@ -131,7 +167,13 @@ export class Application {
     const isThere = node.disk.get(channelKeys(this.channel).genesis) !== undefined;
     // A founder whose disk is gone comes back as any member does.
     if (node.index === 0 && (isThere || !this.#isFounded)) this.#found(node);
-    else if (this.#isInvited) this.#planJoin(node, RETRY_MS * this.#draw());
+    else if (this.#mayAsk(node)) this.#planJoin(node, RETRY_MS * this.#draw());
+  }
+
+  /** A founder is a member, and gets by any invitation what it is one of. */
+  #mayAsk(node: SimNode): boolean {
+    const own = node.index === 0 ? this.#invitations : [this.#invitationOf(node)];
+    return own.some(({ isOpen }) => isOpen);
   }
 
   /**
@@ -195,67 +237,60 @@ export class Application {
   }
 
   #found(node: SimNode): void {
-    if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvite(node);
+    if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvites(node);
     const token = this.#ask(
       node,
       () => {
         this.#isFounded = true;
-        this.#wishInvite(node);
+        this.#wishInvites(node);
       },
       () => {},
     );
     node.input({ type: 'create', token, genesis: this.#genesis });
   }
 
-  #wishInvite(node: SimNode): void {
-    const uses = this.#nodes.length - 1;
-    if (this.#isInvited || uses === 0) return;
-    const token = this.#ask(
-      node,
-      () => this.#invited(),
-      () => this.#invited(),
-    );
-    const key = this.#invite;
+  #wishInvites(node: SimNode): void {
+    for (const invitation of this.#invitations) this.#wishInvite(node, invitation);
+  }
+
+  #wishInvite(node: SimNode, invitation: Invitation): void {
+    const { key, isArchive } = invitation;
+    const invited = this.#nodes.slice(1).filter((n) => this.#invitationOf(n) === invitation);
+    if (invitation.isOpen || invited.length === 0) return;
+    const opened = (): void => this.#opened(invitation, invited);
+    const token = this.#ask(node, opened, opened);
+    const terms = { key, uses: invited.length, expires: 0, invitee: null, isArchive };
     node.input({
       type: 'wish',
       channel: this.channel,
       token,
-      make: (roster) =>
-        roster.invites.has(key) || roster.members.size > 1
+      make: ({ number, invites, members }) =>
+        invites.has(key) || invited.some(({ user }) => members.has(user))
           ? null
-          : {
-              kind: 'invite',
-              base: roster.number,
-              key,
-              uses,
-              expires: 0,
-              invitee: null,
-              isArchive: false,
-            },
+          : { kind: 'invite', base: number, ...terms },
     });
   }
 
-  #invited(): void {
-    if (this.#isInvited) return;
-    this.#isInvited = true;
-    for (const node of this.#nodes.slice(1)) {
-      this.#planJoin(node, between(this.#draw, 0, 1_000));
-    }
+  #opened(invitation: Invitation, invited: readonly SimNode[]): void {
+    if (invitation.isOpen) return;
+    invitation.isOpen = true;
+    for (const node of invited) this.#planJoin(node, between(this.#draw, 0, 1_000));
   }
 
-  #planJoin(node: SimNode, delay: number, invite = this.#invite): void {
+  #planJoin(node: SimNode, delay: number, named?: UserId): void {
+    const invite = named ?? this.#invitationOf(node).key;
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
       // Who was a member comes back by an invitation of its own alone.
-      if (invite === this.#invite && this.#isDeparted(node)) return;
+      if (!named && this.#isDeparted(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
-      if (!final) return this.#planJoin(node, RETRY_MS, invite);
+      if (!final) return this.#planJoin(node, RETRY_MS, named);
       const token = this.#ask(
         node,
         () => {},
         () => {
-          if (invite === this.#invite) this.#planJoin(node, RETRY_MS);
+          if (!named) this.#planJoin(node, RETRY_MS);
         },
       );
       node.input({
@@ -265,7 +300,7 @@ export class Application {
         name: this.#genesis.name,
         invite,
         nickname: `node${node.index}`,
-        sealing: sealingOf(node.user),
+        sealing: this.sealingOf(node.user),
         pinned: final,
         relays: this.#o.relays,
       });
@@ -311,7 +346,7 @@ export class Application {
               uses: 1,
               expires: 0,
               invitee: user,
-              isArchive: false,
+              isArchive: this.isArchive(user),
             },
       () => this.#planJoin(node, 0, key),
     );
@@ -363,7 +398,7 @@ export class Application {
   /** Hands messages to a node, if it can take any; returns their ids. */
   post({ node: index, count, bytes, text }: Post): Ulid[] {
     const node = this.#nodes[index]!;
-    if (!node.isUp || !this.isMember(node)) return [];
+    if (!node.isUp || !this.isMember(node) || this.isArchive(node.user)) return [];
     const submissions = Array.from({ length: count }, () => {
       const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
       return { kind: 'message', id: this.#ulid(), time: 0, body };

@@ -66,6 +66,8 @@ function common(o: Sizes): Fields {
     nodes: optional(whole(1, SIM_NODES_MAX)),
     relays: optional(whole(1, SIM_RELAYS_MAX)),
     minOnline: optional(whole(1, MEMBERS_PER_CHANNEL_MAX)),
+    few: optional(oneOf('archive', 'always')),
+    archives: optional(whole(0, o.nodes - 1)),
     quorum: optional(oneOf('online', 'roster')),
     weather: optional(weatherShape),
     faults: optional(faultsShape(o)),

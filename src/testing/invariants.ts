@@ -23,7 +23,6 @@ import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import { ballotSignatures } from '../core/epoch-record.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
@@ -46,13 +45,15 @@ import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
-import { isMore, reachedByMore, votersOf } from './counting.js';
+import { type LeastOnline, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { checkElection } from './election-check.js';
 import { LeaderWatch } from './leader-watch.js';
 import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
+import { PlacingWatch } from './placing-watch.js';
 import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
 import { Told } from './told.js';
@@ -62,6 +63,7 @@ export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
   readonly #hash: Hash;
+  readonly #crypto: Verifier;
   readonly #isValid: Verifier['isValid'];
   readonly chains: Chains;
   /** What members that misbehave have signed, and so what is excused. */
@@ -71,6 +73,7 @@ export class Invariants {
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
+  readonly #placingWatch: PlacingWatch;
   readonly #convictions: Convictions;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
@@ -101,6 +104,7 @@ export class Invariants {
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
   mayBeGone: (author: UserId) => boolean = () => false;
+  leastOnline: LeastOnline = () => 1;
   readonly broke: Break;
 
   constructor(
@@ -119,6 +123,7 @@ export class Invariants {
     this.#putBack = new PutBack(nodes, (user) => this.offences.isHonest(user), broke);
     const hash = crypto.sha256;
     this.#hash = hash;
+    this.#crypto = crypto;
     this.#isValid = crypto.isValid;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
@@ -127,6 +132,7 @@ export class Invariants {
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
+    this.chains.leastOnline = (members) => this.leastOnline(members);
     this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
@@ -143,6 +149,7 @@ export class Invariants {
     this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
+    this.#placingWatch = new PlacingWatch(onBreak);
     this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
     this.#certificates = new CertificateCheck(
       crypto,
@@ -220,6 +227,8 @@ export class Invariants {
     checkBounds(node.index, st, this.broke);
     this.#convictions.stepped(node, st, inputs);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
+    const online = (): number => node.view(this.#channel)?.online.length ?? 0;
+    this.#placingWatch.stepped(node.index, st, this.leastOnline, online);
     if (ready.ops.length === 0) this.#leads(node);
   }
 
@@ -228,7 +237,10 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
     this.#epochs.set(lead.id, lead.epoch);
-    this.#checkElection(node, st.genesis.minOnline, lead);
+    const roster = this.#rosters.get(lead.epoch.rosterHash);
+    if (roster) {
+      checkElection(this.#crypto, node.index, lead, roster, this.leastOnline, this.broke);
+    }
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
     const known = this.#leaders.get(term);
@@ -245,31 +257,6 @@ export class Invariants {
     const leader = { node: node.index, epoch: lead.id, tip, ballots };
     this.#leaders.set(term, leader);
     for (const placed of this.final) this.#checkHolds(term, leader, placed);
-  }
-
-  /**
-   * Invariants 1 and 12: by more than half of the roster's voters, in an online
-   * epoch of its electorate, who voted under it.
-   */
-  #checkElection(node: SimNode, minOnline: number, { epoch, ballots }: Leadership): void {
-    const { term, kind, electorate } = epoch;
-    const voters = this.#rosters.get(epoch.rosterHash)?.voters;
-    if (!voters) return;
-    const counted = new Set(ballots.map(({ user }) => user));
-    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(this.#isValid);
-    const who = `node ${node.index} leads ${kind} term ${term}`;
-    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
-      this.broke('12 roster', `${who} by ballots of another roster`);
-    }
-    const among = kind === 'online' ? electorate : voters;
-    const cast = [...counted].filter((user) => among.includes(user)).length;
-    if (!isMore(cast, among.length)) {
-      this.broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
-    }
-    const { length } = electorate;
-    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
-      this.broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
-    }
   }
 
   /** Invariant 5. */

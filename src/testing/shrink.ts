@@ -169,7 +169,9 @@ export function withoutNode(plan: Plan, gone: number): Plan {
     .filter(({ node }) => isThere(node))
     .map((post) => ({ ...post, node: moved(post.node) }));
   const faults = plan.faults.flatMap((fault) => faultWithout(fault, gone, moved) ?? []);
-  return { ...withFaults(withPosts(plan, posts), faults), nodes: plan.nodes - 1 };
+  const wasArchive = gone >= plan.nodes - plan.archives;
+  const archives = plan.archives - (wasArchive ? 1 : 0);
+  return { ...withFaults(withPosts(plan, posts), faults), nodes: plan.nodes - 1, archives };
 }
 
 type Fields = { [field: string]: unknown };
