@@ -67,7 +67,8 @@ function judgeKey(key: Uint8Array): Rule[] {
 const challenge = (r: Uint8Array, key: Uint8Array, message: Uint8Array): bigint =>
   Fn.create(bytesToNumberLE(sha512(concatBytes(r, key, message))));
 
-function judge(key: Uint8Array, message: Uint8Array, signature: Uint8Array) {
+/** Which rules of verification these break: none where the signature is valid. */
+export function judge(key: Uint8Array, message: Uint8Array, signature: Uint8Array) {
   if (key.length !== 32 || signature.length !== 64) {
     return { breaks: ['length'] satisfies Rule[], cofactored: null };
   }

@@ -76,6 +76,7 @@ const tasks = {
     await build(false);
     await run(bin('tsx'), ['bench/main.ts', ...rest]);
   },
+  fuzz: () => run(bin('tsx'), ['test/fuzz/main.ts', ...rest]),
   mutants: () => run(bin('tsx'), ['test/mutants/main.ts', ...rest]),
   lint: async () => {
     await run(bin('tsc'), ['-p', '.']);

@@ -34,9 +34,11 @@ export const toWireError = ({ code, message, retryable }: ConclaveError): WireEr
 
 export function fromWireError(value: unknown): ConclaveError {
   const { code, message, retryable } = (value ?? {}) as Partial<Record<string, unknown>>;
-  return new ConclaveError(String(code ?? 'internal'), String(message ?? 'no reason given'), {
-    retryable: retryable === true,
-  });
+  return new ConclaveError(
+    typeof code === 'string' ? code : 'internal',
+    typeof message === 'string' ? message : 'no reason given',
+    { retryable: retryable === true },
+  );
 }
 
 /** Throws `bad_request` for anything but a JSON object. */

@@ -112,7 +112,7 @@ export interface Exchange {
   /** When each member was last told what this node holds, in answer to what it said. */
   readonly told: Map<UserId, Millis>;
   /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */
-  readonly done: Map<EpochId, { readonly tip: number; readonly certified: number }>;
+  readonly done: Map<EpochId, Done>;
 }
 
 /** A question for a branch. */
@@ -128,6 +128,15 @@ export interface Asked {
 }
 
 /** Answers to questions for a branch that may be under way still. */
+/** A branch of which nothing is left here. */
+export interface Done {
+  /** Its end, and up to where it was certified; 0 where it is asked for from the start, if at all. */
+  readonly tip: number;
+  readonly certified: number;
+  /** Part of it was withheld here: from then on who still names it may have a warrant for that. Null for others. */
+  readonly againAt: Millis | null;
+}
+
 export interface Served {
   readonly askers: Map<UserId, Millis>;
   /** Pages by what they follow: to whom they went, null for all. */

@@ -33,9 +33,9 @@ import type { Pooled } from './pool.js';
 import {
   branchesLedBy,
   heldRecord,
+  isPredecessorKnown,
   isProven,
   isShareFull,
-  isShownPlaced,
   pruneSet,
   rememberEpoch,
   takeCommitted,
@@ -196,7 +196,11 @@ function isMissing(ctx: StepContext, st: ChannelState, theirs: Summary[number]):
     if (!branch || seq <= branch.certified || seq > branch.tip.seq) return false;
     return ctx.now - certifiedAt >= ctx.timing.exchange_ms;
   }
-  return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
+  const here = st.branches.get(epoch);
+  if (here) return seq > here.certified;
+  const done = st.exchange.done.get(epoch);
+  if (!done) return true;
+  return done.againAt === null ? seq > done.tip : ctx.now >= done.againAt;
 }
 
 /** One member's word leads to so many open questions as it may name branches at once. */
@@ -405,12 +409,6 @@ function letGo(st: ChannelState, held: readonly Pooled[]): void {
 function noteOrphans(st: ChannelState, { records }: BranchPage): void {
   for (const record of records) {
     if (!record || !isMessageLane(record) || st.facts.has(record.digest)) continue;
-    const { digest, prev, author } = record;
-    const isKnown =
-      prev === st.roster.members.get(author)?.root ||
-      prev === st.log.finalTipOf(author) ||
-      st.facts.has(prev) ||
-      isShownPlaced(st, prev);
-    if (!isKnown) st.orphans.add(digest);
+    if (!isPredecessorKnown(st, record)) st.orphans.add(record.digest);
   }
 }

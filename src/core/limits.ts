@@ -87,6 +87,8 @@ export const BRANCHES_PER_LEADER_MAX = 128;
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */
 export const ASKED_KEEP_MS = 10_000;
+/** How long what others still name of a branch that was withheld here in part is not asked for: they may only be behind. */
+export const WITHHELD_AGAIN_MS = 10_000;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
 export const MERGE_PATIENCE_MS = 10_000;
 /** … and in all. */

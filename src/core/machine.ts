@@ -28,7 +28,7 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { asksRelays, isShutOut, onJoin, onRosterKnown } from './membership.js';
+import { asksRelays, askWhetherIn, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
 import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
@@ -466,8 +466,8 @@ export class Machine {
     const ctx = this.#contextOf(st);
     if (what.type === 'status') {
       const { now } = this.#clock;
-      const known = what.payload.roster;
-      onRosterKnown(ctx, st, known);
+      const { roster: known, online } = what.payload;
+      onRosterKnown(ctx, st, known, online);
       const first = this.#announcing.next(link, st.id, known, st.roster.number, now);
       if (first !== undefined) this.#announce(st, link, first);
       return;
@@ -475,7 +475,7 @@ export class Machine {
     if (what.type === 'error') {
       const { code } = what.payload;
       const unknown = code === 'no_channel' || code === 'not_member';
-      if (code === 'not_member') st.shutOut = isShutOut(st, this.#clock.now);
+      if (code === 'not_member' && st.roster.members.has(this.self)) askWhetherIn(ctx, st);
       if (unknown && this.#announcing.lost(link, st.id, this.#clock.now)) this.#announce(st, link);
       if (this.#joinRefused(st.joining, what.payload)) st.joining = null;
       return;
@@ -562,9 +562,12 @@ export class Machine {
   #sendBeacon(): void {
     if (this.#clock.now < this.#presence.due) return;
     const users = new Set<UserId>();
-    for (const { st } of this.#slots.values())
+    const former = new Set<UserId>();
+    for (const { st } of this.#slots.values()) {
       for (const user of st.roster.members.keys()) users.add(user);
-    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told);
+      for (const user of st.roster.departed.keys()) former.add(user);
+    }
+    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told, former);
     if (!beacon || users.size === 0) return;
     const statement = encodeStatement(beacon);
     const signed = this.#ready.signed(this.self, statement);

@@ -14,7 +14,7 @@ import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import type { ConclaveError } from './errors.js';
 import { hearsLeader, hearsRosterLeader } from './hearing.js';
-import type { Millis, UserId } from './ids.js';
+import type { UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {
   ASK_RELAYS_MS,
@@ -110,10 +110,16 @@ function askWhetherLeft(ctx: StepContext, st: ChannelState, { current }: Wish): 
   ctx.ready.wake((current?.offeredAt ?? ctx.now) + LEFT_ASK_MS);
 }
 
-/** A relay says that it knows roster `known`. */
-export function onRosterKnown(ctx: StepContext, st: ChannelState, known: number): void {
-  const isBehind = known > st.roster.number && st.roster.members.has(ctx.self);
-  if (isBehind && !hearsLeader(ctx, st)) st.shutOut = isShutOut(st, ctx.now);
+/** A relay says that it knows roster `known`, and, to a member, which of them are connected there. */
+export function onRosterKnown(
+  ctx: StepContext,
+  st: ChannelState,
+  known: number,
+  online: readonly UserId[],
+): void {
+  const isMember = st.roster.members.has(ctx.self);
+  const isOther = isMember ? !hearsLeader(ctx, st) : online.includes(ctx.self);
+  if (known > st.roster.number && isOther) askWhetherIn(ctx, st);
   const [wish] = st.wishes;
   if (!wish || wish.doneAt === null || st.roster.members.has(ctx.self)) return;
   if (known >= wish.doneAt) reportDone(ctx, st, wish);
@@ -249,11 +255,15 @@ function joinOf(st: ChannelState, a: JoinAttempt): MembershipBody | null {
   return { kind: 'join', base: st.roster.number, request, inviteSig, userSig };
 }
 
-/** A relay said that this node is no member. It may be behind, or right. */
-export const isShutOut = ({ shutOut }: ChannelState, now: Millis) => ({
-  toldAt: now,
-  nextAt: shutOut?.nextAt ?? now + JOIN_REPEAT_MS,
-});
+/**
+ * Others take this node for a member and it does not, or the other way round:
+ * it asks for a while, and members show how that came about. Without it who
+ * was removed and taken back, and then lost the memory of both, would stop
+ * where its log says that it was removed.
+ */
+export function askWhetherIn({ now }: StepContext, st: ChannelState): void {
+  st.shutOut = { toldAt: now, nextAt: st.shutOut?.nextAt ?? now + JOIN_REPEAT_MS };
+}
 
 /**
  * Whether to ask relays now which roster they know: who hears no leader may be
@@ -267,16 +277,18 @@ export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
   return isDue && isDeaf;
 }
 
-/** A relay takes this node for no member: where it is right, members show how that came about. */
 function tickShutOut(ctx: StepContext, st: ChannelState): void {
   const { shutOut } = st;
   if (!shutOut) return;
-  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || !st.roster.members.has(ctx.self)) {
+  const member = st.roster.members.get(ctx.self);
+  const asksAnyway = !member && st.joining !== null;
+  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || asksAnyway) {
     st.shutOut = null;
     return;
   }
   if (ctx.now >= shutOut.nextAt) {
-    const { name, sealing } = st.roster.members.get(ctx.self)!;
+    // Nobody is admitted by this: it takes an invitation.
+    const { name = '', sealing = null } = member ?? {};
     const asking = { ...shutOut, invite: ctx.self, name, sealing };
     askToJoin(ctx, contextOf(st), asking, st.log.final);
     shutOut.nextAt = asking.nextAt;

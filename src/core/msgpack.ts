@@ -12,7 +12,7 @@
  */
 
 import { Packr } from 'msgpackr/pack';
-import { bytesEqual } from './bytes.js';
+import { bytesEqual, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
 import {
   PAYLOAD_DEPTH_MAX,
@@ -33,13 +33,39 @@ const PROTO = new TextEncoder().encode('__proto__');
 
 /** Throws `bad_payload`. */
 export function unpack(payload: Uint8Array): { [field: string]: unknown } {
-  new PayloadCheck(payload).run();
-  return packr.unpack(plain(payload));
+  const { marked } = new PayloadCheck(payload).run();
+  return packr.unpack(marked.length === 0 ? plain(payload) : markedTwice(payload, marked));
+}
+
+const MARK = Uint8Array.of(0xef, 0xbb, 0xbf);
+/** msgpackr drops a byte order mark that begins a text of more bytes than this, and keeps it in a shorter one. */
+const MARK_KEPT_BYTES_MAX = 64;
+
+/** Where a text that msgpackr would take its mark from has its head, its content and its end. */
+interface MarkedText {
+  readonly head: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The payload with one more mark in each of these texts, for msgpackr to drop. */
+function markedTwice(payload: Uint8Array, texts: readonly MarkedText[]): Uint8Array {
+  const w = new Writer(payload.length + 8 * texts.length);
+  let from = 0;
+  for (const { head, start, end } of texts) {
+    w.raw(payload.subarray(from, head)).u8(TEXT_32);
+    w.u32(end - start + MARK.length).raw(MARK);
+    from = start;
+  }
+  return w.raw(payload.subarray(from)).kept();
 }
 
 function refuse(message: string): never {
   throw new ConclaveError('bad_payload', `the payload ${message}`);
 }
+
+/** Head of a text behind a size of 4 bytes. */
+const TEXT_32 = 219;
 
 /** Bytes that follow the head of a scalar. */
 const SCALAR_BYTES: { readonly [head: number]: number } = {
@@ -77,17 +103,19 @@ class PayloadCheck {
   readonly #bytes: Uint8Array;
   #at = 0;
   #items = 0;
+  readonly #marked: MarkedText[] = [];
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
-  run(): void {
+  run(): { readonly marked: readonly MarkedText[] } {
     const head = this.#bytes[0] ?? refuse('is empty');
     const isMap = (head & 0xf0) === 0x80 || head === 0xde || head === 0xdf;
     if (!isMap) refuse('must be a map');
     this.#value(1);
     if (this.#at !== this.#bytes.length) refuse('has bytes after its end');
+    return { marked: this.#marked };
   }
 
   /** Steps over `bytes`, returns where they start. */
@@ -107,23 +135,33 @@ class PayloadCheck {
 
   #value(depth: number): void {
     if (++this.#items > PAYLOAD_ITEMS_MAX) refuse(`has more than ${PAYLOAD_ITEMS_MAX} items`);
-    const head = this.#bytes[this.#skip(1)]!;
+    const at = this.#skip(1);
+    const head = this.#bytes[at]!;
     if (head < 0x80 || head >= 0xe0) return; // small integers
     if (head < 0x90) this.#map(head & 0x0f, depth);
     else if (head < 0xa0) this.#list(head & 0x0f, depth);
     else if (head < 0xc0) this.#text(head & 0x1f);
-    else this.#longer(head, depth);
+    else this.#longer(at, head, depth);
   }
 
-  #longer(head: number, depth: number): void {
+  #longer(at: number, head: number, depth: number): void {
     const scalarBytes = SCALAR_BYTES[head];
     const [type, sizeBytes] = SIZED[head] ?? [];
     if (scalarBytes !== undefined) this.#skip(scalarBytes);
     else if (sizeBytes === undefined) refuse(`has a value of a type that is not allowed: ${head}`);
     else if (type === 'bin') this.#skip(this.#size(sizeBytes));
-    else if (type === 'text') this.#text(this.#size(sizeBytes));
+    else if (type === 'text') this.#longText(at, this.#size(sizeBytes));
     else if (type === 'list') this.#list(this.#size(sizeBytes), depth);
     else this.#map(this.#size(sizeBytes), depth);
+  }
+
+  #longText(head: number, bytes: number): void {
+    this.#text(bytes);
+    const start = this.#at - bytes;
+    if (bytes <= MARK_KEPT_BYTES_MAX || this.#bytes[start] !== MARK[0]) return;
+    if (bytesEqual(this.#bytes.subarray(start, start + MARK.length), MARK)) {
+      this.#marked.push({ head, start, end: this.#at });
+    }
   }
 
   #text(bytes: number): void {

@@ -17,7 +17,7 @@ import { endOf, HEADER_BYTES, type Header, headersOf, type Point, type Stretch }
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
-import type { Digest, EpochId, UserId } from './ids.js';
+import type { Digest, EpochId, Millis, UserId } from './ids.js';
 import { type Entry, encodePoint, type Offer } from './layout.js';
 import {
   CHECKPOINT_BYTES,
@@ -28,13 +28,14 @@ import {
   SET_BYTES_PER_AUTHOR_MAX,
   SET_RECORDS_MAX,
   SET_RECORDS_PER_AUTHOR_MAX,
+  WITHHELD_AGAIN_MS,
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Place } from './order.js';
 import type { Pooled } from './pool.js';
 import type { ChannelRecord } from './record.js';
 import { cutRuns, openFront, putPlace, trimRuns } from './runs.js';
-import { isInStanding, warrantOf } from './standing.js';
+import { isBetterWarrant, isInStanding, warrantOf } from './standing.js';
 
 /** A record that this node holds and that is not final here. */
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
@@ -116,12 +117,21 @@ export const isShownPlaced = (st: ChannelState, digest: Digest): boolean =>
 /** Whether the record's predecessor is not shown: neither final nor placed here, though it may wait in the pool. */
 export function isOrphan(st: ChannelState, record: ChannelRecord): boolean {
   if (!st.orphans.has(record.digest)) return false;
-  const { prev, author } = record;
-  const isKnown =
-    isShownPlaced(st, prev) || prev === st.log.finalTipOf(author) || st.facts.has(prev);
-  if (isKnown) st.orphans.delete(record.digest);
-  return !isKnown;
+  if (!isPredecessorKnown(st, record)) return true;
+  st.orphans.delete(record.digest);
+  return false;
 }
+
+/** What the log places has its predecessor there too, be it final, not its author's last, and no fact in memory. */
+export const isPredecessorKnown = (
+  st: ChannelState,
+  { digest, prev, author }: ChannelRecord,
+): boolean =>
+  st.log.seqOf(digest) !== undefined ||
+  isShownPlaced(st, prev) ||
+  prev === st.log.finalTipOf(author) ||
+  prev === st.roster.members.get(author)?.root ||
+  st.facts.has(prev);
 
 /** No online leader places more until what is here is in the log. */
 export const isSetFull = ({ pool }: ChannelState): boolean =>
@@ -374,7 +384,11 @@ function keepCertificate(
   const kept = branch.certificates;
   const last = kept.at(-1)?.seq;
   if (last !== undefined && last >= seq) return;
-  if (last !== undefined && !isCheckpoint(st, branch, kept.at(-2)?.seq ?? branch.base.seq, last)) {
+  const isKept =
+    last === undefined ||
+    isCheckpoint(st, branch, kept.at(-2)?.seq ?? branch.base.seq, last) ||
+    isBetterWarrant(st, branch, last, bytes);
+  if (!isKept) {
     kept.pop();
     ctx.ready.del(st.keys.commit(branch.id, last));
   }
@@ -393,12 +407,13 @@ function isCheckpoint(st: ChannelState, branch: Branch, from: number, to: number
   return bytes >= CHECKPOINT_BYTES;
 }
 
-/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. */
+/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. Behind `withheld` comes `final` alone. */
 function ownAreCommitted(ctx: StepContext, st: ChannelState, digests: readonly Digest[]): void {
   const rest = [...digests];
   for (const digest of rest) {
     const own = st.outbox.get(digest);
-    if (!own || own.state === 'committed' || !isCommitted(st, own.pooled.record)) continue;
+    if (own?.state !== 'queued' && own?.state !== 'sent') continue;
+    if (!isCommitted(st, own.pooled.record)) continue;
     own.state = 'committed';
     reportProgress(ctx, st, own.pooled.record, 'committed', null);
     for (const next of st.pool.childrenOf(digest)) rest.push(next.digest);
@@ -450,8 +465,8 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
   for (const branch of [...st.branches.values()]) {
     // Who joins the running epoch needs its chain whole.
     if (branch === st.leadership?.branch) continue;
-    trimBranch(ctx, st, branch);
-    if (branch.size === 0) dropBranch(ctx, st, branch);
+    const isWithheld = trimBranch(ctx, st, branch);
+    if (branch.size === 0) dropBranch(ctx, st, branch, isWithheld);
   }
   forgetEpochs(ctx, st);
 }
@@ -471,10 +486,14 @@ function untilMatters(st: ChannelState, branch: Branch): number {
   return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;
 }
 
-/** What is placed at the front, and is no message that is held, is final or vanishes. */
-function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+/** What is placed at the front, and is no message that is held, is final or vanishes. Returns whether some of it is withheld. */
+function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): boolean {
   const seq = untilMatters(st, branch);
-  if (seq === branch.base.seq) return;
+  if (seq === branch.base.seq) return false;
+  let isWithheld = false;
+  for (let at = branch.base.seq + 1; at <= seq && !isWithheld; at++) {
+    isWithheld = isWithheldAt(st, branch, at);
+  }
   const withheld = headersOf(branch, branch.base.seq + 1, seq).map(({ digest }) => digest);
   trimRuns(ctx, st, branch, seq);
   branch.trim(seq);
@@ -487,24 +506,29 @@ function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
   while (branch.certificates.length > 1 && branch.certificates[0]!.seq <= seq) {
     ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!.seq));
   }
+  return isWithheld;
 }
 
-function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch, isWithheld: boolean): void {
   st.branches.delete(branch.id);
   st.exchange.asked.delete(branch.id);
   st.exchange.served.delete(branch.id);
   st.exchange.confirms.delete(branch.id);
-  rememberDone(st, branch);
+  rememberDone(st, branch, isWithheld ? ctx.now + WITHHELD_AGAIN_MS : null);
   ctx.ready.del(st.keys.branch(branch.id));
   for (const { seq } of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
 }
 
 const DONE_MAX = 256;
 
-function rememberDone({ exchange: { done } }: ChannelState, branch: Branch): void {
-  const { id, tip, certified } = branch;
+function rememberDone(
+  { exchange: { done } }: ChannelState,
+  { id, tip, certified }: Branch,
+  againAt: Millis | null,
+): void {
   if (tip.seq === 0) return;
-  done.set(id, { tip: tip.seq, certified });
+  done.delete(id);
+  done.set(id, { tip: tip.seq, certified: againAt === null ? certified : 0, againAt });
   if (done.size > DONE_MAX) done.delete(done.keys().next().value!);
 }
 

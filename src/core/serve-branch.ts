@@ -17,6 +17,7 @@ import type { Digest, EpochId, UserId } from './ids.js';
 import { decodeRawEntry } from './layout.js';
 import { furthestInPage, heldRecord } from './provisional.js';
 import type { Reader } from './serve.js';
+import { warrantOf } from './standing.js';
 
 interface Found {
   readonly record: Uint8Array;
@@ -78,9 +79,12 @@ function findPage(
   });
 }
 
-/** The furthest certificate that a page may end at; the next one where none fits. */
+/** The furthest certificate that a page may end at, but not behind the furthest warrant; the next one where none fits. */
 export function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
-  const ahead = branch.certificates.map(({ seq }) => seq).filter((seq) => seq > from);
+  const warranted = warrantOf(st, branch)?.seq ?? 0;
+  const ahead = branch.certificates
+    .map(({ seq }) => seq)
+    .filter((seq) => seq > from && (from >= warranted || seq <= warranted));
   const most = furthestInPage(st, branch, from);
   return ahead.findLast((seq) => seq <= most) ?? ahead[0];
 }

@@ -69,6 +69,20 @@ export function warrantOf(st: ChannelState, branch: Branch): Warrant | null {
   return warrant ?? null;
 }
 
+/** Whether the certificate kept at `last` warrants places of a branch that a later one does not. */
+export function isBetterWarrant(
+  st: ChannelState,
+  branch: Branch,
+  last: number,
+  later: Uint8Array,
+): boolean {
+  const electorate = st.epochs.get(branch.id)?.epoch.electorate ?? [];
+  // Of an electorate that nobody left, each certificate is a warrant.
+  if (electorate.every((user) => st.roster.members.has(user))) return false;
+  if (warrantOf(st, branch)?.seq !== last) return false;
+  return warrantedUpTo(st, branch, decodeCertificate(later)) === 0;
+}
+
 /** The branch that a former member's record comes from, if a warrant covers it there. */
 export function warrantedIn(st: ChannelState, digest: Digest): Branch | undefined {
   for (const branch of st.branches.values()) {

@@ -85,6 +85,8 @@ export class Application {
   onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   readonly #mayBeGone = new Set<number>();
+  /** By whose invitation a node that left or was removed comes back: its user keeps that, whatever becomes of its disk. */
+  readonly #backBy = new Map<number, UserId>();
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
 
@@ -277,15 +279,16 @@ export class Application {
     for (const node of invited) this.#planJoin(node, between(this.#draw, 0, 1_000));
   }
 
-  #planJoin(node: SimNode, delay: number, named?: UserId): void {
-    const invite = named ?? this.#invitationOf(node).key;
+  #planJoin(node: SimNode, delay: number): void {
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
+      const named = this.#backBy.get(node.index);
+      const invite = named ?? this.#invitationOf(node).key;
       // Who was a member comes back by an invitation of its own alone.
       if (!named && this.#isDeparted(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
       const { final } = inviter?.state(this.channel)?.log ?? {};
-      if (!final) return this.#planJoin(node, RETRY_MS, named);
+      if (!final) return this.#planJoin(node, RETRY_MS);
       const token = this.#ask(
         node,
         () => {},
@@ -334,21 +337,16 @@ export class Application {
     const { user } = node;
     const key = this.#o.crypto.userOf(`back ${user} ${this.#tokens}`);
     node.inviteKeys.add(key);
+    const isArchive = this.isArchive(user);
+    const terms = { key, uses: 1, expires: 0, invitee: user, isArchive };
     this.wish(
       by,
       ({ number, members }) =>
-        members.has(user)
-          ? null
-          : {
-              kind: 'invite',
-              base: number,
-              key,
-              uses: 1,
-              expires: 0,
-              invitee: user,
-              isArchive: this.isArchive(user),
-            },
-      () => this.#planJoin(node, 0, key),
+        members.has(user) ? null : { kind: 'invite', base: number, ...terms },
+      () => {
+        this.#backBy.set(node.index, key);
+        this.#planJoin(node, 0);
+      },
     );
   }
 

@@ -58,16 +58,17 @@ function editing(owner: string, byFile: ReadonlyMap<string, Edit[]>, seen: Set<s
   };
 }
 
-/** Writes the bundle of the product with these edits to `outfile`. */
+/** Writes the bundle of the product with these edits, as `entry` needs it, to `outfile`. */
 export async function bundle(
   owner: string,
   edits: readonly Edit[],
   outfile: string,
+  entry = WORKER,
 ): Promise<void> {
   const byFile = editsByFile(edits);
   const seen = new Set<string>();
   await build({
-    entryPoints: [WORKER],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',

@@ -60,6 +60,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     'a member that came back from nothing, restarted under an early roster, reached nobody who was in that',
   ],
   [
+    3_506_878,
+    'a node restarted and got a branch with a record that its log places: it showed it as one whose predecessor is missing',
+  ],
+  [
     3_124_534,
     'not the core: a message that became final as its author crashed was asked for again, once the others were gone',
   ],

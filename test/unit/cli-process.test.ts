@@ -1,60 +1,19 @@
 /** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
+import { finish, json, relay, start } from './fixtures/cli-processes.js';
 import { FIRST, SECOND } from './fixtures/tls-certificates.js';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** The demo starts processes of what is built. */
 const BUILT = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** A relay that nobody runs. */
 const NOBODY = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
-
-interface Spawned {
-  readonly child: ChildProcess;
-  readonly stdout: Collected;
-  readonly stderr: Collected;
-  /** Exit code, or the signal that ended it; only once nobody holds its streams any more. */
-  readonly closed: Promise<number | NodeJS.Signals | null>;
-}
-
-function start(...argv: string[]): Spawned {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...argv]);
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const stdout = new Collected();
-  const stderr = new Collected();
-  child.stdout.pipe(stdout);
-  child.stderr.pipe(stderr);
-  const closed = new Promise<number | NodeJS.Signals | null>((resolve) => {
-    child.on('close', (code, signal) => resolve(code ?? signal));
-  });
-  return { child, stdout, stderr, closed };
-}
-
-async function finish(...argv: string[]) {
-  const { closed, stdout, stderr, child } = start(...argv);
-  child.stdin!.end();
-  const code = await closed;
-  return { code, stdout: stdout.text, stderr: stderr.text, lines: stdout.lines };
-}
-
-async function json(...argv: string[]): Promise<Record<string, unknown>> {
-  const { code, lines, stderr } = await finish('--json', ...argv);
-  expect(code, `${argv.join(' ')}: ${stderr}`).toBe(0);
-  return JSON.parse(lines.at(-1)!) as Record<string, unknown>;
-}
-
-async function relay(): Promise<{ url: string; process: Spawned }> {
-  const process = start('relay', '--listen', '127.0.0.1:0', '--json');
-  await process.stdout.shows('\n');
-  return { url: process.stdout.json[0]!.url as string, process };
-}
 
 describe('exit codes', () => {
   test('0 for help, 2 for wrong usage, 1 for a failure', async () => {

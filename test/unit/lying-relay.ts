@@ -1,16 +1,23 @@
 /**
  * A relay that does to private commands what its `lie` makes of them: it may
  * drop, alter, repeat and invent. It speaks the real links, keeps what came by,
- * and does nothing for channels.
+ * and of channels it carries what `carries` lets pass, to all, without a look at
+ * who is a member.
  */
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { type Command, decodeCommand, encodePayload } from '../../src/core/commands.js';
-import type { UserId } from '../../src/core/ids.js';
+import {
+  COMMANDS,
+  type Command,
+  type CommandName,
+  decodeCommand,
+  encodePayload,
+} from '../../src/core/commands.js';
+import { hex32, type UserId } from '../../src/core/ids.js';
 import { linkIdentity } from '../../src/core/keys.js';
 import { pack } from '../../src/core/msgpack.js';
-import { RelayLink } from '../../src/core/relay-link.js';
+import { type RelayEvent, RelayLink } from '../../src/core/relay-link.js';
 import { sealBroadcast } from '../../src/core/seal.js';
 import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 import { random } from './relay-client.js';
@@ -20,6 +27,13 @@ const AS = { PV_MSG: 'MSG', ACK_MSG: 'MSG_ACK', CNN_USR: 'USR_HSK' } as const;
 type Name = keyof typeof AS;
 /** A command between two users, under the name it is sent with. */
 export type Private = Extract<Command, { name: Name }>;
+
+/** A command about a channel on its way from one user to another. */
+interface Passing {
+  readonly name: CommandName;
+  readonly from: UserId;
+  readonly to: UserId;
+}
 
 /** What is forwarded instead of what came. */
 export type Lie = (command: Private) => readonly Private[];
@@ -31,6 +45,9 @@ export class LyingRelay {
   /** All bytes that clients wrote. */
   readonly bytes: Buffer[] = [];
   lie: Lie = honest;
+  carries: (passing: Passing) => boolean = () => false;
+  /** Told of what was carried, once it is written. */
+  carried: (passing: Passing) => void = () => {};
   readonly #server = createServer((socket) => this.#accept(socket));
   readonly #key = random(64);
   readonly #identity = linkIdentity(crypto, random(32));
@@ -84,7 +101,10 @@ export class LyingRelay {
           this.#online.set(user, { socket, link });
           this.tellOthers(user);
         }
-        if (event.type === 'command') this.#onCommand(socket, link, event);
+        if (event.type === 'command') {
+          this.#onCommand(socket, link, event);
+          this.#carry(user!, event);
+        }
       }
     });
   }
@@ -95,6 +115,20 @@ export class LyingRelay {
       if (other === user) continue;
       const came = { name: 'UCNN', payload: { id: user, name: '' } } as const;
       socket.write(link.send(came, Date.now() / 1_000));
+    }
+  }
+
+  #carry(from: UserId, { name, payload, raw }: RelayEvent & { type: 'command' }): void {
+    const spec: { readonly from: string; readonly key: string; readonly as?: string } =
+      COMMANDS[name];
+    if (spec.from === 'relay' || spec.key !== 'broadcast' || Object.hasOwn(AS, name)) return;
+    const only = payload.to instanceof Uint8Array ? hex32<UserId>(payload.to) : undefined;
+    const as = (spec.as ?? name) as CommandName;
+    for (const [to, { socket }] of this.#online) {
+      const passing = { name, from, to };
+      if (to === from || (only ?? to) !== to || !this.carries(passing)) continue;
+      socket.write(sealBroadcast(crypto, this.#key, as, raw));
+      this.carried(passing);
     }
   }
 

@@ -48,6 +48,15 @@ describe('pack and unpack', () => {
     );
   });
 
+  it.each([3, 60, 63, 64, 65, 66, 67, 252, 255, 256, 65_534, 65_535, 65_536])(
+    'keep the byte order mark that begins a text of %i bytes',
+    (bytes) => {
+      const text = `\ufeff${'x'.repeat(bytes - 3)}`;
+      const map = { a: text, b: [text, { c: `\ufeff${text}` }], d: new Uint8Array(9) };
+      expect(unpack(pack(map))).toStrictEqual(map);
+    },
+  );
+
   it('give byte strings as plain views of the payload', () => {
     const payload = Buffer.from(pack({ a: new Uint8Array(100) }));
     const bytes = unpack(payload).a as Uint8Array;

@@ -29,3 +29,18 @@ test('bench lists what there is, and refuses what there is not', async () => {
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('no benchmark "nope"')]);
   expect(size.code).toBe(2);
 });
+
+test('fuzz explains itself, and refuses what is no number or no option', async () => {
+  const fuzz = (...argv: string[]) => run('--import', 'tsx', 'test/fuzz/main.ts', ...argv);
+  const [help, cases, option] = await Promise.all([
+    fuzz('--help'),
+    fuzz('--cases', 'many'),
+    fuzz('--nope'),
+  ]);
+  expect([help.code, help.stdout]).toEqual([
+    0,
+    expect.stringMatching(/npm run fuzz -- \[options\]/),
+  ]);
+  expect([cases.code, cases.stderr]).toEqual([2, expect.stringContaining('--cases must be')]);
+  expect(option.code).toBe(2);
+});
