@@ -23,7 +23,7 @@ function drawArchives(o: SimulateOptions, count: number, isOfGuest: boolean) {
     (of) => of === undefined,
   );
   if (!isOpen || isOfGuest || count < 2 || !chance(draw, ARCHIVE_SHARE)) {
-    const archives = o.archives ?? 0;
+    const archives = Math.min(o.archives ?? 0, count - 1);
     return { few: o.few ?? (archives > 0 ? 'archive' : 'always'), archives } as const;
   }
   const archives = Math.min(pick(draw, [0, 1, 1, 1, 2]), Math.ceil(count / 3));
