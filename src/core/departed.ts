@@ -22,6 +22,7 @@ export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roste
     withhold(ctx, st, user);
     if (user === ctx.self) {
       withholdOwn(ctx, st);
+      st.shutOut = null;
       endJoining(ctx, st);
     }
   }

@@ -25,7 +25,7 @@ import {
   LEFT_ASK_MS,
   SHUT_OUT_MS,
 } from './limits.js';
-import { sendOffers, signBatch } from './offers.js';
+import { noteOffer, sendOffers, signBatch } from './offers.js';
 import type { Pooled } from './pool.js';
 import { encodeRecord } from './record.js';
 import { contextOf, rosterAfter } from './replica.js';
@@ -83,7 +83,10 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
   }
   ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
   if (st.leading) queueMembership(st.leading, wish.current);
-  else sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
+  else {
+    noteOffer(ctx, st, wish.current);
+    sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
+  }
 }
 
 /** A change is done only once more than half of the new roster spoke under its number: an epoch of it exists. */
@@ -281,8 +284,8 @@ function tickShutOut(ctx: StepContext, st: ChannelState): void {
   const { shutOut } = st;
   if (!shutOut) return;
   const member = st.roster.members.get(ctx.self);
-  const asksAnyway = !member && st.joining !== null;
-  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || asksAnyway) {
+  const isAnswered = member ? hearsLeader(ctx, st) : st.joining !== null;
+  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || isAnswered) {
     st.shutOut = null;
     return;
   }

@@ -31,7 +31,7 @@ import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
-import { contextOf, isPlaced } from './replica.js';
+import { contextOf, isPlaced, rosterAfter } from './replica.js';
 import { isMembership, minOnline } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { isInStanding } from './standing.js';
@@ -222,8 +222,22 @@ function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
   return batch;
 }
 
+/**
+ * Whether a roster leader may still place a change of membership: it is one of
+ * the roster in force, which no other has changed. Who joins is let in by the
+ * leader itself, while it answers.
+ */
+export function isOpenChange(ctx: StepContext, st: ChannelState, record: ChannelRecord): boolean {
+  const { kind } = record;
+  if (!isMembership(kind) || kind === 'join' || kind === 'vote') return false;
+  if (st.leadership?.branch !== null || st.log.membershipInFlight()) return false;
+  return (
+    st.leadership.epoch.roster === st.roster.number && rosterAfter(ctx, st, record) !== undefined
+  );
+}
+
 /** Remembers since when the leader that is followed should know of a record. */
-function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+export function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
   const epoch = st.leadership?.id;
   if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
@@ -371,8 +385,9 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     const patience = kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
     if (due.length >= RECORDS_PER_BATCH_MAX || ctx.now - pooled.offeredAt < patience) continue;
     if (!isInStanding(st, pooled)) continue;
-    const isLeft = mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest);
-    if (isLeft || !isMessageLane(record)) continue;
+    if (isMessageLane(record)) {
+      if (mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest)) continue;
+    } else if (!isOpenChange(ctx, st, record)) continue;
     if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);
   }
   if (!lead?.live || st.leading) return;

@@ -280,7 +280,6 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   if (!wasIn && isIn(ctx, st)) {
     ctx.ready.events.push({ type: 'joined', channel: st.id, token: st.joining?.token ?? null });
     st.joining = null;
-    st.shutOut = null;
   }
   return membership !== undefined;
 }

@@ -147,7 +147,8 @@ function servePages(
           records: entries.map((e) => e.record),
           proofs: entries.map((e) => e.proof),
           cert,
-          final,
+          // Who is no member is not told how far the log goes, and so does not ask on.
+          final: s.rostersBelow === undefined ? final : upTo,
           ...(more > 0 ? { more } : {}),
           ...(s.withGenesis && from === base
             ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } }

@@ -2,7 +2,8 @@
  * Suspicion (docs/PROTOCOL.md, section "Elections"): a roster leader that is
  * alive and lets nothing become final, or leaves a member's messages out, is
  * one that this node would rather replace. It suspects by what it sees itself:
- * a message that it offered to that leader, or an entry of its tail. A node
+ * a message or a change of membership that it offered to that leader, or an
+ * entry of its tail. A node
  * that suspects its leader stands for election, and grants to others; it goes
  * on following. Nothing comes of it unless more than half suspect too.
  */
@@ -13,6 +14,8 @@ import { answering, isHeard } from './hearing.js';
 import { onlineMembers } from './leader.js';
 import { SUSPECT_MS } from './limits.js';
 import { isMessageLane } from './log.js';
+import { isOpenChange } from './offers.js';
+import type { Pooled } from './pool.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
 import { minOnline, voters } from './roster.js';
@@ -76,7 +79,7 @@ function reasonToSuspect(
   const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
   // Before that it can have left out nothing: no look at a pool that may be large.
   if (!isStill && suspicion.newest - suspicion.since < SUSPECT_MS) return undefined;
-  for (const pooled of st.pool.values()) {
+  for (const pooled of offered(st)) {
     const { record, offer } = pooled;
     if (offer?.epoch !== id) continue;
     const offeredAt = Math.max(offer.at, suspicion.since);
@@ -84,8 +87,18 @@ function reasonToSuspect(
     // It took what came long after, or nothing at all.
     const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
-    const mayStand = isInStanding(st, pooled) && prevIsPlaced(st, record, st.log);
-    if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;
+    if (!isInStanding(st, pooled)) continue;
+    if (!isMessageLane(record)) {
+      if (isOpenChange(ctx, st, record))
+        return `it leaves out a change of membership, ${record.kind}`;
+    } else if (prevIsPlaced(st, record, st.log)) return `it leaves out message ${record.id}`;
   }
   return undefined;
+}
+
+/** What this node may have offered: others' records and its own, and what it wants changed itself. */
+function* offered({ pool, wishes }: ChannelState): Generator<Pooled> {
+  yield* pool.values();
+  const wanted = wishes[0]?.current;
+  if (wanted) yield wanted;
 }

@@ -123,8 +123,8 @@ function unsettledTogether(
       differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
       (served.has(i) ? waits(node, st, authors, states) : undefined);
     if (why) return why;
-    // No leader is suspected for the changes of membership that it leaves out.
-    if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
+    // Where too few are online to place messages nobody suspects a leader of leaving anything out.
+    if (isTwoFaced || (!canCommit && offences.may(leader.user, 'censor'))) continue;
     if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;

@@ -1,7 +1,7 @@
 /** Mutants of who is a member: departures, and what becomes of what was written before. */
 
 import type { Mutant } from './mutant.js';
-import { changing } from './plans.js';
+import { changing, returning } from './plans.js';
 
 const STANDING = 'src/core/standing.ts';
 
@@ -31,5 +31,18 @@ export const MEMBERSHIP: readonly Mutant[] = [
       },
     ],
     options: changing,
+  },
+  {
+    name: 'change-again',
+    invariant: 12,
+    what: 'a change of membership counts under any later roster: an old removal, offered again, removes who came back',
+    edits: [
+      {
+        file: 'src/core/roster.ts',
+        find: '  if (body.base !== roster.number) {\n',
+        replace: '  if (body.base > roster.number) {\n',
+      },
+    ],
+    options: returning,
   },
 ];

@@ -490,6 +490,16 @@ export function changing(seed: number): RunOptions {
   return { ...rest, workload: { ...workload, changes } };
 }
 
+/** The same, and who is gone is taken back at once. */
+export function returning(seed: number): RunOptions {
+  const { workload, ...rest } = changing(seed);
+  const changes = workload?.changes ?? [];
+  const back = changes.map(
+    ({ at, node }): Change => ({ at: at + 1_000, what: 'return', node, by: 0 }),
+  );
+  return { ...rest, workload: { ...workload, changes: [...changes, ...back] } };
+}
+
 /** Members of whom now and then two alone are left together, where two are enough beside an archive. */
 function byTwos(seed: number, archives: number): RunOptions & { readonly nodes: number } {
   const draw = drawsOf(seed, 'by twos');

@@ -3,14 +3,11 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { builtCli } from './fixtures/built-cli.js';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
 import { finish, json, relay, start } from './fixtures/cli-processes.js';
 import { FIRST, SECOND } from './fixtures/tls-certificates.js';
-
-/** The demo starts processes of what is built. */
-const BUILT = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** A relay that nobody runs. */
 const NOBODY = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
@@ -218,7 +215,7 @@ test('a pipe whose reader leaves ends it quietly', async () => {
 test('a demo that is interrupted twice leaves nothing behind', async () => {
   const tmp = temporaryDir();
   const env = { ...process.env, TMPDIR: tmp };
-  const demo = spawn(process.execPath, [BUILT, 'demo'], { env });
+  const demo = spawn(process.execPath, [builtCli(), 'demo'], { env });
   onTestFinished(() => void demo.kill('SIGKILL'));
   const stdout = new Collected();
   demo.stdout.pipe(stdout);

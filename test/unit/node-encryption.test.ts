@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Writer } from '../../src/core/bytes.js';
 import { after, channelKeys, decodeEntry } from '../../src/core/layout.js';
@@ -20,6 +19,7 @@ import {
   type Node,
   type ReadEvent,
 } from '../../src/node/index.js';
+import { builtCli } from './fixtures/built-cli.js';
 import { hash } from './fixtures/channel.js';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
 import {
@@ -438,12 +438,10 @@ function* filesIn(dir: string): Generator<[string, Buffer]> {
   }
 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-
 test('neither text nor name is on the wire, in the relay, or with a member that holds no key', async () => {
   const dir = temporaryDir();
   const argv = ['relay', '--listen', '127.0.0.1:0', '--json', '--dir', join(dir, 'relay')];
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...argv], {
+  const child = spawn(process.execPath, [builtCli(), ...argv], {
     env: { ...process.env, CONCLAVE_LOG: 'debug' },
   });
   onTestFinished(() => void child.kill('SIGKILL'));

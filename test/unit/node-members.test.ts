@@ -1,7 +1,10 @@
 /** Members who leave, are removed, or get a role, over real sockets. */
 
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Digest } from '../../src/core/ids.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
 import type { Channel, Node } from '../../src/node/index.js';
+import { decodeInvite, encodeInvite } from '../../src/node/invite.js';
 import {
   Cluster,
   entriesOf,
@@ -47,6 +50,21 @@ async function changesIn(channel: Channel): Promise<string[]> {
     [name, kind, member!.name, ...(role ? [role] : [])].join(' '),
   );
 }
+
+test('who joins refuses a history that does not go through the point that its invitation names', async () => {
+  const { channels } = await team('ann', 'bob');
+  await channels[0]!.send('of this history').until('final', patience());
+  const { sha256 } = nativeCrypto;
+  const invite = decodeInvite(sha256, await channels[0]!.members.invite(patience()));
+  const hash = 'ab'.repeat(32) as Digest;
+  const forged = encodeInvite(sha256, { ...invite, pinned: { ...invite.pinned, hash } });
+  const eve = await cluster.node('eve');
+  await expect(eve.join(forged, patience())).rejects.toThrow(
+    error('history_mismatch', /another history than the one that the invitation names/),
+  );
+  expect(eve.channels()).toEqual([]);
+  expect(channels[0]!.members.list().map(({ name }) => name)).toEqual(['ann', 'bob']);
+});
 
 describe('a member', () => {
   test('is removed, by whoever may, and the others go on', async () => {
