@@ -19,7 +19,6 @@ import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.
 import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
 import type { Clock, Input, Submit } from './input.js';
 import type { Inspection } from './inspect.js';
-import { asksRelays, askWhetherIn } from './joining.js';
 import {
   encodeHardState,
   encodeStoredGenesis,
@@ -29,7 +28,7 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { onJoin, onRosterKnown } from './membership.js';
+import { asksRelays, askWhetherIn, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
 import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';

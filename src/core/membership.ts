@@ -121,7 +121,7 @@ export function onRosterKnown(
   online: readonly UserId[],
 ): void {
   const isMember = st.roster.members.has(ctx.self);
-  const isOther = isMember ? !hearsLeader(ctx, st) : online.includes(ctx.self);
+  const isOther = isMember ? !hearsRosterLeader(ctx, st) : online.includes(ctx.self);
   if (known > st.roster.number && isOther) askWhetherIn(ctx, st);
   const [wish] = st.wishes;
   if (!wish || wish.doneAt === null || st.roster.members.has(ctx.self)) return;
@@ -269,12 +269,12 @@ export function askWhetherIn({ now }: StepContext, st: ChannelState): void {
 }
 
 /**
- * Whether to ask relays now which roster they know: who hears no leader may be
- * out, and nobody sends it anything any more.
+ * Whether to ask relays now which roster they know: who hears no roster leader
+ * may be out, and nobody sends it anything any more.
  */
 export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
   const isDue = ctx.now >= st.askRelaysAt;
-  const isDeaf = st.roster.members.has(ctx.self) && !hearsLeader(ctx, st);
+  const isDeaf = st.roster.members.has(ctx.self) && !hearsRosterLeader(ctx, st);
   if (isDue || !isDeaf) st.askRelaysAt = ctx.now + ASK_RELAYS_MS;
   ctx.ready.wake(st.askRelaysAt);
   return isDue && isDeaf;
@@ -284,7 +284,8 @@ function tickShutOut(ctx: StepContext, st: ChannelState): void {
   const { shutOut } = st;
   if (!shutOut) return;
   const member = st.roster.members.get(ctx.self);
-  const isAnswered = member ? hearsLeader(ctx, st) : st.joining !== null;
+  // An online leader, and all whom it leads, may be out.
+  const isAnswered = member ? hearsRosterLeader(ctx, st) : st.joining !== null;
   if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || isAnswered) {
     st.shutOut = null;
     return;

@@ -22,7 +22,14 @@ import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, UserId } from './ids.js';
 import { RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
-import { decodeProof, decodeRecord, provenStatement, recordDigest, ZERO_BOOT } from './record.js';
+import {
+  decodeProof,
+  decodeRecord,
+  provenStatement,
+  recordDigest,
+  signedUnder,
+  ZERO_BOOT,
+} from './record.js';
 import { decodeAs, type Signed } from './statements.js';
 
 export const OFFENCES = ['records', 'ballots', 'proposals', 'acknowledgements'] as const;
@@ -121,6 +128,15 @@ function readSides(r: Reader, convicted: Convicted, offence: Offence): Misbehavi
 /** The records that contradict each other. */
 export const disputedIn = (hash: Hash, m: Misbehaviour): Digest[] =>
   m.offence === 'records' ? m.sides.map(({ record }) => recordDigest(hash, record)) : [];
+
+/** The newer of the rosters under which the two sides were signed. */
+export const rosterOfOffence = (m: Misbehaviour): number => Math.max(...rostersOf(m));
+
+function rostersOf(m: Misbehaviour): number[] {
+  if (m.offence === 'records') return m.sides.map(({ proof }) => signedUnder(proof));
+  const tag = { ballots: 'ballot', proposals: 'propose', acknowledgements: 'ack' } as const;
+  return m.sides.map(({ statement }) => decodeAs(tag[m.offence], statement).roster);
+}
 
 function bad(why: string): never {
   throw new ConclaveError('bad_proof', `it convicts nobody: ${why}`);

@@ -32,6 +32,7 @@ import type {
 import type { Bodies, BodiesHost } from './bodies.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
+import { Expulsion } from './expulsion.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite, type Invite } from './invite.js';
@@ -53,6 +54,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   readonly #node: ChannelHost;
   readonly #handles = new Map<Ulid, Handle>();
   readonly #importing = new Set<string>();
+  readonly #expulsion: Expulsion | undefined;
   #final: Point;
 
   constructor(id: ChannelId, node: ChannelHost) {
@@ -60,6 +62,15 @@ export class NodeChannel implements Channel, ReadableChannel {
     this.#node = node;
     this.#final = this.state.log.final;
     this.bodies = node.bodiesOf(this.#bodiesHost());
+    if (node.removesMisbehaving) {
+      this.#expulsion = new Expulsion({
+        user: node.user,
+        state: () => this.state,
+        remove: (user) => this.#remove(user, {}),
+        failed: (user, error) =>
+          node.warn({ channel: id, user, error }, 'a member that misbehaved is not removed'),
+      });
+    }
     this.members = {
       list: () => this.#members(),
       invite: (options) => this.#invite(options ?? {}),
@@ -176,6 +187,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       if (event.state === 'final') this.#handles.delete(event.id);
     }
     this.bodies.onEvent(event);
+    this.#expulsion?.look();
     this.changes.notify();
   }
 

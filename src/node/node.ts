@@ -105,8 +105,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 }
 
 /** What has no default, for those whom no compiler tells. */
-function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
+function checkOptions({ store, identity, misbehaviour }: Partial<NodeOptions> = {}): void {
   const wrong =
+    (misbehaviour !== undefined &&
+      misbehaviour !== 'show' &&
+      misbehaviour !== 'remove' &&
+      '"misbehaviour" must be "show" or "remove"') ||
     (typeof store !== 'function' &&
       typeof store?.write !== 'function' &&
       '"store" must be one, as levelStore("./data")') ||
@@ -256,6 +260,14 @@ class ConclaveNode implements Node, NodeParts {
   bodiesOf(host: BodiesHost): Bodies {
     const { crypto, sealing } = this.#o;
     return new ChannelKeys({ ...host, crypto, sealing });
+  }
+
+  get removesMisbehaving(): boolean {
+    return this.#o.misbehaviour === 'remove' && !this.#o.offline;
+  }
+
+  warn(fields: object, message: string): void {
+    this.#o.log.warn(fields, message);
   }
 
   clock(): Clock {

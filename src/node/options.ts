@@ -39,6 +39,11 @@ export interface NodeOptions {
   readonly offline?: boolean;
   /** Joins channels as a member that stores, acknowledges and serves, and holds no key: it never reads. */
   readonly archive?: boolean;
+  /**
+   * What becomes of a member that a proof of misbehaviour convicts, where this node's user manages the channel: it is
+   * shown in `status` (the default), or removed too.
+   */
+  readonly misbehaviour?: 'show' | 'remove';
   readonly crypto?: Crypto;
   readonly timing?: Partial<Timing>;
   readonly clock?: () => Clock;
@@ -79,6 +84,7 @@ export async function completeOptions(o: NodeOptions): Promise<FullOptions> {
     metrics: o.metrics ?? { count: () => {} },
     offline: o.offline ?? false,
     archive: o.archive ?? false,
+    misbehaviour: o.misbehaviour ?? 'show',
     crypto,
     sealing: await sealingKey(crypto, o.identity.seed),
     timing: { ...TIMING, ...o.timing },

@@ -61,6 +61,9 @@ export type ChannelHost = Pick<
   | 'publicKey'
 > &
   Pick<NodeParts, 'input' | 'fail' | 'overrideRelay' | 'request'> & {
+    /** Whether who misbehaved is removed, where this node's user may. */
+    readonly removesMisbehaving: boolean;
+    warn(fields: object, message: string): void;
     /** What encrypts and opens a channel's bodies. */
     bodiesOf(host: BodiesHost): Bodies;
     linkTo(key: string | undefined): Pick<RelayConnection, 'connected' | 'problem'> | undefined;

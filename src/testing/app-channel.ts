@@ -95,6 +95,8 @@ function hostOf(o: AppChannelOptions): ChannelHost {
     fail: (error) => {
       throw error;
     },
+    removesMisbehaving: false,
+    warn: () => {},
     bodiesOf: plainBodies,
     request: (make, signal, stop) => request(o, make, signal, stop),
   };

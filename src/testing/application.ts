@@ -20,6 +20,7 @@ import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
 import { type LeastOnline, leastOnlineOf } from './counting.js';
 import { between, type Draw, drawsOf } from './prng.js';
+import { recoveryBody, recoveryOf, replaceBody } from './replacing.js';
 import type { SimCrypto } from './sim-crypto.js';
 import type { SimNode } from './sim-node.js';
 import type { Timeline } from './timeline.js';
@@ -39,9 +40,11 @@ export interface ApplicationOptions {
   readonly timeline: Timeline;
   readonly users: readonly UserId[];
   readonly relays: readonly string[];
+  /** How many of the users found the channel and join it; the others are new keys of these. All by default. */
+  readonly members?: number;
   readonly minOnline: number;
   readonly few: FewPolicy;
-  /** So many of the users, the last ones, join as archives: they say nothing. */
+  /** So many of these, the last ones, join as archives: they say nothing. */
   readonly archives: number;
   readonly quorum?: 'online' | 'roster';
 }
@@ -85,7 +88,9 @@ export class Application {
   onSent: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   onStored: (node: SimNode, submissions: readonly Submission[]) => void = () => {};
   readonly #mayBeGone = new Set<number>();
-  /** By whose invitation a node that left or was removed comes back: its user keeps that, whatever becomes of its disk. */
+  /** Nodes of the new keys of each. */
+  readonly #newKeys = new Map<number, SimNode[]>();
+  /** By which invitation a node that left or was removed comes back, or that of a new key comes in: its user keeps that, whatever becomes of its disk. */
   readonly #backBy = new Map<number, UserId>();
   /** Every message ever handed to a node, by its id. */
   readonly submitted = new Map<Ulid, Submitted>();
@@ -111,7 +116,8 @@ export class Application {
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#archives = new Set(users.slice(users.length - options.archives));
+    const { members = users.length, archives } = options;
+    this.#archives = new Set(users.slice(members - archives, members));
     this.leastOnline = leastOnlineOf(options, this.#archives);
     this.#invitations = ['invite', 'invite archives'].map((what, i) => ({
       ...{ key: crypto.userOf(`${what} ${seed}`), isArchive: i === 1, isOpen: false },
@@ -148,7 +154,17 @@ export class Application {
   }
 
   get allJoined(): boolean {
-    return this.#nodes.every((node) => this.mayBeGone(node.index) || this.isMember(node));
+    return this.#members.every((node) => this.mayBeGone(node.index) || this.isMember(node));
+  }
+
+  /** Those that join from the start on. */
+  get #members(): readonly SimNode[] {
+    return this.#nodes.filter((node) => !this.isForNewKey(node));
+  }
+
+  /** Whether a node is there for a new key: it becomes a member with that alone. */
+  isForNewKey({ index }: SimNode): boolean {
+    return index >= (this.#o.members ?? this.#nodes.length);
   }
 
   /** Whether somebody asked that a node be no member any more. */
@@ -172,8 +188,9 @@ export class Application {
     else if (this.#mayAsk(node)) this.#planJoin(node, RETRY_MS * this.#draw());
   }
 
-  /** A founder is a member, and gets by any invitation what it is one of. */
+  /** A founder is a member, and gets by any invitation what it is one of; a new key comes in by one of its own. */
   #mayAsk(node: SimNode): boolean {
+    if (this.isForNewKey(node)) return this.#backBy.has(node.index);
     const own = node.index === 0 ? this.#invitations : [this.#invitationOf(node)];
     return own.some(({ isOpen }) => isOpen);
   }
@@ -257,7 +274,7 @@ export class Application {
 
   #wishInvite(node: SimNode, invitation: Invitation): void {
     const { key, isArchive } = invitation;
-    const invited = this.#nodes.slice(1).filter((n) => this.#invitationOf(n) === invitation);
+    const invited = this.#members.slice(1).filter((n) => this.#invitationOf(n) === invitation);
     if (invitation.isOpen || invited.length === 0) return;
     const opened = (): void => this.#opened(invitation, invited);
     const token = this.#ask(node, opened, opened);
@@ -286,14 +303,14 @@ export class Application {
       const invite = named ?? this.#invitationOf(node).key;
       // Who was a member comes back by an invitation of its own alone.
       if (!named && this.#isDeparted(node)) return;
-      const inviter = this.#nodes.find((other) => other !== node && other.state(this.channel));
+      const inviter = this.#nodes.find((other) => other !== node && this.#mayLeadIn(other, node));
       const { final } = inviter?.state(this.channel)?.log ?? {};
       if (!final) return this.#planJoin(node, RETRY_MS);
       const token = this.#ask(
         node,
         () => {},
         () => {
-          if (!named) this.#planJoin(node, RETRY_MS);
+          if (!named || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
         },
       );
       node.input({
@@ -310,6 +327,12 @@ export class Application {
     });
   }
 
+  /** A new key is led in once it is in the roster. */
+  #mayLeadIn(other: SimNode, node: SimNode): boolean {
+    const roster = other.state(this.channel)?.roster;
+    return roster !== undefined && (!this.isForNewKey(node) || roster.members.has(node.user));
+  }
+
   /** Whether the newest roster that a node has names this one as a former member. */
   #isDeparted({ user }: SimNode): boolean {
     const rosters = this.#nodes.flatMap((node) => node.state(this.channel)?.roster ?? []);
@@ -318,11 +341,15 @@ export class Application {
   }
 
   /** Carries out what a plan says of membership. */
-  change({ what, node: index, by }: Change): void {
+  change(change: Change): void {
+    const { what, node: index, by } = change;
+    const { crypto } = this.#o;
     const node = this.#nodes[index]!;
     const asks = this.#nodes[by]!;
     const { user } = node;
     if (what === 'return') return this.#takeBack(node, asks);
+    if (what === 'replace') return this.#replace(change);
+    if (what === 'recovery') return this.wish(node, (roster) => recoveryBody(crypto, roster, user));
     if (what === 'admin' || what === 'member') {
       return this.wish(asks, ({ number }) => ({ kind: 'role', base: number, user, role: what }));
     }
@@ -347,6 +374,30 @@ export class Application {
         this.#backBy.set(node.index, key);
         this.#planJoin(node, 0);
       },
+    );
+  }
+
+  /** Asks that another key gets a member's place; its node comes in once it has that. */
+  #replace({ node: index, by: asks, as, word }: Change): void {
+    const { crypto } = this.#o;
+    const device = this.#nodes[as!]!;
+    const { user: old } = this.#nodes[index]!;
+    this.#mayBeGone.add(index);
+    if (!this.#backBy.has(device.index)) {
+      const key = crypto.userOf(`in ${device.user}`);
+      device.inviteKeys.add(key);
+      this.#backBy.set(device.index, key);
+      this.#newKeys.set(index, [...(this.#newKeys.get(index) ?? []), device]);
+      this.#planJoin(device, RETRY_MS);
+    }
+    const by =
+      word === undefined ? null : recoveryOf(crypto, word === 'recovery' ? old : device.user);
+    const sealing = this.sealingOf(device.user, old);
+    const asked = { old, user: device.user, name: `node${device.index}`, sealing, by };
+    this.wish(this.#nodes[asks]!, (roster) =>
+      roster.departed.get(old)?.replacedBy === device.user
+        ? null
+        : replaceBody(crypto, roster, asked),
     );
   }
 
@@ -389,13 +440,19 @@ export class Application {
 
   /** An invitation that a node called done and that `node` does not have. */
   missingInvite(node: SimNode): UserId | undefined {
+    // They end with their author.
+    if (this.mayBeGone(0)) return undefined;
     const invites = node.state(this.channel)?.roster.invites;
     return this.#promised.find((key) => !invites?.has(key));
   }
 
-  /** Hands messages to a node, if it can take any; returns their ids. */
-  post({ node: index, count, bytes, text }: Post): Ulid[] {
-    const node = this.#nodes[index]!;
+  /** Hands messages to a node, if it can take any; returns their ids. The nodes of its new keys write too. */
+  post(post: Post): Ulid[] {
+    for (const device of this.#newKeys.get(post.node) ?? []) this.#postAt(device, post);
+    return this.#postAt(this.#nodes[post.node]!, post);
+  }
+
+  #postAt(node: SimNode, { count, bytes, text }: Post): Ulid[] {
     if (!node.isUp || !this.isMember(node) || this.isArchive(node.user)) return [];
     const submissions = Array.from({ length: count }, () => {
       const body = text === undefined ? new Uint8Array(bytes) : utf8(text);

@@ -39,6 +39,10 @@ export interface ChainEntry {
   readonly isMessage: boolean;
   readonly isMembership: boolean;
   readonly body: Uint8Array;
+  /** Who becomes a member with it. */
+  readonly joins: UserId | null;
+  /** Who is none any more with it. */
+  readonly departs: UserId | null;
   /** Who is a member behind it. */
   readonly members: ReadonlySet<UserId>;
   /** Changes of membership up to here: the number of the roster that follows. */
@@ -72,6 +76,8 @@ export class Chains {
   readonly #byDigest = new Map<Digest, ChainEntry[]>();
   /** Entries by which a user becomes a member. */
   readonly #joins = new Map<UserId, ChainEntry[]>();
+  /** Entries by which a user leaves, or is removed. */
+  readonly #departures = new Map<UserId, ChainEntry[]>();
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
   /** Term and roster of each epoch, as its first entry has them. */
@@ -114,6 +120,8 @@ export class Chains {
       isMessage: false,
       isMembership: false,
       body: new Uint8Array(0),
+      joins: founder,
+      departs: null,
       members: new Set([founder]),
       changes: 0,
     };
@@ -163,6 +171,7 @@ export class Chains {
         `entry ${seq} is a change of roster ${change.base}, not of the last`,
       );
     }
+    const [joins, departs] = [enteredBy(record) ?? null, departedBy(record) ?? null];
     const entry: ChainEntry = {
       seq,
       hash: raw.hash,
@@ -176,13 +185,13 @@ export class Chains {
       isMessage: isMessageLane(record),
       isMembership: change !== null,
       body: record.body,
-      members: membersBehind(before.members, record),
+      ...{ joins, departs, members: membersBehind(before.members, joins, departs) },
       changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
-    const enters = enteredBy(record);
-    if (enters) note(this.#joins, enters, entry);
+    if (joins) note(this.#joins, joins, entry);
+    if (departs) note(this.#departures, departs, entry);
     this.#checkPlace(entry);
     this.onEntry?.(entry);
     return entry;
@@ -293,9 +302,16 @@ export class Chains {
     return digest === this.#start.digest;
   }
 
-  /** Whether a user became a member with one of the first `roster` changes. */
-  isMemberUnder(user: UserId, roster: number): boolean {
-    return this.#joins.get(user)?.some((e) => e.changes <= roster) ?? false;
+  /** Whether a user is a member by the first `roster` changes of the final log. */
+  isMemberUnder(user: UserId, roster: number, isFinal: (entry: ChainEntry) => boolean): boolean {
+    const last = (of: ReadonlyMap<UserId, readonly ChainEntry[]>): number =>
+      Math.max(
+        -1,
+        ...(of.get(user) ?? [])
+          .filter((e) => e.changes <= roster && (e.seq === 0 || isFinal(e)))
+          .map(({ changes }) => changes),
+      );
+    return last(this.#joins) > last(this.#departures);
   }
 
   /** Where a record stands in the chain that ends at `tip`. */
@@ -317,12 +333,15 @@ function note(of: Map<UserId, ChainEntry[]>, user: UserId, entry: ChainEntry): v
   of.set(user, [...(of.get(user) ?? []), entry]);
 }
 
-function membersBehind(before: ReadonlySet<UserId>, record: ChannelRecord): ReadonlySet<UserId> {
-  const [enters, departs] = [enteredBy(record), departedBy(record)];
-  if (!enters && !departs) return before;
+function membersBehind(
+  before: ReadonlySet<UserId>,
+  joins: UserId | null,
+  departs: UserId | null,
+): ReadonlySet<UserId> {
+  if (!joins && !departs) return before;
   const members = new Set(before);
   if (departs) members.delete(departs);
-  if (enters) members.add(enters);
+  if (joins) members.add(joins);
   return members;
 }
 

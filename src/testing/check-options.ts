@@ -10,7 +10,8 @@ import {
   RELAYS_PER_CHANNEL_MAX,
 } from '../core/limits.js';
 import { FAULT_SHAPES, weatherShape } from './fault-shapes.js';
-import { FAULT_KINDS, type Fault, RARE_KINDS } from './faults.js';
+import { FAULT_KINDS, type Fault, isLasting, LASTING_KINDS, RARE_KINDS } from './faults.js';
+import { nodesWith } from './replacing.js';
 import {
   callable,
   type Fields,
@@ -32,6 +33,8 @@ import {
   text,
   whole,
 } from './shapes.js';
+import type { SimulateOptions } from './simulate.js';
+import type { Change } from './workload.js';
 
 /** A run's cost grows with the cube of its nodes, since all say to all what they see. */
 export const SIM_NODES_MAX = 40;
@@ -125,7 +128,23 @@ function refuse(why: string | undefined): void {
 
 /** What is wrong with options, or with what a plan file says in their place. */
 export const problemOf = (options: unknown): string | undefined =>
-  found(object(ofNodes(sizesOf(options)))(options));
+  found(object(ofNodes(sizesOf(options)))(options) ?? contradiction(options));
+
+/** Who is to change membership may be held back for ever by faults that last: then nothing could be asked. */
+function contradiction(options: unknown): Problem | undefined {
+  const { faults, workload } = options as SimulateOptions;
+  const changes = workload?.changes ?? [];
+  const lasting = faults?.find((fault) =>
+    typeof fault === 'string' ? LASTING_KINDS.has(fault) : isLasting(fault),
+  );
+  if (changes.length === 0 || lasting === undefined) return undefined;
+  const kind = typeof lasting === 'string' ? lasting : lasting.kind;
+  const why = kind === 'misbehaves' || typeof lasting === 'string' ? kind : `${kind} that stays`;
+  return {
+    path: ['"workload"', '"changes"'],
+    what: `can't be with a fault that lasts (${why}): leave out one of them`,
+  };
+}
 
 /** Items of lists, as `fault 0`, are known by their own name. */
 function found(wrong: Problem | undefined): string | undefined {
@@ -136,7 +155,11 @@ function found(wrong: Problem | undefined): string | undefined {
 
 /** How many nodes and relays there are, or could be. */
 interface Sizes {
+  /** Members, as the run begins. */
   readonly nodes: number;
+  readonly areSaid: boolean;
+  /** With those of new keys. */
+  readonly all: number;
   readonly relays: number;
   /** One alone is never enough where it takes an archive. */
   readonly minOnlineMin: number;
@@ -147,9 +170,20 @@ function sizesOf(options: unknown): Sizes {
   const isFew = few === 'archive' || (few === undefined && archives !== 0);
   return {
     nodes: typeof nodes === 'number' ? nodes : SIM_NODES_MAX,
+    areSaid: typeof nodes === 'number',
+    all: typeof nodes === 'number' ? nodesWith(nodes, changesIn(options)) : SIM_NODES_MAX,
     relays: typeof relays === 'number' ? relays : SIM_RELAYS_MAX,
     minOnlineMin: isFew ? MIN_ONLINE_ARCHIVE : 1,
   };
+}
+
+/** Changes of membership, as far as they are some. */
+function changesIn(options: unknown): readonly Change[] {
+  const { workload } = isObject(options) ? options : {};
+  const { changes } = isObject(workload) ? workload : {};
+  return Array.isArray(changes)
+    ? changes.filter((change) => isObject(change) && typeof change.as === 'number')
+    : [];
 }
 
 const KINDS: readonly string[] = [...FAULT_KINDS, ...RARE_KINDS];
@@ -168,7 +202,7 @@ function faultsShape(o: Sizes): Shape {
 /** Somebody must be left to ask. */
 function isNobodyLeft(faults: readonly Partial<Fault>[], o: Sizes): boolean {
   const gone = faults.flatMap((fault) => (fault.kind === 'gone' ? fault.node : []));
-  return new Set(gone).size >= o.nodes;
+  return new Set(gone).size >= o.all;
 }
 
 function faultShape(o: Sizes): Shape {
@@ -186,20 +220,25 @@ function misplaced(
   }
   const stranger = [node, nodes, pairs, sides]
     .flat(3)
-    .find((index) => typeof index === 'number' && index >= o.nodes);
+    .find((index) => typeof index === 'number' && index >= o.all);
   if (stranger !== undefined) return problem(`is of node ${stranger}, and there is none`);
   return typeof relay === 'number' && relay >= o.relays
     ? problem(`is of relay ${relay}, and there is none`)
     : undefined;
 }
 
-const changeShape = (o: Sizes): Shape =>
-  object({
-    at: ms,
-    what: oneOf('remove', 'leave', 'admin', 'member', 'return'),
-    node: whole(0, o.nodes - 1),
-    by: whole(0, o.nodes - 1),
-  });
+function changeShape(o: Sizes): Shape {
+  const plain = { at: ms, node: whole(0, o.nodes - 1), by: whole(0, o.nodes - 1) };
+  const replace = {
+    ...plain,
+    as: o.areSaid ? whole(o.nodes, SIM_NODES_MAX - 1) : unsaid,
+    word: optional(oneOf('recovery', 'forged')),
+  };
+  const all = { remove: plain, leave: plain, admin: plain, member: plain, return: plain };
+  return kinds('what', { ...all, recovery: plain, replace });
+}
+
+const unsaid: Shape = () => problem('means nothing where the run does not say "nodes"');
 
 function postShape(o: Sizes): Shape {
   const shape = object({

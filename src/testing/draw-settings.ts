@@ -38,7 +38,8 @@ export function drawSettings(o: SimulateOptions, isOfGuest: boolean) {
   const usual = drawKinds(draw);
   const early = chance(draw, 0.25);
   // Applications are promised members that follow the protocol.
-  const rare = isOfGuest ? [] : drawRareKinds(drawsOf(o.seed, 'rare kinds'));
+  const areChanging = (o.workload?.changes ?? []).length > 0;
+  const rare = isOfGuest || areChanging ? [] : drawRareKinds(drawsOf(o.seed, 'rare kinds'));
   const areLeft = isOfGuest || rare.length > 0 || (o.nodes ?? nodes) < 3;
   const gone = areLeft ? [] : drawGoneKinds(drawsOf(o.seed, 'gone for good'));
   const kinds: readonly FaultKind[] = [...usual, ...rare, ...gone];

@@ -1,40 +1,38 @@
-/**
- * Invariants 1 and 12 of a leadership that begins: by more than half of the
- * roster's voters, in an online epoch of its electorate, who voted under it;
- * and in an online epoch by an electorate that is large enough for that roster,
- * and at most half of it.
- */
+/** Who won an election, by which ballots: invariants 1 and 12 (docs/PROTOCOL.md, section "Invariants"). */
 
 import type { Leadership } from '../core/channel-state.js';
 import type { Verifier } from '../core/check-proof.js';
 import { ballotSignatures } from '../core/epoch-record.js';
+import type { Digest } from '../core/ids.js';
 import type { KnownRoster } from './certificate-check.js';
 import type { Break } from './chains.js';
 import { isMore, type LeastOnline } from './counting.js';
 
-export function checkElection(
-  { sha256, isValid }: Verifier,
-  index: number,
-  { epoch, ballots }: Pick<Leadership, 'epoch' | 'ballots'>,
-  { roster, voters }: KnownRoster,
-  leastOnline: LeastOnline,
-  broke: Break,
-): void {
-  const { term, kind, electorate } = epoch;
-  const counted = new Set(ballots.map(({ user }) => user));
-  const areGiven = ballotSignatures(sha256, { epoch, ballots }).every(isValid);
-  const who = `node ${index} leads ${kind} term ${term}`;
-  if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
-    broke('12 roster', `${who} by ballots of another roster`);
-  }
-  const among = kind === 'online' ? electorate : voters;
-  const cast = [...counted].filter((user) => among.includes(user)).length;
-  if (!isMore(cast, among.length)) {
-    broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
-  }
-  if (kind === 'roster') return;
-  const { length } = electorate;
-  if (length < leastOnline(roster.members.keys()) || isMore(length, voters.length)) {
-    broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
-  }
-}
+/** Of a leadership that begins at a node. */
+export type ElectionCheck = (node: number, least: LeastOnline, lead: Leadership) => void;
+
+/** By more than half of the roster's voters, in an online epoch of its electorate, who voted under it and are as many as it asks for. */
+export const electionCheck =
+  (crypto: Verifier, rosters: ReadonlyMap<Digest, KnownRoster>, onBreak: Break): ElectionCheck =>
+  (node, least, { epoch, ballots }) => {
+    const { term, kind, electorate } = epoch;
+    const known = rosters.get(epoch.rosterHash);
+    if (!known) return;
+    const { roster, voters } = known;
+    const counted = new Set(ballots.map(({ user }) => user));
+    const areGiven = ballotSignatures(crypto.sha256, { epoch, ballots }).every(crypto.isValid);
+    const who = `node ${node} leads ${kind} term ${term}`;
+    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
+      onBreak('12 roster', `${who} by ballots of another roster`);
+    }
+    const among = kind === 'online' ? electorate : voters;
+    const cast = [...counted].filter((user) => among.includes(user)).length;
+    if (!isMore(cast, among.length)) {
+      onBreak('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
+    }
+    const { length } = electorate;
+    if (kind === 'roster') return;
+    if (length < least(roster.members.keys()) || isMore(length, voters.length)) {
+      onBreak('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
+    }
+  };

@@ -10,7 +10,8 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
+ * Beside this: 1, 12 of elections in election-check.ts, 12 of who may be what in standing-check.ts,
+ * 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
  * disk-model.ts, 6 in certificate-check.ts, 11, 17 in pages.ts, 14 in convictions.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
@@ -47,7 +48,7 @@ import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
 import { type LeastOnline, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
-import { checkElection } from './election-check.js';
+import { type ElectionCheck, electionCheck } from './election-check.js';
 import { LeaderWatch } from './leader-watch.js';
 import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
@@ -56,6 +57,7 @@ import { Pages } from './pages.js';
 import { PlacingWatch } from './placing-watch.js';
 import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
+import { StandingCheck } from './standing-check.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
 
@@ -63,7 +65,6 @@ export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
   readonly #hash: Hash;
-  readonly #crypto: Verifier;
   readonly #isValid: Verifier['isValid'];
   readonly chains: Chains;
   /** What members that misbehave have signed, and so what is excused. */
@@ -75,6 +76,8 @@ export class Invariants {
   readonly #leaderWatch: LeaderWatch;
   readonly #placingWatch: PlacingWatch;
   readonly #convictions: Convictions;
+  readonly #standing: StandingCheck;
+  readonly #checkElection: ElectionCheck;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -123,7 +126,6 @@ export class Invariants {
     this.#putBack = new PutBack(nodes, (user) => this.offences.isHonest(user), broke);
     const hash = crypto.sha256;
     this.#hash = hash;
-    this.#crypto = crypto;
     this.#isValid = crypto.isValid;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
@@ -151,6 +153,8 @@ export class Invariants {
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#placingWatch = new PlacingWatch(onBreak);
     this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
+    this.#standing = new StandingCheck(founder, this.final, onBreak);
+    this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -226,6 +230,7 @@ export class Invariants {
     }
     checkBounds(node.index, st, this.broke);
     this.#convictions.stepped(node, st, inputs);
+    if (!this.offences.isForked) this.#standing.stepped(node.index, st);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
     const online = (): number => node.view(this.#channel)?.online.length ?? 0;
     this.#placingWatch.stepped(node.index, st, this.leastOnline, online);
@@ -237,10 +242,7 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
     this.#epochs.set(lead.id, lead.epoch);
-    const roster = this.#rosters.get(lead.epoch.rosterHash);
-    if (roster) {
-      checkElection(this.#crypto, node.index, lead, roster, this.leastOnline, this.broke);
-    }
+    this.#checkElection(node.index, this.leastOnline, lead);
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
     const known = this.#leaders.get(term);

@@ -121,6 +121,7 @@ export class MarkWatch {
     if (st.branches.size >= 3) this.#setOfThree(st);
     if (st.orphans.size > 0) this.#mark('orphan');
     if (st.wishes.length > 0) this.#wishes(st, known);
+    if (st.roster.departed.size > 0 && this.#hasTakenOver(node, st)) this.#mark('key-replaced');
     if (known.pulls !== null) {
       for (const input of inputs) {
         const isPage = input.type === 'message' && input.inspection.what.type === 'page';
@@ -218,6 +219,16 @@ export class MarkWatch {
     if (filled >= 3) this.#mark('set-of-three');
   }
 
+  #hasTakenOver({ user }: SimNode, { roster }: ChannelState): boolean {
+    return [...roster.departed.values()].some(({ replacedBy }) => replacedBy === user);
+  }
+
+  #wasReplaced({ user }: SimNode): boolean {
+    return this.#nodesOfRun.some(
+      (node) => node.state(this.#channel)?.roster.departed.get(user)?.replacedBy != null,
+    );
+  }
+
   #wishes(st: ChannelState, known: Known): void {
     for (const { token, current } of st.wishes) {
       if (!current) continue;
@@ -236,6 +247,8 @@ export class MarkWatch {
       case 'CH_LEAD':
         return this.#stands(node, command.payload.request.s);
       case 'CH_MSG':
+        if (command.payload.batch?.author === node.user && this.#wasReplaced(node))
+          this.#mark('old-key-writes');
         for (const bytes of command.payload.each?.records ?? []) {
           const author = hex32<UserId>(bytes.subarray(AUTHOR_AT, AUTHOR_AT + 32));
           if (author !== node.user) this.#mark('offered-by-another');
@@ -353,6 +366,7 @@ export class MarkWatch {
     if (event.type === 'note' && event.note === 'memory regained') this.#mark('memory-lost');
     if (event.type === 'joined' && this.#faults.size > 0) this.#mark('joined-under-fire');
     if (event.type !== 'progress') return;
+    if (event.state === 'withheld') this.#mark('withheld');
     if (event.state === 'committed') this.#committed.add(event.digest);
     if (event.state === 'final' && this.#committed.has(event.digest)) this.#mark('committed-first');
   }

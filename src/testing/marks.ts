@@ -76,6 +76,12 @@ export const MARKS = [
     name: 'pull-interrupted',
     means: 'a pull is not answered and goes on with another member',
   },
+  {
+    name: 'withheld',
+    means: 'a message of one who left, was removed or got a new key is withheld',
+  },
+  { name: 'key-replaced', means: 'the node of a new key has the place of the old one' },
+  { name: 'old-key-writes', means: 'a key goes on writing when some know that it was replaced' },
   { name: 'joined-under-fire', means: 'somebody joins while something is broken' },
 
   // Relays
@@ -135,11 +141,6 @@ export const MARKS = [
     name: 'voter-convicted',
     means: 'two statements of a member that voted twice come together',
     pending: 'proofs of equivocation are not in the core',
-  },
-  {
-    name: 'withheld',
-    means: 'a removed member’s record is withheld',
-    pending: 'removal is not in the core',
   },
 ] as const satisfies readonly Mark[];
 

@@ -2,10 +2,10 @@
 
 import type { Millis } from '../core/ids.js';
 import { MEMBERS_PER_CHANNEL_MAX } from '../core/limits.js';
-import { type MembershipBody, type Roster, rosterStart } from '../core/roster.js';
-import { encodeStatement } from '../core/statements.js';
+import type { MembershipBody, Roster } from '../core/roster.js';
 import { SIM_NODES_MAX, SIM_RELAYS_MAX } from './check-options.js';
 import { Cluster } from './cluster.js';
+import { replaceBody } from './replacing.js';
 import { conditionOf } from './scenario-conditions.js';
 import { showLog, showNode, showPage, showPromises, showSet, showStatus } from './scenario-show.js';
 import {
@@ -54,14 +54,8 @@ const COMMANDS: { readonly [name: string]: Run } = {
     stage.cluster.app.mayGo(gone);
     const user = crypto.userOf(`the new key of ${index}`);
     const sealing = stage.cluster.app.sealingOf(user, old);
-    return change(stage, by, ({ channel, number }) => {
-      const request = encodeStatement({
-        ...{ tag: 'replace', channel, roster: 0, rosterHash: rosterStart(crypto.sha256, channel) },
-        ...{ old, user, name: `${index} anew`, sealing, recovery: null, by: null },
-      });
-      const userSig = crypto.sign(user, request);
-      return { kind: 'replace', base: number, request, userSig, bySig: new Uint8Array(64) };
-    });
+    const asked = { old, user, name: `${index} anew`, sealing, by: null };
+    return change(stage, by, (roster) => replaceBody(crypto, roster, asked));
   },
   leave(stage, [index]) {
     return change(stage, index, ({ number }) => ({ kind: 'leave', base: number }));

@@ -45,8 +45,9 @@ export function membersOf(nodes: readonly SimNode[], app: Application) {
   const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
   const roster = states.find((st) => st?.roster.number === newest)?.roster;
   const isDeparted = ({ user }: SimNode): boolean => roster?.departed.has(user) ?? false;
+  const isIn = ({ user }: SimNode): boolean => roster?.members.has(user) ?? false;
   return {
-    members: nodes.filter((node) => !isDeparted(node)),
+    members: nodes.filter((node) => !isDeparted(node) && (!app.isForNewKey(node) || isIn(node))),
     minOnline: app.leastOnline(roster?.members.keys() ?? []),
     unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
   };

@@ -169,9 +169,19 @@ export function withoutNode(plan: Plan, gone: number): Plan {
     .filter(({ node }) => isThere(node))
     .map((post) => ({ ...post, node: moved(post.node) }));
   const faults = plan.faults.flatMap((fault) => faultWithout(fault, gone, moved) ?? []);
+  const changes = plan.workload.changes
+    .filter(({ node, by }) => isThere(node) && isThere(by))
+    .map((change) => ({
+      ...change,
+      ...{ node: moved(change.node), by: moved(change.by) },
+      ...(change.as !== undefined && { as: moved(change.as) }),
+    }));
   const wasArchive = gone >= plan.nodes - plan.archives;
-  const archives = plan.archives - (wasArchive ? 1 : 0);
-  return { ...withFaults(withPosts(plan, posts), faults), nodes: plan.nodes - 1, archives };
+  return {
+    ...withChanges(withFaults(withPosts(plan, posts), faults), changes),
+    nodes: plan.nodes - 1,
+    archives: plan.archives - (wasArchive ? 1 : 0),
+  };
 }
 
 type Fields = { [field: string]: unknown };

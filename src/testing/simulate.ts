@@ -24,7 +24,7 @@ import { checkOptions } from './check-options.js';
 import { describeCommand } from './describe.js';
 import { drawSettings, isPlan, type Settings } from './draw-settings.js';
 import { errorText } from './error-text.js';
-import type { Fault, FaultKind } from './faults.js';
+import { type Fault, type FaultKind, isLasting, LASTING_KINDS } from './faults.js';
 import type { Guest, GuestRun } from './guest.js';
 import type { History } from './history.js';
 import { Invariants } from './invariants.js';
@@ -36,6 +36,7 @@ import { type Pause, type PauseOptions, pauses } from './pauses.js';
 import { planFaults } from './plan-faults.js';
 import { type Draw, drawsOf } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
+import { nodesWith } from './replacing.js';
 import { invented, membersOf, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
@@ -152,8 +153,7 @@ const STEPS_PER_MS_MAX = 2;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
-/** Under which less is promised of who is a member. */
-const isLasting = (fault: Fault): boolean => fault.kind === 'misbehaves' || 'stays' in fault;
+const DEPARTURES: ReadonlySet<string> = new Set(['remove', 'leave', 'replace']);
 
 /** What is true of histories of which two are final. */
 const HOLDS_IN_A_FORK: ReadonlySet<string> = new Set(['well formed', 'no invention']);
@@ -169,6 +169,7 @@ class Run implements NodeWatcher {
   readonly #marks: MarkWatch;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
+  readonly #isOfGuest: boolean;
   readonly #reporter: Reporter | undefined;
   /** For the log. */
   readonly #names = new Names();
@@ -188,7 +189,8 @@ class Run implements NodeWatcher {
 
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
-    this.#s = drawSettings(options, invite !== undefined);
+    this.#isOfGuest = invite !== undefined;
+    this.#s = drawSettings(options, this.#isOfGuest);
     this.#pause = pauses(options);
     const { seed } = options;
     const { nodes, relays, minOnline, few, archives, quorum } = this.#s;
@@ -198,17 +200,17 @@ class Run implements NodeWatcher {
     const usersOf = (what: string, count: number): UserId[] =>
       Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
     const relayKeys = usersOf('relay', relays);
-    const users = usersOf('node', nodes);
+    const users = usersOf('node', nodesWith(nodes, this.#plannedLoad(0, 1).changes));
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
     this.#app = new Application({
       ...{ seed, crypto, timeline, users, relays: urls },
-      ...{ minOnline, few, archives, quorum },
+      ...{ members: nodes, minOnline, few, archives, quorum },
     });
     const { channel, leastEver } = this.#app;
     this.#recorder = new HistoryRecorder({
-      ...{ seed, hash: crypto.sha256, timeline, channel, nodes, leastEver },
+      ...{ seed, hash: crypto.sha256, timeline, channel, nodes: users.length, leastEver },
     });
     this.#app.onSent = (node, submissions) => {
       this.#recorder.sent(node, submissions);
@@ -374,7 +376,8 @@ class Run implements NodeWatcher {
 
   #unleash(from: Millis, until: Millis): Chaos {
     const { seed } = this.#o;
-    const { nodes, relays, kinds } = this.#s;
+    const { relays, kinds } = this.#s;
+    const nodes = this.#nodes.length;
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
@@ -412,25 +415,32 @@ class Run implements NodeWatcher {
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
-    const load = { seed, nodes, from, until };
-    // What members may hold back who misbehave, or who reaches whom for good, is asked of all.
-    const isPlain = !this.#guest && !this.#faults.some(isLasting);
-    const none = isPlain ? {} : { changes: [] };
-    const own = this.#guest ? { posts: [] } : this.#o.workload;
-    this.#workload = planWorkload({ ...none, ...own, ...load });
+    this.#workload = this.#plannedLoad(from, until);
     const { posts, invites, changes } = this.#workload;
     this.#guest?.load(from, until);
     for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
     for (const change of changes) {
       this.#timeline.at(change.at, () => {
-        if (change.what === 'remove' || change.what === 'leave') {
+        if (DEPARTURES.has(change.what)) {
           this.#recorder.removal(this.#nodes[change.node]!.user);
         }
         this.#app.change(change);
       });
     }
     return chaos;
+  }
+
+  #plannedLoad(from: Millis, until: Millis): WorkloadPlan {
+    const { nodes, kinds, early } = this.#s;
+    const load = { seed: this.#o.seed, nodes, from, until, early };
+    // What members may hold back who misbehave, or who reaches whom for good, is asked of all.
+    const isPlain = isPlan(kinds)
+      ? !kinds.some(isLasting)
+      : !(kinds as FaultKind[]).some((kind) => LASTING_KINDS.has(kind));
+    const none = isPlain && !this.#isOfGuest ? {} : { changes: [] };
+    const own = this.#isOfGuest ? { posts: [] } : this.#o.workload;
+    return planWorkload({ ...none, ...own, ...load });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */

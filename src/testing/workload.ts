@@ -5,6 +5,7 @@
 
 import type { Millis } from '../core/ids.js';
 import { below, between, chance, drawsOf } from './prng.js';
+import { planReplacements } from './replacing.js';
 
 export interface Post {
   readonly at: Millis;
@@ -19,12 +20,19 @@ export interface Post {
 /** A change of membership that somebody asks for once; it comes to nothing where the roster does not allow it. */
 export interface Change {
   readonly at: Millis;
-  /** `return`: it is invited by name, and joins again. */
-  readonly what: 'remove' | 'leave' | 'admin' | 'member' | 'return';
+  /**
+   * `return`: it is invited by name, and joins again. `recovery`: it registers its recovery key.
+   * `replace`: another key gets its place.
+   */
+  readonly what: 'remove' | 'leave' | 'admin' | 'member' | 'return' | 'recovery' | 'replace';
   /** Of whom. */
   readonly node: number;
-  /** Who asks; for `leave` the node itself. */
+  /** Who asks; for `leave` and `recovery` the node itself. */
   readonly by: number;
+  /** For `replace`: the new key's node, behind the members. */
+  readonly as?: number;
+  /** For `replace`: the old key's recovery key decides, or one that it never registered. */
+  readonly word?: 'recovery' | 'forged';
 }
 
 /** What is left out is drawn from the seed. */
@@ -37,7 +45,7 @@ export interface Workload {
   readonly posts?: readonly Post[];
   /** When the founder invites somebody who never comes: membership changes under faults. */
   readonly invites?: readonly Millis[];
-  /** Who is to leave, to be removed, to get another role, to come back. */
+  /** Who is to leave, to be removed, to get another role, to come back, to get a new key. */
   readonly changes?: readonly Change[];
 }
 
@@ -49,12 +57,14 @@ export interface WorkloadOptions extends Workload {
   readonly nodes: number;
   readonly from: Millis;
   readonly until: Millis;
+  /** It begins before all have joined. */
+  readonly early?: boolean;
 }
 
 export const planWorkload = (o: WorkloadOptions): WorkloadPlan => ({
   posts: o.posts ?? planPosts(o),
   invites: o.invites ?? planInvites(o),
-  changes: o.changes ?? planChanges(o),
+  changes: o.changes ?? [...planChanges(o), ...planReplacements(o)],
 });
 
 /** Fewer members than this would leave too little to test. */

@@ -500,6 +500,41 @@ export function returning(seed: number): RunOptions {
   return { ...rest, workload: { ...workload, changes: [...changes, ...back] } };
 }
 
+/**
+ * Three are cut off from the others for a while, again and again, and write on
+ * both sides; meanwhile members get new keys, by the founder or by their recovery
+ * keys, on nodes of either side, and others try it with a key of their own.
+ */
+export function replacing(seed: number): RunOptions {
+  const { nodes: members, workload, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'replacing');
+  const changes: Change[] = [];
+  for (const [i, node] of [2, 3].entries()) {
+    const what = { what: 'replace', node, as: members! + i } as const;
+    const at = Math.floor(between(draw, JOINED_MS + 2_000, LOAD_MS));
+    const asks = pick(draw, [1, 4, 5]);
+    if (chance(draw, 0.5)) {
+      changes.push({ at: JOINED_MS + 500, what: 'recovery', node, by: node });
+      changes.push({ at, ...what, by: asks, word: 'recovery' });
+    } else changes.push({ at, ...what, by: 0 });
+    if (chance(draw, 0.3)) changes.push({ at: at - 1_000, ...what, by: node, word: 'forged' });
+  }
+  const faults = (rest.faults as Fault[]).map((fault): Fault => {
+    if (fault.kind !== 'block') return fault;
+    // The node of a new key is on the side of somebody.
+    const beside = [0, 1].map((i) => [members! + i, below(draw, members!)] as const);
+    const pairs = fault.pairs.flatMap(([a, b]): [number, number][] => {
+      const at = (node: number) => [
+        node,
+        ...beside.filter(([, of]) => of === node).map(([n]) => n),
+      ];
+      return at(a).flatMap((x) => at(b).map((y): [number, number] => [x, y]));
+    });
+    return { ...fault, pairs };
+  });
+  return { ...rest, nodes: members!, faults, workload: { ...workload, changes } };
+}
+
 /** Members of whom now and then two alone are left together, where two are enough beside an archive. */
 function byTwos(seed: number, archives: number): RunOptions & { readonly nodes: number } {
   const draw = drawsOf(seed, 'by twos');

@@ -136,6 +136,19 @@ const GROUNDS: readonly Ground[] = [
       faults: times(10, (i) => isolate('leader', 300 + 500 * i, 1_600 + 500 * i)),
     },
   },
+  {
+    what: 'a member whose key is replaced while it writes on the other side',
+    marks: ['key-replaced', 'old-key-writes', 'withheld'],
+    seeds: 20,
+    options: {
+      ...{ ...plain, minOnline: 1, nodes: 5, loadMs: 14_000 },
+      workload: {
+        everyMs: 200,
+        changes: [{ at: 8_000, what: 'replace', node: 4, by: 0, as: 5 }],
+      },
+      faults: [split(6_000, 12_000, [0, 1, 2, 5], [3], [4])],
+    },
+  },
 ];
 
 const reached = new Set<string>();

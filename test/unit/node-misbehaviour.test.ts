@@ -125,6 +125,35 @@ test('two messages with one counter convict their author everywhere', async () =
   expect(isConvicted(again.channel(channel.id).currentStatus(), offender)).toBe(true);
 });
 
+test('who misbehaved is removed where who manages the channel wants that, and not again once it is taken back', async () => {
+  const relay = await cluster.relay();
+  const own = seed();
+  const a = await cluster.node('a', { misbehaviour: 'remove' });
+  const b = await cluster.node('b', { misbehaviour: 'remove' });
+  const c = await cluster.node('c', { seed: own });
+  const [channel, , theirs] = await together([a, b, c], [relay.url], { minOnline: 1 });
+  const { state } = theirs as unknown as {
+    state: { roster: { number: number; hash: Digest; members: Map<string, { root: Digest }> } };
+  };
+  const roster = { ...state.roster, root: state.roster.members.get(c.user)!.root };
+  await c.close();
+
+  const client = await TestClient.connect(relay.port, linkIdentity(crypto, own));
+  for (const text of ['yes', 'no']) {
+    const { batch } = batchBy(own, channel!, roster, text);
+    client.send({ name: 'CH_MSG', payload: { id: channel!.id, from: c.user, batch } });
+  }
+  await statusWhen(channel!, ({ members }) => members === 2);
+  client.socket.destroy();
+
+  const again = await cluster.node('c', { seed: own });
+  const invite = await channel!.members.invite({ for: c.user, ...patience() });
+  const back = await again.join(invite, patience());
+  await back.send('sorry').until('final', patience());
+  await channel!.send('fine').until('final', patience());
+  expect(channel!.currentStatus()).toMatchObject({ members: 3, misbehaved: [{ user: c.user }] });
+});
+
 test('a stored proof that convicts nobody is found, and none is taken from others', async () => {
   const relay = await cluster.relay();
   const own = seed();

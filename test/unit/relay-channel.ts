@@ -28,7 +28,7 @@ const EPOCH = 'e'.repeat(64) as EpochId;
 const HEAD = 'c'.repeat(64) as Digest;
 
 /** Some sealing key; nothing is sealed to it. */
-const sealingOf = ({ user }: LinkIdentity): SealingPublic => user as string as SealingPublic;
+export const sealingOf = ({ user }: LinkIdentity): SealingPublic => user as string as SealingPublic;
 
 /** The same identity for the same number, every time. */
 export function identity(n: number): LinkIdentity {

@@ -22,6 +22,7 @@ interface UpOptions {
   readonly dir: string;
   readonly relay: readonly string[];
   readonly archive?: true;
+  readonly removeMisbehaving?: true;
 }
 
 export function addUp(program: Command, cli: () => Cli): void {
@@ -39,15 +40,21 @@ export function addUp(program: Command, cli: () => Cli): void {
       '--archive',
       'as an archive: it stores, acknowledges, votes and serves, joins channels only so, and reads none',
     )
+    .option(
+      '--remove-misbehaving',
+      'remove each member that a proof of misbehaviour convicts, in channels that you manage',
+    )
     .action((options: UpOptions) => runUp(cli(), options));
   example(command, 'conclave up --dir ./alice\nconclave up --dir ./archive --archive');
 }
 
-async function runUp(cli: Cli, { dir, relay, archive }: UpOptions): Promise<void> {
+async function runUp(cli: Cli, options: UpOptions): Promise<void> {
+  const { dir, relay, archive, removeMisbehaving } = options;
   const { host, out, signal, log, passphrase } = cli;
   const node = await openForUp(host, {
     ...{ dir, links: true, relays: relay, log, ...(archive && { archive }) },
     ...{ passphrase, warn: out.note },
+    misbehaviour: removeMisbehaving ? 'remove' : 'show',
   });
   let server: ControlServer | undefined;
   try {
