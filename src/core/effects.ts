@@ -208,3 +208,17 @@ export interface Submission {
   readonly time: number;
   readonly body: Uint8Array | SealedBody;
 }
+
+/** Makes records of this node's own. */
+export interface Submit {
+  readonly type: 'submit';
+  readonly channel: ChannelId;
+  readonly token: number;
+  readonly submissions: readonly Submission[];
+  /**
+   * They were encrypted for the readers of a roster with this `readersSince`: under another the
+   * input fails with `readers_changed`.
+   */
+  readonly readersSince?: number;
+  readonly also?: readonly { key: string; value: Uint8Array }[];
+}

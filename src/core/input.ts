@@ -2,7 +2,7 @@
 
 import type { Point } from './chain.js';
 import type { ChannelState, Wish } from './channel-state.js';
-import type { SelfInput, Submission } from './effects.js';
+import type { SelfInput, Submit } from './effects.js';
 import type { ChannelId, Millis, SealingPublic, UserId } from './ids.js';
 import type { Inspection } from './inspect.js';
 import type { StoredGenesis } from './layout.js';
@@ -13,20 +13,6 @@ export interface Clock {
   readonly now: Millis;
   /** Wall clock, ms since 1970. */
   readonly wall: number;
-}
-
-/** Makes records of this node's own. */
-export interface Submit {
-  readonly type: 'submit';
-  readonly channel: ChannelId;
-  readonly token: number;
-  readonly submissions: readonly Submission[];
-  /**
-   * They were encrypted for the readers of a roster with this `readersSince`: under another the
-   * input fails with `readers_changed`.
-   */
-  readonly readersSince?: number;
-  readonly also?: readonly { key: string; value: Uint8Array }[];
 }
 
 export type Input =

@@ -12,12 +12,12 @@ import { onConfirm, onResent } from './confirm.js';
 import { onMisbehaviour } from './convictions.js';
 import type { Crypto } from './crypto.js';
 import { witness } from './denounce.js';
-import { Ready, type StepContext } from './effects.js';
+import { Ready, type StepContext, type Submit } from './effects.js';
 import { onBallot, onGrant, yieldToRival } from './election.js';
 import { greet, onBranchPage } from './exchange.js';
 import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
 import { type ChannelId, type Millis, type Ulid, type UserId, ulidTime } from './ids.js';
-import type { Clock, Input, Submit } from './input.js';
+import type { Clock, Input } from './input.js';
 import type { Inspection } from './inspect.js';
 import {
   encodeHardState,

@@ -8,10 +8,9 @@
 
 import type { ChannelState, Leadership } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
-import type { Send, StepContext, Submission } from './effects.js';
+import type { Send, StepContext, Submission, Submit } from './effects.js';
 import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
-import type { Submit } from './input.js';
 import { encodeOffer, type Offer } from './layout.js';
 import { notePlaceable, onlineMembers, queueMembership } from './leader.js';
 import {

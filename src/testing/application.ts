@@ -349,7 +349,11 @@ export class Application {
     const { user } = node;
     if (what === 'return') return this.#takeBack(node, asks);
     if (what === 'replace') return this.#replace(change);
-    if (what === 'recovery') return this.wish(node, (roster) => recoveryBody(crypto, roster, user));
+    if (what === 'recovery') {
+      // A thief of the key has another one.
+      const key = recoveryOf(crypto, change.word === 'forged' ? this.#invite : user);
+      return this.wish(node, (roster) => recoveryBody(roster, user, key));
+    }
     if (what === 'admin' || what === 'member') {
       return this.wish(asks, ({ number }) => ({ kind: 'role', base: number, user, role: what }));
     }

@@ -235,7 +235,8 @@ function changeShape(o: Sizes): Shape {
     word: optional(oneOf('recovery', 'forged')),
   };
   const all = { remove: plain, leave: plain, admin: plain, member: plain, return: plain };
-  return kinds('what', { ...all, recovery: plain, replace });
+  const recovery = { ...plain, word: optional(oneOf('forged')) };
+  return kinds('what', { ...all, recovery, replace });
 }
 
 const unsaid: Shape = () => problem('means nothing where the run does not say "nodes"');

@@ -49,12 +49,12 @@ export const nodesWith = (nodes: number, changes: readonly Change[]): number =>
 export const recoveryOf = (crypto: SimCrypto, user: UserId): UserId =>
   crypto.userOf(`recovery of ${user}`);
 
-/** Registers a member's recovery key, the first that it has. */
-export function recoveryBody(crypto: SimCrypto, roster: Roster, user: UserId): MembershipBody {
+/** Registers a recovery key of a member, as if it were the first that it has. */
+export function recoveryBody(roster: Roster, user: UserId, key: UserId): MembershipBody {
   const { channel, number, hash } = roster;
   const request = encodeStatement({
     ...{ tag: 'recovery', channel, roster: number, rosterHash: hash },
-    ...{ user, key: recoveryOf(crypto, user), by: null },
+    ...{ user, key, by: null },
   });
   return { kind: 'recovery', base: number, request, bySig: NOBODYS_SIG };
 }

@@ -31,7 +31,7 @@ export interface Change {
   readonly by: number;
   /** For `replace`: the new key's node, behind the members. */
   readonly as?: number;
-  /** For `replace`: the old key's recovery key decides, or one that it never registered. */
+  /** For `replace`: the old key's recovery key decides, or one that it never registered. For `recovery`: a thief's, not its own. */
   readonly word?: 'recovery' | 'forged';
 }
 

@@ -1,7 +1,7 @@
 /** Mutants of how many must be online, with and without an archive. */
 
 import type { Mutant } from './mutant.js';
-import { archiveLeaving, withoutArchive } from './plans.js';
+import { archiveLeaving, withoutArchive } from './plans-archives.js';
 
 const ELECTION = 'src/core/election.ts';
 const ROSTER = 'src/core/roster.ts';

@@ -1,9 +1,10 @@
 /** Mutants of who is a member: departures, and what becomes of what was written before. */
 
 import type { Mutant } from './mutant.js';
-import { changing, returning } from './plans.js';
+import { changing, offeringOld, replacing, returning } from './plans.js';
 
 const STANDING = 'src/core/standing.ts';
+const ROSTER = 'src/core/roster.ts';
 
 export const MEMBERSHIP: readonly Mutant[] = [
   {
@@ -38,11 +39,70 @@ export const MEMBERSHIP: readonly Mutant[] = [
     what: 'a change of membership counts under any later roster: an old removal, offered again, removes who came back',
     edits: [
       {
-        file: 'src/core/roster.ts',
+        file: ROSTER,
         find: '  if (body.base !== roster.number) {\n',
         replace: '  if (body.base > roster.number) {\n',
       },
     ],
     options: returning,
+  },
+  {
+    name: 'replaced-writes-on',
+    invariant: 12,
+    what: 'members take in what a key offers that was replaced, or whose user is out',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '    if (!isInStanding(st, pooled) && !isAwaited(st, record.digest)) continue;\n',
+        replace: '',
+      },
+    ],
+    options: offeringOld,
+  },
+  {
+    name: 'replaced-stays',
+    invariant: 12,
+    what: 'a key that was replaced stays a member beside the new one',
+    edits: [{ file: ROSTER, find: '  members.delete(old.user);\n', replace: '' }],
+    options: replacing,
+  },
+  {
+    name: 'recovery-by-any-key',
+    invariant: 12,
+    what: 'any key that signs a replacement counts as the recovery key',
+    edits: [
+      {
+        file: ROSTER,
+        find: '    if (by !== old.recovery) refuse(',
+        replace: '    if (by === old.user) refuse(',
+      },
+    ],
+    options: replacing,
+  },
+  {
+    name: 'recovery-key-anew',
+    invariant: 12,
+    what: 'a member changes its recovery key without the signature of the one before',
+    edits: [
+      {
+        file: ROSTER,
+        find: '  if (request.by !== author.recovery) {',
+        replace: '  if (request.by !== null && request.by !== author.recovery) {',
+      },
+    ],
+    options: replacing,
+  },
+  {
+    name: 'replace-by-anyone',
+    invariant: 12,
+    what: 'any member replaces the key of a plain one',
+    edits: [
+      {
+        file: ROSTER,
+        find: '    refuse("only the founder, an admin or the member\'s recovery key replaces its key");\n',
+        replace: '    return;\n',
+      },
+    ],
+    options: replacing,
   },
 ];

@@ -54,7 +54,7 @@ const workload = (seed: number) => {
 };
 
 /** For runs of many members, which cost more. */
-const lightLoad = (seed: number) => {
+export const lightLoad = (seed: number) => {
   const draw = drawsOf(seed, 'light load');
   return { everyMs: between(draw, 60, 300), burst: pick(draw, [1, 5]) };
 };
@@ -517,7 +517,11 @@ export function replacing(seed: number): RunOptions {
       changes.push({ at: JOINED_MS + 500, what: 'recovery', node, by: node });
       changes.push({ at, ...what, by: asks, word: 'recovery' });
     } else changes.push({ at, ...what, by: 0 });
-    if (chance(draw, 0.3)) changes.push({ at: at - 1_000, ...what, by: node, word: 'forged' });
+    if (chance(draw, 0.3)) changes.push({ at: at - 1_000, ...what, by: asks, word: 'forged' });
+    if (chance(draw, 0.3)) changes.push({ at: at - 800, ...what, by: asks });
+    if (chance(draw, 0.3)) {
+      changes.push({ at: JOINED_MS + 1_500, what: 'recovery', node, by: node, word: 'forged' });
+    }
   }
   const faults = (rest.faults as Fault[]).map((fault): Fault => {
     if (fault.kind !== 'block') return fault;
@@ -535,32 +539,29 @@ export function replacing(seed: number): RunOptions {
   return { ...rest, nodes: members!, faults, workload: { ...workload, changes } };
 }
 
-/** Members of whom now and then two alone are left together, where two are enough beside an archive. */
-function byTwos(seed: number, archives: number): RunOptions & { readonly nodes: number } {
-  const draw = drawsOf(seed, 'by twos');
-  const nodes = archives + pick(draw, [2, 3, 4]);
-  const faults: Fault[] = [];
-  for (let at = JOINED_MS; at < LOAD_MS; ) {
-    const until = at + between(draw, 2_500, 5_000);
-    const pairs = pairsBetween(groupsOf(draw, nodes, [2, nodes - 2]));
-    if (pairs.length > 0) faults.push({ kind: 'block', pairs, at, until });
-    at = until + between(draw, 100, 2_000);
-  }
-  const load = lightLoad(seed);
-  return { ...SMALL, few: 'archive', archives, nodes, faults, workload: load };
-}
-
-/** Two are enough beside an archive, and there is none. */
-export const withoutArchive = (seed: number): RunOptions => byTwos(seed, 0);
-
-/** There is one, which leaves, or is removed. */
-export function archiveLeaving(seed: number): RunOptions {
-  const { workload, ...rest } = byTwos(seed, 1);
-  const draw = drawsOf(seed, 'archive leaving');
-  const at = Math.floor(between(draw, JOINED_MS, JOINED_MS + 2_000));
-  const node = rest.nodes - 1;
-  const change: Change = chance(draw, 0.5)
-    ? { at, what: 'leave', node, by: node }
-    : { at, what: 'remove', node, by: 0 };
-  return { ...rest, workload: { ...workload, changes: [change] } };
+/**
+ * A thief is cut off from all but one member, who offers to the others what the
+ * old key wrote, over a slow network: some of it comes when they know the new key.
+ */
+export function offeringOld(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'offering old');
+  const [thief, device] = [4, 5];
+  const at = JOINED_MS + 4_000;
+  // Others offer what its author did not get placed by then.
+  const replaced = Math.floor(at + between(draw, 2_500, 3_500));
+  const pairs = pairsBetween([[thief], [0, 1, 2, device]]);
+  const posts = Array.from({ length: 60 }, (_, i) => ({
+    at: Math.floor(at + 50 * i),
+    ...{ node: thief, count: 1, bytes: 8 },
+  }));
+  const delay = { kind: 'uniform', min: 50, max: between(draw, 100, 400) } as const;
+  return {
+    ...{ nodes: 5, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS },
+    conditions: { weather: { ...CALM, delay }, workMs: 0, diskMs: 1 },
+    faults: [{ kind: 'block', pairs, at, until: at + 7_000 }],
+    workload: {
+      ...{ posts, invites: [] },
+      changes: [{ at: replaced, what: 'replace', node: thief, by: 0, as: device }],
+    },
+  };
 }
