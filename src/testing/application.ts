@@ -351,7 +351,7 @@ export class Application {
     if (what === 'replace') return this.#replace(change);
     if (what === 'recovery') {
       // A thief of the key has another one.
-      const key = recoveryOf(crypto, change.word === 'forged' ? this.#invite : user);
+      const key = recoveryOf(crypto, change.word === 'forged' ? this.#invitations[0]!.key : user);
       return this.wish(node, (roster) => recoveryBody(roster, user, key));
     }
     if (what === 'admin' || what === 'member') {
