@@ -1,6 +1,6 @@
 /** Roster steps of test/vectors/certificates.json: roles, removals, and members who leave. */
 
-import { alice, bob, carol, dave, erin } from './common.js';
+import { alice, bob, carol, dave, erin, sealingOf } from './common.js';
 import { type Actor, actor, membershipBody } from './encoding.js';
 import {
   ANYONE,
@@ -17,7 +17,7 @@ export function departures(channel: GrowingChannel) {
     Actor,
     Actor,
   ];
-  const open = { uses: 2, expires: 0, invitee: ANYONE };
+  const open = { uses: 2, expires: 0, invitee: ANYONE, isArchive: false };
   const members = (change: (m: readonly MemberState[]) => readonly MemberState[]) =>
     change(channel.state.members);
   const asRole = (user: Actor, role: string) =>
@@ -45,7 +45,7 @@ export function departures(channel: GrowingChannel) {
     members: asRole(bob, 'admin'),
   }));
 
-  const forDave = { key: third.user, uses: 1, expires: 0, invitee: dave.user };
+  const forDave = { key: third.user, uses: 1, expires: 0, invitee: dave.user, isArchive: true };
   channel.refuse('a role that one has', 'membership', alice, 'role', promoted);
   channel.refuse('a role that an admin gives while there is a founder', 'membership', bob, 'role', {
     user: carol.user,
@@ -67,7 +67,7 @@ export function departures(channel: GrowingChannel) {
     invitee: carol.user,
   });
   const named = channel.take(bob, 'invite', forDave, () => ({
-    invites: [inviteState(third, 1, { author: bob.user, invitee: dave.user })],
+    invites: [inviteState(third, 1, { author: bob.user, invitee: dave.user, isArchive: true })],
   }));
 
   channel.refuse(
@@ -77,11 +77,25 @@ export function departures(channel: GrowingChannel) {
     'join',
     channel.joinFields(erin, third),
   );
+  channel.refuse(
+    'one who reads with an invitation for an archive',
+    'membership',
+    alice,
+    'join',
+    channel.joinFields(dave, third, { sealing: sealingOf(erin) }),
+  );
   const fourthIn = channel.take(carol, 'join', channel.joinFields(dave, third), (root) => ({
     members: members((m) => [...m, memberOf(dave, true, channel.state.number + 1, root)]),
     invites: [],
   }));
 
+  channel.refuse('an archive that is to manage', 'membership', alice, 'role', {
+    user: dave.user,
+    role: 'admin',
+  });
+  channel.refuse('a replacement of an archive by one who reads', 'membership', alice, 'replace', {
+    ...channel.replaceFields(dave, erin, null),
+  });
   channel.refuse('a removal of oneself', 'membership', alice, 'remove', { user: alice.user });
   channel.refuse('a removal of who never was a member', 'membership', alice, 'remove', {
     user: erin.user,
@@ -104,12 +118,12 @@ export function departures(channel: GrowingChannel) {
     'membership',
     alice,
     'join',
-    channel.joinFields(dave, fourth),
+    channel.joinFields(dave, fourth, { sealing: sealingOf(erin) }),
   );
   const back = channel.take(bob, 'invite', { ...forDave, key: fifth.user }, () => ({
     invites: [
       ...channel.state.invites,
-      inviteState(fifth, 1, { author: bob.user, invitee: dave.user }),
+      inviteState(fifth, 1, { author: bob.user, invitee: dave.user, isArchive: true }),
     ],
   }));
   const demoted = channel.take(bob, 'role', { user: bob.user, role: 'member' }, () => ({

@@ -79,6 +79,7 @@ const TYPES = {
   someone: (value: Hex | null) => value ?? '00'.repeat(32),
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
+  few: (value: string) => ({ archive: '00', always: '01' })[value],
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
   history: (value: string) => ({ all: '00', joined: '01' })[value],
   role: (value: string) => ({ member: '00', admin: '01' })[value],
@@ -149,7 +150,7 @@ export const genesis = (fields: Fields): Hex =>
   text('conclave/genesis') +
   VERSION +
   encode(
-    'founder raw, founderName text, founderSealing sealing, nameCommitment raw, salt raw, time u64, minOnline u8, quorum quorum, history history, relays texts',
+    'founder raw, founderName text, founderSealing sealing, nameCommitment raw, salt raw, time u64, minOnline u8, few few, quorum quorum, history history, relays texts',
     fields,
   );
 
@@ -191,7 +192,7 @@ export const rosterNext = (previous: Hex, number: number, digest: Hex): Hex =>
   sha256(text('conclave/roster') + previous + u64(number) + digest);
 
 const MEMBERSHIP: { readonly [kind: string]: string } = {
-  invite: 'base u64, key raw, uses u16, expires u64, invitee raw',
+  invite: 'base u64, key raw, uses u16, expires u64, invitee raw, isArchive flag',
   revoke: 'base u64, key raw',
   join: 'base u64, request bytes, inviteSig raw, userSig raw',
   vote: 'base u64, user raw',

@@ -44,6 +44,7 @@ const genesisFields = {
   salt: SALT,
   time: TIME,
   minOnline: 3,
+  few: 'archive',
   quorum: 'online',
   history: 'all',
   relays: [RELAY],
@@ -67,6 +68,7 @@ export interface InviteState {
   readonly usesLeft: number;
   readonly expires: number;
   readonly invitee: Hex | null;
+  readonly isArchive: boolean;
 }
 export interface DepartedState {
   readonly user: Hex;
@@ -295,5 +297,6 @@ export const inviteState = (
   usesLeft,
   expires: 0,
   invitee: null,
+  isArchive: false,
   ...change,
 });

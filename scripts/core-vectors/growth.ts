@@ -15,7 +15,7 @@ export function growth(channel: GrowingChannel) {
   const [first, second] = [actor('invitation 1', 201), actor('invitation 2', 202)];
   const members = (change: (m: readonly MemberState[]) => readonly MemberState[]) =>
     change(channel.state.members);
-  const open = { key: first.user, uses: 2, expires: 0, invitee: ANYONE };
+  const open = { key: first.user, uses: 2, expires: 0, invitee: ANYONE, isArchive: false };
 
   const founded = channel.stepOf(alice, 'invite', open);
   channel.refuse('an invitation by who is no member', 'membership', bob, 'invite', open);
@@ -99,6 +99,13 @@ export function growth(channel: GrowingChannel) {
     channel.joinFields(bob, second),
   );
   channel.refuse(
+    'an archive with an invitation for one who reads',
+    'membership',
+    alice,
+    'join',
+    channel.joinFields(dave, first),
+  );
+  channel.refuse(
     'a request for another channel',
     'membership',
     alice,
@@ -180,7 +187,7 @@ export function growth(channel: GrowingChannel) {
   const limited = channel.take(
     alice,
     'invite',
-    { key: second.user, uses: 5, expires: TIME - 1, invitee: ANYONE },
+    { key: second.user, uses: 5, expires: TIME - 1, invitee: ANYONE, isArchive: false },
     () => ({
       invites: [inviteState(second, 5, { expires: TIME - 1 })],
     }),

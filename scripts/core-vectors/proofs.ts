@@ -47,7 +47,7 @@ const proofOf = ({
 
 /** A message in the place of the change of membership that a step would have. */
 function messageIn(channel: GrowingChannel, options: StepOptions = {}) {
-  const open = { key: frank.user, uses: 1, expires: 0, invitee: ANYONE };
+  const open = { key: frank.user, uses: 1, expires: 0, invitee: ANYONE, isArchive: false };
   const change = { kind: 'message', id: ulidOf(900), n: 77, body, time: TIME, ...options.change };
   const author = channel.state.number === 0 ? alice : bob;
   return channel.stepOf(author, 'invite', open, { ...options, change });

@@ -35,7 +35,7 @@ export function replacements(channel: GrowingChannel) {
   const open = channel.take(
     bob,
     'invite',
-    { key: sixth.user, uses: 1, expires: 0, invitee: ANYONE },
+    { key: sixth.user, uses: 1, expires: 0, invitee: ANYONE, isArchive: false },
     () => ({ invites: [inviteState(sixth, 1, { author: bob.user })] }),
   );
   const second = channel.take(bob, 'join', channel.joinFields(erin, sixth), (root) => ({
@@ -68,6 +68,8 @@ export function replacements(channel: GrowingChannel) {
   const gone = channel.replaceFields(alice, frank, null);
   refuse('a replacement of one who left', bob, 'replace', gone);
   const elsewhere = channel.replaceFields(bob, frank, recovery, { channel: '77'.repeat(32) });
+  const unread = channel.replaceFields(bob, frank, recovery, { sealing: null });
+  refuse('a replacement of one who reads by an archive', erin, 'replace', unread);
   refuse('a replacement in another channel', erin, 'replace', elsewhere);
   const bySig = channel.replaceFields(bob, frank, other).bySig;
   const right = channel.replaceFields(bob, frank, recovery, { recovery: other.user });
@@ -84,7 +86,7 @@ export function replacements(channel: GrowingChannel) {
   refuse('the same replacement again', erin, 'replace', right);
   channel.refuse('what a replaced key signs', 'membership', bob, 'leave', {});
   channel.refuse('an invitation for a replaced key', 'membership', frank, 'invite', {
-    ...{ key: sixth.user, uses: 1, expires: 0, invitee: bob.user },
+    ...{ key: sixth.user, uses: 1, expires: 0, invitee: bob.user, isArchive: false },
   });
   const changedKey = channel.recoveryFields(frank, recovery, other);
   channel.refuse(

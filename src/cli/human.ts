@@ -141,13 +141,15 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
 export const userText = ({ user, name }: Json): string =>
   name === '' ? show(user) : `${show(name)} (${short(user)})`;
 
-export const memberLine: Human = ({ user, name, role, online, leads, replaces }, paint) => {
+export const memberLine: Human = (member, paint) => {
+  const { user, name, role, archive, online, leads, replaces } = member;
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
   const epoch = leads as { readonly term: number; readonly kind: string } | null;
   const old = (replaces as readonly string[] | undefined) ?? [];
   const before = old.length > 0 ? `  (was ${old.map(short).join(', ')})` : '';
   const leader = epoch ? `  ${paint('bold', `leads ${epochText(epoch)}`)}` : '';
-  return `${dot} ${show(name).padEnd(20)} ${show(role).padEnd(8)} ${show(user)}${leader}${before}`;
+  const as = archive === true ? 'archive' : show(role);
+  return `${dot} ${show(name).padEnd(20)} ${as.padEnd(8)} ${show(user)}${leader}${before}`;
 };
 
 /** An online epoch commits, and makes nothing final. */
@@ -221,6 +223,7 @@ const channelStatus: Human = (result, paint) => {
     ...warn(isCutOff(s) ? 'cut off' : 'waiting', waits),
     ...warn('not final', lacks),
     ['channel', show(s.channel)],
+    ...(s.archive ? [['archive', 'stores and serves, reads nothing'] as const] : []),
     ['members', `${s.members}, ${s.online.length} online`],
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
     ['log', logText(s)],
@@ -237,7 +240,7 @@ const channelStatus: Human = (result, paint) => {
     ),
     ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
-  const title = `${paint('bold', show(s.name))}  ${paintState(stateWord(s), paint)}`;
+  const title = `${paint('bold', show(s.name || short(s.channel)))}  ${paintState(stateWord(s), paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
 

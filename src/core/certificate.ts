@@ -31,7 +31,7 @@ import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { MEMBERS_PER_CHANNEL_MAX, RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
 import { BatchProofs, type ChannelRecord, decodeProof, decodeRecord } from './record.js';
-import { applyMembership, nestedSignatures, type Roster, voters } from './roster.js';
+import { applyMembership, minOnline, nestedSignatures, type Roster, voters } from './roster.js';
 import { type Context, type EpochKind, encodeStatement, type Signed } from './statements.js';
 
 export interface CertAck {
@@ -181,13 +181,14 @@ export function certificateSignatures(hash: Hash, c: Certificate, known?: Chain)
   });
 }
 
-/** Whom a final certificate of a roster may count: its voters. */
+/** Whom a certificate of a roster may count: its voters; and how many an online epoch takes. */
 export interface Electors {
   readonly channel: ChannelId;
   readonly number: number;
   /** Of the roster. */
   readonly hash: Digest;
   readonly voters: readonly UserId[];
+  readonly minOnline: number;
 }
 
 export const electorsOf = (roster: Roster): Electors => ({
@@ -195,6 +196,7 @@ export const electorsOf = (roster: Roster): Electors => ({
   number: roster.number,
   hash: roster.hash,
   voters: voters(roster),
+  minOnline: minOnline(roster),
 });
 
 /**

@@ -41,7 +41,7 @@ import {
   prevIsPlaced,
   rosterAfter,
 } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { isInStanding } from './standing.js';
 import { type Ack, encodeStatement, type Propose, signedRecords } from './statements.js';
@@ -233,7 +233,7 @@ export function onlineMembers(ctx: StepContext, st: ChannelState): UserId[] {
 export function placeOffers(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead) return;
-  const mayPlace = onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  const mayPlace = onlineMembers(ctx, st).length >= minOnline(st.roster);
   if (lead.branch) {
     if (leading.placeable.length > 0 && mayPlace)
       placeInBranch(ctx, st, leading, lead, lead.branch);

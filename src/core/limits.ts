@@ -138,6 +138,9 @@ export const RECALL_PAUSE_MS_MAX = 16_000;
 /** V0: fewer online members than this, and no message is placed. */
 export const MIN_ONLINE_DEFAULT = 3;
 
+/** The least `minOnline` that counts while an archive is a member. */
+export const MIN_ONLINE_ARCHIVE = 2;
+
 // Beacons
 export const BEACON_HEARD_MAX = 1_024;
 /** Members that one beacon shows how far their stores have been. */

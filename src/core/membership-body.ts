@@ -7,6 +7,7 @@
  * valid on that one alone. Fields after it, by kind:
  *
  *     invite   key 32 · uses u16 · expires u64 (0: never) · invitee 32 (zero: anyone)
+ *              · archive u8 (0 no, 1 yes)
  *     revoke   key 32
  *     join     request bytes · inviteSig 64 · userSig 64
  *     vote     user 32
@@ -28,6 +29,7 @@ import {
   type JoinRequest,
   type RecoveryChange,
   type ReplaceRequest,
+  readFlag,
   type Signed,
 } from './statements.js';
 
@@ -64,6 +66,7 @@ export type MembershipBody =
       uses: number;
       expires: number;
       invitee: UserId | null;
+      isArchive: boolean;
     }
   | { kind: 'revoke'; base: number; key: UserId }
   | { kind: 'join'; base: number; request: Uint8Array; inviteSig: Uint8Array; userSig: Uint8Array }
@@ -79,7 +82,13 @@ export function encodeMembership(body: MembershipBody): Uint8Array {
   const w = new Writer(256).u64(body.base);
   switch (body.kind) {
     case 'invite':
-      return w.id(body.key).u16(body.uses).u64(body.expires).id(userOrZero(body.invitee)).done();
+      return w
+        .id(body.key)
+        .u16(body.uses)
+        .u64(body.expires)
+        .id(userOrZero(body.invitee))
+        .u8(body.isArchive ? 1 : 0)
+        .done();
     case 'revoke':
       return w.id(body.key).done();
     case 'join':
@@ -116,6 +125,7 @@ export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): Membe
           uses: r.u16(),
           expires: r.u64(),
           invitee: userOrNull(r.id<UserId>()),
+          isArchive: readFlag(r),
         };
       case 'revoke':
         return { kind, base, key: r.id<UserId>() };

@@ -31,7 +31,7 @@ import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
 import { contextOf, isPlaced, rosterAfter } from './replica.js';
-import { isMembership } from './roster.js';
+import { isMembership, minOnline } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
 import { isInStanding } from './standing.js';
 import { signedRecords } from './statements.js';
@@ -178,7 +178,7 @@ export function offerOwn(ctx: StepContext, st: ChannelState): void {
   const to = receiverOf(ctx, st);
   if (to === undefined) return;
   // Where this node reaches too few, its leader may yet reach enough.
-  const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  const isSure = to === 'all' && onlineMembers(ctx, st).length >= minOnline(st.roster);
   st.unsureSince = isSure ? null : (st.unsureSince ?? ctx.now);
   const sureEnoughAt = (st.unsureSince ?? 0) + OFFER_UNSURE_MS;
   if (!isSure && ctx.now < sureEnoughAt) return ctx.ready.wake(sureEnoughAt);

@@ -163,7 +163,7 @@ export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: Electio
 export function isProven(st: ChannelState, { epoch, ballots }: Omit<ElectionProof, 'id'>): boolean {
   const electors = st.electors[epoch.roster];
   if (electors === undefined || electors.hash !== epoch.rosterHash) return false;
-  return isElected(epoch, ballots, electors.voters, st.genesis.minOnline);
+  return isElected(epoch, ballots, electors.voters, electors.minOnline);
 }
 
 /** A branch that begins at `base`; the one that is there, if there is one. */

@@ -16,7 +16,12 @@ import { ConclaveError } from './errors.js';
 import type { Genesis } from './genesis.js';
 import type { ChannelId, Digest, SealingPublic, UserId } from './ids.js';
 import { hex32 } from './ids.js';
-import { INVITE_USES_MAX, MEMBERS_PER_CHANNEL_MAX, OPEN_INVITES_MAX } from './limits.js';
+import {
+  INVITE_USES_MAX,
+  MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_DEFAULT,
+  OPEN_INVITES_MAX,
+} from './limits.js';
 import {
   decodeMembership,
   isMembership,
@@ -53,7 +58,7 @@ export interface Member {
   readonly user: UserId;
   readonly name: string;
   readonly role: Role;
-  /** To which channel keys are sealed for it; null for one that stores and never reads. */
+  /** To which channel keys are sealed for it; null for an archive, which stores and never reads. */
   readonly sealing: SealingPublic | null;
   /** False only for the second member until the third joins. */
   readonly votes: boolean;
@@ -74,6 +79,8 @@ export interface OpenInvite {
   readonly expires: number;
   /** The one user that it is for, no member; null: anyone who was not removed. */
   readonly invitee: UserId | null;
+  /** Who joins with it is an archive; else it is none. */
+  readonly isArchive: boolean;
 }
 
 /** One who was a member and is none any more. */
@@ -89,6 +96,8 @@ export interface Departed {
 
 export interface Roster {
   readonly channel: ChannelId;
+  /** What the genesis says, for `minOnline`. */
+  readonly policy: Pick<Genesis, 'minOnline' | 'few'>;
   readonly number: number;
   readonly hash: Digest;
   readonly members: ReadonlyMap<UserId, Member>;
@@ -119,6 +128,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
   };
   return {
     channel,
+    policy: { minOnline: genesis.minOnline, few: genesis.few },
     number: 0,
     hash: rosterStart(hash, channel),
     members: new Map([[founder.user, founder]]),
@@ -192,9 +202,27 @@ export function applyMembership(hash: Hash, roster: Roster, record: ChannelRecor
   };
 }
 
+/** Whether a member stores, acknowledges, votes and serves, and reads nothing. */
+export const isArchive = ({ sealing }: Pick<Member, 'sealing'>): boolean => sealing === null;
+
+export function isArchiveIn({ members }: Pick<Roster, 'members'>, user: UserId): boolean {
+  const member = members.get(user);
+  return member !== undefined && isArchive(member);
+}
+
 /** Who holds channel keys. */
 export const readers = ({ members }: Pick<Roster, 'members'>): Member[] =>
-  [...members.values()].filter((m) => m.sealing !== null);
+  [...members.values()].filter((m) => !isArchive(m));
+
+/**
+ * How many members must be online under a roster for messages to be placed, and
+ * must be the electorate of an online epoch: as the genesis says, but fewer than
+ * three only while an archive is a member, unless the genesis says `always`.
+ */
+export function minOnline({ policy, members }: Pick<Roster, 'policy' | 'members'>): number {
+  if (policy.few === 'always' || policy.minOnline >= MIN_ONLINE_DEFAULT) return policy.minOnline;
+  return [...members.values()].some(isArchive) ? policy.minOnline : MIN_ONLINE_DEFAULT;
+}
 
 /** Whether a key that was made for one roster is for exactly the readers of the next. */
 function haveSameReaders(before: Roster, after: Pick<Roster, 'members'>): boolean {
@@ -271,6 +299,7 @@ function given(
   const member = roster.members.get(user);
   if (!member) refuse('there is no such member');
   if (member.role === role) refuse('it has that role already');
+  if (role !== 'member' && isArchive(member)) refuse('an archive manages nothing');
   const stepsDown = author.user === user && role === 'member';
   if (!isHead(roster, author) && !stepsDown) refuse('only the founder gives and takes roles');
   if (member.role === 'founder') refuse('the founder stays founder');
@@ -308,6 +337,9 @@ function replaced(
   checkMayReplace(roster, author, old, request.by);
   const { user, name, sealing, recovery } = request;
   if (isInUse(roster, user)) refuse('the new key is in use');
+  if (isArchive(request) !== isArchive(old)) {
+    refuse(`its place is that of ${isArchive(old) ? 'an archive' : 'one who reads'}`);
+  }
   if (recovery !== null) checkRecovery(roster, user, recovery);
   const since = roster.number + 1;
   const { role, votes } = old;
@@ -393,12 +425,12 @@ function invited(
   if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
   if (roster.invites.size >= OPEN_INVITES_MAX)
     refuse(`${OPEN_INVITES_MAX} invitations are open already`);
-  const { key, uses, expires, invitee: of } = body;
+  const { key, uses, expires, invitee: of, isArchive } = body;
   if (of !== null && (uses !== 1 || roster.members.has(of))) {
     refuse('an invitation for one user is for one who is no member, and has one use');
   }
   if (of !== null && wasReplaced(roster, of)) refuse('its invitee was replaced by another key');
-  const invite = { key, author: author.user, usesLeft: uses, expires, invitee: of };
+  const invite = { key, author: author.user, usesLeft: uses, expires, invitee: of, isArchive };
   return { invites: new Map(roster.invites).set(body.key, invite) };
 }
 
@@ -483,6 +515,9 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
   if (invite.invitee !== null && invite.invitee !== request.user) {
     refuse('the invitation is for another user');
+  }
+  if (invite.isArchive !== isArchive(request)) {
+    refuse(`the invitation is for ${invite.isArchive ? 'an archive' : 'one who reads'}`);
   }
   if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {
     refuse('the user was removed: only an invitation that names it brings it back');

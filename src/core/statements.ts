@@ -336,7 +336,7 @@ function readCandidacy(r: Reader): Candidacy {
   };
 }
 
-function readFlag(r: Reader): boolean {
+export function readFlag(r: Reader): boolean {
   const flag = r.u8();
   if (flag > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
   return flag === 1;

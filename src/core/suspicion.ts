@@ -18,7 +18,7 @@ import { isOpenChange } from './offers.js';
 import type { Pooled } from './pool.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { isInStanding } from './standing.js';
 
 /** Looks now and then whether the leader does its work. */
@@ -74,7 +74,7 @@ function reasonToSuspect(
 ): string | undefined {
   if (!isMajority(answering(ctx, st).length, voters(st.roster).length)) return undefined;
   if (ctx.now - suspicion.movedAt >= SUSPECT_MS) return 'nothing becomes final';
-  if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
+  if (onlineMembers(ctx, st).length < minOnline(st.roster)) return undefined;
   if (st.log.membershipInFlight()) return undefined;
   const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
   // Before that it can have left out nothing: no look at a pool that may be large.

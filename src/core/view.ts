@@ -24,7 +24,7 @@ import {
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { decodeMembership, isMembership, replaceSignatures, voters } from './roster.js';
+import { decodeMembership, isMembership, minOnline, replaceSignatures, voters } from './roster.js';
 
 export interface ProvisionalEntry {
   readonly record: ChannelRecord;
@@ -249,14 +249,14 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
     const away = all.filter((u) => missing.includes(u));
     return { need: majority, have: reachable, missing: away, reason: removal };
   }
-  const { minOnline } = st.genesis;
-  if (online.length < minOnline) {
-    const reason = `messages need ${minOnline} members online, have ${online.length}`;
-    return { need: minOnline, have: online.length, missing, reason };
+  const need = minOnline(st.roster);
+  if (online.length < need) {
+    const fewer = need > st.genesis.minOnline ? ` (${st.genesis.minOnline} with an archive)` : '';
+    const reason = `messages need ${need} members online${fewer}, have ${online.length}`;
+    return { need, have: online.length, missing, reason };
   }
   const { quorum } = st.genesis;
-  const canBeOnline =
-    quorum === 'online' && isElectorate('online', reachable, all.length, minOnline);
+  const canBeOnline = quorum === 'online' && isElectorate('online', reachable, all.length, need);
   const why =
     reachable < majority && !canBeOnline
       ? `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`

@@ -7,7 +7,7 @@
  * wait takes an AbortSignal. Every error is a ConclaveError.
  */
 
-import type { HistoryPolicy, QuorumPolicy } from '../core/genesis.js';
+import type { FewPolicy, HistoryPolicy, QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
 import type { Offence } from '../core/misbehaviour.js';
 import type { GivenRole, Role } from '../core/roster.js';
@@ -304,6 +304,8 @@ export interface Misbehaved {
 export interface ChannelStatus {
   readonly channel: ChannelId;
   readonly name: string;
+  /** True where this node is an archive of the channel. */
+  readonly archive?: boolean;
   readonly relays: readonly RelayStatus[];
   readonly members: number;
   readonly online: readonly UserId[];
@@ -332,6 +334,8 @@ export interface MemberInfo {
   readonly user: UserId;
   readonly name: string;
   readonly role: Role;
+  /** True of an archive: it stores, acknowledges, votes and serves, holds no key and never reads. */
+  readonly archive?: boolean;
   readonly online: boolean;
   /** The leadership that this member holds now. */
   readonly leads: EpochRef | null;
@@ -348,8 +352,11 @@ export interface InviteOptions extends WaitOptions {
   readonly expires?: number;
   /** The id of the one user that may join with it, once; the only kind that brings back who was removed. */
   readonly for?: string;
-  /** False: the invitation does not say the channel's name, as for an archive that is to know nothing (default true). */
-  readonly named?: boolean;
+  /**
+   * True: for an archive, and nobody else may join with it. It does not say the channel's name
+   * (default false).
+   */
+  readonly archive?: boolean;
 }
 
 export interface Channel {
@@ -385,7 +392,7 @@ export interface Channel {
      * `not_allowed` where the own role does not suffice, `removed` where this node is out itself.
      */
     remove(user: string, options?: WaitOptions): Promise<void>;
-    /** Throws as `remove` does, and `bad_role`. */
+    /** Throws as `remove` does, and `bad_role`; `not_allowed` where an archive is to be an admin. */
     setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
     /**
      * Puts a new key in the place of a user's, for good: what the old key signs is refused from then
@@ -466,10 +473,20 @@ export interface Dm {
 export interface CreateOptions extends WaitOptions {
   readonly name: string;
   readonly relays: readonly string[];
+  /** Members that must be online for messages to be placed (default 3). 2 counts while an archive is a member, else 3. */
   readonly minOnline?: number;
+  /** `always`: a `minOnline` of 1 or 2 counts without an archive too (default `archive`). */
+  readonly few?: FewPolicy;
   readonly quorum?: QuorumPolicy;
   /** Whether a newcomer can read what was written before it joined (default), or only what comes after. */
   readonly history?: HistoryPolicy;
+}
+
+export interface JoinOptions extends WaitOptions {
+  /** From now on these addresses are used for the relays with their keys. */
+  readonly relays?: readonly string[];
+  /** As an archive (default: as the node was opened). */
+  readonly archive?: boolean;
 }
 
 export interface ReplacementOptions {
@@ -479,6 +496,8 @@ export interface ReplacementOptions {
   readonly user: string;
   /** The secret of that user's recovery key: with it any member may put the request into force. The new key keeps it. */
   readonly recovery?: string;
+  /** For the place of an archive (default: as the node was opened). */
+  readonly archive?: boolean;
 }
 
 export interface VerifyReport {
@@ -500,8 +519,11 @@ export interface Node {
   readonly name: string;
   /** Resolves once the channel is in this node's store; no relay need answer. */
   create(options: CreateOptions): Promise<Channel>;
-  /** Resolves once the membership is final. */
-  join(invite: string, options?: WaitOptions & { relays?: readonly string[] }): Promise<Channel>;
+  /**
+   * Resolves once the membership is final. With `archive`, or on a node opened so, as an archive: then
+   * the invitation must be for one, else for none (`invite_for_archive`, `invite_for_reader`).
+   */
+  join(invite: string, options?: JoinOptions): Promise<Channel>;
   /**
    * A text by which this node's key asks for the place of another, which was lost or stolen: for
    * `members.replace`. Throws `bad_recovery_key`, `same_user` and what is wrong with an id.

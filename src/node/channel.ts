@@ -7,7 +7,13 @@ import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
-import { keysBefore, type MembershipBody, type Roster } from '../core/roster.js';
+import {
+  isArchive,
+  isArchiveIn,
+  keysBefore,
+  type MembershipBody,
+  type Roster,
+} from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
 import { type ChannelView, channelView } from '../core/view.js';
 import type {
@@ -115,7 +121,8 @@ export class NodeChannel implements Channel, ReadableChannel {
   async #replace(user: string, request: string, options: WaitOptions): Promise<string> {
     const invitee = await replace(this.#changing, user, request, options);
     await this.bodies.replace(options.signal);
-    return this.#inviteFor(this.#node.random(32), { invitee });
+    const isArchive = isArchiveIn(this.state.roster, invitee);
+    return this.#inviteFor(this.#node.random(32), { invitee, isArchive });
   }
 
   rotateKey({ signal }: WaitOptions = {}): Promise<void> {
@@ -238,6 +245,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     return {
       channel: this.id,
       name: st.stored.name,
+      ...(isArchiveIn(st.roster, this.user) && { archive: true }),
       relays: this.#relays(),
       members: st.roster.members.size,
       ...view,
@@ -264,10 +272,12 @@ export class NodeChannel implements Channel, ReadableChannel {
   #members(): MemberInfo[] {
     const { online, leader, epoch } = this.currentStatus();
     const { roster } = this.state;
-    return [...roster.members.values()].map(({ user, name, role, recovery }) => {
+    return [...roster.members.values()].map((member) => {
+      const { user, name, role, recovery } = member;
       const replaces = keysBefore(roster, user);
       return {
-        ...{ user, name, role, online: online.includes(user) },
+        ...{ user, name, role, ...(isArchive(member) && { archive: true }) },
+        online: online.includes(user),
         leads: user === leader ? epoch : null,
         ...(recovery !== null && { recoverable: true as const }),
         ...(replaces.length > 0 && { replaces }),
@@ -295,7 +305,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   }
 
   async #invite(o: InviteOptions): Promise<string> {
-    const { uses = 1, expires } = o;
+    const { uses = 1, expires, archive: isArchive = false } = o;
     const invitee = o.for === undefined ? null : userId(o.for);
     if (invitee !== null && uses !== 1) {
       throw new ConclaveError('bad_invite_options', 'an invitation for one user has one use');
@@ -307,16 +317,19 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee } as const;
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee, isArchive } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
-    return this.#inviteFor(secret, { invitee, ...(o.named === false && { name: '' }) });
+    return this.#inviteFor(secret, { invitee, isArchive });
   }
 
-  #inviteFor(secret: Uint8Array, given: Pick<Invite, 'invitee'> & { name?: string }): string {
+  #inviteFor(
+    secret: Uint8Array,
+    { invitee, isArchive }: Pick<Invite, 'invitee' | 'isArchive'>,
+  ): string {
     const st = this.state;
     return encodeInvite(this.#node.hash, {
       ...{ channel: this.id, secret, inviter: this.#node.user, pinned: st.log.final },
-      ...{ name: st.stored.name, relays: st.roster.relays, ...given },
+      ...{ name: isArchive ? '' : st.stored.name, relays: st.roster.relays, invitee, isArchive },
     });
   }
 

@@ -4,7 +4,7 @@
  *
  *     version u8 · channel 32 · secret 32 · inviter 32 · seq u64 · hash 32
  *   · name text · relays list of text · invitee list of 32, at most one
- *   · checksum 4
+ *   · archive u8 · checksum 4
  *
  * The secret is an Ed25519 seed; the channel's log knows only its public key.
  * `seq` and `hash` pin a final point, so that no old majority can feed a
@@ -20,6 +20,7 @@ import {
   RELAY_URL_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
 } from '../core/limits.js';
+import { readFlag } from '../core/statements.js';
 import { decodeChecked, encodeChecked } from './checked-text.js';
 
 export interface Invite {
@@ -31,6 +32,8 @@ export interface Invite {
   readonly relays: readonly string[];
   /** The one user that it is for; null: anyone who was not removed. */
   readonly invitee: UserId | null;
+  /** For an archive. */
+  readonly isArchive: boolean;
 }
 
 const WORD = 'conclave-invite';
@@ -40,8 +43,25 @@ export const encodeInvite = (hash: Hash, invite: Invite): string =>
     w.id(invite.channel).raw(invite.secret);
     w.id(invite.inviter).u64(invite.pinned.seq).id(invite.pinned.hash).text(invite.name);
     w.list(invite.relays, (url) => w.text(url));
-    return w.list(invite.invitee === null ? [] : [invite.invitee], (user) => w.id(user));
+    w.list(invite.invitee === null ? [] : [invite.invitee], (user) => w.id(user));
+    return w.u8(invite.isArchive ? 1 : 0);
   });
+
+/** Throws `invite_for_archive` or `invite_for_reader` where it is for the other kind of member. */
+export function checkPurpose({ isArchive }: Invite, asArchive: boolean): void {
+  if (isArchive && !asArchive) {
+    throw new ConclaveError(
+      'invite_for_archive',
+      'the invitation is for an archive, which stores and never reads: join with --archive, or ask for another',
+    );
+  }
+  if (!isArchive && asArchive) {
+    throw new ConclaveError(
+      'invite_for_reader',
+      'the invitation is for one who reads: ask for one that "conclave invite --archive" made',
+    );
+  }
+}
 
 /** Throws `bad_invite`. */
 export function decodeInvite(hash: Hash, text: string): Invite {
@@ -54,6 +74,7 @@ export function decodeInvite(hash: Hash, text: string): Invite {
       name: r.text(CHANNEL_NAME_BYTES_MAX),
       relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
       invitee: r.list(1, () => r.id<UserId>())[0] ?? null,
+      isArchive: readFlag(r),
     }));
   } catch (cause) {
     throw new ConclaveError(

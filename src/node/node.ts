@@ -21,22 +21,18 @@ import {
 } from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
-import {
-  CHANNEL_NAME_BYTES_MAX,
-  MEMBERS_PER_CHANNEL_MAX,
-  MIN_ONLINE_DEFAULT,
-  NICKNAME_BYTES_MAX,
-  RELAYS_PER_CHANNEL_MAX,
-} from '../core/limits.js';
+import { NICKNAME_BYTES_MAX } from '../core/limits.js';
 import { loadChannel } from '../core/load.js';
 import type { Machine } from '../core/machine.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
+import { isArchiveIn } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots, nextBootTime } from '../core/store-boots.js';
 import type {
   Channel,
   CreateOptions,
   Dm,
+  JoinOptions,
   Node,
   PrivateMessage,
   RelayStatus,
@@ -48,9 +44,10 @@ import type { Bodies, BodiesHost } from './bodies.js';
 import { NodeChannel } from './channel.js';
 import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
+import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
-import { checkName, checkWhole } from './input.js';
-import { decodeInvite, type Invite } from './invite.js';
+import { checkName } from './input.js';
+import { checkPurpose, decodeInvite, type Invite } from './invite.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -220,6 +217,9 @@ class ConclaveNode implements Node, NodeParts {
       // Of a channel that this node was still joining there is nothing to show.
       const { members, departed } = state.roster;
       if (members.has(this.user) || departed.has(this.user)) {
+        if (this.#o.archive && members.has(this.user) && !isArchiveIn(state.roster, this.user)) {
+          throw readsChannel(id);
+        }
         const channel = new NodeChannel(id, this);
         this.#channels.set(id, channel);
         await channel.bodies.load();
@@ -252,15 +252,14 @@ class ConclaveNode implements Node, NodeParts {
     this.#driver.keepLinks([...urls.values()]);
   }
 
-  /** What others seal to for this node; null where it is to read nothing. */
-  get #sealingKey(): SealingPublic | null {
-    const { archive, sealing } = this.#o;
-    return archive ? null : hex32<SealingPublic>(sealing.publicKey);
+  /** What others seal to for this node, where it is no archive. */
+  get #sealingKey(): SealingPublic {
+    return hex32<SealingPublic>(this.#o.sealing.publicKey);
   }
 
   bodiesOf(host: BodiesHost): Bodies {
-    const { archive, crypto, sealing } = this.#o;
-    return new ChannelKeys({ ...host, mayWrite: host.mayWrite && !archive, crypto, sealing });
+    const { crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, crypto, sealing });
   }
 
   get removesMisbehaving(): boolean {
@@ -363,6 +362,9 @@ class ConclaveNode implements Node, NodeParts {
   async create(o: CreateOptions): Promise<Channel> {
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
+    if (this.#o.archive) {
+      throw new ConclaveError('not_allowed', 'an archive reads nothing, and founds no channel');
+    }
     const genesis = this.#genesis(o);
     const bytes = encodeGenesis(genesis);
     const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
@@ -371,34 +373,17 @@ class ConclaveNode implements Node, NodeParts {
     return this.#adopt(channelIdOf(this.hash, bytes));
   }
 
-  #genesis({
-    name,
-    relays,
-    minOnline = MIN_ONLINE_DEFAULT,
-    quorum = 'online',
-    history = 'all',
-  }: CreateOptions): Genesis {
-    checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
-    checkRelays(relays);
-    checkWhole('bad_policy', 'minOnline', minOnline, 1, MEMBERS_PER_CHANNEL_MAX);
-    if (quorum !== 'online' && quorum !== 'roster') {
-      throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
-    }
-    if (history !== 'all' && history !== 'joined') {
-      throw new ConclaveError('bad_policy', "history must be 'all' or 'joined'");
-    }
+  #genesis(o: CreateOptions): Genesis {
+    const policy = chosenPolicy(o);
     const salt = this.random(16);
     return {
       founder: this.user,
       founderName: this.name,
       founderSealing: this.#sealingKey,
-      nameCommitment: commitName(this.hash, salt, name),
+      nameCommitment: commitName(this.hash, salt, o.name),
       salt,
       time: this.clock().wall,
-      minOnline,
-      quorum,
-      history,
-      relays,
+      ...policy,
     };
   }
 
@@ -414,7 +399,7 @@ class ConclaveNode implements Node, NodeParts {
     return channel;
   }
 
-  async join(text: string, o: WaitOptions & { relays?: readonly string[] } = {}): Promise<Channel> {
+  async join(text: string, o: JoinOptions = {}): Promise<Channel> {
     const invite = decodeInvite(this.hash, text);
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
@@ -424,6 +409,7 @@ class ConclaveNode implements Node, NodeParts {
         `the invitation is for user ${invite.invitee}, this node is ${this.user}: ask for one for it`,
       );
     }
+    checkPurpose(invite, o.archive ?? this.#o.archive);
     for (const url of o.relays ?? []) await this.overrideRelay(url);
     const id = invite.channel;
     const known = this.#channels.get(id);
@@ -457,7 +443,7 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   #askToJoin(invite: Invite, signal: AbortSignal | undefined): Promise<void> {
-    const { channel, name, pinned, relays } = invite;
+    const { channel, name, pinned, relays, isArchive } = invite;
     const nickname = this.name;
     const key = this.#driver.addKey(invite.secret);
     return this.request(
@@ -468,7 +454,7 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
-        sealing: this.#sealingKey,
+        sealing: isArchive ? null : this.#sealingKey,
         pinned,
         relays,
       }),
@@ -478,7 +464,7 @@ class ConclaveNode implements Node, NodeParts {
   }
 
   requestReplacement(asked: ReplacementOptions): string {
-    const { channel, user: old, recovery } = asked;
+    const { channel, user: old, recovery, archive: isArchive = this.#o.archive } = asked;
     if (old === this.user) {
       throw new ConclaveError(
         'same_user',
@@ -488,7 +474,7 @@ class ConclaveNode implements Node, NodeParts {
     const own = { key: this.user, seed: this.#o.identity.seed };
     return encodeReplacing(this.crypto, own, {
       ...{ channel: channelId(channel), old: userId(old), name: this.name },
-      ...{ sealing: this.#sealingKey, recovery },
+      ...{ sealing: isArchive ? null : this.#sealingKey, recovery },
     });
   }
 
@@ -582,16 +568,11 @@ class ConclaveNode implements Node, NodeParts {
   }
 }
 
-/** Each a relay of its own. */
-function checkRelays(relays: readonly string[]): void {
-  const keys = new Set(relays.map((url) => pinnedRelayUrl(url).key));
-  if (keys.size === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
-    throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
-  }
-  if (keys.size < relays.length) {
-    throw new ConclaveError('bad_relays', 'two of the addresses are of one relay: name it once');
-  }
-}
+const readsChannel = (id: ChannelId): ConclaveError =>
+  new ConclaveError(
+    'not_archive',
+    `this node is a member of channel ${id} that reads it: give the archive a directory and an identity of its own`,
+  );
 
 const OFFLINE = new ConclaveError(
   'offline',

@@ -14,7 +14,14 @@ import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { departedBy, isLeaderKind, isMembership, type Roster, voters } from '../core/roster.js';
+import {
+  departedBy,
+  isLeaderKind,
+  isMembership,
+  minOnline,
+  type Roster,
+  voters,
+} from '../core/roster.js';
 import { standsIn } from '../core/standing.js';
 import type { Verification } from './verification.js';
 
@@ -189,7 +196,7 @@ export class LogWalk {
     }
     if (epoch.kind !== 'roster') this.#v.problem(key, 'an online epoch has no place in the log');
     const all = voters(roster);
-    if (!isElected(epoch, ballots, all, this.#v.genesis!.minOnline)) {
+    if (!isElected(epoch, ballots, all, minOnline(roster))) {
       this.#v.problem(key, `${ballots.length} ballots of ${all.length} voters elect nobody`);
     }
     this.#v.signatures(key, ballotSignatures(hash, { epoch, ballots }));

@@ -23,8 +23,6 @@ import { GENESIS_WORK, growRoster, type Spend, verifyGenesis } from './roster-ch
 
 export interface Channel {
   readonly id: ChannelId;
-  /** V0's "at least 3 online members", as the founder chose it. */
-  readonly minOnline: number;
   roster: Roster;
   /** Until the relay first held as much as somebody who announced it: those who join meanwhile joined long ago. */
   isLearning: boolean;
@@ -112,7 +110,6 @@ export class Channels {
     const genesis = verifyGenesis(this.#crypto, announced);
     return {
       id: announced.id,
-      minOnline: genesis.minOnline,
       isLearning: true,
       roster: genesisRoster(this.#crypto.sha256, announced.id, genesis),
       name: new Uint8Array(0),

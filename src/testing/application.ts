@@ -6,11 +6,19 @@
 
 import { utf8 } from '../core/bytes.js';
 import type { CoreEvent, Submission } from '../core/effects.js';
-import { channelIdOf, commitName, encodeGenesis } from '../core/genesis.js';
-import { type ChannelId, type Digest, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { channelIdOf, commitName, encodeGenesis, type FewPolicy } from '../core/genesis.js';
+import {
+  type ChannelId,
+  type Digest,
+  type SealingPublic,
+  type Ulid,
+  type UserId,
+  ulidFromBytes,
+} from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import { channelKeys, type StoredGenesis } from '../core/layout.js';
 import type { MembershipBody, Roster } from '../core/roster.js';
+import { type LeastOnline, leastOnlineOf } from './counting.js';
 import { between, type Draw, drawsOf } from './prng.js';
 import { recoveryBody, recoveryOf, replaceBody } from './replacing.js';
 import type { SimCrypto } from './sim-crypto.js';
@@ -23,6 +31,9 @@ type Failed = Extract<CoreEvent, { type: 'failed' }>;
 const RETRY_MS = 500;
 const SALT = new Uint8Array(16);
 
+/** Of one who reads. Nothing is sealed to it: bodies are plain here. */
+const readersKey = (user: UserId): SealingPublic => user as string as SealingPublic;
+
 export interface ApplicationOptions {
   readonly seed: number;
   readonly crypto: SimCrypto;
@@ -32,7 +43,17 @@ export interface ApplicationOptions {
   /** How many of the users found the channel and join it; the others are new keys of these. All by default. */
   readonly members?: number;
   readonly minOnline: number;
+  readonly few: FewPolicy;
+  /** So many of these, the last ones, join as archives: they say nothing. */
+  readonly archives: number;
   readonly quorum?: 'online' | 'roster';
+}
+
+/** What one kind of member joins with. */
+interface Invitation {
+  readonly key: UserId;
+  readonly isArchive: boolean;
+  isOpen: boolean;
 }
 
 interface Submitted {
@@ -49,11 +70,12 @@ export class Application {
   readonly #o: ApplicationOptions;
   readonly #draw: Draw;
   readonly #genesis: StoredGenesis;
-  readonly #invite: UserId;
+  readonly #invitations: readonly Invitation[];
+  readonly #archives: Set<UserId>;
+  readonly leastOnline: LeastOnline;
   readonly channel: ChannelId;
   #nodes: readonly SimNode[] = [];
   #isFounded = false;
-  #isInvited = false;
   /** Invitations that were reported as done. */
   readonly #promised: UserId[] = [];
   #tokens = 0;
@@ -74,7 +96,7 @@ export class Application {
   readonly submitted = new Map<Ulid, Submitted>();
 
   constructor(options: ApplicationOptions) {
-    const { seed, crypto, users, relays, minOnline, quorum = 'online' } = options;
+    const { seed, crypto, users, relays, minOnline, few, quorum = 'online' } = options;
     const hash = crypto.sha256;
     this.#o = options;
     this.#draw = drawsOf(seed, 'application');
@@ -82,23 +104,49 @@ export class Application {
     const bytes = encodeGenesis({
       founder: users[0]!,
       founderName: 'node0',
-      founderSealing: null,
+      founderSealing: readersKey(users[0]!),
       nameCommitment: commitName(hash, SALT, name),
       salt: SALT,
       time: 0,
       minOnline,
+      few,
       quorum,
       history: 'all',
       relays,
     });
     this.#genesis = { bytes, sig: crypto.sign(users[0]!, bytes), name };
     this.channel = channelIdOf(hash, bytes);
-    this.#invite = crypto.userOf(`invite ${seed}`);
+    const { members = users.length, archives } = options;
+    this.#archives = new Set(users.slice(members - archives, members));
+    this.leastOnline = leastOnlineOf(options, this.#archives);
+    this.#invitations = ['invite', 'invite archives'].map((what, i) => ({
+      ...{ key: crypto.userOf(`${what} ${seed}`), isArchive: i === 1, isOpen: false },
+    }));
+  }
+
+  /** How few members may be online, with whoever of the users is a member. */
+  get leastEver(): number {
+    return this.leastOnline(this.#o.users);
+  }
+
+  isArchive(user: UserId): boolean {
+    return this.#archives.has(user);
+  }
+
+  /** What a node's key, or one in its place, shows for others to seal to. */
+  sealingOf(user: UserId, replaced = user): SealingPublic | null {
+    if (!this.#archives.has(replaced)) return readersKey(user);
+    this.#archives.add(user);
+    return null;
+  }
+
+  #invitationOf({ user }: SimNode): Invitation {
+    return this.#invitations[this.isArchive(user) ? 1 : 0]!;
   }
 
   set nodes(nodes: readonly SimNode[]) {
     this.#nodes = nodes;
-    for (const node of nodes) node.inviteKeys.add(this.#invite);
+    for (const node of nodes) node.inviteKeys.add(this.#invitationOf(node).key);
   }
 
   isMember(node: SimNode): boolean {
@@ -137,7 +185,14 @@ export class Application {
     const isThere = node.disk.get(channelKeys(this.channel).genesis) !== undefined;
     // A founder whose disk is gone comes back as any member does.
     if (node.index === 0 && (isThere || !this.#isFounded)) this.#found(node);
-    else if (this.#isInvited && this.#hasWayIn(node)) this.#planJoin(node, RETRY_MS * this.#draw());
+    else if (this.#mayAsk(node)) this.#planJoin(node, RETRY_MS * this.#draw());
+  }
+
+  /** A founder is a member, and gets by any invitation what it is one of; a new key comes in by one of its own. */
+  #mayAsk(node: SimNode): boolean {
+    if (this.isForNewKey(node)) return this.#backBy.has(node.index);
+    const own = node.index === 0 ? this.#invitations : [this.#invitationOf(node)];
+    return own.some(({ isOpen }) => isOpen);
   }
 
   /**
@@ -201,52 +256,53 @@ export class Application {
   }
 
   #found(node: SimNode): void {
-    if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvite(node);
+    if (node.disk.get(channelKeys(this.channel).genesis)) return this.#wishInvites(node);
     const token = this.#ask(
       node,
       () => {
         this.#isFounded = true;
-        this.#wishInvite(node);
+        this.#wishInvites(node);
       },
       () => {},
     );
     node.input({ type: 'create', token, genesis: this.#genesis });
   }
 
-  #wishInvite(node: SimNode): void {
-    const uses = this.#members.length - 1;
-    if (this.#isInvited || uses === 0) return;
-    const token = this.#ask(
-      node,
-      () => this.#invited(),
-      () => this.#invited(),
-    );
-    const key = this.#invite;
+  #wishInvites(node: SimNode): void {
+    for (const invitation of this.#invitations) this.#wishInvite(node, invitation);
+  }
+
+  #wishInvite(node: SimNode, invitation: Invitation): void {
+    const { key, isArchive } = invitation;
+    const invited = this.#members.slice(1).filter((n) => this.#invitationOf(n) === invitation);
+    if (invitation.isOpen || invited.length === 0) return;
+    const opened = (): void => this.#opened(invitation, invited);
+    const token = this.#ask(node, opened, opened);
+    const terms = { key, uses: invited.length, expires: 0, invitee: null, isArchive };
     node.input({
       type: 'wish',
       channel: this.channel,
       token,
-      make: (roster) =>
-        roster.invites.has(key) || roster.members.size > 1
+      make: ({ number, invites, members }) =>
+        invites.has(key) || invited.some(({ user }) => members.has(user))
           ? null
-          : { kind: 'invite', base: roster.number, key, uses, expires: 0, invitee: null },
+          : { kind: 'invite', base: number, ...terms },
     });
   }
 
-  #invited(): void {
-    if (this.#isInvited) return;
-    this.#isInvited = true;
-    for (const node of this.#members.slice(1)) {
-      this.#planJoin(node, between(this.#draw, 0, 1_000));
-    }
+  #opened(invitation: Invitation, invited: readonly SimNode[]): void {
+    if (invitation.isOpen) return;
+    invitation.isOpen = true;
+    for (const node of invited) this.#planJoin(node, between(this.#draw, 0, 1_000));
   }
 
   #planJoin(node: SimNode, delay: number): void {
     this.#o.timeline.in(delay, () => {
       if (!node.isUp || this.isMember(node)) return;
-      const invite = this.#backBy.get(node.index) ?? this.#invite;
+      const named = this.#backBy.get(node.index);
+      const invite = named ?? this.#invitationOf(node).key;
       // Who was a member comes back by an invitation of its own alone.
-      if (invite === this.#invite && this.#isDeparted(node)) return;
+      if (!named && this.#isDeparted(node)) return;
       const inviter = this.#nodes.find((other) => other !== node && this.#mayLeadIn(other, node));
       const { final } = inviter?.state(this.channel)?.log ?? {};
       if (!final) return this.#planJoin(node, RETRY_MS);
@@ -254,7 +310,7 @@ export class Application {
         node,
         () => {},
         () => {
-          if (invite === this.#invite || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
+          if (!named || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
         },
       );
       node.input({
@@ -264,15 +320,11 @@ export class Application {
         name: this.#genesis.name,
         invite,
         nickname: `node${node.index}`,
-        sealing: null,
+        sealing: this.sealingOf(node.user),
         pinned: final,
         relays: this.#o.relays,
       });
     });
-  }
-
-  #hasWayIn(node: SimNode): boolean {
-    return !this.isForNewKey(node) || this.#backBy.has(node.index);
   }
 
   /** A new key is led in once it is in the roster. */
@@ -299,7 +351,7 @@ export class Application {
     if (what === 'replace') return this.#replace(change);
     if (what === 'recovery') {
       // A thief of the key has another one.
-      const key = recoveryOf(crypto, change.word === 'forged' ? this.#invite : user);
+      const key = recoveryOf(crypto, change.word === 'forged' ? this.#invitations[0]!.key : user);
       return this.wish(node, (roster) => recoveryBody(roster, user, key));
     }
     if (what === 'admin' || what === 'member') {
@@ -316,12 +368,12 @@ export class Application {
     const { user } = node;
     const key = this.#o.crypto.userOf(`back ${user} ${this.#tokens}`);
     node.inviteKeys.add(key);
+    const isArchive = this.isArchive(user);
+    const terms = { key, uses: 1, expires: 0, invitee: user, isArchive };
     this.wish(
       by,
       ({ number, members }) =>
-        members.has(user)
-          ? null
-          : { kind: 'invite', base: number, key, uses: 1, expires: 0, invitee: user },
+        members.has(user) ? null : { kind: 'invite', base: number, ...terms },
       () => {
         this.#backBy.set(node.index, key);
         this.#planJoin(node, 0);
@@ -344,7 +396,8 @@ export class Application {
     }
     const by =
       word === undefined ? null : recoveryOf(crypto, word === 'recovery' ? old : device.user);
-    const asked = { old, user: device.user, name: `node${device.index}`, by };
+    const sealing = this.sealingOf(device.user, old);
+    const asked = { old, user: device.user, name: `node${device.index}`, sealing, by };
     this.wish(this.#nodes[asks]!, (roster) =>
       roster.departed.get(old)?.replacedBy === device.user
         ? null
@@ -384,6 +437,7 @@ export class Application {
         uses: 1,
         expires: 0,
         invitee: null,
+        isArchive: false,
       }),
     });
   }
@@ -403,7 +457,7 @@ export class Application {
   }
 
   #postAt(node: SimNode, { count, bytes, text }: Post): Ulid[] {
-    if (!node.isUp || !this.isMember(node)) return [];
+    if (!node.isUp || !this.isMember(node) || this.isArchive(node.user)) return [];
     const submissions = Array.from({ length: count }, () => {
       const body = text === undefined ? new Uint8Array(bytes) : utf8(text);
       return { kind: 'message', id: this.#ulid(), time: 0, body };

@@ -13,10 +13,10 @@ import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
-import { decodeMergeBody } from '../core/merge-record.js';
+import { decodeMergeBody, type MergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
 import { decodeMembership, departedBy, enteredBy, isMembership } from '../core/roster.js';
-import { isMore } from './counting.js';
+import { isMore, type LeastOnline } from './counting.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */
@@ -43,6 +43,8 @@ export interface ChainEntry {
   readonly joins: UserId | null;
   /** Who is none any more with it. */
   readonly departs: UserId | null;
+  /** Who is a member behind it. */
+  readonly members: ReadonlySet<UserId>;
   /** Changes of membership up to here: the number of the roster that follows. */
   readonly changes: number;
 }
@@ -91,6 +93,8 @@ export class Chains {
   mayHaveFalseProofs: () => boolean = () => false;
   /** Who may commit in an online epoch. */
   electorateOf: (epoch: EpochId) => readonly UserId[] | undefined = () => undefined;
+  /** How many must be online for messages to be placed. */
+  leastOnline: LeastOnline = () => 1;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
@@ -118,6 +122,7 @@ export class Chains {
       body: new Uint8Array(0),
       joins: founder,
       departs: null,
+      members: new Set([founder]),
       changes: 0,
     };
     this.#byHash.set(this.#start.hash, this.#start);
@@ -166,6 +171,7 @@ export class Chains {
         `entry ${seq} is a change of roster ${change.base}, not of the last`,
       );
     }
+    const [joins, departs] = [enteredBy(record) ?? null, departedBy(record) ?? null];
     const entry: ChainEntry = {
       seq,
       hash: raw.hash,
@@ -179,14 +185,13 @@ export class Chains {
       isMessage: isMessageLane(record),
       isMembership: change !== null,
       body: record.body,
-      joins: enteredBy(record) ?? null,
-      departs: departedBy(record) ?? null,
+      ...{ joins, departs, members: membersBehind(before.members, joins, departs) },
       changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
-    if (entry.joins) note(this.#joins, entry.joins, entry);
-    if (entry.departs) note(this.#departures, entry.departs, entry);
+    if (joins) note(this.#joins, joins, entry);
+    if (departs) note(this.#departures, departs, entry);
     this.#checkPlace(entry);
     this.onEntry?.(entry);
     return entry;
@@ -258,11 +263,18 @@ export class Chains {
     if (entry.prev !== null && !this.#before(before, entry.prev)) {
       this.#break('9 order', `entry ${entry.seq} stands before its prev`);
     }
-    const isIn = entry.kind === 'epoch' || this.#isMember(before, entry.author!);
+    const isIn = entry.kind === 'epoch' || before.members.has(entry.author!);
     if (!isIn && !(entry.isMessage && hasWarrant(entry))) {
       this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
     }
     if (entry.kind === 'merge') this.#checkWarrants(entry);
+    const need = entry.isMessage ? this.leastOnline(before.members) : 0;
+    if (before.members.size < need && !isMerged(entry)) {
+      this.#break(
+        '12 roster',
+        `entry ${entry.seq} is a message of a channel of ${before.members.size}, where ${need} must be online`,
+      );
+    }
     // A change that is not final may be inherited: then the new leader's `epoch` record stands behind it.
     const least = before.changes - (entry.kind === 'epoch' ? 1 : 0);
     if (entry.roster > before.changes || entry.roster < least) {
@@ -279,7 +291,7 @@ export class Chains {
       const electorate = warrant.length > 0 ? this.electorateOf(epoch) : undefined;
       if (!electorate) continue;
       const signers = new Set(decodeCertificate(warrant).acks.map(({ user }) => user));
-      const left = electorate.filter((user) => this.#isMember(previous!, user));
+      const left = electorate.filter((user) => previous!.members.has(user));
       if (isMore(left.filter((user) => signers.has(user)).length, left.length)) continue;
       this.#break('12 roster', `the merge at seq ${seq} has a warrant of too few who are members`);
     }
@@ -307,15 +319,6 @@ export class Chains {
     return this.#byDigest.get(digest)?.find((e) => this.at(tip, e.seq) === e);
   }
 
-  #isMember(tip: ChainEntry, user: UserId): boolean {
-    const last = (of: ReadonlyMap<UserId, readonly ChainEntry[]>): number =>
-      Math.max(
-        -1,
-        ...(of.get(user) ?? []).filter((e) => this.at(tip, e.seq) === e).map(({ seq }) => seq),
-      );
-    return last(this.#joins) > last(this.#departures);
-  }
-
   /** The entry at `seq` in the chain that ends at `tip`. */
   at(tip: ChainEntry, seq: number): ChainEntry | undefined {
     let entry: ChainEntry | null = tip;
@@ -330,13 +333,31 @@ function note(of: Map<UserId, ChainEntry[]>, user: UserId, entry: ChainEntry): v
   of.set(user, [...(of.get(user) ?? []), entry]);
 }
 
-/** Whether an entry is of a merge whose record has a warrant: somebody who left may have written it. */
-function hasWarrant({ previous, seq }: ChainEntry): boolean {
-  for (let entry = previous, n = 0; entry && n < MERGE_RECORDS_MAX; entry = entry.previous, n++) {
-    if (entry.kind === 'epoch') return false;
-    if (entry.kind !== 'merge') continue;
-    const { entries, branches } = decodeMergeBody(entry.body);
-    return seq <= entry.seq + entries && branches.some(({ warrant }) => warrant.length > 0);
-  }
-  return false;
+function membersBehind(
+  before: ReadonlySet<UserId>,
+  joins: UserId | null,
+  departs: UserId | null,
+): ReadonlySet<UserId> {
+  if (!joins && !departs) return before;
+  const members = new Set(before);
+  if (departs) members.delete(departs);
+  if (joins) members.add(joins);
+  return members;
 }
+
+/** The merge that an entry is part of. */
+function mergeOf({ previous, seq }: ChainEntry): MergeBody | undefined {
+  for (let entry = previous, n = 0; entry && n < MERGE_RECORDS_MAX; entry = entry.previous, n++) {
+    if (entry.kind === 'epoch') return undefined;
+    if (entry.kind !== 'merge') continue;
+    const merge = decodeMergeBody(entry.body);
+    return seq <= entry.seq + merge.entries ? merge : undefined;
+  }
+  return undefined;
+}
+
+const isMerged = (entry: ChainEntry): boolean => mergeOf(entry) !== undefined;
+
+/** Whether an entry is of a merge whose record has a warrant: somebody who left may have written it. */
+const hasWarrant = (entry: ChainEntry): boolean =>
+  mergeOf(entry)?.branches.some(({ warrant }) => warrant.length > 0) ?? false;

@@ -4,7 +4,11 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
-import { MEMBERS_PER_CHANNEL_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
+import {
+  MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_ARCHIVE,
+  RELAYS_PER_CHANNEL_MAX,
+} from '../core/limits.js';
 import { FAULT_SHAPES, weatherShape } from './fault-shapes.js';
 import { FAULT_KINDS, type Fault, isLasting, LASTING_KINDS, RARE_KINDS } from './faults.js';
 import { nodesWith } from './replacing.js';
@@ -68,7 +72,9 @@ function common(o: Sizes): Fields {
     seed: whole(0, MANY),
     nodes: optional(whole(1, SIM_NODES_MAX)),
     relays: optional(whole(1, SIM_RELAYS_MAX)),
-    minOnline: optional(whole(1, MEMBERS_PER_CHANNEL_MAX)),
+    minOnline: optional(whole(o.minOnlineMin, MEMBERS_PER_CHANNEL_MAX)),
+    few: optional(oneOf('archive', 'always')),
+    archives: optional(whole(0, o.nodes - 1)),
     quorum: optional(oneOf('online', 'roster')),
     weather: optional(weatherShape),
     faults: optional(faultsShape(o)),
@@ -155,15 +161,19 @@ interface Sizes {
   /** With those of new keys. */
   readonly all: number;
   readonly relays: number;
+  /** One alone is never enough where it takes an archive. */
+  readonly minOnlineMin: number;
 }
 
 function sizesOf(options: unknown): Sizes {
-  const { nodes, relays } = isObject(options) ? options : {};
+  const { nodes, relays, archives = 0, few } = isObject(options) ? options : {};
+  const isFew = few === 'archive' || (few === undefined && archives !== 0);
   return {
     nodes: typeof nodes === 'number' ? nodes : SIM_NODES_MAX,
     areSaid: typeof nodes === 'number',
     all: typeof nodes === 'number' ? nodesWith(nodes, changesIn(options)) : SIM_NODES_MAX,
     relays: typeof relays === 'number' ? relays : SIM_RELAYS_MAX,
+    minOnlineMin: isFew ? MIN_ONLINE_ARCHIVE : 1,
   };
 }
 

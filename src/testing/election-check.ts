@@ -6,18 +6,19 @@ import { ballotSignatures } from '../core/epoch-record.js';
 import type { Digest } from '../core/ids.js';
 import type { KnownRoster } from './certificate-check.js';
 import type { Break } from './chains.js';
-import { isMore } from './counting.js';
+import { isMore, type LeastOnline } from './counting.js';
 
 /** Of a leadership that begins at a node. */
-export type ElectionCheck = (node: number, minOnline: number, lead: Leadership) => void;
+export type ElectionCheck = (node: number, least: LeastOnline, lead: Leadership) => void;
 
-/** By more than half of the roster's voters, in an online epoch of its electorate, who voted under it. */
+/** By more than half of the roster's voters, in an online epoch of its electorate, who voted under it and are as many as it asks for. */
 export const electionCheck =
   (crypto: Verifier, rosters: ReadonlyMap<Digest, KnownRoster>, onBreak: Break): ElectionCheck =>
-  (node, minOnline, { epoch, ballots }) => {
+  (node, least, { epoch, ballots }) => {
     const { term, kind, electorate } = epoch;
-    const voters = rosters.get(epoch.rosterHash)?.voters;
-    if (!voters) return;
+    const known = rosters.get(epoch.rosterHash);
+    if (!known) return;
+    const { roster, voters } = known;
     const counted = new Set(ballots.map(({ user }) => user));
     const areGiven = ballotSignatures(crypto.sha256, { epoch, ballots }).every(crypto.isValid);
     const who = `node ${node} leads ${kind} term ${term}`;
@@ -30,7 +31,8 @@ export const electionCheck =
       onBreak('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
     }
     const { length } = electorate;
-    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
+    if (kind === 'roster') return;
+    if (length < least(roster.members.keys()) || isMore(length, voters.length)) {
       onBreak('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
     }
   };

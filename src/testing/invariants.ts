@@ -46,7 +46,7 @@ import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
 import { Convictions } from './convictions.js';
-import { reachedByMore, votersOf } from './counting.js';
+import { type LeastOnline, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
 import { type ElectionCheck, electionCheck } from './election-check.js';
 import { LeaderWatch } from './leader-watch.js';
@@ -54,6 +54,7 @@ import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
+import { PlacingWatch } from './placing-watch.js';
 import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
 import { StandingCheck } from './standing-check.js';
@@ -73,6 +74,7 @@ export class Invariants {
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
+  readonly #placingWatch: PlacingWatch;
   readonly #convictions: Convictions;
   readonly #standing: StandingCheck;
   readonly #checkElection: ElectionCheck;
@@ -105,6 +107,7 @@ export class Invariants {
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
   mayBeGone: (author: UserId) => boolean = () => false;
+  leastOnline: LeastOnline = () => 1;
   readonly broke: Break;
 
   constructor(
@@ -131,6 +134,7 @@ export class Invariants {
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
+    this.chains.leastOnline = (members) => this.leastOnline(members);
     this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
@@ -147,6 +151,7 @@ export class Invariants {
     this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
+    this.#placingWatch = new PlacingWatch(onBreak);
     this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
     this.#standing = new StandingCheck(founder, this.final, onBreak);
     this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
@@ -227,6 +232,8 @@ export class Invariants {
     this.#convictions.stepped(node, st, inputs);
     if (!this.offences.isForked) this.#standing.stepped(node.index, st);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
+    const online = (): number => node.view(this.#channel)?.online.length ?? 0;
+    this.#placingWatch.stepped(node.index, st, this.leastOnline, online);
     if (ready.ops.length === 0) this.#leads(node);
   }
 
@@ -235,7 +242,7 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
     this.#epochs.set(lead.id, lead.epoch);
-    this.#checkElection(node.index, st.genesis.minOnline, lead);
+    this.#checkElection(node.index, this.leastOnline, lead);
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
     const known = this.#leaders.get(term);

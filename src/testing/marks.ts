@@ -48,6 +48,20 @@ export const MARKS = [
   { name: 'committed-first', means: 'a record is committed, and only later final' },
   { name: 'wish-made-anew', means: 'a membership change is overtaken by another and made anew' },
 
+  // Archives
+  {
+    name: 'placed-by-few',
+    means: 'a leader places messages with two members online, since an archive is a member',
+  },
+  {
+    name: 'online-epoch-of-two',
+    means: 'two lead and follow in an online epoch, since an archive is a member',
+  },
+  {
+    name: 'archive-departed',
+    means: 'the last archive is no member any more, and more must be online',
+  },
+
   // Disks
   { name: 'write-lost', means: 'power is lost before a write is synced, and the write is gone' },
   { name: 'write-kept', means: 'power is lost before a write is synced, and the write is there' },

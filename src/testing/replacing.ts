@@ -5,7 +5,7 @@
  * place. The old key's node goes on as it was: it is the thief.
  */
 
-import type { UserId } from '../core/ids.js';
+import type { SealingPublic, UserId } from '../core/ids.js';
 import { type MembershipBody, type Roster, rosterStart } from '../core/roster.js';
 import { encodeStatement } from '../core/statements.js';
 import { below, between, chance, drawsOf, sample } from './prng.js';
@@ -63,6 +63,7 @@ export interface Replacing {
   readonly old: UserId;
   readonly user: UserId;
   readonly name: string;
+  readonly sealing: SealingPublic | null;
   /** The key that decides; null where its author does. */
   readonly by: UserId | null;
 }
@@ -71,11 +72,11 @@ export interface Replacing {
 export function replaceBody(
   crypto: SimCrypto,
   { channel, number }: Pick<Roster, 'channel' | 'number'>,
-  { old, user, name, by }: Replacing,
+  { old, user, name, sealing, by }: Replacing,
 ): MembershipBody {
   const request = encodeStatement({
     ...{ tag: 'replace', channel, roster: 0, rosterHash: rosterStart(crypto.sha256, channel) },
-    ...{ old, user, name, sealing: null, recovery: by, by },
+    ...{ old, user, name, sealing, recovery: by, by },
   });
   const userSig = crypto.sign(user, request);
   const bySig = by === null ? NOBODYS_SIG : crypto.sign(by, request);

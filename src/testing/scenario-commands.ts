@@ -53,7 +53,8 @@ const COMMANDS: { readonly [name: string]: Run } = {
     const { user: old, index: gone } = stage.node(index);
     stage.cluster.app.mayGo(gone);
     const user = crypto.userOf(`the new key of ${index}`);
-    const asked = { old, user, name: `${index} anew`, by: null };
+    const sealing = stage.cluster.app.sealingOf(user, old);
+    const asked = { old, user, name: `${index} anew`, sealing, by: null };
     return change(stage, by, (roster) => replaceBody(crypto, roster, asked));
   },
   leave(stage, [index]) {
@@ -170,13 +171,14 @@ function firstSeq(text = '1'): number {
   throw bad(`"${text}" is no place in the log: give a number`);
 }
 
-/** `5 relays 2 minOnline 3 quorum roster joined 4`. */
+/** `5 relays 2 archives 1 minOnline 3 quorum roster joined 4`. */
 async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise<Lines> {
   const given = new Map<string, string>();
   for (let i = 0; i < rest.length; i += 2) given.set(rest[i]!, rest[i + 1] ?? '');
   const number = (name: string, otherwise: number, most: number): number => {
-    const text = given.get(name) ?? String(otherwise);
+    const text = given.get(name);
     given.delete(name);
+    if (text === undefined) return otherwise;
     const value = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
     if (!(value <= most)) throw bad(`"${name}" must be a number from 1 to ${most}`);
     return value;
@@ -186,14 +188,17 @@ async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise
   const relays = number('relays', 1, SIM_RELAYS_MAX);
   const minOnline = number('minOnline', 3, MEMBERS_PER_CHANNEL_MAX);
   const joined = number('joined', nodes, nodes);
+  const archives = number('archives', 0, nodes - 1);
+  const few = archives > 0 ? 'archive' : 'always';
   const quorum = given.get('quorum') === 'roster' ? 'roster' : 'online';
   given.delete('quorum');
   if (given.size > 0)
     throw bad(
-      `"${[...given.keys()][0]}" is no property of a channel: relays, minOnline, quorum and joined are`,
+      `"${[...given.keys()][0]}" is no property of a channel: relays, archives, minOnline, quorum and joined are`,
     );
   const observe = stage.observer;
-  stage.cluster = new Cluster({ seed: SEED, nodes, relays, minOnline, quorum, observe });
+  const policy = { minOnline, few, archives, quorum } as const;
+  stage.cluster = new Cluster({ seed: SEED, nodes, relays, ...policy, observe });
   await joinAll(stage, joined);
   stage.cluster.ready();
   stage.transcript.take();

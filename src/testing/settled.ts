@@ -27,17 +27,19 @@ export function unsettled(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  minOnline: number,
   reach: Reach = WHOLE,
 ): string | undefined {
   // Two histories are final: what becomes of those who hold them is not asked here.
   if (invariants.offences.isForked) return undefined;
-  const { members, unaware } = membersOf(nodes, app);
+  const { members, unaware, minOnline } = membersOf(nodes, app);
   if (unaware) return `node ${unaware.index} does not know that it is no member any more`;
   return unsettledMembers(members, app, invariants, minOnline, reach);
 }
 
-/** Who is a member by the newest roster, or never was one; and one that it does not name any more and that does not know. */
+/**
+ * Who is a member by the newest roster, or never was one; how many must be online
+ * under it; and one that it does not name any more and that does not know.
+ */
 export function membersOf(nodes: readonly SimNode[], app: Application) {
   const states = nodes.map((node) => node.state(app.channel));
   const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
@@ -46,6 +48,7 @@ export function membersOf(nodes: readonly SimNode[], app: Application) {
   const isIn = ({ user }: SimNode): boolean => roster?.members.has(user) ?? false;
   return {
     members: nodes.filter((node) => !isDeparted(node) && (!app.isForNewKey(node) || isIn(node))),
+    minOnline: app.leastOnline(roster?.members.keys() ?? []),
     unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
   };
 }
@@ -312,7 +315,6 @@ export function invented(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  minOnline: number,
 ): string | undefined {
   const { twins } = invariants.offences;
   const seen = new Set<string>();
@@ -325,7 +327,6 @@ export function invented(
     if (seen.has(entry.id!)) return `message ${entry.id} is in the log twice`;
     seen.add(entry.id!);
     if (entry.body.length !== submitted.bytes) return `entry ${entry.seq} has another body`;
-    if (nodes.length < minOnline) return `entry ${entry.seq} was placed below minOnline`;
   }
   return undefined;
 }

@@ -176,9 +176,11 @@ export function withoutNode(plan: Plan, gone: number): Plan {
       ...{ node: moved(change.node), by: moved(change.by) },
       ...(change.as !== undefined && { as: moved(change.as) }),
     }));
+  const wasArchive = gone >= plan.nodes - plan.archives;
   return {
     ...withChanges(withFaults(withPosts(plan, posts), faults), changes),
     nodes: plan.nodes - 1,
+    archives: plan.archives - (wasArchive ? 1 : 0),
   };
 }
 

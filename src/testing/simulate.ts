@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
+import type { FewPolicy } from '../core/genesis.js';
 import type { Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
@@ -55,6 +56,10 @@ export interface SimulateOptions extends PauseOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
+  /** Whether a `minOnline` below 3 counts always, or while an archive is a member. */
+  readonly few?: FewPolicy;
+  /** So many of the nodes, the last ones, join as archives. */
+  readonly archives?: number;
   readonly quorum?: 'online' | 'roster';
   /** How links treat frames where no fault says otherwise. */
   readonly weather?: Weather;
@@ -117,7 +122,10 @@ export interface SimulateResult {
   readonly frames: number;
   /** The run with nothing left to draw but its noise: these options and the seed give it again. */
   readonly plan: Required<
-    Pick<SimulateOptions, 'nodes' | 'relays' | 'minOnline' | 'early' | 'loadMs' | 'settleMs'>
+    Pick<
+      SimulateOptions,
+      'nodes' | 'relays' | 'minOnline' | 'few' | 'archives' | 'early' | 'loadMs' | 'settleMs'
+    >
   > & {
     readonly quorum: 'online' | 'roster';
     readonly crypto: CryptoKind;
@@ -185,7 +193,7 @@ class Run implements NodeWatcher {
     this.#s = drawSettings(options, this.#isOfGuest);
     this.#pause = pauses(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, quorum } = this.#s;
+    const { nodes, relays, minOnline, few, archives, quorum } = this.#s;
     const { encoded } = this.#s.conditions;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
@@ -196,16 +204,13 @@ class Run implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    const shape = { members: nodes, minOnline, quorum };
-    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, ...shape });
-    const { channel } = this.#app;
-    const all = users.length;
+    this.#app = new Application({
+      ...{ seed, crypto, timeline, users, relays: urls },
+      ...{ members: nodes, minOnline, few, archives, quorum },
+    });
+    const { channel, leastEver } = this.#app;
     this.#recorder = new HistoryRecorder({
-      seed,
-      hash: crypto.sha256,
-      timeline,
-      channel,
-      nodes: all,
+      ...{ seed, hash: crypto.sha256, timeline, channel, nodes: users.length, leastEver },
     });
     this.#app.onSent = (node, submissions) => {
       this.#recorder.sent(node, submissions);
@@ -221,6 +226,7 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#invariants.leastOnline = this.#app.leastOnline;
     this.#invariants.mayBeGone = (user) => this.#app.mayBeGone(users.indexOf(user));
     this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
     this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
@@ -304,7 +310,7 @@ class Run implements NodeWatcher {
   }
 
   async #phases(): Promise<void> {
-    const { early, loadMs, settleMs, minOnline } = this.#s;
+    const { early, loadMs, settleMs } = this.#s;
     this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
@@ -325,7 +331,7 @@ class Run implements NodeWatcher {
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
-      unsettled(this.#nodes, this.#app, this.#invariants, minOnline, this.#reach) ??
+      unsettled(this.#nodes, this.#app, this.#invariants, this.#reach) ??
       this.#recorder.unfinished(this.#honest()) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
@@ -337,9 +343,7 @@ class Run implements NodeWatcher {
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
-    const what = this.#isOver
-      ? undefined
-      : invented(this.#nodes, this.#app, this.#invariants, minOnline);
+    const what = this.#isOver ? undefined : invented(this.#nodes, this.#app, this.#invariants);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
@@ -354,13 +358,13 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#isOver) return;
     const { offences } = this.#invariants;
-    const { members } = membersOf(this.#nodes, this.#app);
+    const { members, minOnline } = membersOf(this.#nodes, this.#app);
     const honest = this.#honest().filter((node) => members.includes(node));
     // All who did not leave are gone for good.
     if (honest.length === 0) return;
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
-    const settled = isSame && allCanCommit(members.length, honest, this.#s.minOnline, this.#reach);
+    const settled = isSame && allCanCommit(members.length, honest, minOnline, this.#reach);
     const offenders = this.#nodes.filter(({ user }) => !offences.isHonest(user));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);

@@ -329,6 +329,26 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     targets: ['membership'],
   },
   {
+    name: 'readers-as-archives',
+    what: 'who reads joins with an invitation for an archive',
+    edits: [
+      edit('core/roster.ts', 'if (invite.isArchive !== isArchive(request)) {', 'if (false) {'),
+    ],
+    targets: ['membership'],
+  },
+  {
+    name: 'archives-manage',
+    what: 'an archive becomes an admin',
+    edits: [edit('core/roster.ts', "if (role !== 'member' && isArchive(member)) ", 'if (false) ')],
+    targets: ['membership'],
+  },
+  {
+    name: 'readers-replace-archives',
+    what: "a key that reads takes an archive's place",
+    edits: [edit('core/roster.ts', 'if (isArchive(request) !== isArchive(old)) {', 'if (false) {')],
+    targets: ['membership'],
+  },
+  {
     name: 'any-recovery-key',
     what: "a member's key is replaced by any recovery key",
     edits: [edit('core/roster.ts', 'if (by !== old.recovery) refuse(', 'if (false) refuse(')],

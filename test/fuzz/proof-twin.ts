@@ -203,18 +203,22 @@ function certifiedBy(isSigned: IsSigned, roster: Roster, cert: readonly Tree[]) 
 
 /** The roster that a genesis makes. */
 function founded(bytes: Uint8Array, genesis: readonly Tree[]): Roster {
-  const [, , founder, name, sealing] = genesis as Tree[];
+  const [, , founder, name, sealing, , , , minOnline, few] = genesis as Tree[];
   const user = idOf(founder!) as UserId;
   const channel = hexOf(sha256(text('conclave/channel'), withLength(bytes))) as ChannelId;
   const key = idOf(sealing!) as SealingPublic;
   const member = {
     ...{ user, name: textOf(name!), role: 'founder' as const, votes: true, since: 0 },
-    ...{ sealing: (key as string) === ZERO_KEY ? null : key, recovery: null },
+    ...{ sealing: key, recovery: null },
     root: channel as string as Digest,
   };
   return {
     ...{
       channel,
+      policy: {
+        minOnline: intOf(minOnline!),
+        few: intOf(few!) === 1 ? ('always' as const) : ('archive' as const),
+      },
       number: 0,
       hash: hexOf(sha256(text('conclave/roster'), unhex(channel))) as Digest,
     },

@@ -130,7 +130,7 @@ function depart(is: Asked, user: UserId, isRemoved: boolean): boolean {
 }
 
 const invite: Rule = (is) => {
-  const [key, uses, expires, invitee] = is.fields as [Tree, Tree, Tree, Tree];
+  const [key, uses, expires, invitee, archive] = is.fields as [Tree, Tree, Tree, Tree, Tree];
   const of = orNull<UserId>(idOf(invitee));
   if (!manages(is.by) || isInUse(is, idOf(key)) || is.roster.invites.size >= 64) return false;
   if (intOf(uses) < 1 || intOf(uses) > 1_000) return false;
@@ -139,7 +139,7 @@ const invite: Rule = (is) => {
   }
   is.next.invites.set(idOf(key), {
     ...{ key: idOf(key), author: is.by.user, usesLeft: intOf(uses) },
-    ...{ expires: intOf(expires), invitee: of },
+    ...{ expires: intOf(expires), invitee: of, isArchive: intOf(archive) === 1 },
   });
   return true;
 };
@@ -158,6 +158,7 @@ const join: Rule = (is) => {
   if (!open || roster.members.has(user) || roster.members.size >= 128) return false;
   if (open.expires !== 0 && change.time > open.expires) return false;
   if (open.invitee !== null && open.invitee !== user) return false;
+  if (open.isArchive !== (idOf(sealing!) === ZERO)) return false;
   if (roster.departed.get(user)?.isRemoved && open.invitee !== user) return false;
   if (wasReplaced(is, user)) return false;
   if ([...roster.members.values()].some(({ votes }) => !votes)) return false;
@@ -205,6 +206,7 @@ const role: Rule = (is) => {
   const member = is.next.members.get(idOf(is.fields[0]!));
   const given: Role = intOf(is.fields[1]!) === 1 ? 'admin' : 'member';
   if (!member || member.role === 'founder' || member.role === given) return false;
+  if (given === 'admin' && member.sealing === null) return false;
   const isOwn = member.user === is.by.user && given === 'member';
   if (!isHead(is) && !isOwn) return false;
   member.role = given;
@@ -227,6 +229,7 @@ const replace: Rule = (is) => {
     if (old.role !== 'member' && !isHead(is)) return false;
   } else if (by !== old.recovery) return false;
   if (isInUse(is, user)) return false;
+  if ((idOf(sealing!) === ZERO) !== (old.sealing === null)) return false;
   if (recovery !== null && (recovery === user || isInUse(is, recovery))) return false;
   depart(is, old.user, true);
   endInvites(is, user);

@@ -172,13 +172,18 @@ const textsOf = (tree: Tree): string[] => tree.parts.map(textOf);
 export const genesis = such(
   row(
     ...[tag('conclave/genesis'), version, id, text(64), id, id, raw(16), u64, u8(128, 1)],
-    ...[u8(1), u8(1)],
+    ...[u8(1), u8(1), u8(1)],
     urls,
   ),
-  ({ parts: [g] }) => areRelays(textsOf(g!.parts.at(-1)!)),
+  ({ parts: [g] }) => {
+    const [sealing, minOnline, few] = [4, 8, 9].map((at) => g!.parts[at]!);
+    const least = intOf(few!) === 1 ? 1 : 2;
+    const isReader = sealing!.bytes.some((byte) => byte !== 0);
+    return isReader && intOf(minOnline!) >= least && areRelays(textsOf(g!.parts.at(-1)!));
+  },
 );
 
-const invite = row(version, id, raw(32), id, u64, id, text(128), urls, list(1, id));
+const invite = row(version, id, raw(32), id, u64, id, text(128), urls, list(1, id), u8(1));
 /** An invitation's bytes, without the checksum behind them. */
 export const inviteBody = invite;
 
@@ -209,7 +214,7 @@ export const anyStatement = either(...Object.values(STATEMENTS));
 
 const base = u64;
 export const MEMBERSHIP = {
-  invite: row(base, id, u16(), u64, id),
+  invite: row(base, id, u16(), u64, id, u8(1)),
   revoke: row(base, id),
   join: row(base, bytes(1_024), sig, sig),
   vote: row(base, id),

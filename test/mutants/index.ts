@@ -1,6 +1,7 @@
 /** All mutants, in the order of the table. */
 
 import { readFileSync } from 'node:fs';
+import { ARCHIVES } from './archives.js';
 import { CONVICTIONS } from './convictions.js';
 import { DURABILITY } from './durability.js';
 import { ELECTIONS } from './elections.js';
@@ -23,6 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FINALITY,
   ...DURABILITY,
   ...MEMBERSHIP,
+  ...ARCHIVES,
   ...ONLINE,
   ...RELAYS,
   ...PRIVATE,

@@ -54,7 +54,7 @@ const workload = (seed: number) => {
 };
 
 /** For runs of many members, which cost more. */
-const lightLoad = (seed: number) => {
+export const lightLoad = (seed: number) => {
   const draw = drawsOf(seed, 'light load');
   return { everyMs: between(draw, 60, 300), burst: pick(draw, [1, 5]) };
 };

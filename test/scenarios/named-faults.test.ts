@@ -21,6 +21,7 @@ async function run(seed: number, nodes: number, faults: Faults) {
     early: false,
     loadMs: 12_000,
     faults,
+    workload: { changes: [] },
   });
   expect(result.violation).toBeUndefined();
   expect(result.messages).toBeGreaterThan(0);

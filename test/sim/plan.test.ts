@@ -175,6 +175,8 @@ describe('what a run can not be asked for', () => {
     [{ nodes: 200 }, '"nodes" must be a whole number from 1 to 40'],
     [{ relays: 9 }, '"relays" must be a whole number from 1 to 8'],
     [{ minOnline: 0 }, '"minOnline"'],
+    [{ minOnline: 1, archives: 1 }, '"minOnline"'],
+    [{ nodes: 3, archives: 3 }, '"archives"'],
     [{ loadMs: Number.NaN }, '"loadMs"'],
     [{ faults: ['luck' as 'crash'] }, 'fault 0 is no kind of fault: luck'],
     [{ faults: [{ kind: 'crush', at: 1, until: 2 } as never] }, 'no "kind" that is known'],
@@ -273,6 +275,7 @@ describe('without a node', () => {
   const plan = {
     seed: 1,
     nodes: 4,
+    archives: 1,
     workload: {
       posts: [0, 1, 2, 3].map((node) => ({ at: node, node, count: 1, bytes: 0 })),
       invites: [],
@@ -301,8 +304,9 @@ describe('without a node', () => {
   } as unknown as Plan;
 
   it('the others keep their parts under their new index', () => {
-    const { nodes, faults, workload } = withoutNode(plan, 1);
-    expect(nodes).toBe(3);
+    const { nodes, archives, faults, workload } = withoutNode(plan, 1);
+    expect([nodes, archives]).toEqual([3, 1]);
+    expect(withoutNode(plan, 3).archives).toBe(0);
     expect(workload.posts.map(({ at, node }) => [at, node])).toEqual([
       [0, 0],
       [2, 1],

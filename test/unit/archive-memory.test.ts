@@ -37,7 +37,7 @@ test.runIf(process.platform === 'linux')(
     const [out, err] = [new Collected(), new Collected()];
     child.stdout.pipe(out);
     child.stderr.pipe(err);
-    child.stdin.write(`${await ann.members.invite({ named: false, ...patience() })}\n`);
+    child.stdin.write(`${await ann.members.invite({ archive: true, ...patience() })}\n`);
     await out.shows('in\n');
 
     for (let i = 0; i < 50; i++) await ann.send(`${TEXT} ${i}`).until('final', patience());

@@ -30,7 +30,7 @@ test('a channel of one, from its making to its verification', async () => {
   const dir = join(temporaryDir(), 'alice');
   const { url, process: running } = await relay();
   await json('init', '--dir', dir, '--name', 'alice');
-  const made = ['--relay', url, '--min-online', '1', 'team'];
+  const made = ['--relay', url, '--min-online', '1', '--few', 'always', 'team'];
   const { channel } = await json('create', '--dir', dir, ...made);
   expect(await json('send', '--dir', dir, 'team', 'alone', '--until', 'final')).toMatchObject({
     state: 'final',
@@ -87,7 +87,7 @@ test('a relay that is down is named, with the reason, by all who need it', async
   const { url, process: running } = await relay();
   await json('init', '--dir', ann);
   await json('init', '--dir', bob);
-  const made = ['--relay', url, '--min-online', '1', 'team'];
+  const made = ['--relay', url, '--min-online', '1', '--few', 'always', 'team'];
   expect(await json('create', '--dir', ann, ...made)).not.toHaveProperty('warnings');
   const { invite } = await json('invite', '--dir', ann, 'team');
   running.child.kill('SIGTERM');
@@ -120,7 +120,18 @@ test('a damaged store: what the error says to type brings the channel back', asy
   await json('init', '--dir', ann, '--name', 'ann');
   const up = start('up', '--dir', ann, '--json');
   await up.stdout.shows('"event":"up"');
-  await json('create', '--dir', ann, '--relay', url, '--min-online', '1', 'team');
+  await json(
+    'create',
+    '--dir',
+    ann,
+    '--relay',
+    url,
+    '--min-online',
+    '1',
+    '--few',
+    'always',
+    'team',
+  );
   const { invite } = await json('invite', '--dir', ann, '--uses', '2', 'team');
   await json('join', '--dir', bob, invite as string);
   await json('send', '--dir', ann, 'team', 'kept by ann');
@@ -177,7 +188,18 @@ test('a pipe whose reader leaves ends it quietly', async () => {
   const dir = temporaryDir();
   const { url } = await relay();
   await json('init', '--dir', dir);
-  await json('create', '--dir', dir, '--relay', url, '--min-online', '1', 'team');
+  await json(
+    'create',
+    '--dir',
+    dir,
+    '--relay',
+    url,
+    '--min-online',
+    '1',
+    '--few',
+    'always',
+    'team',
+  );
   const sending = start('send', '--dir', dir, '--json', 'team', '-');
   const line = `${'x'.repeat(2_000)}\n`;
   sending.child.stdin!.end(line.repeat(500));

@@ -78,7 +78,17 @@ async function team(...relays: string[]): Promise<Team> {
   );
   await Promise.all([up(ann), up(cat)]);
   const named = relays.flatMap((url) => ['--relay', url]);
-  const made = await json('create', '--dir', ann, ...named, '--min-online', '1', 'team');
+  const made = await json(
+    'create',
+    '--dir',
+    ann,
+    ...named,
+    '--min-online',
+    '1',
+    '--few',
+    'always',
+    'team',
+  );
   const { invite } = await json('invite', '--dir', ann, '--uses', '2', 'team');
   await json('join', '--dir', cat, invite as string);
   await json('join', '--dir', bob, invite as string);

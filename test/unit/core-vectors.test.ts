@@ -373,7 +373,8 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       const { channel, number, hash, members } =
         certificates.rosters[name as keyof typeof certificates.rosters];
       const all = members.map((m) => [m.user, m] as const);
-      return { channel, number, hash, members: new Map(all) } as unknown as Roster;
+      const policy = { minOnline: 3, few: 'archive' };
+      return { channel, number, hash, policy, members: new Map(all) } as unknown as Roster;
     };
 
     const brokenRule = (bytes: Uint8Array, check: (cert: Certificate) => void): string => {

@@ -21,6 +21,7 @@ const channelOf = (
     number,
     hash: roster.hash,
     voters: [],
+    minOnline: 3,
   })),
   log: { final: { seq: final, hash: roster.hash } } as ChannelState['log'],
   genesis: { ...genesis, history },

@@ -92,11 +92,17 @@ export class Cluster {
 export async function together(
   nodes: readonly Node[],
   relays: readonly string[],
-  policy: Pick<CreateOptions, 'minOnline' | 'quorum' | 'history'> = {},
+  policy: Pick<CreateOptions, 'minOnline' | 'few' | 'quorum' | 'history'> = {},
 ): Promise<Channel[]> {
   const [founder, ...others] = nodes;
   const minOnline = Math.min(3, nodes.length);
-  const channel = await founder!.create({ name: 'team', relays, minOnline, ...policy });
+  const channel = await founder!.create({
+    name: 'team',
+    relays,
+    minOnline,
+    few: 'always',
+    ...policy,
+  });
   if (others.length === 0) return [channel];
   const invite = await channel.members.invite({ uses: others.length, ...patience() });
   const joined: Channel[] = [];

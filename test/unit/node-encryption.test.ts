@@ -371,13 +371,14 @@ describe('messages', () => {
 test('a key that is asked for is final when that returns, and an archive makes none', async () => {
   const relay = await cluster.relay();
   const [a, b] = [await cluster.node('a'), await cluster.node('b', { archive: true })];
-  const [alice, archive] = await together([a, b], [relay.url], { minOnline: 2 });
+  const [alice] = await together([a], [relay.url], { minOnline: 2, few: 'archive' });
+  const archive = await b.join(await alice!.members.invite({ archive: true, ...patience() }));
   await says(alice!, 'one');
   const before = await keysIn(alice!);
   await alice!.rotateKey(patience());
   expect(await keysIn(alice!)).toBe(before + 1);
-  await expect(archive!.rotateKey(patience())).rejects.toMatchObject({ code: 'no_key' });
-  await expect(archive!.send('x').stored).rejects.toMatchObject({ code: 'no_key' });
+  await expect(archive.rotateKey(patience())).rejects.toMatchObject({ code: 'no_key' });
+  await expect(archive.send('x').stored).rejects.toMatchObject({ code: 'no_key' });
 });
 
 const MARK = 'MARK-of-a-text-b7d1e0';
@@ -429,7 +430,7 @@ test('neither text nor name is on the wire, in the relay, or with a member that 
   const archive = await cluster.levelNode('archive', archiveDir, { archive: true });
   const alice = await a.create({ name: NAME, relays: [url], minOnline: 2 });
   const bob = await b.join(await alice.members.invite(patience()), patience());
-  const unnamed = await alice.members.invite({ named: false, ...patience() });
+  const unnamed = await alice.members.invite({ archive: true, ...patience() });
   const kept = await archive.join(unnamed, patience());
   await says(alice, `${MARK} of alice`);
   await says(bob, `${MARK} of bob`);

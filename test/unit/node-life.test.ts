@@ -150,7 +150,9 @@ test('what a channel and a node may be', async () => {
     ['bad_relays', { relays: [NOWHERE, NOWHERE.replace(':1', ':2')] }],
     ['bad_relay_url', { relays: ['conclave://127.0.0.1:1'] }],
     ['bad_relay_url', { relays: ['http://example.org'] }],
-    ['bad_policy', { minOnline: 0 }],
+    ['bad_policy', { minOnline: 0, few: 'always' }],
+    ['bad_policy', { minOnline: 1 }],
+    ['bad_policy', { few: 'never' }],
     ['bad_policy', { minOnline: 1.5 }],
     ['bad_policy', { minOnline: 129 }],
     ['bad_policy', { quorum: 'none' }],
@@ -437,7 +439,12 @@ describe('giving up', () => {
 
   test('a joiner that closes ends its join', async () => {
     const founder = await cluster.node('f');
-    const channel = await founder.create({ name: 'x', relays: [NOWHERE], minOnline: 1 });
+    const channel = await founder.create({
+      name: 'x',
+      relays: [NOWHERE],
+      minOnline: 1,
+      few: 'always',
+    });
     const invite = await channel.members.invite(patience());
     const guest = await cluster.node('guest');
     const joining = guest.join(invite);

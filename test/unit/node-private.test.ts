@@ -38,7 +38,7 @@ async function onRelay(...names: string[]): Promise<Node[]> {
 }
 
 async function link(node: Node, relay: string): Promise<void> {
-  const channel = await node.create({ name: 'own', relays: [relay], minOnline: 1 });
+  const channel = await node.create({ name: 'own', relays: [relay], minOnline: 1, few: 'always' });
   await statusWhen(channel, ({ relays }) => relays[0]!.connected);
 }
 
@@ -123,7 +123,7 @@ test('who is away gets it when it comes, and "sent" is only said when it is true
 
 test('without any relay a message waits, queued', async () => {
   const a = await cluster.node('a');
-  await a.create({ name: 'own', relays: [NOWHERE], minOnline: 1 });
+  await a.create({ name: 'own', relays: [NOWHERE], minOnline: 1, few: 'always' });
   const to = 'ab'.repeat(32);
   const control = new AbortController();
   const sent = a.dm(to).send('hm').until('sent', { signal: control.signal });

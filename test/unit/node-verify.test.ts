@@ -295,8 +295,8 @@ describe('hooks', () => {
   test('verify of a node tells its progress, for one channel or for all', async () => {
     const solo = await cluster.node('n');
     const made = [
-      await solo.create({ name: 'one', relays: [NOWHERE], minOnline: 1 }),
-      await solo.create({ name: 'two', relays: [NOWHERE], minOnline: 1 }),
+      await solo.create({ name: 'one', relays: [NOWHERE], minOnline: 1, few: 'always' }),
+      await solo.create({ name: 'two', relays: [NOWHERE], minOnline: 1, few: 'always' }),
     ];
     for (const each of made) await each.send('x').until('final', patience());
     const seen: number[] = [];

@@ -17,7 +17,7 @@ import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 import type { Effect, Now } from '../../src/relay/effects.js';
 import { Hub } from '../../src/relay/hub.js';
 import { RELAY_LIMITS, type RelayLimits } from '../../src/relay/limits.js';
-import { identity, TestChannel } from './relay-channel.js';
+import { identity, sealingOf, TestChannel } from './relay-channel.js';
 
 const [ALICE, BOB, CAROL, DAVE, EVE] = [1, 2, 3, 4, 5].map(identity) as [
   ReturnType<typeof identity>,
@@ -578,7 +578,7 @@ describe('a key that was replaced', () => {
   const request = encodeStatement({
     ...{ tag: 'replace', channel: channel.id, roster: 0, rosterHash: channel.roster.hash },
     ...{ old: CAROL.user, user: EVE.user, name: 'carol anew' },
-    ...{ sealing: null, recovery: null, by: null },
+    ...{ sealing: sealingOf(EVE), recovery: null, by: null },
   });
   const sign = ({ seed }: typeof EVE) => crypto.ed25519Sign(seed, request);
   const body = { kind: 'replace', request, bySig: new Uint8Array(64) } as const;

@@ -48,6 +48,12 @@ const invited = (roster: Roster, change: Parameters<typeof inviteBody>[2] = {}):
 /** Roster 1: the founder and one open invitation. */
 const OPEN = invited(founded());
 const TWO = apply(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE));
+const FOR_ARCHIVE = invited(founded(), { isArchive: true, uses: 2 });
+const WITH_ARCHIVE = apply(
+  FOR_ARCHIVE,
+  FOUNDER,
+  joinBody(FOR_ARCHIVE, SECOND, INVITE, { sealing: null }),
+);
 const TWO_OPEN = invited(TWO);
 const THREE_OPEN = invited(grown(3));
 
@@ -90,7 +96,9 @@ function manyInvites(): Roster {
 }
 
 /** One way at least to be refused for each reason. */
-const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
+type Refusal = readonly [string, Roster, () => ChannelRecord, RegExp];
+
+const REFUSALS: readonly Refusal[] = [
   ['a message', OPEN, () => recordBy(FOUNDER), /kind message changes no membership/],
   [
     "a leader's own record",
@@ -215,6 +223,44 @@ const REFUSALS: readonly [string, Roster, () => ChannelRecord, RegExp][] = [
       return membershipBy(open, FOUNDER, joinBody(open, SECOND, INVITE));
     },
     /invitation is for another user/,
+  ],
+  [
+    'one who reads with an invitation for an archive',
+    FOR_ARCHIVE,
+    () => membershipBy(FOR_ARCHIVE, FOUNDER, joinBody(FOR_ARCHIVE, SECOND, INVITE)),
+    /invitation is for an archive/,
+  ],
+  [
+    'an archive with an invitation for one who reads',
+    OPEN,
+    () => membershipBy(OPEN, FOUNDER, joinBody(OPEN, SECOND, INVITE, { sealing: null })),
+    /invitation is for one who reads/,
+  ],
+  [
+    'an archive that is to manage',
+    WITH_ARCHIVE,
+    () => membershipBy(WITH_ARCHIVE, FOUNDER, role(WITH_ARCHIVE, SECOND, 'admin')),
+    /an archive manages nothing/,
+  ],
+  ...(['invite', 'revoke', 'remove', 'relays'] as const).map((kind): Refusal => {
+    const bodies = {
+      invite: inviteBody(WITH_ARCHIVE, OTHER_INVITE),
+      revoke: { kind: 'revoke', ...base(WITH_ARCHIVE), key: INVITE.user },
+      remove: remove(WITH_ARCHIVE, FOUNDER),
+      relays: { kind: 'relays', ...base(WITH_ARCHIVE), relays: [] },
+    } as const;
+    return [
+      `${kind} by an archive`,
+      WITH_ARCHIVE,
+      () => membershipBy(WITH_ARCHIVE, SECOND, bodies[kind]),
+      /only the founder or an admin/,
+    ];
+  }),
+  [
+    'a founder who leaves archives alone',
+    WITH_ARCHIVE,
+    () => membershipBy(WITH_ARCHIVE, FOUNDER, leave(WITH_ARCHIVE)),
+    /nobody would be left who manages/,
   ],
   [
     'a removed user with an invitation for anyone',

@@ -17,6 +17,7 @@ import {
   encodeMembership,
   type GivenRole,
   genesisRoster,
+  isArchive,
   isLeaderKind,
   isMembership,
   joinSignatures,
@@ -89,6 +90,7 @@ describe('the roster of a genesis', () => {
   it('is number 0, has the founder alone, who votes, and the relays', () => {
     expect(founded()).toStrictEqual({
       channel: CHANNEL,
+      policy: { minOnline: 3, few: 'archive' },
       number: 0,
       hash: rosterStart(hash, CHANNEL),
       members: new Map([
@@ -142,7 +144,7 @@ describe('the readers of a roster', () => {
   it('stay the same with a vote, a role, relays, invitations, and one that holds no keys', () => {
     const voting = apply(two, FOUNDER, { kind: 'vote', ...base(two), user: SECOND.user });
     const admin = apply(voting, FOUNDER, roleBody(voting, SECOND, 'admin'));
-    const open = invited(admin);
+    const open = invited(admin, { isArchive: true });
     const archive = apply(open, FOUNDER, joinBody(open, THIRD, INVITE, { sealing: null }));
     expect(archive.members.size).toBe(3);
     expect(archive.readersSince).toBe(2);
@@ -437,12 +439,16 @@ describe('any sequence of changes', () => {
     switch (c.kind) {
       case 'invite': {
         const one = c.isFor ? { uses: 1, invitee: user } : { uses: c.uses, invitee: null };
-        return { kind: 'invite', ...at, key: c.key.user, expires: 0, ...one };
+        const isArchive = c.key === KEYS[1];
+        return { kind: 'invite', ...at, key: c.key.user, expires: 0, isArchive, ...one };
       }
       case 'revoke':
         return { kind: 'revoke', ...at, key: c.key.user };
       case 'join':
-        return { ...joinBody(roster, c.whom, c.key), ...at };
+        return {
+          ...joinBody(roster, c.whom, c.key, c.key === KEYS[1] ? { sealing: null } : {}),
+          ...at,
+        };
       case 'vote': {
         const waiting = [...roster.members.values()].find((m) => !m.votes);
         return { kind: 'vote', ...at, user: (c.uses > 1 && waiting?.user) || user };
@@ -472,6 +478,7 @@ describe('any sequence of changes', () => {
     expect(voters(roster).length).toBeGreaterThan(0);
     expect(members.some((m) => m.role !== 'member')).toBe(true);
     expect(members.filter((m) => m.role === 'founder').length).toBeLessThanOrEqual(1);
+    expect(members.filter(isArchive).every((m) => m.role === 'member')).toBe(true);
     const waiting = members.length - voters(roster).length;
     expect(waiting).toBeLessThanOrEqual(members.length === 2 ? 1 : 0);
     for (const invite of roster.invites.values()) {
@@ -565,6 +572,7 @@ describe('membership bodies', () => {
       uses: fc.nat(0xffff),
       expires: any.u64,
       invitee: fc.option(any.user.filter((user) => !/^0+$/.test(user))),
+      isArchive: fc.boolean(),
     }),
     any.plain({ kind: fc.constant('revoke' as const), base: any.u64, key: any.user }),
     any.plain({

@@ -52,7 +52,8 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .argument('<user>', 'the id of the key that was lost or stolen, as "conclave members" shows it')
     .addOption(dirOption())
     .option('--recovery-key <file>', "the file of that key's recovery key; it stays the new one's")
-    .action(async (channel: string, user: string, { dir, recoveryKey }) => {
+    .option('--archive', 'for the place of an archive')
+    .action(async (channel: string, user: string, { dir, recoveryKey, archive }) => {
       const recovery =
         recoveryKey === undefined
           ? undefined
@@ -61,7 +62,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
         dir,
         name: 'recover',
         links: false,
-        args: { channel, user, recovery },
+        args: { channel, user, recovery, archive },
         human: ({ request }) => printable(String(request)),
       });
     });

@@ -1,15 +1,16 @@
 /** Handlers of who is in a channel, as what, and under which key: `members`, `leave`, `remove`, `role`, `replace`, `recover`, `recovery-key`, `rotate`. */
 
 import type { Channel } from '../../node/api.js';
-import { type Args, type Handler, type Io, oneOf, optional, text } from '../io.js';
+import { type Args, flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
 import { saying, theChannel, why, withTimeout } from './shared.js';
 import { theMember } from './whom.js';
 
 export const members: Handler = async (node, args, io) => {
   for (const member of theChannel(node, args).members.list()) {
-    const { user, name, role, online, leads, recoverable, replaces } = member;
+    const { user, name, role, archive, online, leads, recoverable, replaces } = member;
     await io.emit({
-      ...{ user, name, role, online: io.up && online, leads: io.up ? leads : null },
+      ...{ user, name, role, ...(archive && { archive }) },
+      ...{ online: io.up && online, leads: io.up ? leads : null },
       ...(recoverable && { recoverable }),
       ...(replaces && { replaces }),
     });
@@ -54,6 +55,7 @@ export const recover: Handler = async (node, args, io) => {
   const request = node.requestReplacement({
     ...asked,
     ...(recovery !== undefined && { recovery }),
+    ...(flag(args, 'archive') && { archive: true }),
   });
   await io.emit({ request });
 };

@@ -78,6 +78,17 @@ function changedRoster(): Roster {
 }
 
 const CHANGED = changedRoster();
+
+/** An archive, 8, with a recovery key, and an invitation for another, and for one who reads. */
+function withArchive(roster: Roster): Roster {
+  const [first, second, third] = INVITE_KEYS;
+  const open = apply(roster, FOUNDER, inviteBody(roster, first, { isArchive: true }));
+  const joined = apply(open, FOUNDER, joinBody(open, person(8), first, { sealing: null }));
+  const kept = withRecovery(joined, person(8), RECOVERY_KEYS[1]);
+  const more = apply(kept, FOUNDER, inviteBody(kept, second, { isArchive: true }));
+  return apply(more, FOUNDER, inviteBody(more, third));
+}
+
 const founderLeft = apply(CHANGED, FOUNDER, { kind: 'leave', base: CHANGED.number });
 /** Someone whom only an invitation for it brings back. */
 const forRemoved = (roster: Roster): Roster =>
@@ -94,6 +105,7 @@ const OPEN_ROSTERS = [
   ...[withInvites(CHANGED), withInvites(withRecovery(grown(2), FOUNDER, RECOVERY_KEYS[1]))],
   forRemoved(withInvites(CHANGED)),
   ...[founderLeft, forRemoved(founderLeft)],
+  ...[withArchive(grown(3)), withArchive(grown(5))],
 ];
 /** Whoever may be named, and may be an author. */
 const PEOPLE = [1, 2, 3, 4, 5, 6, 7, 8, 20, 21, 50].map(person);
@@ -206,7 +218,8 @@ function someRequest(d: Dice, roster: Roster, kind: string, author: Person) {
   if (kind === 'join') {
     const joiner = d.pick([20, 21, 2, 4, 5, 6].map(person));
     const number = d.oneIn(12) ? { roster: roster.number + 1 } : {};
-    return joinBody(roster, joiner, d.pick(INVITE_KEYS), { ...number, ...other });
+    const as = d.oneIn(4) ? { sealing: null } : {};
+    return joinBody(roster, joiner, d.pick(INVITE_KEYS), { ...number, ...other, ...as });
   }
   const keys = d.oneIn(6) ? PEOPLE : [...RECOVERY_KEYS, person(302)];
   const by = d.oneIn(3) ? null : d.pick(keys);
@@ -221,7 +234,9 @@ function someRequest(d: Dice, roster: Roster, kind: string, author: Person) {
   const known = RECOVERY_KEYS.find(({ user }) => user === own) ?? null;
   const next = d.oneIn(4) ? d.pick(PEOPLE) : person(60 + d.int(2));
   const recovery = d.oneIn(3) ? d.pick([next, ...keys]).user : null;
-  return replaceBody(roster, old, d.oneIn(3) ? by : known, { next, recovery });
+  const isArchive = roster.members.get(old.user)?.sealing === null;
+  const as = isArchive !== d.oneIn(8) ? { sealing: null } : {};
+  return replaceBody(roster, old, d.oneIn(3) ? by : known, { next, recovery, ...as });
 }
 
 const SIGNERS = [1, 2, 3, 4, 5, 50].map(person);
