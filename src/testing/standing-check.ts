@@ -6,7 +6,7 @@
  */
 
 import type { ChannelState } from '../core/channel-state.js';
-import type { UserId } from '../core/ids.js';
+import type { Digest, UserId } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeMembership, isMembership, type MembershipBody } from '../core/roster.js';
 import { decodeAs } from '../core/statements.js';
@@ -22,6 +22,8 @@ export class StandingCheck {
   readonly #break: Break;
   readonly #members: Map<UserId, Standing>;
   #seen = 0;
+  /** By node, what leaders placed that it awaited: it may come, and stay for a while when another leader placed it not. */
+  readonly #awaited = new Map<number, Set<Digest>>();
 
   constructor(founder: UserId, final: readonly Placed[], onBreak: Break) {
     this.#final = final;
@@ -79,13 +81,16 @@ export class StandingCheck {
   /** What a former member wrote is only held where something places it, or by itself. */
   #checkPool(index: number, st: ChannelState): void {
     const { members, departed } = st.roster;
+    const awaited = this.#awaited.get(index) ?? new Set();
+    this.#awaited.set(index, awaited);
+    for (const { digest } of st.limbo?.headers ?? []) awaited.add(digest);
     for (const { record } of st.pool.values()) {
       const { author, digest } = record;
       if (members.has(author) || !departed.has(author) || !isMessageLane(record)) continue;
       const isPlaced =
         st.outbox.has(digest) ||
-        [...st.branches.values()].some((branch) => branch.seqOf(digest) !== undefined) ||
-        st.limbo?.headers.some((header) => header.digest === digest);
+        awaited.has(digest) ||
+        [...st.branches.values()].some((branch) => branch.seqOf(digest) !== undefined);
       if (isPlaced) continue;
       this.#break('12 roster', `node ${index} holds what one offers who is no member any more`);
     }
