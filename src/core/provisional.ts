@@ -373,7 +373,7 @@ export function furthestInPage(
   return seq;
 }
 
-/** Keeps the newest certificate, and one at each checkpoint, where pages may end. */
+/** Keeps the newest certificate, and one at each checkpoint, where pages may end: never two further apart than a page. */
 function keepCertificate(
   ctx: StepContext,
   st: ChannelState,
@@ -384,9 +384,11 @@ function keepCertificate(
   const kept = branch.certificates;
   const last = kept.at(-1)?.seq;
   if (last !== undefined && last >= seq) return;
+  const before = kept.at(-2)?.seq ?? branch.base.seq;
   const isKept =
     last === undefined ||
-    isCheckpoint(st, branch, kept.at(-2)?.seq ?? branch.base.seq, last) ||
+    seq - before > PAGE_ENTRIES_MAX ||
+    isCheckpoint(st, branch, before, last) ||
     isBetterWarrant(st, branch, last, bytes);
   if (!isKept) {
     kept.pop();

@@ -30,6 +30,7 @@ import type { Input } from '../core/input.js';
 import { type ChannelKeys, channelKeys, decodeFinal, decodeSigned } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeRecord } from '../core/record.js';
+import type { Roster } from '../core/roster.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { BootBatches } from '../core/store-boots.js';
@@ -89,6 +90,7 @@ export class Invariants {
   /** Where each record stands in it. */
   readonly finalAt = new Map<Digest, number>();
   readonly #rosters = new Map<Digest, KnownRoster>();
+  #newest: Roster | undefined;
   readonly #acks = new Map<string, Acknowledged>();
   /** All of them, in a run in which a member misbehaves. */
   readonly #allAcks = new Map<string, GivenAck[]>();
@@ -144,7 +146,7 @@ export class Invariants {
       this.chains,
       this.#branches,
       this.finalAt,
-      (index) => this.offences.isHonest(nodes()[index]!.user) && !nodes()[index]!.isGone,
+      (index) => this.#mayGive(nodes()[index]!),
       (digest) => this.mayBeWithheld(digest),
       onBreak,
     );
@@ -208,7 +210,12 @@ export class Invariants {
     return author !== undefined && this.mayBeGone(author);
   }
 
-  /** It is final, or on somebody's disk. */
+  /** Whether others would get what a node holds: it is honest and there, and nobody knows that it is no member any more. */
+  #mayGive({ user, isGone }: SimNode): boolean {
+    return this.offences.isHonest(user) && !isGone && this.#newest?.members.has(user) !== false;
+  }
+
+  /** It is final, or on the disk of a member that would give it. */
   isHeld(digest: Digest): boolean {
     return this.finalAt.has(digest) || this.#disks.isHeld(digest);
   }
@@ -220,6 +227,9 @@ export class Invariants {
     const { roster } = st;
     if (!this.#rosters.has(roster.hash)) {
       this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });
+      if (roster.number > (this.#newest?.number ?? 0)) this.#newest = roster;
+      // What only who left, or was removed, holds nobody may ever get.
+      this.committed.forget();
     }
     for (const input of inputs) {
       if (input.type === 'own-ack') {
