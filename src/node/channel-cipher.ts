@@ -15,19 +15,24 @@
  * two keys.
  */
 
-import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { bytesEqual, fromUtf8, utf8, Writer } from '../core/bytes.js';
 import type { Crypto } from '../core/crypto.js';
 import { type ChannelId, hex } from '../core/ids.js';
 import { PROTOCOL_VERSION } from '../core/limits.js';
 import { type ChannelRecord, headerOf, type SealedBody } from '../core/record.js';
+import {
+  XCHACHA_NONCE_BYTES,
+  XCHACHA_TAG_BYTES,
+  xchachaOpen,
+  xchachaSeal,
+} from '../native/xchacha.js';
 
 export const SECRET_BYTES = 32;
 export const COMMITMENT_BYTES = 32;
 const KEY_BYTES = 32;
 const KEY_ID_BYTES = 16;
-export const NONCE_BYTES = 24;
-export const TAG_BYTES = 16;
+export const NONCE_BYTES = XCHACHA_NONCE_BYTES;
+export const TAG_BYTES = XCHACHA_TAG_BYTES;
 const PREFIX_BYTES = KEY_ID_BYTES + NONCE_BYTES;
 /** How much longer an encrypted body is than a plain one. */
 export const BODY_OVERHEAD_BYTES = PREFIX_BYTES + TAG_BYTES;
@@ -62,13 +67,6 @@ export function channelKey(crypto: Crypto, channel: ChannelId, secret: Uint8Arra
   };
 }
 
-/** Throws where the tag does not fit. */
-const decrypt = (key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, sealed: Uint8Array) =>
-  xchacha20poly1305(key, nonce, ad).decrypt(sealed);
-
-const encrypt = (key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plain: Uint8Array) =>
-  xchacha20poly1305(key, nonce, ad).encrypt(plain);
-
 /** A body to submit: encrypted once its record's header is known. */
 export const sealedBody = (key: ChannelKey, plain: Uint8Array, random: Random): SealedBody => ({
   length: plain.length + BODY_OVERHEAD_BYTES,
@@ -85,7 +83,7 @@ function sealWith(
   const sealed = new Uint8Array(plain.length + BODY_OVERHEAD_BYTES);
   sealed.set(idBytes);
   sealed.set(nonce, KEY_ID_BYTES);
-  sealed.set(encrypt(key, nonce, ad, plain), PREFIX_BYTES);
+  xchachaSeal(key, nonce, ad, plain, sealed, PREFIX_BYTES);
   return sealed;
 }
 
@@ -106,11 +104,7 @@ function openWith(
   if (sealed.length < BODY_OVERHEAD_BYTES) return undefined;
   if (!bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes)) return undefined;
   const nonce = sealed.subarray(KEY_ID_BYTES, PREFIX_BYTES);
-  try {
-    return decrypt(cipherKey, nonce, ad, sealed.subarray(PREFIX_BYTES));
-  } catch {
-    return undefined;
-  }
+  return xchachaOpen(cipherKey, nonce, ad, sealed.subarray(PREFIX_BYTES));
 }
 
 const nameAd = (channel: ChannelId): Uint8Array =>
@@ -141,25 +135,20 @@ export function sealOlder(
   const plain = new Uint8Array(older.length * SECRET_BYTES);
   for (const [i, secret] of older.entries()) plain.set(secret, i * SECRET_BYTES);
   const nonce = random(NONCE_BYTES);
-  const sealed = new Writer(NONCE_BYTES + plain.length + TAG_BYTES).raw(nonce);
-  return sealed.raw(encrypt(key.older, nonce, ad, plain)).kept();
+  const sealed = new Uint8Array(NONCE_BYTES + plain.length + TAG_BYTES);
+  sealed.set(nonce);
+  xchachaSeal(key.older, nonce, ad, plain, sealed, NONCE_BYTES);
+  return sealed;
 }
 
 /** None where the bytes do not open: a maker that wrote something else gives nothing. */
 export function openOlder(key: ChannelKey, sealed: Uint8Array, ad: Uint8Array): Uint8Array[] {
   if (sealed.length < NONCE_BYTES + TAG_BYTES) return [];
-  try {
-    const plain = decrypt(
-      key.older,
-      sealed.subarray(0, NONCE_BYTES),
-      ad,
-      sealed.subarray(NONCE_BYTES),
-    );
-    const count = Math.floor(plain.length / SECRET_BYTES);
-    return Array.from({ length: count }, (_, i) =>
-      plain.slice(i * SECRET_BYTES, (i + 1) * SECRET_BYTES),
-    );
-  } catch {
-    return [];
-  }
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const plain = xchachaOpen(key.older, nonce, ad, sealed.subarray(NONCE_BYTES));
+  if (!plain) return [];
+  const count = Math.floor(plain.length / SECRET_BYTES);
+  return Array.from({ length: count }, (_, i) =>
+    plain.slice(i * SECRET_BYTES, (i + 1) * SECRET_BYTES),
+  );
 }

@@ -1,6 +1,7 @@
 /**
  * The ciphers of section "Encryption" of docs/PROTOCOL.md out of Node's own
- * parts, with none of the product's libraries: XChaCha20-Poly1305 (RFC 8439 and
+ * parts, with none of the product's libraries (the product takes ChaCha20-Poly1305
+ * from Node too, and xchacha.test.ts compares that with noble's): XChaCha20-Poly1305 (RFC 8439 and
  * draft-irtf-cfrg-xchacha, whose HChaCha20 stands here), and HPKE's base mode
  * (RFC 9180) for X25519, HKDF-SHA256 and AES-256-GCM. Keys and nonces are the
  * caller's, so that a case is the same again.

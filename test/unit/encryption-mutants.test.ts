@@ -150,7 +150,7 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
     edits: [
       {
         file: CIPHER,
-        find: '  sealed.set(encrypt(key, nonce, ad, plain), PREFIX_BYTES);',
+        find: '  xchachaSeal(key, nonce, ad, plain, sealed, PREFIX_BYTES);',
         replace: '  sealed.set(plain, PREFIX_BYTES);',
       },
     ],
