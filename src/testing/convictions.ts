@@ -48,14 +48,22 @@ interface Said {
 export class Convictions {
   readonly #verifier: Verifier;
   readonly #isHonest: (user: UserId) => boolean;
+  /** It signed on a disk that was put back, which nobody who knew could tell it: in good faith it may contradict itself. */
+  readonly #mayContradict: (user: UserId) => boolean;
   readonly #now: (node: SimNode) => Millis;
   readonly #break: Break;
   readonly #met = new Map<number, Met>();
   readonly #judged = new Set<Digest>();
 
-  constructor(verifier: Verifier, isHonest: (user: UserId) => boolean, onBreak: Break) {
+  constructor(
+    verifier: Verifier,
+    isHonest: (user: UserId) => boolean,
+    mayContradict: (user: UserId) => boolean,
+    onBreak: Break,
+  ) {
     this.#verifier = verifier;
     this.#isHonest = isHonest;
+    this.#mayContradict = mayContradict;
     this.#now = (node) => node.clock.now;
     this.#break = onBreak;
   }
@@ -115,7 +123,7 @@ export class Convictions {
       if (this.#judged.has(id)) continue;
       this.#judged.add(id);
       const who = offender.slice(0, 8);
-      if (this.#isHonest(offender)) {
+      if (this.#isHonest(offender) && !this.#mayContradict(offender)) {
         this.#break(NAME, `node ${node.index} convicts ${who}, who is honest, of two ${offence}`);
       }
       try {

@@ -154,7 +154,12 @@ export class Invariants {
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#placingWatch = new PlacingWatch(onBreak);
-    this.#convictions = new Convictions(crypto, (user) => this.offences.isHonest(user), broke);
+    this.#convictions = new Convictions(
+      crypto,
+      (user) => this.offences.isHonest(user),
+      (user) => nodes().some((node) => node.user === user && this.#putBack.mayContradict(node)),
+      broke,
+    );
     this.#standing = new StandingCheck(founder, this.final, onBreak);
     this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
     this.#certificates = new CertificateCheck(
