@@ -154,12 +154,9 @@ export class Invariants {
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
     this.#placingWatch = new PlacingWatch(onBreak);
-    this.#convictions = new Convictions(
-      crypto,
-      (user) => this.offences.isHonest(user),
-      (user) => nodes().some((node) => node.user === user && this.#putBack.mayContradict(node)),
-      broke,
-    );
+    const isHonest = (user: UserId): boolean => this.offences.isHonest(user);
+    const isExcused = (user: UserId): boolean => this.#putBack.mayUserContradict(user);
+    this.#convictions = new Convictions(crypto, isHonest, isExcused, broke);
     this.#standing = new StandingCheck(founder, this.final, onBreak);
     this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
     this.#certificates = new CertificateCheck(
@@ -247,8 +244,7 @@ export class Invariants {
     this.#convictions.stepped(node, st, inputs);
     if (!this.offences.isForked) this.#standing.stepped(node.index, st);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
-    const online = (): number => node.view(this.#channel)?.online.length ?? 0;
-    this.#placingWatch.stepped(node.index, st, this.leastOnline, online);
+    this.#placingWatch.stepped(node, this.#channel, this.leastOnline);
     if (ready.ops.length === 0) this.#leads(node);
   }
 

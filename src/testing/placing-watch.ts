@@ -6,10 +6,11 @@
  */
 
 import type { ChannelState, Leadership } from '../core/channel-state.js';
-import type { EpochId } from '../core/ids.js';
+import type { ChannelId, EpochId } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
 import type { Break } from './chains.js';
 import type { LeastOnline } from './counting.js';
+import type { SimNode } from './sim-node.js';
 
 /** How far a node had placed in the epoch that it leads. */
 interface Part {
@@ -25,8 +26,9 @@ export class PlacingWatch {
     this.#break = onBreak;
   }
 
-  /** @param online how many the node sees online, itself among them; asked only when it matters */
-  stepped(index: number, st: ChannelState, least: LeastOnline, online: () => number): void {
+  stepped(node: SimNode, channel: ChannelId, least: LeastOnline): void {
+    const { index } = node;
+    const st = node.state(channel)!;
     const { leading, leadership } = st;
     const before = this.#parts.get(index);
     if (!leading || !leadership) {
@@ -39,7 +41,7 @@ export class PlacingWatch {
     this.#parts.set(index, { epoch: leadership.id, seq });
     if (seq <= from || !hasPlaced(st, leadership, from)) return;
     const need = least(st.roster.members.keys());
-    const have = online();
+    const have = node.view(channel)!.online.length;
     if (have >= need) return;
     this.#break('12 roster', `node ${index} places with ${have} members online, and needs ${need}`);
   }

@@ -89,6 +89,10 @@ export class PutBack {
     return this.#signed.has(node);
   }
 
+  mayUserContradict(user: UserId): boolean {
+    return [...this.#signed].some((node) => node.user === user);
+  }
+
   /** Why a violation is beyond what is promised. */
   excuse(invariant: string): string | undefined {
     if (this.#signed.size === 0 || !AGREEMENT.includes(invariant)) return undefined;
