@@ -42,8 +42,8 @@ export interface Disk {
   readonly changes: Set<number>;
   /** Places of branches, by key behind their prefix: epoch and seq. */
   readonly places: Map<string, BranchPlace>;
-  /** Certificates of commitment: keys behind their prefix, and the seq of the log's. */
-  readonly commits: Set<string>;
+  /** Certificates of commitment, by their keys behind their prefix, and that of the log. */
+  readonly commits: Map<string, Uint8Array>;
   committed: Uint8Array | null;
 }
 
@@ -59,7 +59,7 @@ const emptyDisk = (): Disk => ({
   runs: new Map(),
   changes: new Set(),
   places: new Map(),
-  commits: new Set(),
+  commits: new Map(),
   committed: null,
 });
 
@@ -123,7 +123,7 @@ export class DiskModel {
       this.#putRun(disk, key.slice(places.length), value);
     }
     for (const [key, value] of scan(branches)) this.#moveBase(disk, key, value);
-    for (const [key] of scan(commits)) disk.commits.add(key.slice(commits.length));
+    for (const [key, value] of scan(commits)) disk.commits.set(key.slice(commits.length), value);
     for (const [key, value] of scan(committed)) if (key === committed) disk.committed = value;
   }
 
@@ -173,7 +173,7 @@ export class DiskModel {
       else if (key.startsWith(places)) this.#writeRun(disk, key, value, dropped);
       else if (key.startsWith(branches) && value) this.#moveBase(disk, key, value, dropped);
       else if (key.startsWith(commits)) {
-        if (value) disk.commits.add(key.slice(commits.length));
+        if (value) disk.commits.set(key.slice(commits.length), value);
         else disk.commits.delete(key.slice(commits.length));
       } else if (key === committed) disk.committed = value ?? null;
       else if (key === final && value) this.#moveFinal(index, disk, decodeFinal(value).seq);

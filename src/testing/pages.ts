@@ -8,6 +8,7 @@
  * Looked at now and then, since a page is made anew each time.
  */
 
+import { decodeCertificate } from '../core/certificate.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { Digest } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
@@ -121,9 +122,19 @@ function contentOf(st: ChannelState, disk: Disk): string {
     const held = disk.held.has(header.digest) ? '+' : '-';
     return `${name} ${hash.slice(0, 12)}${held}`;
   });
-  parts.push(...disk.commits);
+  // Who signed one says whether it warrants what one wrote who is none any more.
+  const mayWarrant = st.roster.departed.size > 0;
+  for (const [name, bytes] of disk.commits) {
+    parts.push(mayWarrant ? `${name} ${signersOf(bytes)}` : name);
+  }
   parts.sort();
   const tail = st.log.tail.map((entry) => entry.hash.slice(0, 12));
   const committed = disk.committed ? (st.logCert?.seq ?? 0) : 0;
   return `${st.log.final.hash} ${tail.join()} ${committed} ${parts.join()}`;
 }
+
+const signersOf = (certificate: Uint8Array): string =>
+  decodeCertificate(certificate)
+    .acks.map(({ user }) => user.slice(0, 12))
+    .sort()
+    .join(' ');
