@@ -8,10 +8,9 @@
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { rememberFact } from './facts.js';
-import type { UserId } from './ids.js';
 import { isMessageLane } from './log.js';
 import { dropOffer, isInBranch, reportProgress } from './provisional.js';
-import type { Roster } from './roster.js';
+import type { Member, Roster } from './roster.js';
 import { isInStanding, warrantedIn } from './standing.js';
 
 /** The roster in force is another than `before`. */
@@ -19,7 +18,7 @@ export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roste
   const { members } = st.roster;
   const gone = [...before.members.keys()].filter((user) => !members.has(user));
   for (const user of gone) {
-    withhold(ctx, st, user);
+    withhold(ctx, st, before.members.get(user)!);
     if (user === ctx.self) {
       withholdOwn(ctx, st);
       st.shutOut = null;
@@ -30,8 +29,9 @@ export function noteDepartures(ctx: StepContext, st: ChannelState, before: Roste
 }
 
 /** Forgets what of a former member nothing places, and its last message: what it writes once it is back stands behind its join. */
-function withhold(ctx: StepContext, st: ChannelState, user: UserId): void {
-  // What a merge brings of it under a warrant may follow its last message.
+function withhold(ctx: StepContext, st: ChannelState, { user, root }: Member): void {
+  // What a merge brings of it under a warrant may follow its last message, or be its first.
+  rememberFact(st, root);
   const tip = st.log.finalTipOf(user);
   if (tip !== undefined) rememberFact(st, tip);
   st.log.forgetTip(user);
