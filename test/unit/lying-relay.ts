@@ -33,6 +33,8 @@ interface Passing {
   readonly name: CommandName;
   readonly from: UserId;
   readonly to: UserId;
+  /** It has records, or proposes places for some. */
+  readonly says: boolean;
 }
 
 /** What is forwarded instead of what came. */
@@ -124,8 +126,10 @@ export class LyingRelay {
     if (spec.from === 'relay' || spec.key !== 'broadcast' || Object.hasOwn(AS, name)) return;
     const only = payload.to instanceof Uint8Array ? hex32<UserId>(payload.to) : undefined;
     const as = (spec.as ?? name) as CommandName;
+    const { headers } = payload;
+    const says = name === 'CH_MSG' || (headers instanceof Uint8Array && headers.length > 0);
     for (const [to, { socket }] of this.#online) {
-      const passing = { name, from, to };
+      const passing = { name, from, to, says };
       if (to === from || (only ?? to) !== to || !this.carries(passing)) continue;
       socket.write(sealBroadcast(crypto, this.#key, as, raw));
       this.carried(passing);
