@@ -40,7 +40,7 @@ const calls: { [name: string]: (...args: never[]) => Promise<unknown> } = {
     return performance.now() - started;
   },
   async create(relays: string[], minOnline: number) {
-    channel = await node!.create({ name: 'bench', relays, minOnline });
+    channel = await node!.create({ name: 'bench', relays, minOnline, few: 'always' });
     return channel.members.invite({ uses: 100 });
   },
   async join(invite: string) {

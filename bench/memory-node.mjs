@@ -31,7 +31,12 @@ async function* messages(total) {
 }
 
 async function fill(node) {
-  const channel = await node.create({ name: 'bench', relays: [RELAY], minOnline: 1 });
+  const channel = await node.create({
+    name: 'bench',
+    relays: [RELAY],
+    minOnline: 1,
+    few: 'always',
+  });
   const { imported } = await channel.importFrom('excerpt', messages(Number(count)));
   for await (const { queued, sent } of channel.status()) if (queued + sent === 0) break;
   return imported;

@@ -1,5 +1,5 @@
 /**
- * Writes test/vectors/{records,statements,chain,genesis,ballots,certificates,merges}.json:
+ * Writes test/vectors/{records,statements,chain,genesis,ballots,certificates,merges,private,proofs}.json:
  * everything that is hashed or signed. It is deterministic, and a unit test
  * compares the files with what it makes. Run `npx tsx
  * scripts/make-core-vectors.ts`, then `npx biome check --write test/vectors`.
@@ -12,10 +12,13 @@
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { ballotVectors } from './core-vectors/ballots.js';
+import { bodiesVectors } from './core-vectors/bodies.js';
 import { certificateVectors } from './core-vectors/certificates.js';
 import { chainVectors } from './core-vectors/chain.js';
 import { genesisVectors } from './core-vectors/genesis.js';
 import { mergeVectors } from './core-vectors/merges.js';
+import { privateVectors } from './core-vectors/private.js';
+import { proofVectors } from './core-vectors/proofs.js';
 import { recordVectors } from './core-vectors/records.js';
 import { statementVectors } from './core-vectors/statements.js';
 
@@ -27,6 +30,9 @@ export const coreVectors = () => ({
   ballots: ballotVectors(),
   certificates: certificateVectors(),
   merges: mergeVectors(),
+  private: privateVectors(),
+  proofs: proofVectors(),
+  bodies: bodiesVectors(),
 });
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

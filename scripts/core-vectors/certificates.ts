@@ -1,13 +1,16 @@
 /**
  * test/vectors/certificates.json: final certificates, and those that must not
- * hold; see committed.ts for those of commitment, growth.ts for roster steps.
+ * hold; see committed.ts for those of commitment, growth.ts, departures.ts and replacements.ts for roster steps.
  */
 
 import { type CertOptions, certOf, headerAt, ROSTERS, SEQ, SPREAD, THREE } from './certify.js';
 import { committedVectors } from './committed.js';
 import { alice, bob, carol, dave, ENCODING, erin, frank, id, KEYS } from './common.js';
+import { departures } from './departures.js';
 import { type Fields, type Hex, u8 } from './encoding.js';
-import { CHANNEL_ID, FOUNDED, GENESIS, growth } from './growth.js';
+import { CHANNEL_ID, FOUNDED, GENESIS, GrowingChannel } from './growing-channel.js';
+import { growth } from './growth.js';
+import { replacements } from './replacements.js';
 
 const validCertificates = () => [
   { what: 'one of one', ...certOf({ roster: 'one', acks: [[alice, SEQ]] }) },
@@ -143,7 +146,9 @@ function refusedCertificates() {
 const flipped = (sig: Hex): Hex => u8(Number.parseInt(sig.slice(0, 2), 16) ^ 1) + sig.slice(2);
 
 export function certificateVectors() {
-  const { steps, refused } = growth();
+  const channel = new GrowingChannel();
+  const steps = [...growth(channel), ...departures(channel), ...replacements(channel)];
+  const { refused } = channel;
   return {
     description: [
       'Certificates and roster steps (docs/PROTOCOL.md, sections "Certificates" and "Roster").',

@@ -20,6 +20,10 @@ export const id = (what: string): Hex => sha256(utf8(what));
 export const repeat = (byte: number, count: number): Hex => u8(byte).repeat(count);
 export const ulidOf = (number: number): string => `01HF${String(number).padStart(22, '0')}`;
 
+/** The X25519 key to which keys are sealed for a user; dave stores and never reads. */
+export const sealingOf = ({ name }: Actor): Hex | null =>
+  name === 'dave' ? null : id(`sealing key of ${name}`);
+
 export const CHANNEL = id('channel');
 export const OTHER_CHANNEL = id('other channel');
 export const ZERO_ULID = '0'.repeat(26);

@@ -73,9 +73,16 @@ const TYPES = {
   ulid,
   /** 16, 32 or 64 bytes as they are. */
   raw: (value: Hex) => value,
+  /** Zeros for who holds no keys. */
+  sealing: (value: Hex | null) => value ?? '00'.repeat(32),
+  /** Zeros for nobody. */
+  someone: (value: Hex | null) => value ?? '00'.repeat(32),
   flag: (value: boolean) => (value ? '01' : '00'),
   kind: (value: string) => ({ roster: '00', online: '01' })[value],
+  few: (value: string) => ({ archive: '00', always: '01' })[value],
   quorum: (value: string) => ({ online: '00', roster: '01' })[value],
+  history: (value: string) => ({ all: '00', joined: '01' })[value],
+  role: (value: string) => ({ member: '00', admin: '01' })[value],
   texts: (value: string[]) => list(value, text),
   ids: (value: Hex[]) => list(value, (id) => id),
   boots: (value: Fields[]) => list(value, (b) => encode('boot ulid, batches u64', b)),
@@ -85,7 +92,9 @@ const TYPES = {
   acks: (value: Fields[]) => list(value, (a) => encode('user raw, seq u64, sig raw', a)),
   ballots: (value: Fields[]) => list(value, (b) => encode('user raw, sig raw', b)),
   branches: (value: Fields[]) =>
-    list(value, (b) => encode('epoch raw, kind kind, term u64, leader raw, entries u16', b)),
+    list(value, (b) =>
+      encode('epoch raw, kind kind, term u64, leader raw, entries u16, warrant bytes', b),
+    ),
 } as { readonly [type: string]: (value: never) => Hex };
 
 const HEADER = 'epoch raw, term u64, roster u64, digest raw';
@@ -119,7 +128,9 @@ const STATEMENTS: { readonly [tag: string]: string } = {
   ack: `${CONTEXT}, kind kind, epoch raw, term u64, seq u64, hash raw`,
   recall: `${CONTEXT}, round ulid, term u64, onlineTerm u64`,
   report: `${CONTEXT}, round ulid, term u64, promised u64, onlineTerm u64, onlinePromised u64, lastTerm u64, lastSeq u64, lastHash raw`,
-  join: `${CONTEXT}, user raw, name text, invite raw, seq u64, hash raw`,
+  join: `${CONTEXT}, user raw, name text, sealing sealing, invite raw, seq u64, hash raw`,
+  replace: `${CONTEXT}, old raw, user raw, name text, sealing sealing, recovery someone, by someone`,
+  recovery: `${CONTEXT}, user raw, key raw, by someone`,
 };
 
 export const statement = (tag: string, fields: Fields): Hex =>
@@ -139,7 +150,7 @@ export const genesis = (fields: Fields): Hex =>
   text('conclave/genesis') +
   VERSION +
   encode(
-    'founder raw, founderName text, nameCommitment raw, salt raw, time u64, minOnline u8, quorum quorum, relays texts',
+    'founder raw, founderName text, founderSealing sealing, nameCommitment raw, salt raw, time u64, minOnline u8, few few, quorum quorum, history history, relays texts',
     fields,
   );
 
@@ -181,11 +192,16 @@ export const rosterNext = (previous: Hex, number: number, digest: Hex): Hex =>
   sha256(text('conclave/roster') + previous + u64(number) + digest);
 
 const MEMBERSHIP: { readonly [kind: string]: string } = {
-  invite: 'base u64, key raw, uses u16, expires u64',
+  invite: 'base u64, key raw, uses u16, expires u64, invitee raw, isArchive flag',
   revoke: 'base u64, key raw',
   join: 'base u64, request bytes, inviteSig raw, userSig raw',
   vote: 'base u64, user raw',
   relays: 'base u64, relays texts',
+  leave: 'base u64',
+  remove: 'base u64, user raw',
+  role: 'base u64, user raw, role role',
+  replace: 'base u64, request bytes, userSig raw, bySig raw',
+  recovery: 'base u64, request bytes, bySig raw',
 };
 
 export const membershipBody = (kind: string, fields: Fields): Hex =>

@@ -1,16 +1,19 @@
 /** test/vectors/genesis.json: geneses, channel ids, commitments to names. */
 
-import { alice, ENCODING, RELAY, relayOf, repeat, SALT, TIME } from './common.js';
+import { alice, ENCODING, RELAY, relayOf, repeat, SALT, sealingOf, TIME } from './common.js';
 import { channelId, type Fields, genesis, list, nameCommitment, signed, text } from './encoding.js';
 
 const plainGenesis: Fields = {
   founder: alice.user,
   founderName: 'alice',
+  founderSealing: sealingOf(alice),
   nameCommitment: nameCommitment(SALT, 'team'),
   salt: SALT,
   time: TIME,
   minOnline: 3,
+  few: 'archive',
   quorum: 'online',
+  history: 'all',
   relays: [RELAY],
 };
 
@@ -21,7 +24,9 @@ function genesisCases() {
     ['one relay', {}],
     ['two relays', { relays: [relayOf(2), RELAY] }],
     ['policy quorum: roster', { quorum: 'roster' }],
-    ['the smallest minOnline', { minOnline: 1 }],
+    ['policy history: joined', { history: 'joined' }],
+    ['the smallest minOnline with an archive', { minOnline: 2 }],
+    ['the smallest minOnline', { minOnline: 1, few: 'always' }],
     ['the largest minOnline', { minOnline: 128 }],
     ['a nickname of 64 bytes', { founderName: '😀'.repeat(16) }],
     ['eight relays of 512 bytes', { relays: eight(512) }],
@@ -58,11 +63,21 @@ function refusedGeneses() {
       what: 'another version',
       bytes: good.replace(`${text('conclave/genesis')}00`, `${text('conclave/genesis')}01`),
     },
-    made('minOnline 0', { minOnline: 0 }),
+    made('minOnline 0', { minOnline: 0, few: 'always' }),
+    made('minOnline 1 with an archive', { minOnline: 1 }),
+    made('a founder that holds no keys', { founderSealing: null }),
     made('minOnline 129', { minOnline: 129 }),
     {
-      what: 'a third policy',
-      bytes: good.replace(`0300${list([RELAY], text)}`, `0302${list([RELAY], text)}`),
+      what: 'a third policy of few',
+      bytes: good.replace(`03000000${list([RELAY], text)}`, `03020000${list([RELAY], text)}`),
+    },
+    {
+      what: 'a third policy of quorums',
+      bytes: good.replace(`03000000${list([RELAY], text)}`, `03000200${list([RELAY], text)}`),
+    },
+    {
+      what: 'a third policy of history',
+      bytes: good.replace(`03000000${list([RELAY], text)}`, `03000002${list([RELAY], text)}`),
     },
     made('a nickname of 65 bytes', { founderName: 'x'.repeat(65) }),
     made('no relay', { relays: [] }),
@@ -80,7 +95,8 @@ export const genesisVectors = () => ({
     'encodes `fields` of each of `geneses` as `bytes` and decodes `bytes` into them, finds `sig` to be',
     'the founder\'s signature on `bytes` and `channel` their id, H(text "conclave/channel", bytes);',
     'gets `commitment` = H(text "conclave/name", salt, text name) for each of `names`; and refuses',
-    'each of `refused`. A policy `online` is 0, `roster` is 1; `relays` are 1 to 8',
+    'each of `refused`. A policy `archive`, `online` or `all` is 0, `always`, `roster` or `joined` is 1; a founder has',
+    'a sealing key; `relays` are 1 to 8',
     'addresses conclave://KEY@HOST:PORT, each with a key of its own.',
     ENCODING,
   ].join(' '),

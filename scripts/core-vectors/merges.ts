@@ -9,6 +9,7 @@ const branch = (name: string, change: Fields = {}): Fields => ({
   term: 12,
   leader: alice.user,
   entries: 3,
+  warrant: '',
   ...change,
 });
 
@@ -20,7 +21,7 @@ const BODIES: readonly [string, Fields][] = [
       entries: 256,
       branches: [
         branch('one', { entries: 200 }),
-        branch('two', { leader: bob.user, term: LARGEST, entries: 55 }),
+        branch('two', { leader: bob.user, term: LARGEST, entries: 55, warrant: 'c0ffee' }),
         branch('tail', { kind: 'roster', term: 9, entries: 1 }),
       ],
     },
@@ -31,6 +32,8 @@ const BODIES: readonly [string, Fields][] = [
 function refused(): { what: string; bytes: Hex }[] {
   const bytes = mergeBody(BODIES[0]![1]);
   const one = bytes.slice(8);
+  const warranted = (length: number) =>
+    mergeBody({ entries: 3, branches: [branch('one', { warrant: '00'.repeat(length) })] });
   return [
     { what: 'no bytes at all', bytes: '' },
     { what: 'the last byte missing', bytes: bytes.slice(0, -2) },
@@ -41,6 +44,7 @@ function refused(): { what: string; bytes: Hex }[] {
       what: 'a third kind of epoch',
       bytes: bytes.replace(`01${'0'.repeat(15)}c`, `02${'0'.repeat(15)}c`),
     },
+    { what: 'a warrant of more than 45,056 bytes', bytes: warranted(45_057) },
     { what: 'of more branches than 256', bytes: u16(3) + list(Array(257).fill(one), (b) => b) },
   ];
 }

@@ -122,24 +122,81 @@ const STATEMENTS: readonly [string, string, Fields][] = [
   [
     'a request to join',
     'join',
-    { ...context, user: alice.user, name: 'Ünïcödé 😀', invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: 'Ünïcödé 😀',
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
   ],
   [
     'a request to join with a name of 64 bytes',
     'join',
-    { ...context, user: alice.user, name: 'é'.repeat(32), invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: 'é'.repeat(32),
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
   ],
   [
     'a request to join whose name starts with a byte order mark',
     'join',
-    { ...context, user: alice.user, name: '\ufeffalice', invite: carol.user, ...point },
+    {
+      ...context,
+      user: alice.user,
+      name: '\ufeffalice',
+      sealing: id('key'),
+      invite: carol.user,
+      ...point,
+    },
+  ],
+  [
+    'a request to join of one that stores and never reads',
+    'join',
+    {
+      ...context,
+      user: alice.user,
+      name: 'archive',
+      sealing: null,
+      invite: carol.user,
+      ...point,
+    },
+  ],
+  [
+    'a request of a new key for the place of an old one',
+    'replace',
+    {
+      ...context,
+      ...{ old: bob.user, user: alice.user, name: 'alice', sealing: id('key') },
+      ...{ recovery: id('next recovery'), by: carol.user },
+    },
+  ],
+  [
+    'the same without recovery keys, of one that never reads',
+    'replace',
+    {
+      ...context,
+      ...{ old: bob.user, user: alice.user, name: '', sealing: null, recovery: null, by: null },
+    },
+  ],
+  ['a first recovery key', 'recovery', { ...context, user: bob.user, key: alice.user, by: null }],
+  [
+    'another recovery key',
+    'recovery',
+    { ...context, user: bob.user, key: carol.user, by: alice.user },
   ],
 ];
 
 function refusedStatements() {
   const ack = statement('ack', { ...context, kind: 'roster', ...leadership, ...point });
   const tag = (name: string) => text(`conclave/${name}`);
-  const join = { ...context, user: alice.user, invite: carol.user, ...point };
+  const none = { recovery: null, by: null };
+  const join = { ...context, user: alice.user, sealing: id('key'), invite: carol.user, ...point };
   const beacon =
     text('conclave/beacon') +
     u8(0) +
@@ -178,6 +235,10 @@ function refusedStatements() {
     {
       what: 'a name that is not UTF-8',
       bytes: statement('join', { ...join, name: 'xy' }).replace(text('xy'), bytes('c328')),
+    },
+    {
+      what: 'a request to replace with a name of 65 bytes',
+      bytes: statement('replace', { ...join, ...none, old: bob.user, name: 'x'.repeat(65) }),
     },
     { what: 'a beacon that names one more than it holds', bytes: `${beacon}0002${named}` },
   ];

@@ -82,10 +82,17 @@ const startOf = (boot: Ulid): number => decodeTime(boot);
 
 const STEP_CHARS = 10;
 
-function title({ id, name, kind, text, member, state, seq }: Explanation, paint: Paint): string {
-  const about = member ? `, of ${who(member)}` : '';
-  const what =
-    text === undefined ? `a record of kind ${printable(kind)}${about}` : `"${printable(text)}"`;
+function title(
+  { id, name, kind, text, sealed, plain, member, role, state, seq }: Explanation,
+  paint: Paint,
+): string {
+  const about = `${member ? `, of ${who(member)}` : ''}${role ? `: ${role}` : ''}`;
+  const other = sealed
+    ? 'a message that this node has no key for'
+    : plain
+      ? 'a message that is not encrypted, and not shown'
+      : `a record of kind ${printable(kind)}${about}`;
+  const what = text === undefined ? other : `"${printable(text)}"`;
   const where = seq === null ? '' : ` at ${seq}`;
   const colour = state === 'final' ? 'green' : 'yellow';
   const by = printable(name) || 'nobody known';

@@ -25,6 +25,10 @@ export interface OpenNode {
   readonly links: boolean;
   /** Other addresses for known relays, for this process only. */
   readonly relays: readonly string[];
+  /** What it joins it joins as an archive, and it reads no channel. */
+  readonly archive?: boolean;
+  /** What becomes of members that a proof convicts, in channels that this user manages; 'show' where absent. */
+  readonly misbehaviour?: 'show' | 'remove';
   readonly log: Logger;
 }
 

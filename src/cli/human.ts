@@ -38,31 +38,55 @@ const anyEntryLine: Human = (entry, paint) => {
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
   const mark = entry.state === 'final' ? '' : ` ${paint('yellow', `(${stateText(entry)})`)}`;
-  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}`;
+  const twin =
+    entry.disputed === true ? ` ${paint('red', '(its author signed another in its place)')}` : '';
+  return `${at} ${paint('bold', show(entry.name))}: ${show(entry.text)}${mark}${twin}`;
 };
 
 /** What a record that is no message says. */
-function recordText({ kind, name, member, epoch }: Json): string {
+function recordText({ kind, name, member, replacement, role, epoch, plain }: Json): string {
   const by = show(name || 'nobody known');
   const who = show((member as { readonly name?: string } | undefined)?.name || 'nobody known');
   const term = (epoch as { readonly term?: number } | null | undefined)?.term;
   switch (kind) {
+    case 'message':
+      return plain
+        ? `${by} wrote something without encrypting it: it is not shown`
+        : `${by} wrote something that this node has no key for`;
+    case 'keys':
+      return `${by} made a new key`;
     case 'join':
       return `${who} joined, let in by ${by}`;
     case 'vote':
       return `${who} has a vote now`;
     case 'invite':
-      return `${by} made an invitation`;
+      return `${by} made an invitation${member ? ` for ${invitee(member)}` : ''}`;
     case 'revoke':
       return `${by} revoked an invitation`;
     case 'relays':
       return `${by} changed the relays`;
+    case 'leave':
+      return `${who} left`;
+    case 'remove':
+      return `${by} removed ${who}`;
+    case 'role':
+      return `${by} made ${who} ${role === 'admin' ? 'an admin' : 'a plain member'}`;
+    case 'replace':
+      return `${who} has a new key, as ${invitee(replacement)}: ${by} made it so`;
+    case 'recovery':
+      return `${by} registered a recovery key`;
     case 'epoch':
       return `${by} leads${term === undefined ? '' : `, term ${term}`}`;
     default:
       return `${show(kind)}, by ${by}`;
   }
 }
+
+/** Who is invited may have no name here yet. */
+const invitee = (member: unknown): string => {
+  const { name, user } = member as { readonly name: string; readonly user: string };
+  return show(name) || short(user);
+};
 
 /** `committed`, and that this is so in an online epoch alone. */
 function stateText({ state, epoch }: Json): string {
@@ -101,7 +125,7 @@ export function followedEntries(line: Human): Human {
   const open = new Set<unknown>();
   return (entry, paint) => {
     const { id, state } = entry;
-    const seen = open.has(id);
+    const seen = open.has(id) && entry.event !== 'opened';
     if (state === 'final' || state === 'withheld') open.delete(id);
     else if (id !== undefined) open.add(id);
     return seen && state !== 'withheld' ? undefined : line(entry, paint);
@@ -113,11 +137,19 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
   return `${paint('green', show(state))}${place}  ${paint('dim', show(id))}`;
 };
 
-export const memberLine: Human = ({ user, name, role, online, leads }, paint) => {
+/** A member by its name and the beginning of its id. */
+export const userText = ({ user, name }: Json): string =>
+  name === '' ? show(user) : `${show(name)} (${short(user)})`;
+
+export const memberLine: Human = (member, paint) => {
+  const { user, name, role, archive, online, leads, replaces } = member;
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
   const epoch = leads as { readonly term: number; readonly kind: string } | null;
+  const old = (replaces as readonly string[] | undefined) ?? [];
+  const before = old.length > 0 ? `  (was ${old.map(short).join(', ')})` : '';
   const leader = epoch ? `  ${paint('bold', `leads ${epochText(epoch)}`)}` : '';
-  return `${dot} ${show(name).padEnd(20)} ${show(role).padEnd(8)} ${show(user)}${leader}`;
+  const as = archive === true ? 'archive' : show(role);
+  return `${dot} ${show(name).padEnd(20)} ${as.padEnd(8)} ${show(user)}${leader}${before}`;
 };
 
 /** An online epoch commits, and makes nothing final. */
@@ -131,11 +163,14 @@ export const relayLine: Human = ({ url, connected, problem }, paint) => {
 };
 
 /** Names are as their owners chose them, so the id stands beside. */
-export const privateLine: Human = ({ from, to, name, time, state, text }, paint) => {
+export const privateLine: Human = (message, paint) => {
+  const { from, to, name, time, state, text, waits, rewound } = message;
   const other = state === 'received' ? from : to;
   const known = name === undefined ? short(other) : `${show(name)} (${short(other)})`;
   const who = `${state === 'received' ? 'from' : 'to'} ${known}`;
-  const mark = state === 'received' || state === 'delivered' ? '' : ` (${show(state)})`;
+  const reason = waits === undefined ? '' : `: ${show(waits)}`;
+  const again = rewound === true ? ' (the sender had forgotten what it wrote before this)' : '';
+  const mark = state === 'received' || state === 'delivered' ? again : ` (${show(state)}${reason})`;
   return `${paint('dim', `[${formatTime(Number(time))}]`)} ${paint('bold', who)}: ${show(text)}${paint('yellow', mark)}`;
 };
 
@@ -148,13 +183,21 @@ export const verifyLines: Human = (report, paint) => {
     if (channel === undefined) return `${paint('green', verdict)}  there are no channels`;
     const what = entries === 1 ? 'message' : 'messages';
     const counts = `${show(entries)} ${what}, ${show(final)} of them final, head ${short(head)}`;
-    return `${paint('green', verdict)}  ${subject}: ${counts}`;
+    const line = `${paint('green', verdict)}  ${subject}: ${counts}`;
+    return [line, ...misbehavedLines(report.misbehaved ?? [])].join('\n');
   }
   const lines = (problems as readonly { where: string; what: string }[]).map(
     ({ where, what }) => `  ${show(where)}: ${show(what)}`,
   );
   return [`${paint('red', 'BROKEN')}  ${subject}`, ...lines].join('\n');
 };
+
+/** By id: what a store proves, it proves of a key. */
+const misbehavedLines = (misbehaved: unknown): string[] =>
+  (misbehaved as readonly { user: string; offence: string }[]).map(
+    ({ user, offence }) =>
+      `  ${show(user)} misbehaved: it signed two ${show(offence)} that contradict each other`,
+  );
 
 const STATE_COLOURS = {
   healthy: 'green',
@@ -180,13 +223,24 @@ const channelStatus: Human = (result, paint) => {
     ...warn(isCutOff(s) ? 'cut off' : 'waiting', waits),
     ...warn('not final', lacks),
     ['channel', show(s.channel)],
+    ...(s.archive ? [['archive', 'stores and serves, reads nothing'] as const] : []),
     ['members', `${s.members}, ${s.online.length} online`],
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
     ['log', logText(s)],
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
+    ...s.misbehaved.map(
+      ({ name, user, offence, since }) =>
+        [
+          'misbehaved',
+          paint(
+            'red',
+            `${show(name)} (${short(user)}): two ${show(offence)} that contradict each other, known since ${formatTime(since)}`,
+          ),
+        ] as const,
+    ),
     ...s.relays.map((relay) => ['relay', relayLine({ ...relay }, paint)!] as const),
   ];
-  const title = `${paint('bold', show(s.name))}  ${paintState(stateWord(s), paint)}`;
+  const title = `${paint('bold', show(s.name || short(s.channel)))}  ${paintState(stateWord(s), paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
 

@@ -9,10 +9,13 @@ import { addDoctor } from './commands/doctor.js';
 import { addExport } from './commands/export.js';
 import { addImport } from './commands/import.js';
 import { addInit } from './commands/init.js';
+import { addLeave, addMembers, addRemove, addRole, addRotate } from './commands/members.js';
 import { addDm, addInbox, addLog, addSend, addTail } from './commands/messages.js';
 import { addPassphrase } from './commands/passphrase.js';
+import { addCheckProof, addProve } from './commands/proofs.js';
 import { addRelay } from './commands/relay.js';
-import { addExplain, addMembers, addStatus } from './commands/reports.js';
+import { addRecover, addRecoveryKey, addReplace } from './commands/replace.js';
+import { addExplain, addStatus } from './commands/reports.js';
 import { addSim } from './commands/sim.js';
 import { addUp } from './commands/up.js';
 import { addVerify } from './commands/verify.js';
@@ -25,6 +28,13 @@ const COMMANDS = [
   addCreate,
   addInvite,
   addJoin,
+  addLeave,
+  addRemove,
+  addRole,
+  addRotate,
+  addRecoveryKey,
+  addRecover,
+  addReplace,
   addUp,
   addRelays,
   addSend,
@@ -33,6 +43,8 @@ const COMMANDS = [
   addStatus,
   addMembers,
   addExplain,
+  addProve,
+  addCheckProof,
   addDm,
   addInbox,
   addVerify,

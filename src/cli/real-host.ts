@@ -68,11 +68,13 @@ async function createStore(dir: string): Promise<void> {
   }
 }
 
-async function openNode({ dir, identity, links, relays, log }: OpenNode) {
+async function openNode({ dir, identity, links, relays, log, ...as }: OpenNode) {
   const { levelStore, openNode } = await import('../node/index.js');
   const store = levelStore(storeIn(dir), { create: false });
   const relayTokens = links ? await readRelayTokens(dir) : {};
-  return openNode({ store, identity, log, relays, relayTokens, offline: !links });
+  const { archive = false, misbehaviour = 'show' } = as;
+  const own = { archive, misbehaviour };
+  return openNode({ store, identity, log, relays, relayTokens, offline: !links, ...own });
 }
 
 async function verifyStore({ dir, ...options }: VerifyStore) {

@@ -10,9 +10,10 @@ export async function tellVerified(
   reports: readonly VerifyReport[],
   emit: (result: Json) => Promise<void>,
 ): Promise<void> {
-  for (const { channel, name, ok, entries, final, head, problems } of reports) {
+  for (const { channel, name, ok, entries, final, head, problems, misbehaved } of reports) {
     const named = name === undefined ? {} : { name };
-    await emit({ ok, channel, ...named, entries, final, head, problems });
+    const told = misbehaved ? { misbehaved } : {};
+    await emit({ ok, channel, ...named, entries, final, head, problems, ...told });
   }
   if (reports.length === 0) {
     await emit({ ok: true, entries: 0, final: 0, head: ZERO_DIGEST, problems: [] });

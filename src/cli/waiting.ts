@@ -1,10 +1,11 @@
 /** What a channel waits for, in words that name members and relays; programs get the same as fields. */
 
 import type { UserId } from '../core/ids.js';
-import type { Channel, ChannelStatus, RelayStatus } from '../node/api.js';
+import type { Channel, ChannelStatus, Misbehaved, RelayStatus } from '../node/api.js';
 
 /** A status with the names of whom it speaks of. */
-export type NamedStatus = Omit<ChannelStatus, 'waiting'> & {
+export type NamedStatus = Omit<ChannelStatus, 'waiting' | 'misbehaved'> & {
+  readonly misbehaved: readonly (Misbehaved & { readonly name: string })[];
   readonly leaderName: string | null;
   readonly waiting:
     | (NonNullable<ChannelStatus['waiting']> & { readonly names: readonly string[] })
@@ -27,6 +28,7 @@ export function named(channel: Channel, status = channel.currentStatus()): Named
     ...status,
     leaderName: leader === null ? null : nameOf(leader),
     waiting: waiting && { ...waiting, names: waiting.missing.map(nameOf) },
+    misbehaved: status.misbehaved.map((one) => ({ ...one, name: nameOf(one.user) })),
   };
 }
 

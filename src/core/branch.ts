@@ -14,6 +14,12 @@ import type { Hash } from './crypto.js';
 import { invariant } from './errors.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 
+/** A certificate of commitment that is kept: it certifies up to `seq`. */
+export interface KeptCertificate {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+}
+
 /** An acknowledgement of a member under the branch's epoch. */
 export interface BranchAck {
   readonly seq: number;
@@ -21,21 +27,21 @@ export interface BranchAck {
 }
 
 export class Branch implements Chain {
-  readonly #hash: Hash;
+  readonly sha256: Hash;
   readonly id: EpochId;
   #base: Point;
   #headers: Header[] = [];
   #hashes: Digest[] = [];
   readonly #at = new Map<Digest, number>();
-  /** Seqs of the certificates that are kept, ascending: the last covers all that is certified. */
-  readonly certificates: number[] = [];
+  /** By seq, ascending: the last covers all that is certified. */
+  readonly certificates: KeptCertificate[] = [];
   /** First seqs of the runs that hold its places in the store, ascending (runs.ts). */
   readonly runs: number[] = [];
   /** Acknowledgements that members sent again when asked to confirm. */
   readonly acks = new Map<UserId, BranchAck>();
 
   constructor(hash: Hash, id: EpochId, base: Point) {
-    this.#hash = hash;
+    this.sha256 = hash;
     this.id = id;
     this.#base = base;
   }
@@ -55,7 +61,7 @@ export class Branch implements Chain {
 
   /** Everything up to here is committed. */
   get certified(): number {
-    return this.certificates.at(-1) ?? 0;
+    return this.certificates.at(-1)?.seq ?? 0;
   }
 
   hashAt(seq: number): Digest | undefined {
@@ -78,7 +84,7 @@ export class Branch implements Chain {
   /** Puts one place behind the tip. */
   extend(header: Header): Point {
     const { seq, hash } = this.tip;
-    return this.restore(header, chainNext(this.#hash, hash, seq + 1, header));
+    return this.restore(header, chainNext(this.sha256, hash, seq + 1, header));
   }
 
   /** Puts a place behind the tip whose hash is known. */

@@ -8,10 +8,10 @@
 
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
-import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, SealingPublic, UserId } from './ids.js';
 import { hex32, type Ulid, ulidFromBytes, ulidToBytes, unhexInto } from './ids.js';
 
-type Id32 = UserId | ChannelId | Digest | EpochId;
+type Id32 = UserId | ChannelId | Digest | EpochId | SealingPublic;
 
 const utf8Encoder = new TextEncoder();
 // Without `ignoreBOM` a byte order mark would vanish: two encodings of one text.

@@ -24,6 +24,7 @@ import { hearsRosterLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { JOIN_REPEAT_MS, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
+import { askWhetherIn } from './membership.js';
 import { noteOwnAck, noteOwnRecord, remember } from './memory.js';
 import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
@@ -198,6 +199,7 @@ function takeFinalPage(
     return;
   }
   const news = page.final > st.log.final.seq || st.log.tip.seq < page.end.seq;
+  if (news && !st.roster.members.has(ctx.self)) askWhetherIn(ctx, st);
   if (news) pullFrom(ctx, st, from);
   else if (st.leadership?.epoch.leader === from && !st.leading) pullFrom(ctx, st, from);
 }

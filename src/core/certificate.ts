@@ -31,14 +31,7 @@ import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import { MEMBERS_PER_CHANNEL_MAX, RECORD_BODY_BYTES_MAX, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMajority } from './quorum.js';
 import { BatchProofs, type ChannelRecord, decodeProof, decodeRecord } from './record.js';
-import {
-  applyMembership,
-  decodeMembership,
-  isMembership,
-  joinSignatures,
-  type Roster,
-  voters,
-} from './roster.js';
+import { applyMembership, minOnline, nestedSignatures, type Roster, voters } from './roster.js';
 import { type Context, type EpochKind, encodeStatement, type Signed } from './statements.js';
 
 export interface CertAck {
@@ -73,11 +66,11 @@ export interface RosterStep {
   readonly cert: Uint8Array;
 }
 
-function writeHeader(w: Writer, h: Header): void {
+export function writeHeader(w: Writer, h: Header): void {
   w.id(h.epoch).u64(h.term).u64(h.roster).id(h.digest);
 }
 
-function readHeader(r: Reader): Header {
+export function readHeader(r: Reader): Header {
   return { epoch: r.id<EpochId>(), term: r.u64(), roster: r.u64(), digest: r.id<Digest>() };
 }
 
@@ -188,13 +181,14 @@ export function certificateSignatures(hash: Hash, c: Certificate, known?: Chain)
   });
 }
 
-/** Whom a final certificate of a roster may count: its voters. */
+/** Whom a certificate of a roster may count: its voters; and how many an online epoch takes. */
 export interface Electors {
   readonly channel: ChannelId;
   readonly number: number;
   /** Of the roster. */
   readonly hash: Digest;
   readonly voters: readonly UserId[];
+  readonly minOnline: number;
 }
 
 export const electorsOf = (roster: Roster): Electors => ({
@@ -202,6 +196,7 @@ export const electorsOf = (roster: Roster): Electors => ({
   number: roster.number,
   hash: roster.hash,
   voters: voters(roster),
+  minOnline: minOnline(roster),
 });
 
 /**
@@ -278,6 +273,43 @@ export function checkCommittedCertificate(
 }
 
 /**
+ * Checks that a record stands where a step says, before an entry that a final
+ * certificate of `roster` certifies. Returns the signatures that remain to be
+ * verified. Throws `bad_certificate`, `bad_record` or `bad_encoding`.
+ */
+export function checkInclusion(
+  hash: Hash,
+  roster: Roster,
+  step: RosterStep,
+): {
+  record: ChannelRecord;
+  header: Header;
+  cert: Certificate;
+  point: Point;
+  signatures: Signed[];
+} {
+  const cert = decodeCertificate(step.cert);
+  checkFinalCertificate(cert, roster);
+  const record = decodeRecord(hash, step.record);
+  const header = step.headers[0] ?? cert.head;
+  if (header.digest !== record.digest) bad('its step names another record');
+  if (cert.seq !== step.seq + step.headers.length) bad('its step has a gap');
+  const before = chainOver(hash, { seq: step.seq - 1, hash: step.prevHash }, step.headers);
+  if (before.hash !== cert.prevHash) bad('its step is of another chain');
+  if (record.channel !== roster.channel) bad('its record is of another channel');
+  return {
+    record,
+    header,
+    cert,
+    point: certifiedPoint(hash, cert),
+    signatures: [
+      ...recordSignatures(hash, record, step.proof),
+      ...certificateSignatures(hash, cert),
+    ],
+  };
+}
+
+/**
  * Checks one roster step against the roster that it changes. Returns the next
  * roster, the certified point and the signatures that remain to be verified.
  * Throws `bad_certificate`, `bad_membership`, `bad_record` or `bad_encoding`.
@@ -287,27 +319,11 @@ export function checkStep(
   roster: Roster,
   step: RosterStep,
 ): { roster: Roster; record: ChannelRecord; point: Point; signatures: Signed[] } {
-  const cert = decodeCertificate(step.cert);
-  checkFinalCertificate(cert, roster);
-  const record = decodeRecord(hash, step.record);
-  const first = step.headers[0] ?? cert.head;
-  if (first.digest !== record.digest) bad('its step names another record');
-  if (cert.seq !== step.seq + step.headers.length) bad('its step has a gap');
-  const before = chainOver(hash, { seq: step.seq - 1, hash: step.prevHash }, step.headers);
-  if (before.hash !== cert.prevHash) bad('its step is of another chain');
-  if (record.channel !== roster.channel) bad('its record is of another channel');
-  return {
-    roster: applyMembership(hash, roster, record),
-    record,
-    point: certifiedPoint(hash, cert),
-    signatures: [
-      ...recordSignatures(hash, record, step.proof),
-      ...certificateSignatures(hash, cert),
-    ],
-  };
+  const { record, point, signatures } = checkInclusion(hash, roster, step);
+  return { roster: applyMembership(hash, roster, record), record, point, signatures };
 }
 
-/** The signatures that a record carries: its author's, unless `batches` lists it already, and for a join the two inside. Throws on a bad proof. */
+/** The signatures that a record carries: its author's, unless `batches` lists it already, and those inside a membership record. Throws on a bad proof. */
 export function recordSignatures(
   hash: Hash,
   record: ChannelRecord,
@@ -320,11 +336,4 @@ export function recordSignatures(
   }
   const nested = nestedSignatures(record);
   return statement === null ? nested : [statement, ...nested];
-}
-
-/** The signatures inside a membership record's body. Throws `bad_encoding`. */
-export function nestedSignatures(record: ChannelRecord): Signed[] {
-  if (!isMembership(record.kind)) return [];
-  const body = decodeMembership(record.kind, record.body);
-  return body.kind === 'join' ? joinSignatures(body).signed : [];
 }

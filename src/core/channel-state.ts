@@ -9,12 +9,14 @@ import type { Electors } from './certificate.js';
 import type { Chain, EpochDescriptor, Point, Stretch } from './chain.js';
 import type { ElectionProof } from './epoch-record.js';
 import type { Genesis } from './genesis.js';
-import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js';
+import type { ChannelId, Digest, EpochId, Millis, SealingPublic, Ulid, UserId } from './ids.js';
 import type { ChannelKeys, HardState, StoredGenesis } from './layout.js';
 import type { Log } from './log.js';
+import type { Offence } from './misbehaviour.js';
 import type { Pool, Pooled } from './pool.js';
 import type { MembershipBody, Roster } from './roster.js';
 import type { Ack, EpochKind, JoinRequest, Propose, Report, Signed } from './statements.js';
+import type { Witness } from './witness.js';
 
 /** The leadership that this node follows (or holds). */
 export interface Leadership {
@@ -110,7 +112,7 @@ export interface Exchange {
   /** When each member was last told what this node holds, in answer to what it said. */
   readonly told: Map<UserId, Millis>;
   /** Branches whose places up to `tip` are all final, or have vanished. Bounded. */
-  readonly done: Map<EpochId, { readonly tip: number; readonly certified: number }>;
+  readonly done: Map<EpochId, Done>;
 }
 
 /** A question for a branch. */
@@ -126,6 +128,15 @@ export interface Asked {
 }
 
 /** Answers to questions for a branch that may be under way still. */
+/** A branch of which nothing is left here. */
+export interface Done {
+  /** Its end, and up to where it was certified; 0 where it is asked for from the start, if at all. */
+  readonly tip: number;
+  readonly certified: number;
+  /** Part of it was withheld here: from then on who still names it may have a warrant for that. Null for others. */
+  readonly againAt: Millis | null;
+}
+
 export interface Served {
   readonly askers: Map<UserId, Millis>;
   /** Pages by what they follow: to whom they went, null for all. */
@@ -188,6 +199,7 @@ export interface Joining {
   readonly token: number;
   readonly invite: UserId;
   readonly name: string;
+  readonly sealing: SealingPublic | null;
   readonly pinned: Point;
   /** Where the inviter said that members are; the roster known here may be an old one. */
   readonly relays: readonly string[];
@@ -196,11 +208,29 @@ export interface Joining {
   refusedSince: Millis | null;
 }
 
+/** A proof that a member contradicted itself, as this node keeps it. */
+export interface Conviction {
+  readonly offence: Offence;
+  readonly offender: UserId;
+  /** Wall clock, ms since 1970, when this node got it. */
+  readonly since: number;
+  /** The two records, where it is of records: whoever reads them is told. */
+  readonly records: readonly Digest[];
+  /** The portable proof. */
+  readonly proof: Uint8Array;
+  /** Whom this node need not tell. */
+  readonly told: Set<UserId>;
+  /** This node found it, in this boot. */
+  readonly isOwn: boolean;
+}
+
 export interface ChannelState {
   readonly id: ChannelId;
   readonly keys: ChannelKeys;
   readonly stored: StoredGenesis;
   readonly genesis: Genesis;
+  /** The channel's name, as relays may have it: encrypted; empty until this node holds a key. */
+  sealedName: Uint8Array;
 
   roster: Roster;
   /** Who votes under each roster, by number. */
@@ -230,7 +260,7 @@ export interface ChannelState {
   /** Own records that are not final, oldest first, and the key each is stored under. */
   readonly outbox: Map<
     Digest,
-    { pooled: Pooled; count: number; state: 'queued' | 'sent' | 'committed' }
+    { pooled: Pooled; count: number; state: 'queued' | 'sent' | 'committed' | 'withheld' }
   >;
   outCount: number;
   outBytes: number;
@@ -289,6 +319,10 @@ export interface ChannelState {
   readonly asked: Map<UserId, { readonly since: Millis; readonly last: Millis }>;
   wishes: Wish[];
   joining: Joining | null;
+  /** A relay said that this member is none. */
+  shutOut: { toldAt: Millis; nextAt: Millis } | null;
+  /** When relays are asked which roster they know, if no leader is heard until then. */
+  askRelaysAt: Millis;
   /** Acknowledgements that went to all, kept while a membership change is in flight. */
   readonly heardAcks: Map<UserId, { epoch: EpochId; seq: number; hash: Digest; sig: Uint8Array }>;
   /** Set while this node has lost memory: it neither votes nor acknowledges. */
@@ -297,6 +331,12 @@ export interface ChannelState {
   readonly recalled: Map<UserId, { readonly pause: Millis; readonly nextAt: Millis }>;
   /** Boot in which this node recovered last: its own records up to then are no news. */
   recoveredIn: Ulid | null;
+  /** Recognises members that contradict themselves. */
+  readonly witness: Witness;
+  /** What it handed on to be judged in this boot, by offence and offender. */
+  readonly denounced: Map<string, number>;
+  /** Proofs of misbehaviour that are kept, by the hash of their bytes. */
+  readonly convictions: Map<Digest, Conviction>;
   /** Set when two final certificates conflict: this node has stopped. */
   conflict: string | null;
 }

@@ -25,10 +25,13 @@ import {
   FRAME_PAYLOAD_BYTES_MAX,
   LOCATORS_MAX,
   MEMBERS_PER_CHANNEL_MAX,
+  MISBEHAVIOUR_BYTES_MAX,
   NICKNAME_BYTES_MAX,
   PAGES_PER_ANSWER_MAX,
+  PRIVATE_PLAIN_BYTES_MAX,
   RECORD_BODY_BYTES_MAX,
   RECORDS_PER_BATCH_MAX,
+  SEALED_OVERHEAD_BYTES,
   TAIL_ENTRIES_MAX,
   WANT_DIGESTS_MAX,
 } from './limits.js';
@@ -180,17 +183,8 @@ export const COMMANDS = {
   UDCNN: spec('relay', 'link', object({ ...always, id: user, name: text(NICKNAME_BYTES_MAX) })),
   USR_ADD: spec('relay', 'link', object({ ...always, ...userFields() })),
   USR_RMD: spec('relay', 'link', object({ ...always, id: user })),
-  CNN_USR: spec(
-    'client',
-    'broadcast',
-    object({ ...always, from: user, to: user, data: optional(bytes(4_096)) }),
-    'USR_HSK',
-  ),
-  USR_HSK: spec(
-    'relay',
-    'broadcast',
-    object({ ...always, from: user, to: user, data: optional(bytes(4_096)) }),
-  ),
+  CNN_USR: spec('client', 'broadcast', object({ ...always, ...handshakeFields() }), 'USR_HSK'),
+  USR_HSK: spec('relay', 'broadcast', object({ ...always, ...handshakeFields() })),
   PV_MSG: spec('client', 'broadcast', object({ ...always, ...privateFields() }), 'MSG'),
   MSG: spec('relay', 'broadcast', object({ ...always, ...privateFields() })),
   ACK_MSG: spec('client', 'broadcast', object({ ...always, ...receiptFields() }), 'MSG_ACK'),
@@ -390,6 +384,13 @@ export const COMMANDS = {
   /** A node that lost memory asks all others; each answers it. */
   CH_RECALL: spec('both', 'broadcast', object({ ...member, ...signed }), 'CH_RECALL'),
   CH_REPORT: spec('both', 'broadcast', object({ ...member, to: user, ...signed }), 'CH_REPORT'),
+  /** Proof that a member contradicted itself (misbehaviour.ts). */
+  CH_PROOF: spec(
+    'both',
+    'broadcast',
+    object({ ...member, to: optional(user), conviction: bytes(MISBEHAVIOUR_BYTES_MAX) }),
+    'CH_PROOF',
+  ),
   CH_MERGE: spec(
     'both',
     'broadcast',
@@ -428,10 +429,16 @@ function userFields() {
   return { id: user, status: oneOf('online', 'offline'), name: text(NICKNAME_BYTES_MAX) };
 }
 function privateFields() {
-  return { from: user, to: user, msg_id: ulid, msg: bytes(RECORD_BODY_BYTES_MAX) };
+  const sealed = bytes(PRIVATE_PLAIN_BYTES_MAX + SEALED_OVERHEAD_BYTES);
+  return { from: user, to: user, msg_id: ulid, msg: sealed };
 }
 function receiptFields() {
-  return { from: user, to: user, msg_id: ulid };
+  /** Over a receipt; with `have`, over a gap (private-statements.ts). */
+  return { from: user, to: user, msg_id: ulid, sig, have: optional(digest) };
+}
+/** Without `data` it asks for the other's sealing key, with it it shows the own. */
+function handshakeFields() {
+  return { from: user, to: user, data: optional(bytes(4_096)) };
 }
 function ackFields() {
   return { to: optional(user), ...signed, re: optional(boolean) };

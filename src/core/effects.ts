@@ -5,7 +5,8 @@
  *   1. signs all of `sign`, in place, then runs `onSigned`;
  *   2. sends `early`;
  *   3. writes `ops` as one atomic batch, synced if `sync`;
- *   4. only then sends `late`, reports `events`, feeds `self` back, and serves `serves`.
+ *   4. only then sends `late`, reports `events`, feeds `self` back, serves `serves`,
+ *      and inspects `found` like a command that came.
  *
  * So "durable before acknowledged" is a matter of which list a message is in,
  * and one Ready in flight per node makes one disk sync serve all that arrived
@@ -19,6 +20,7 @@ import type { ChannelId, Digest, EpochId, Millis, Ulid, UserId } from './ids.js'
 import type { OpenRun } from './layout.js';
 import type { Timing } from './limits.js';
 import type { LinkId } from './presence.js';
+import type { ChannelRecord, SealedBody } from './record.js';
 import type { Ack, Ballot, Signed } from './statements.js';
 import type { StoreOp } from './store.js';
 
@@ -42,6 +44,8 @@ export interface Serve {
   readonly anchor: readonly Point[];
   readonly want: readonly Digest[];
   readonly withGenesis: boolean;
+  /** For one who is no member any more: pages of the rosters below this number alone. */
+  readonly rostersBelow?: number;
 }
 
 /** A member asks for pages of a branch. */
@@ -64,6 +68,12 @@ export interface Announce {
   readonly first: number;
 }
 
+/** A proof of misbehaviour that this node put together. */
+export interface Found {
+  readonly channel: ChannelId;
+  readonly proof: Uint8Array;
+}
+
 export type CoreEvent =
   /** Own records reached a state. */
   | {
@@ -72,13 +82,21 @@ export type CoreEvent =
       /** The author's name for the record. */
       readonly id: Ulid;
       readonly digest: Digest;
-      readonly state: 'queued' | 'sent' | 'committed' | 'final';
+      readonly state: 'queued' | 'sent' | 'committed' | 'final' | 'withheld';
       readonly seq: number | null;
     }
   /** What a reader or `status` shows may have changed. */
   | { readonly type: 'changed'; readonly channel: ChannelId }
   | { readonly type: 'roster'; readonly channel: ChannelId }
-  | { readonly type: 'joined'; readonly channel: ChannelId }
+  /** A record became final that the core only carries, of a kind that it gives no meaning. */
+  | {
+      readonly type: 'carried';
+      readonly channel: ChannelId;
+      readonly seq: number;
+      readonly record: ChannelRecord;
+    }
+  /** This node is a member; `token` names who asked for it, if somebody did in this boot. */
+  | { readonly type: 'joined'; readonly channel: ChannelId; readonly token: number | null }
   /** An operation that `token` named is done, or failed. */
   | { readonly type: 'done'; readonly token: number; readonly digest?: Digest }
   | {
@@ -129,6 +147,8 @@ export class Ready {
   readonly events: CoreEvent[] = [];
   readonly self: SelfInput[] = [];
   readonly serves: (Serve | ServeBranch | Announce)[] = [];
+  /** Proofs of misbehaviour, to be judged as if they had come from another. */
+  readonly found: Found[] = [];
   /** When `step` must be called again at the latest. */
   wakeAt: Millis = Number.POSITIVE_INFINITY;
 
@@ -186,5 +206,19 @@ export interface Submission {
   readonly kind: string;
   readonly id: Ulid;
   readonly time: number;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | SealedBody;
+}
+
+/** Makes records of this node's own. */
+export interface Submit {
+  readonly type: 'submit';
+  readonly channel: ChannelId;
+  readonly token: number;
+  readonly submissions: readonly Submission[];
+  /**
+   * They were encrypted for the readers of a roster with this `readersSince`: under another the
+   * input fails with `readers_changed`.
+   */
+  readonly readersSince?: number;
+  readonly also?: readonly { key: string; value: Uint8Array }[];
 }

@@ -29,7 +29,7 @@ import { ROUND_GROWTH_MAX, SET_RECORDS_MAX, TERM_JUMP_MAX } from './limits.js';
 import { askForTail } from './pulls.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { sendToMembers } from './sending.js';
 import {
   type Ballot,
@@ -111,7 +111,7 @@ const majorityLess = (all: number): number => Math.floor(all / 2);
 
 const mayStandOnline = (st: ChannelState, reached: number): boolean =>
   st.genesis.quorum === 'online' &&
-  isElectorate('online', reached, voters(st.roster).length, st.genesis.minOnline);
+  isElectorate('online', reached, voters(st.roster).length, minOnline(st.roster));
 
 /** A voter that answers has been missing from this online leader's electorate for long enough, or its branch is full. */
 function isMissed(ctx: StepContext, st: ChannelState, lead: Leadership): boolean {
@@ -278,7 +278,7 @@ function countGrants(ctx: StepContext, st: ChannelState, election: Election): vo
     st.election = null;
     return startPrevote(ctx, st, 'roster');
   }
-  if (!isElectorate(election.kind, size, all.length, st.genesis.minOnline)) return;
+  if (!isElectorate(election.kind, size, all.length, minOnline(st.roster))) return;
   if (!isGain(st, election)) return;
   const waiting = all.filter((u) => !election.grants.has(u) && ctx.isOnline(u));
   if (waiting.length === 0) askForBallots(ctx, st, election);

@@ -196,7 +196,11 @@ function isMissing(ctx: StepContext, st: ChannelState, theirs: Summary[number]):
     if (!branch || seq <= branch.certified || seq > branch.tip.seq) return false;
     return ctx.now - certifiedAt >= ctx.timing.exchange_ms;
   }
-  return seq > (st.branches.get(epoch)?.certified ?? st.exchange.done.get(epoch)?.tip ?? 0);
+  const here = st.branches.get(epoch);
+  if (here) return seq > here.certified;
+  const done = st.exchange.done.get(epoch);
+  if (!done) return true;
+  return done.againAt === null ? seq > done.tip : ctx.now >= done.againAt;
 }
 
 /** One member's word leads to so many open questions as it may name branches at once. */

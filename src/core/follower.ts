@@ -27,6 +27,7 @@ import { TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot } from './memory.js';
 import { decodeMergeBody } from './merge-record.js';
+import type { Pooled } from './pool.js';
 import { addPlace, heldRecord, isProven, takeCommitted } from './provisional.js';
 import { askFor, pullFrom } from './pulls.js';
 import { isMajority } from './quorum.js';
@@ -44,6 +45,7 @@ import {
 } from './replica.js';
 import { isLeaderKind, isMembership, voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
+import { isInStanding, isUnderWarrant } from './standing.js';
 import {
   type Ack,
   type Beat,
@@ -331,7 +333,7 @@ function mayStandInBranch(st: ChannelState, lead: Leadership, header: Header): b
   // The leader may not know yet that it is final.
   if (st.facts.has(header.digest)) return true;
   const held = heldRecord(st, header.digest);
-  if (!held || !st.roster.members.has(held.record.author)) return false;
+  if (!held || !isInStanding(st, held)) return false;
   return isMessageLane(held.record) && prevIsPlaced(st, held.record);
 }
 
@@ -345,7 +347,7 @@ export function appendProposed(
   const pooled = st.pool.get(header.digest);
   if (!pooled || header.roster > st.roster.number) return false;
   if (!hasRoomFor(st, pooled.record, header)) return false;
-  if (!mayStand(ctx, st, pooled.record, header)) return false;
+  if (!mayStand(ctx, st, pooled, header)) return false;
   const { suspicion } = st.leadership ?? {};
   if (suspicion) suspicion.newest = Math.max(suspicion.newest, pooled.cameAt);
   appendEntry(ctx, st, pooled.record, () => pooled.proof, header, hash);
@@ -363,9 +365,10 @@ function hasRoomFor(st: ChannelState, record: ChannelRecord, at: Header): boolea
 }
 
 /** What every member checks before it appends: invariants 9 and 12. */
-function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at: Header): boolean {
-  if (isPlaced(st, record.digest, st.log)) return false;
-  if (!st.roster.members.has(record.author) || !isInTurn(st, record, at)) return false;
+function mayStand(ctx: StepContext, st: ChannelState, pooled: Pooled, at: Header): boolean {
+  const { record } = pooled;
+  if (isPlaced(st, record.digest, st.log) || !isInTurn(st, record, at)) return false;
+  if (!isInStanding(st, pooled) && !comesUnderWarrant(st, record)) return false;
   if (record.kind === 'epoch') return opensItsEpoch(ctx, st, record, at);
   if (isLeaderKind(record.kind)) return isMergeRecord(st, record, at);
   // Nothing stands behind a change of membership until it is final.
@@ -373,6 +376,15 @@ function mayStand(ctx: StepContext, st: ChannelState, record: ChannelRecord, at:
   return isMembership(record.kind)
     ? rosterAfter(ctx, st, record) !== undefined
     : prevIsPlaced(st, record, st.log);
+}
+
+/** Whether the record would stand in what a `merge` record brings under a warrant that covers it. */
+function comesUnderWarrant(st: ChannelState, record: ChannelRecord): boolean {
+  const seq = st.log.tip.seq + 1;
+  const merge = st.log.mergeBefore(seq);
+  if (!merge || !isMessageLane(record)) return false;
+  const body = decodeMergeBody(merge.record.body);
+  return seq <= merge.seq + body.entries && isUnderWarrant(st, body, record.digest);
 }
 
 /** Terms don't go back, each begins with its one `epoch` record, and each has one leader. */

@@ -17,6 +17,8 @@ export type ChannelId = Brand<string, 'ChannelId'>;
 export type Digest = Brand<string, 'Digest'>;
 /** Identifier of one leadership, 64 hex digits. */
 export type EpochId = Brand<string, 'EpochId'>;
+/** X25519 public key to which a member's channel keys are sealed, 64 hex digits. */
+export type SealingPublic = Brand<string, 'SealingPublic'>;
 /** A ULID in its text form, 26 characters of Crockford's base 32. */
 export type Ulid = Brand<string, 'Ulid'>;
 /** Milliseconds since 1970 (wall clock) or since some fixed start (monotonic). */
@@ -82,7 +84,7 @@ function remembering(idBytes: number, make: (bytes: Uint8Array) => string) {
 const hexRemembered = remembering(32, hex);
 
 /** Hex of 32 raw bytes from `at` on under the brand that the caller's type asks for. */
-export const hex32 = <T extends UserId | ChannelId | Digest | EpochId>(
+export const hex32 = <T extends UserId | ChannelId | Digest | EpochId | SealingPublic>(
   bytes: Uint8Array,
   at = 0,
 ): T => hexRemembered(bytes, at) as T;
@@ -101,6 +103,18 @@ export function unhex(hex: string): Uint8Array {
 }
 
 export const ZERO_DIGEST = '0'.repeat(64) as Digest;
+const NO_SEALING_KEY = ZERO_DIGEST as string as SealingPublic;
+
+/** As it is encoded: 32 zero bytes for who holds no keys. */
+export const sealingOrZero = (key: SealingPublic | null): SealingPublic => key ?? NO_SEALING_KEY;
+export const sealingOrNull = (key: SealingPublic): SealingPublic | null =>
+  key === NO_SEALING_KEY ? null : key;
+
+const NO_USER = ZERO_DIGEST as string as UserId;
+
+/** As it is encoded where there may be none: 32 zero bytes. */
+export const userOrZero = (user: UserId | null): UserId => user ?? NO_USER;
+export const userOrNull = (user: UserId): UserId | null => (user === NO_USER ? null : user);
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CROCKFORD_VALUE = new Uint8Array(128).fill(255);

@@ -17,23 +17,25 @@ import {
   certifiedPoint,
   decodeCertificate,
   decodeHeaders,
-  nestedSignatures,
   recordSignatures,
 } from './certificate.js';
 import { type Chain, endOf, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Command, Payload } from './commands.js';
+import { hasRoomForProof } from './convictions.js';
 import type { Hash } from './crypto.js';
 import { electedProof, expectedGrant } from './election.js';
 import { ballotSignatures, decodeElectionProof, type ElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
 import type { BranchPage } from './exchange.js';
 import { decodeGenesis } from './genesis.js';
-import type { ChannelId, Digest, UserId } from './ids.js';
+import { type ChannelId, type Digest, hex32, type UserId } from './ids.js';
 import { TAIL_ENTRIES_MAX } from './limits.js';
+import { checkMisbehaviour, type Misbehaviour } from './misbehaviour.js';
+import { decodePortableProof } from './portable-proof.js';
 import { committedInLog } from './provisional.js';
 import { BatchProofs, batchOf, type ChannelRecord, decodeRecord, encodeProof } from './record.js';
-import { isMembership, joinSignatures } from './roster.js';
+import { isMembership, joinSignatures, nestedSignatures } from './roster.js';
 import {
   type Ack,
   type Ballot,
@@ -77,6 +79,7 @@ export type Inspected =
   | { type: 'branch-page'; page: BranchPage }
   | { type: 'recall'; recall: Recall }
   | { type: 'report'; report: Report }
+  | { type: 'misbehaviour'; misbehaviour: Misbehaviour; id: Digest; proof: Uint8Array }
   | { type: 'confirm'; payload: Payload<'CH_MSG_CONFIRM'> }
   | { type: 'page'; page: Page; genesis: { bytes: Uint8Array; sig: Uint8Array } | null }
   | { type: 'join'; payload: Payload<'CH_JOIN'> }
@@ -151,7 +154,8 @@ function inspectMember(ctx: InspectContext, command: Command): Inspection | unde
   const parts = partsOf(ctx, command);
   if (!parts) return undefined;
   const { from, id } = command.payload as { from: UserId; id: ChannelId };
-  if (from === ctx.self) return undefined;
+  // What this node found is judged like what others say.
+  if (from === ctx.self && command.name !== 'CH_PROOF') return undefined;
   return { from, channel: id, ...parts };
 }
 
@@ -195,6 +199,8 @@ function partsOf(ctx: InspectContext, command: Command): Parts | undefined {
       ofChannel(report, id);
       return { what: { type: 'report', report }, checks: [{ by: from, statement: s, sig }] };
     }
+    case 'CH_PROOF':
+      return misbehaviourOf(ctx, command.payload);
     case 'CH_MERGE':
       return branchPageOf(ctx, command.payload);
     case 'CH_MSG_CONFIRM':
@@ -255,7 +261,14 @@ function eachItems(ctx: InspectContext, p: Payload<'CH_MSG'>): Items {
     if (st && isKnown(st, record.digest)) return;
     const proof = proofs[i]!;
     checks.push(...recordSignatures(ctx.hash, record, proof, batches));
-    items.push({ record, proof: () => proof.slice() });
+    let copy: Uint8Array | undefined;
+    items.push({
+      record,
+      proof: () => {
+        copy ??= proof.slice();
+        return copy;
+      },
+    });
   });
   return { items, checks };
 }
@@ -377,6 +390,20 @@ function pageOf(ctx: InspectContext, p: Payload<'CH_APPEND'>): Parts {
     : null;
   if (genesis) checks.push({ by: genesis.founder, statement: genesis.bytes, sig: genesis.sig });
   return { what: { type: 'page', page, genesis }, checks };
+}
+
+/** Nothing of what is known, or has no room, is verified. */
+function misbehaviourOf(ctx: InspectContext, p: Payload<'CH_PROOF'>): Parts | undefined {
+  const st = ctx.channel(p.id);
+  const id = hex32<Digest>(ctx.hash(p.conviction));
+  if (!st || st.convictions.has(id)) return undefined;
+  const decoded = decodePortableProof(p.conviction);
+  if (decoded.kind !== 'misbehaviour') return mismatch('kind of proof');
+  const { misbehaviour } = decoded;
+  ofChannel(misbehaviour, p.id);
+  if (!hasRoomForProof(st, misbehaviour, p.conviction.length)) return undefined;
+  const checks = checkMisbehaviour(ctx.hash, misbehaviour);
+  return { what: { type: 'misbehaviour', misbehaviour, id, proof: p.conviction.slice() }, checks };
 }
 
 const isKept = (st: ChannelState, digest: Digest): boolean =>

@@ -21,6 +21,7 @@
  *     c/<channel>/branch/<epoch>   where a branch of the provisional set begins: seq u64 · hash 32
  *     c/<channel>/place/<epoch>/<seq>   a run of places of a branch, the first of them at `seq`, see encodeRun
  *     c/<channel>/out/<count>      own records that are not final, in order: record bytes · proof bytes
+ *     c/<channel>/convict/<hash> a proof of misbehaviour: when it was kept u64 (ms since 1970) · portable proof bytes
  *     c/<channel>/pool/<digest>    records that fell out of the log or a branch, and that neither holds: record bytes · proof bytes
  */
 
@@ -29,7 +30,11 @@ import type { Header, Point } from './chain.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
-import { FRAME_PAYLOAD_BYTES_MAX, RECORD_BODY_BYTES_MAX } from './limits.js';
+import {
+  FRAME_PAYLOAD_BYTES_MAX,
+  MISBEHAVIOUR_BYTES_MAX,
+  RECORD_BODY_BYTES_MAX,
+} from './limits.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
 import type { EpochKind } from './statements.js';
 
@@ -75,6 +80,8 @@ export function channelKeys(channel: ChannelId) {
     branch: (epoch: EpochId) => `${at}branch/${epoch}`,
     places: `${at}place/`,
     place: (epoch: EpochId, seq: number) => `${at}place/${epoch}/${ordinal(seq)}`,
+    convictions: `${at}convict/`,
+    conviction: (id: Digest) => `${at}convict/${id}`,
     outs: `${at}out/`,
     out: (count: number) => `${at}out/${ordinal(count)}`,
     pools: `${at}pool/`,
@@ -265,6 +272,18 @@ export const encodePoint = ({ seq, hash }: Point): Uint8Array =>
 
 export const decodePoint = (bytes: Uint8Array): Point =>
   decodeWhole(bytes, (r) => ({ seq: r.u64(), hash: r.id<Digest>() }));
+
+/** A proof of misbehaviour, and since when it is kept, ms since 1970. */
+export interface StoredConviction {
+  readonly since: number;
+  readonly proof: Uint8Array;
+}
+
+export const encodeConviction = ({ since, proof }: StoredConviction): Uint8Array =>
+  new Writer(16 + proof.length).u64(since).bytes(proof).done();
+
+export const decodeConviction = (bytes: Uint8Array): StoredConviction =>
+  decodeWhole(bytes, (r) => ({ since: r.u64(), proof: r.bytes(MISBEHAVIOUR_BYTES_MAX) }));
 
 export interface FinalState {
   readonly seq: number;

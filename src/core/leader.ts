@@ -41,8 +41,9 @@ import {
   prevIsPlaced,
   rosterAfter,
 } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
+import { isInStanding } from './standing.js';
 import { type Ack, encodeStatement, type Propose, signedRecords } from './statements.js';
 
 export const HEADERS_PER_PROPOSAL_MAX = 1_024;
@@ -232,7 +233,7 @@ export function onlineMembers(ctx: StepContext, st: ChannelState): UserId[] {
 export function placeOffers(ctx: StepContext, st: ChannelState): void {
   const { leading, leadership: lead } = st;
   if (!leading || !lead) return;
-  const mayPlace = onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  const mayPlace = onlineMembers(ctx, st).length >= minOnline(st.roster);
   if (lead.branch) {
     if (leading.placeable.length > 0 && mayPlace)
       placeInBranch(ctx, st, leading, lead, lead.branch);
@@ -242,7 +243,7 @@ export function placeOffers(ctx: StepContext, st: ChannelState): void {
   if (leading.placeable.length > 0 && mayPlace) placeMessages(ctx, st, leading, lead);
   if (st.log.isFull) return;
   for (const pooled of leading.membershipQueue.splice(0)) {
-    if (st.roster.members.has(pooled.record.author) && rosterAfter(ctx, st, pooled.record)) {
+    if (rosterAfter(ctx, st, pooled.record)) {
       placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
       return;
     }
@@ -259,7 +260,7 @@ function placeMessages(
   while (taken < queue.length && windowIsOpen(st)) {
     const pooled = st.pool.get(queue[taken++]!);
     if (!pooled || isPlaced(st, pooled.record.digest)) continue;
-    if (!st.roster.members.has(pooled.record.author)) continue;
+    if (!isInStanding(st, pooled)) continue;
     placeInLog(ctx, st, lead, { record: pooled.record, proof: () => pooled.proof });
     leading.newSincePart += 1;
     for (const child of st.pool.childrenOf(pooled.record.digest)) notePlaceable(st, child.digest);
@@ -283,7 +284,7 @@ function placeInBranch(
     leading.queued.delete(digest);
     const held = heldRecord(st, digest);
     if (!held || isPlaced(st, digest) || !prevIsPlaced(st, held.record)) continue;
-    if (!st.roster.members.has(held.record.author) || isShareFull(st, held.record.author)) continue;
+    if (!isInStanding(st, held) || isShareFull(st, held.record.author)) continue;
     addPlace(ctx, st, branch, { epoch: id, term: epoch.term, roster: epoch.roster, digest });
     room = { entries: room.entries - 1, bytes: room.bytes - held.record.bytes.length };
     for (const child of st.pool.childrenOf(digest)) notePlaceable(st, child.digest);

@@ -32,6 +32,23 @@ export const RECORDS_PER_BATCH_MAX = 256;
 /** Total bytes of records in one `CH_MSG`. */
 export const RECORDS_BATCH_BYTES_MAX = 262_144;
 
+// Private messages
+export const PRIVATE_BODY_BYTES_MAX = 65_536;
+/** What is sealed has 512 bytes, or twice as many until it fits, or the most. */
+export const PRIVATE_PLAIN_BYTES_MIN = 512;
+export const PRIVATE_PLAIN_BYTES_MAX = 66_048;
+/** How much longer what is sealed becomes: an encapsulated key of 32 bytes and a tag of 16. */
+export const SEALED_OVERHEAD_BYTES = 48;
+/** Own messages that may wait to be delivered. */
+export const PRIVATE_PENDING_MAX = 4_096;
+/** An own message that is not acknowledged is sent again after this. */
+export const PRIVATE_RESEND_MS = 3_000;
+/** Relays are asked so often for a receiver that is on none of them; they tell when it comes. */
+export const PRIVATE_AWAY_MS = 30_000;
+/** Messages that came over one link and wait to be opened, in all and from one user; the rest is left to be sent again. */
+export const PRIVATE_ARRIVED_PER_LINK_MAX = 64;
+export const PRIVATE_ARRIVED_PER_USER_MAX = 4;
+
 // Names and texts
 export const NICKNAME_BYTES_MAX = 64;
 export const CHANNEL_NAME_BYTES_MAX = 128;
@@ -70,18 +87,38 @@ export const BRANCHES_PER_LEADER_MAX = 128;
 export const BRANCHES_LISTED_MAX = 64;
 /** How long a question for a branch that nobody answers is remembered: the next goes to somebody else. */
 export const ASKED_KEEP_MS = 10_000;
+/** How long what others still name of a branch that was withheld here in part is not asked for: they may only be behind. */
+export const WITHHELD_AGAIN_MS = 10_000;
 /** How long a record that a branch holds is left to a roster leader's merge before it is offered again, since its last part … */
 export const MERGE_PATIENCE_MS = 10_000;
 /** … and in all. */
 export const MERGE_PATIENCE_MS_MAX = 60_000;
 /** Records that one `merge` record brings into the log. */
 export const MERGE_RECORDS_MAX = 256;
+/** Certificate in a `merge` record under which it brings in what former members wrote. */
+export const WARRANT_BYTES_MAX = 45_056;
 /** New messages that a leader places beside each such part, however full its window is. */
 export const NEW_BESIDE_PART_MAX = 64;
 /** Digests in one request for missing records. */
 export const WANT_DIGESTS_MAX = 512;
 /** Positions in one `CH_PULL`. */
 export const LOCATORS_MAX = 64;
+
+// Proofs for others
+/** What anybody can be asked to check: a proof has every change of membership up to its certificate. */
+export const PORTABLE_PROOF_BYTES_MAX = 4_194_304;
+
+// Misbehaviour
+/** One proof that a member contradicted itself; the longest has two records, or two stretches of a tail. */
+export const MISBEHAVIOUR_BYTES_MAX = 196_608;
+/** Proofs that are kept of one offender and one kind of offence, and bytes of all of a channel. */
+export const CONVICTIONS_PER_OFFENCE_MAX = 2;
+export const CONVICTION_BYTES_MAX = 4_194_304;
+/** What is remembered of a channel to recognise it: records, their bytes, ballots, proposals. */
+export const RECORDS_WITNESSED_MAX = 512;
+export const RECORD_BYTES_WITNESSED_MAX = 262_144;
+export const BALLOTS_WITNESSED_MAX = 1_024;
+export const PROPOSALS_WITNESSED_MAX = 32;
 
 // Records that are not placed yet, held in memory, per author
 export const POOL_RECORDS_PER_AUTHOR_MAX = 2_048;
@@ -100,6 +137,9 @@ export const RECALL_PAUSE_MS = 2_000;
 export const RECALL_PAUSE_MS_MAX = 16_000;
 /** V0: fewer online members than this, and no message is placed. */
 export const MIN_ONLINE_DEFAULT = 3;
+
+/** The least `minOnline` that counts while an archive is a member. */
+export const MIN_ONLINE_ARCHIVE = 2;
 
 // Beacons
 export const BEACON_HEARD_MAX = 1_024;
@@ -140,6 +180,16 @@ export const KEEPALIVE_TIMEOUT_S = 180;
 export const RECONNECT_MIN_MS = 100;
 export const RECONNECT_MAX_MS = 5_000;
 
+// Encryption
+/** Older channel keys that a `keys` record carries at most. */
+export const KEYS_CARRIED_MAX = 512;
+/** A channel key is replaced once the log is so much longer than where the key stands. */
+export const KEY_ENTRIES_MAX = 65_536;
+/** How long changes of the readers are waited for before a key is made for them. */
+export const KEY_PATIENCE_MS = 250;
+/** A node makes another key for the same readers, unasked, no sooner. */
+export const KEY_REPEAT_MS = 5_000;
+
 // Outbox
 /** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */
 export const OUTBOX_RECORDS_MAX = 16_384;
@@ -164,6 +214,12 @@ export const JOIN_PATIENCE_MS = 2_000;
 /** A relay's word that an invitation is not open counts once it repeats it for this long. */
 export const JOIN_REFUSED_MS = 3_000;
 export const JOIN_ATTEMPTS_MAX = 64;
+/** Who left asks relays so often whether the others know. */
+export const LEFT_ASK_MS = 500;
+/** For so long a member asks whether it is one still, since a relay said that it is none. */
+export const SHUT_OUT_MS = 5_000;
+/** Who hears no leader asks its relays so often which roster they know. */
+export const ASK_RELAYS_MS = 5_000;
 
 // Pages of final entries
 /** A page ends at a certificate; one that exists lies at most this far behind the last. */

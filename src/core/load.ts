@@ -18,12 +18,14 @@ import type { ChannelState } from './channel-state.js';
 import type { Hash } from './crypto.js';
 import { decodeElectionProof } from './epoch-record.js';
 import { ConclaveError } from './errors.js';
+import { rememberFact } from './facts.js';
 import { channelIdOf, decodeGenesis } from './genesis.js';
 import type { ChannelId, Digest, EpochId, UserId } from './ids.js';
 import {
   after,
   CHANNEL_PREFIX,
   channelKeys,
+  decodeConviction,
   decodeEntry,
   decodeFinal,
   decodeHardState,
@@ -37,14 +39,17 @@ import {
   type RawPlace,
   type StoredGenesis,
 } from './layout.js';
+import { MERGE_RECORDS_MAX } from './limits.js';
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
+import { disputedIn } from './misbehaviour.js';
 import { Pool } from './pool.js';
+import { decodePortableProof } from './portable-proof.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
-import { rememberFact } from './replica.js';
 import { applyMembership, genesisRoster, type Roster } from './roster.js';
 import { decodeAs } from './statements.js';
+import { Witness } from './witness.js';
 
 interface Loaded {
   readonly hard: HardState;
@@ -81,6 +86,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
       told: new Map(),
       done: new Map(),
     },
+    sealedName: new Uint8Array(0),
     outbox: new Map(),
     outCount: 0,
     outBytes: 0,
@@ -112,10 +118,15 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     asked: new Map(),
     wishes: [],
     joining: null,
+    shutOut: null,
+    askRelaysAt: 0,
     heardAcks: new Map(),
     memory: null,
     recalled: new Map(),
     recoveredIn: null,
+    witness: new Witness(id),
+    denounced: new Map(),
+    convictions: new Map(),
     conflict: null,
   };
 }
@@ -183,8 +194,13 @@ export async function loadChannel(
     damaged('its final point is not the one that its certificate certifies');
   }
   const log = new Log(hash, point, certified?.head.term ?? 0, tips);
-  for (const [, value] of await scan(keys.logs, keys.log(point.seq + 1))) {
+  const from = Math.max(1, point.seq - MERGE_RECORDS_MAX);
+  for (const [, value] of await scan(keys.logs, keys.log(from))) {
     const entry = decodeEntry(hash, value);
+    if (entry.seq <= point.seq) {
+      if (entry.record.kind === 'merge') log.noteFinalMerge(entry.seq, entry.record);
+      continue;
+    }
     if (entry.seq !== log.tip.seq + 1) damaged(`its log has a gap behind seq ${log.tip.seq}`);
     log.restore(entry);
   }
@@ -192,6 +208,23 @@ export async function loadChannel(
   const st = stateOf(id, stored, { hard, ...rosters, log, cert, kept });
   await loadOffers(hash, self, st, scan);
   await loadSet(hash, self, st, scan);
+  for (const [key, value] of await scan(keys.convictions)) {
+    const { since, proof } = decodeConviction(value);
+    const decoded = decodePortableProof(proof);
+    if (decoded.kind !== 'misbehaviour') damaged('a proof of misbehaviour is none');
+    const { offence, offender } = decoded.misbehaviour;
+    const records = disputedIn(hash, decoded.misbehaviour);
+    const kept = {
+      offence,
+      offender,
+      since,
+      records,
+      proof,
+      told: new Set<UserId>(),
+      isOwn: false,
+    };
+    st.convictions.set(key.slice(keys.convictions.length) as Digest, kept);
+  }
   const recovered = await one(keys.recovered);
   if (recovered) st.recoveredIn = decodeWhole(recovered, (r) => r.ulid());
   if (await one(keys.forgotten)) st.memory = nothingKnown();
@@ -265,8 +298,8 @@ async function loadSet(hash: Hash, self: UserId, st: ChannelState, scan: Scan): 
       await loadRun(hash, st, branch, first, decodeRun(run), scan);
     }
     const certificates = `${keys.commits}${id}/`;
-    for (const [at] of await scan(certificates)) {
-      branch.certificates.push(Number.parseInt(at.slice(certificates.length), 16));
+    for (const [at, bytes] of await scan(certificates)) {
+      branch.certificates.push({ seq: Number.parseInt(at.slice(certificates.length), 16), bytes });
     }
     st.branches.set(id, branch);
   }

@@ -25,6 +25,10 @@ import { isLeaderKind, isMembership } from './roster.js';
 export const isMessageLane = (record: ChannelRecord): boolean =>
   !isMembership(record.kind) && !isLeaderKind(record.kind);
 
+/** True for records that the core keeps and orders like messages, and gives no meaning. */
+export const isCarried = (record: ChannelRecord): boolean =>
+  record.kind !== 'message' && isMessageLane(record);
+
 export class Log implements Chain {
   readonly #hash: Hash;
   #final: Point;
@@ -34,6 +38,8 @@ export class Log implements Chain {
   readonly #inTail = new Map<Digest, number>();
   /** Membership records in the tail, oldest first. */
   #changes: Entry[] = [];
+  /** `merge` records in the tail, oldest first, and before them the last final one. */
+  #merges: Pick<Entry, 'seq' | 'record'>[] = [];
   /** Last message of each author that is final, and over it the last in the tail. */
   readonly #finalTips: Map<UserId, Digest>;
   #tips: Map<UserId, Digest>;
@@ -108,6 +114,12 @@ export class Log implements Chain {
     return seq === undefined ? undefined : this.entryAt(seq);
   }
 
+  /** Its author is no member any more. */
+  forgetTip(author: UserId): void {
+    this.#finalTips.delete(author);
+    this.#tips.delete(author);
+  }
+
   /** Digest of the author's last final message. */
   finalTipOf(author: UserId): Digest | undefined {
     return this.#finalTips.get(author);
@@ -140,7 +152,18 @@ export class Log implements Chain {
     this.#inTail.set(entry.record.digest, entry.seq);
     if (isMessageLane(entry.record)) this.#tips.set(entry.record.author, entry.record.digest);
     else if (isMembership(entry.record.kind)) this.#changes.push(entry);
+    else if (entry.record.kind === 'merge') this.#merges.push(entry);
     return entry;
+  }
+
+  /** A `merge` record that is final: what it brings may lie in the tail. */
+  noteFinalMerge(seq: number, record: ChannelRecord): void {
+    this.#merges = [{ seq, record }, ...this.#merges.filter((merge) => merge.seq > seq)];
+  }
+
+  /** The last `merge` record before `seq`. */
+  mergeBefore(seq: number): Pick<Entry, 'seq' | 'record'> | undefined {
+    return this.#merges.findLast((merge) => merge.seq < seq);
   }
 
   /** Drops all entries behind `seq` and returns them, oldest first. */
@@ -153,6 +176,7 @@ export class Log implements Chain {
       this.#inTail.delete(entry.record.digest);
     }
     this.#changes = this.#changes.filter((e) => e.seq <= seq);
+    this.#merges = this.#merges.filter((e) => e.seq <= seq);
     this.#tips = new Map(this.#finalTips);
     for (const { record } of this.#tail) {
       if (isMessageLane(record)) this.#tips.set(record.author, record.digest);
@@ -178,6 +202,8 @@ export class Log implements Chain {
       this.#recent = this.#recent.slice(-JOIN_LAG_ENTRIES_MAX);
     }
     this.#changes = this.#changes.filter((e) => e.seq > seq);
+    const lastMerge = this.#merges.findLast((e) => e.seq <= seq);
+    if (lastMerge) this.noteFinalMerge(lastMerge.seq, lastMerge.record);
     const last = entries.at(-1)!;
     this.#final = { seq: last.seq, hash: last.hash };
     this.#finalTerm = last.header.term;

@@ -9,8 +9,10 @@ import { Announcing } from './announcing.js';
 import { onPage } from './catchup.js';
 import type { ChannelState, Joining } from './channel-state.js';
 import { onConfirm, onResent } from './confirm.js';
+import { onMisbehaviour } from './convictions.js';
 import type { Crypto } from './crypto.js';
-import { Ready, type StepContext, type Submission } from './effects.js';
+import { witness } from './denounce.js';
+import { Ready, type StepContext, type Submit } from './effects.js';
 import { onBallot, onGrant, yieldToRival } from './election.js';
 import { greet, onBranchPage } from './exchange.js';
 import { drainLimbo, hearAck, onCommit, onElected, onPropose } from './follower.js';
@@ -26,9 +28,9 @@ import {
 import { countAck, notePlaceable } from './leader.js';
 import { JOIN_REFUSED_MS, type Timing } from './limits.js';
 import { freshChannel } from './load.js';
-import { onJoin } from './membership.js';
+import { asksRelays, askWhetherIn, onJoin, onRosterKnown } from './membership.js';
 import { forget, forgetAll, onRecall, onReport } from './memory.js';
-import { onRecords, outboxIsFull, submit } from './offers.js';
+import { admit, onRecords, submit } from './offers.js';
 import { OwnStore } from './own-store.js';
 import { type LinkId, Presence } from './presence.js';
 import { answerPull } from './pull-answers.js';
@@ -62,9 +64,8 @@ interface Slot {
   readonly st: ChannelState;
   wakeAt: Millis;
   dirty: boolean;
-  /** What this step's inputs submit: all of it goes under one signature. */
-  submissions: Submission[];
-  submissionBytes: number;
+  /** What this step submits: all of it goes under one signature. */
+  submits: Submit[];
 }
 
 /** Whether who says this leads under a later roster. */
@@ -223,7 +224,12 @@ export class Machine {
     const ctx = this.#contextOf(st);
     switch (input.type) {
       case 'submit':
-        return this.#submit(st, input);
+        slot.submits.push(input);
+        return;
+      case 'name':
+        st.sealedName = input.name;
+        for (const link of ctx.linksTo([])) this.#announce(st, link);
+        return;
       case 'wish':
         st.wishes.push({
           token: input.token,
@@ -232,9 +238,11 @@ export class Machine {
           base: -1,
           doneAt: null,
         });
+        this.#ready.events.push({ type: 'changed', channel: st.id });
         return;
       case 'stop-wish':
         st.wishes = st.wishes.filter((wish) => wish.token !== input.token);
+        this.#ready.events.push({ type: 'changed', channel: st.id });
         return;
       case 'own-ack':
         return countAck(ctx, st, this.self, input.ack, input.signed.sig);
@@ -243,26 +251,6 @@ export class Machine {
       case 'own-records':
         for (const digest of input.digests) notePlaceable(st, digest);
         return;
-    }
-  }
-
-  #submit(st: ChannelState, input: Extract<Input, { type: 'submit' }>): void {
-    const { token } = input;
-    const slot = this.#slots.get(st.id)!;
-    if (!st.roster.members.has(this.self)) {
-      this.#fail(token, 'removed', 'this node is not a member of the channel', false);
-    } else if (outboxIsFull(st, slot.submissions.length, slot.submissionBytes)) {
-      this.#fail(
-        token,
-        'outbox_full',
-        'too many messages wait to become final; send more when some are',
-        true,
-      );
-    } else {
-      slot.submissions.push(...input.submissions);
-      for (const { body } of input.submissions) slot.submissionBytes += body.length;
-      for (const { key, value } of input.also ?? []) this.#ready.put(key, value);
-      this.#ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
     }
   }
 
@@ -275,7 +263,7 @@ export class Machine {
     const patience =
       voters(st.roster).length === 1 ? 0 : 0.5 + (this.#o.patience ?? this.#o.random)();
     st.electionAt = this.#clock.now + this.#o.timing.election_min_ms * patience;
-    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submissions: [], submissionBytes: 0 });
+    this.#slots.set(st.id, { st, wakeAt: 0, dirty: true, submits: [] });
     this.#strangers.delete(st.id);
     const keys = new Set(st.roster.relays.map(relayKeyOf));
     for (const [link, relay] of this.#relays) {
@@ -304,6 +292,7 @@ export class Machine {
       token: input.token,
       invite: input.invite,
       name: input.nickname,
+      sealing: input.sealing,
       pinned: input.pinned,
       relays: input.relays,
       nextAt: this.#clock.now,
@@ -353,7 +342,8 @@ export class Machine {
     this.#ready.serves.push({ type: 'announce', channel: st.id, link, first });
   }
 
-  #takeMessage(link: LinkId, { from, channel, what }: Inspection): void {
+  #takeMessage(link: LinkId, inspection: Inspection): void {
+    const { from, channel, what } = inspection;
     if (what.type === 'beacon') {
       const { beacon, sig, shown } = what;
       if (this.#concerns(beacon.user)) this.#hear(link, beacon, sig);
@@ -370,7 +360,7 @@ export class Machine {
     const slot = this.#slots.get(channel);
     if (slot) {
       slot.dirty = true;
-      return this.#takeChannelMessage(slot.st, link, from, what);
+      return this.#takeChannelMessage(slot.st, link, inspection);
     }
     const stranger = this.#strangers.get(channel);
     if (stranger) this.#takeAsStranger(channel, stranger, from, what);
@@ -450,7 +440,7 @@ export class Machine {
     if (this.#store.wasPutBack) forgetAll(this.#ready, st, 'a channel that the store lost');
     this.#add(st);
     st.joining = stranger.joining;
-    this.#takeChannelMessage(st, 0, from, what);
+    this.#takeChannelMessage(st, 0, { from, what, checks: [] });
   }
 
   /**
@@ -471,13 +461,13 @@ export class Machine {
   #takeChannelMessage(
     st: ChannelState,
     link: LinkId,
-    from: UserId | null,
-    what: Inspection['what'],
+    { from, what, checks }: Pick<Inspection, 'from' | 'what' | 'checks'>,
   ): void {
     const ctx = this.#contextOf(st);
     if (what.type === 'status') {
       const { now } = this.#clock;
-      const known = what.payload.roster;
+      const { roster: known, online } = what.payload;
+      onRosterKnown(ctx, st, known, online);
       const first = this.#announcing.next(link, st.id, known, st.roster.number, now);
       if (first !== undefined) this.#announce(st, link, first);
       return;
@@ -485,11 +475,13 @@ export class Machine {
     if (what.type === 'error') {
       const { code } = what.payload;
       const unknown = code === 'no_channel' || code === 'not_member';
+      if (code === 'not_member' && st.roster.members.has(this.self)) askWhetherIn(ctx, st);
       if (unknown && this.#announcing.lost(link, st.id, this.#clock.now)) this.#announce(st, link);
       if (this.#joinRefused(st.joining, what.payload)) st.joining = null;
       return;
     }
     if (from === null) return;
+    witness(ctx, st, from, { what, checks });
     switch (what.type) {
       case 'page':
         return onPage(ctx, st, from, what.page);
@@ -543,6 +535,8 @@ export class Machine {
       case 'branch-page':
         onBranchPage(ctx, st, from, what.page);
         return drainLimbo(ctx, st);
+      case 'misbehaviour':
+        return onMisbehaviour(ctx, st, from, what.misbehaviour, what.id, what.proof);
       case 'recall':
         return onRecall(ctx, st, from, what.recall);
       case 'report':
@@ -558,18 +552,22 @@ export class Machine {
     const ctx = this.#contextOf(st);
     this.#ready.wakeAt = Number.POSITIVE_INFINITY;
     slot.dirty = false;
-    if (slot.submissions.length > 0) submit(ctx, st, slot.submissions.splice(0));
-    slot.submissionBytes = 0;
+    const submissions = admit(ctx, st, slot.submits.splice(0));
+    if (submissions.length > 0) submit(ctx, st, submissions);
     tick(ctx, st);
+    if (asksRelays(ctx, st)) for (const link of ctx.linksTo([])) this.#announce(st, link);
     slot.wakeAt = this.#ready.wakeAt;
   }
 
   #sendBeacon(): void {
     if (this.#clock.now < this.#presence.due) return;
     const users = new Set<UserId>();
-    for (const { st } of this.#slots.values())
+    const former = new Set<UserId>();
+    for (const { st } of this.#slots.values()) {
       for (const user of st.roster.members.keys()) users.add(user);
-    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told);
+      for (const user of st.roster.departed.keys()) former.add(user);
+    }
+    const beacon = this.#presence.beacon(this.#clock.now, users, this.#store.told, former);
     if (!beacon || users.size === 0) return;
     const statement = encodeStatement(beacon);
     const signed = this.#ready.signed(this.self, statement);

@@ -17,17 +17,22 @@ import { hearsLeader, hearsRosterLeader } from './hearing.js';
 import type { UserId } from './ids.js';
 import { queueMembership } from './leader.js';
 import {
+  ASK_RELAYS_MS,
   JOIN_ATTEMPTS_MAX,
   JOIN_LAG_ENTRIES_MAX,
   JOIN_PATIENCE_MS,
   JOIN_REPEAT_MS,
+  LEFT_ASK_MS,
+  SHUT_OUT_MS,
 } from './limits.js';
-import { sendOffers, signBatch } from './offers.js';
+import { noteOffer, sendOffers, signBatch } from './offers.js';
 import type { Pooled } from './pool.js';
 import { encodeRecord } from './record.js';
 import { contextOf, rosterAfter } from './replica.js';
 import {
+  applyMembership,
   checkJoinRequest,
+  departedIn,
   encodeMembership,
   type MembershipBody,
   membershipPrev,
@@ -55,8 +60,14 @@ function makeRecord(ctx: StepContext, st: ChannelState, body: MembershipBody): P
 /** Carries on with what this node wants changed. */
 export function tickWishes(ctx: StepContext, st: ChannelState): void {
   const wish = st.wishes[0];
-  if (!wish || !st.roster.members.has(ctx.self)) return;
-  if (wish.doneAt !== null) return reportDone(ctx, st, wish);
+  if (!wish) return;
+  if (wish.doneAt !== null) {
+    const isHeard = hearsRosterLeader(ctx, st) && st.leadership!.epoch.roster >= wish.doneAt;
+    if (isHeard) reportDone(ctx, st, wish);
+    else if (!st.roster.members.has(ctx.self)) askWhetherLeft(ctx, st, wish);
+    return;
+  }
+  if (!st.roster.members.has(ctx.self)) return refuseAsOutsider(ctx, st, wish);
   if (!hearsRosterLeader(ctx, st) || st.leadership?.epoch.roster !== st.roster.number) return;
   const inFlight = st.log.membershipInFlight();
   if (inFlight) return;
@@ -72,16 +83,49 @@ export function tickWishes(ctx: StepContext, st: ChannelState): void {
   }
   ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
   if (st.leading) queueMembership(st.leading, wish.current);
-  else sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
+  else {
+    noteOffer(ctx, st, wish.current);
+    sendOffers(ctx, st, ctx.ready.early, [wish.current], null);
+  }
 }
 
 /** A change is done only once more than half of the new roster spoke under its number: an epoch of it exists. */
 function reportDone(ctx: StepContext, st: ChannelState, wish: Wish): void {
-  if (!hearsRosterLeader(ctx, st) || st.leadership!.epoch.roster < wish.doneAt!) return;
   st.wishes.shift();
   const digest = wish.current?.record.digest;
   ctx.ready.events.push({ type: 'done', token: wish.token, ...(digest ? { digest } : {}) });
   ctx.ready.wake(ctx.now);
+}
+
+/**
+ * Who left hears no leader any more, since relays forward to members alone: it
+ * asks them which roster they know. One that knows the new one has it from a
+ * member, which has the proof then.
+ */
+function askWhetherLeft(ctx: StepContext, st: ChannelState, { current }: Wish): void {
+  if (current && ctx.now - current.offeredAt >= LEFT_ASK_MS) {
+    current.offeredAt = ctx.now;
+    for (const link of ctx.linksTo([])) {
+      const first = st.roster.number + 1;
+      ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first });
+    }
+  }
+  ctx.ready.wake((current?.offeredAt ?? ctx.now) + LEFT_ASK_MS);
+}
+
+/** A relay says that it knows roster `known`, and, to a member, which of them are connected there. */
+export function onRosterKnown(
+  ctx: StepContext,
+  st: ChannelState,
+  known: number,
+  online: readonly UserId[],
+): void {
+  const isMember = st.roster.members.has(ctx.self);
+  const isOther = isMember ? !hearsRosterLeader(ctx, st) : online.includes(ctx.self);
+  if (known > st.roster.number && isOther) askWhetherIn(ctx, st);
+  const [wish] = st.wishes;
+  if (!wish || wish.doneAt === null || st.roster.members.has(ctx.self)) return;
+  if (known >= wish.doneAt) reportDone(ctx, st, wish);
 }
 
 function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled | null): void {
@@ -91,10 +135,26 @@ function refuseWish(ctx: StepContext, st: ChannelState, wish: Wish, made: Pooled
     token: wish.token,
     code: made ? 'not_allowed' : 'no_change',
     message: made
-      ? `the roster in force does not allow this ${made.record.kind}: your role may not do it, or what it names is gone`
+      ? `the roster in force does not allow this ${made.record.kind}: ${whyRefused(ctx, st, made)}`
       : 'there is nothing to change',
     retryable: false,
   });
+}
+
+function refuseAsOutsider(ctx: StepContext, st: ChannelState, { token }: Wish): void {
+  st.wishes.shift();
+  const message = 'this node is not a member of the channel';
+  ctx.ready.events.push({ type: 'failed', token, code: 'removed', message, retryable: false });
+  ctx.ready.wake(ctx.now);
+}
+
+function whyRefused(ctx: StepContext, { roster }: ChannelState, { record }: Pooled): string {
+  try {
+    applyMembership(ctx.crypto.sha256, roster, record);
+    return 'another change came first';
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /**
@@ -122,10 +182,11 @@ export function onJoin(
   p: Payload<'CH_JOIN'>,
 ): void {
   const member = st.roster.members.has(from);
-  if (!st.leading && !(member && isLeftToOthers(ctx, st, from))) return;
   const request = decodeAs('join', p.request);
   if (request.user !== from) return;
-  if (!member) {
+  const departed = departedIn(st.roster, request);
+  if (!st.leading && !((member || departed) && isLeftToOthers(ctx, st, from))) return;
+  if (!member && !departed) {
     try {
       checkJoinRequest(st.roster, request, ctx.wall);
     } catch (error) {
@@ -138,7 +199,7 @@ export function onJoin(
     st.log.hashAt(request.seq) === request.hash &&
     st.log.final.seq - request.seq <= JOIN_LAG_ENTRIES_MAX &&
     request.roster === st.roster.number;
-  if (member || !current) {
+  if (member || departed || !current) {
     ctx.ready.serves.push({
       type: 'page',
       channel: st.id,
@@ -146,6 +207,7 @@ export function onJoin(
       anchor: [{ seq: request.seq, hash: request.hash }],
       want: [],
       withGenesis: request.seq === 0,
+      ...(departed ? { rostersBelow: departed.since } : {}),
     });
     return;
   }
@@ -196,8 +258,51 @@ function joinOf(st: ChannelState, a: JoinAttempt): MembershipBody | null {
   return { kind: 'join', base: st.roster.number, request, inviteSig, userSig };
 }
 
+/**
+ * Others take this node for a member and it does not, or the other way round:
+ * it asks for a while, and members show how that came about. Without it who
+ * was removed and taken back, and then lost the memory of both, would stop
+ * where its log says that it was removed.
+ */
+export function askWhetherIn({ now }: StepContext, st: ChannelState): void {
+  st.shutOut = { toldAt: now, nextAt: st.shutOut?.nextAt ?? now + JOIN_REPEAT_MS };
+}
+
+/**
+ * Whether to ask relays now which roster they know: who hears no roster leader
+ * may be out, and nobody sends it anything any more.
+ */
+export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
+  const isDue = ctx.now >= st.askRelaysAt;
+  const isDeaf = st.roster.members.has(ctx.self) && !hearsRosterLeader(ctx, st);
+  if (isDue || !isDeaf) st.askRelaysAt = ctx.now + ASK_RELAYS_MS;
+  ctx.ready.wake(st.askRelaysAt);
+  return isDue && isDeaf;
+}
+
+function tickShutOut(ctx: StepContext, st: ChannelState): void {
+  const { shutOut } = st;
+  if (!shutOut) return;
+  const member = st.roster.members.get(ctx.self);
+  // An online leader, and all whom it leads, may be out.
+  const isAnswered = member ? hearsRosterLeader(ctx, st) : st.joining !== null;
+  if (ctx.now - shutOut.toldAt > SHUT_OUT_MS || isAnswered) {
+    st.shutOut = null;
+    return;
+  }
+  if (ctx.now >= shutOut.nextAt) {
+    // Nobody is admitted by this: it takes an invitation.
+    const { name = '', sealing = null } = member ?? {};
+    const asking = { ...shutOut, invite: ctx.self, name, sealing };
+    askToJoin(ctx, contextOf(st), asking, st.log.final);
+    shutOut.nextAt = asking.nextAt;
+  }
+  ctx.ready.wake(shutOut.nextAt);
+}
+
 /** This node asks to be admitted, again and again, naming the final point that it holds. */
 export function tickJoining(ctx: StepContext, st: ChannelState): void {
+  tickShutOut(ctx, st);
   const { joining } = st;
   if (!joining || st.roster.members.has(ctx.self)) return;
   if (ctx.now >= joining.nextAt) askToJoin(ctx, contextOf(st), joining, st.log.final);
@@ -205,13 +310,19 @@ export function tickJoining(ctx: StepContext, st: ChannelState): void {
 }
 
 /** Also used before the genesis is here: then `at` is seq 0, which the channel's id alone defines. */
-export function askToJoin(ctx: StepContext, context: Context, joining: Joining, at: Point): void {
+export function askToJoin(
+  ctx: StepContext,
+  context: Context,
+  joining: Pick<Joining, 'invite' | 'name' | 'sealing' | 'nextAt'>,
+  at: Point,
+): void {
   joining.nextAt = ctx.now + JOIN_REPEAT_MS;
   const request = encodeStatement({
     tag: 'join',
     ...context,
     user: ctx.self,
     name: joining.name,
+    sealing: joining.sealing,
     invite: joining.invite,
     seq: at.seq,
     hash: at.hash,

@@ -4,16 +4,18 @@
  * branches, so that a merge is itself part of the log.
  *
  *     body   = entries u16 · branches list of branch
- *     branch = epoch 32 · kind u8 · term u64 · leader 32 · entries u16
+ *     branch = epoch 32 · kind u8 · term u64 · leader 32 · entries u16 · warrant bytes
  *
  * The `entries` records that follow it directly are those that it moved, so
- * many of each branch; epoch zero stands for records that no branch places.
+ * many of each branch. A warrant is the certificate of commitment under which
+ * records of authors come in who are no members any more (standing.ts); mostly
+ * it is empty.
  */
 
 import { decodeWhole, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
 import type { EpochId, UserId } from './ids.js';
-import { MERGE_RECORDS_MAX } from './limits.js';
+import { MERGE_RECORDS_MAX, WARRANT_BYTES_MAX } from './limits.js';
 import type { EpochKind } from './statements.js';
 
 export interface MergedBranch {
@@ -23,6 +25,8 @@ export interface MergedBranch {
   readonly leader: UserId;
   /** How many of the records that follow it placed. */
   readonly entries: number;
+  /** Encoded certificate; empty where nobody needs one. */
+  readonly warrant: Uint8Array;
 }
 
 export interface MergeBody {
@@ -40,7 +44,8 @@ export function encodeMergeBody({ entries, branches }: MergeBody): Uint8Array {
         .u8(b.kind === 'roster' ? 0 : 1)
         .u64(b.term)
         .id(b.leader)
-        .u16(b.entries),
+        .u16(b.entries)
+        .bytes(b.warrant),
     )
     .done();
 }
@@ -59,6 +64,7 @@ export function decodeMergeBody(bytes: Uint8Array): MergeBody {
         term: r.u64(),
         leader: r.id<UserId>(),
         entries: r.u16(),
+        warrant: r.bytes(WARRANT_BYTES_MAX),
       };
     });
     if (entries === 0 || entries > MERGE_RECORDS_MAX) {

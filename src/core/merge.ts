@@ -5,6 +5,7 @@
  * parts, so that new traffic goes on meanwhile.
  */
 
+import type { Branch } from './branch.js';
 import type { ChannelState, Leading } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { isFetching } from './exchange.js';
@@ -17,6 +18,9 @@ import { inOrder, type Unordered } from './order.js';
 import type { Pooled } from './pool.js';
 import { certifiedPlace, isOrphan } from './provisional.js';
 import { prevIsPlaced } from './replica.js';
+import { isInStanding, warrantedIn, warrantOf } from './standing.js';
+
+const NO_WARRANT = new Uint8Array(0);
 
 /** The tail may hold so many entries when the next part of a merge is placed. */
 const TAIL_BEFORE_PART = WINDOW_ENTRIES_MAX - MERGE_RECORDS_MAX;
@@ -63,17 +67,25 @@ export function mergePlan(st: ChannelState): Digest[] {
 function nextPart(st: ChannelState, leading: Leading): Pooled[] {
   const rest = leading.merging!.rest;
   const part: Pooled[] = [];
+  let warranted: Branch | undefined;
   const later: Digest[] = [];
   const inPart = new Set<Digest>();
   let bytes = 0;
   let taken = 0;
   while (taken < rest.length && part.length < MERGE_RECORDS_MAX && bytes < WINDOW_BYTES_MAX / 2) {
     const pooled = st.pool.get(rest[taken++]!);
-    if (!pooled || !st.roster.members.has(pooled.record.author)) continue;
-    if (!inPart.has(pooled.record.prev) && !prevIsPlaced(st, pooled.record)) {
-      later.push(pooled.record.digest);
+    if (!pooled) continue;
+    const { digest, prev } = pooled.record;
+    const branch = isInStanding(st, pooled) ? null : warrantedIn(st, digest);
+    // What a former member wrote and no warrant covers is withheld.
+    if (branch === undefined) continue;
+    // One part has room for one warrant.
+    const isOther = branch !== null && warranted !== undefined && branch !== warranted;
+    if (isOther || (!inPart.has(prev) && !prevIsPlaced(st, pooled.record))) {
+      later.push(digest);
       continue;
     }
+    if (branch) warranted = branch;
     part.push(pooled);
     inPart.add(pooled.record.digest);
     bytes += pooled.record.bytes.length;
@@ -84,13 +96,18 @@ function nextPart(st: ChannelState, leading: Leading): Pooled[] {
 
 function bodyOf(st: ChannelState, part: readonly Pooled[]): MergeBody {
   const counts = new Map<EpochId, number>();
-  for (const { record } of part) {
-    const id = placedIn(st, record.digest);
+  const warrants = new Map<EpochId, Uint8Array>();
+  for (const pooled of part) {
+    const { digest } = pooled.record;
+    const warranted = isInStanding(st, pooled) ? undefined : warrantedIn(st, digest);
+    if (warranted) warrants.set(warranted.id, warrantOf(st, warranted)!.bytes);
+    const id = warranted?.id ?? placedIn(st, digest);
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   const branches = [...counts].map(([epoch, entries]): MergedBranch => {
     const { kind, term, leader } = st.epochs.get(epoch)!.epoch;
-    return { epoch, kind, term, leader, entries };
+    const warrant = warrants.get(epoch) ?? NO_WARRANT;
+    return { epoch, kind, term, leader, entries, warrant };
   });
   return { entries: part.length, branches };
 }

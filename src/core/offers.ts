@@ -8,7 +8,7 @@
 
 import type { ChannelState, Leadership } from './channel-state.js';
 import type { Outgoing, Payload } from './commands.js';
-import type { Send, StepContext, Submission } from './effects.js';
+import type { Send, StepContext, Submission, Submit } from './effects.js';
 import { hearsLeader, standsAgainst } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { encodeOffer, type Offer } from './layout.js';
@@ -29,15 +29,58 @@ import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
 import type { Pooled } from './pool.js';
 import { isCertified } from './provisional.js';
-import { batchOf, type ChannelRecord, encodeProof, encodeRecord } from './record.js';
-import { contextOf, isPlaced } from './replica.js';
-import { isMembership } from './roster.js';
+import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
+import { contextOf, isPlaced, rosterAfter } from './replica.js';
+import { isMembership, minOnline } from './roster.js';
 import { sendToMembers, sendToUser } from './sending.js';
+import { isInStanding } from './standing.js';
 import { signedRecords } from './statements.js';
 
 /** Whether the outbox has no room, once `count` submissions of `bytes` that wait are in it. */
-export const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
+const outboxIsFull = (st: ChannelState, count: number, bytes: number): boolean =>
   st.outbox.size + count >= OUTBOX_RECORDS_MAX || st.outBytes + bytes >= OUTBOX_BYTES_MAX;
+
+/** Of what was submitted, what may become records under the roster in force; the rest fails. */
+export function admit(
+  { self, ready }: StepContext,
+  st: ChannelState,
+  submits: readonly Submit[],
+): Submission[] {
+  const admitted: Submission[] = [];
+  let bytes = 0;
+  for (const { token, submissions, readersSince, also = [] } of submits) {
+    const refused = whyNot(st, self, readersSince, admitted.length, bytes);
+    if (refused) {
+      ready.events.push({ type: 'failed', token, ...refused });
+      continue;
+    }
+    admitted.push(...submissions);
+    for (const { body } of submissions) bytes += body.length;
+    for (const { key, value } of also) ready.put(key, value);
+    ready.events.push({ type: 'done', token }, { type: 'changed', channel: st.id });
+  }
+  return admitted;
+}
+
+function whyNot(
+  st: ChannelState,
+  self: UserId,
+  readersSince: number | undefined,
+  count: number,
+  bytes: number,
+): { code: string; message: string; retryable: boolean } | null {
+  if (!st.roster.members.has(self)) {
+    const message = 'this node is not a member of the channel';
+    return { code: 'removed', message, retryable: false };
+  }
+  if (readersSince !== undefined && readersSince !== st.roster.readersSince) {
+    const message = 'the members changed: a key for those that are now is needed';
+    return { code: 'readers_changed', message, retryable: true };
+  }
+  if (!outboxIsFull(st, count, bytes)) return null;
+  const message = 'too many messages wait to become final; send more when some are';
+  return { code: 'outbox_full', message, retryable: true };
+}
 
 /** Makes, signs and stores this node's records. They leave once they are durable. */
 export function submit(
@@ -49,7 +92,7 @@ export function submit(
   const records: ChannelRecord[] = [];
   for (const s of submissions) {
     st.ownN += 1;
-    const record = encodeRecord(ctx.crypto.sha256, {
+    const header = {
       channel: st.id,
       author: ctx.self,
       boot: ctx.boot,
@@ -58,9 +101,12 @@ export function submit(
       kind: s.kind,
       id: s.id,
       time: s.time,
-      keyEpoch: 0,
-      body: s.body,
-    });
+    };
+    const { sha256 } = ctx.crypto;
+    const record =
+      s.body instanceof Uint8Array
+        ? encodeRecord(sha256, { ...header, keyEpoch: 0, body: s.body })
+        : sealRecord(sha256, header, s.body);
     st.ownPrev = record.digest;
     records.push(record);
   }
@@ -128,11 +174,11 @@ function receiverOf(ctx: StepContext, st: ChannelState): UserId | 'all' | undefi
 
 /** Offers own records to the leader, in order, as far as the window lets them. */
 export function offerOwn(ctx: StepContext, st: ChannelState): void {
-  if (st.outbox.size === 0) return;
+  if (st.outbox.size === 0 || !st.roster.members.has(ctx.self)) return;
   const to = receiverOf(ctx, st);
   if (to === undefined) return;
   // Where this node reaches too few, its leader may yet reach enough.
-  const isSure = to === 'all' && onlineMembers(ctx, st).length >= st.genesis.minOnline;
+  const isSure = to === 'all' && onlineMembers(ctx, st).length >= minOnline(st.roster);
   st.unsureSince = isSure ? null : (st.unsureSince ?? ctx.now);
   const sureEnoughAt = (st.unsureSince ?? 0) + OFFER_UNSURE_MS;
   if (!isSure && ctx.now < sureEnoughAt) return ctx.ready.wake(sureEnoughAt);
@@ -175,8 +221,22 @@ function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
   return batch;
 }
 
+/**
+ * Whether a roster leader may still place a change of membership: it is one of
+ * the roster in force, which no other has changed. Who joins is let in by the
+ * leader itself, while it answers.
+ */
+export function isOpenChange(ctx: StepContext, st: ChannelState, record: ChannelRecord): boolean {
+  const { kind } = record;
+  if (!isMembership(kind) || kind === 'join' || kind === 'vote') return false;
+  if (st.leadership?.branch !== null || st.log.membershipInFlight()) return false;
+  return (
+    st.leadership.epoch.roster === st.roster.number && rosterAfter(ctx, st, record) !== undefined
+  );
+}
+
 /** Remembers since when the leader that is followed should know of a record. */
-function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+export function noteOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
   const epoch = st.leadership?.id;
   if (epoch && pooled.offer?.epoch !== epoch) pooled.offer = { epoch, at: ctx.now };
 }
@@ -257,8 +317,6 @@ export function onRecords(
       notePlaceable(st, record.digest);
       continue;
     }
-    if (!st.roster.members.has(record.author)) continue;
-    noteOwnRecord(ctx, st, record);
     const pooled: Pooled = {
       record,
       proof: proof(),
@@ -266,10 +324,16 @@ export function onRecords(
       offeredAt: ctx.now,
       kept: false,
     };
+    // A former member's is only held where it is placed: by a merge, under a warrant.
+    if (!isInStanding(st, pooled) && !isAwaited(st, record.digest)) continue;
+    noteOwnRecord(ctx, st, record);
     if (st.leading && isMembership(record.kind)) queueMembership(st.leading, pooled);
     if (keepOffered(st, pooled)) notePlaceable(st, record.digest);
   }
 }
+
+const isAwaited = ({ limbo }: ChannelState, digest: Digest): boolean =>
+  limbo?.headers.some((header) => header.digest === digest) === true;
 
 /**
  * Keeps a record as far as its author's share allows. What the leader placed
@@ -319,8 +383,10 @@ export function offerOthers(ctx: StepContext, st: ChannelState): void {
     }
     const patience = kept ? ctx.timing.offer_ms : ctx.timing.offer_ms * 2;
     if (due.length >= RECORDS_PER_BATCH_MAX || ctx.now - pooled.offeredAt < patience) continue;
-    const isLeft = mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest);
-    if (isLeft || !isMessageLane(record)) continue;
+    if (!isInStanding(st, pooled)) continue;
+    if (isMessageLane(record)) {
+      if (mayWaitForMerge(ctx, st, pooled) && isCertified(st, record.digest)) continue;
+    } else if (!isOpenChange(ctx, st, record)) continue;
     if (!isPlaced(st, record.digest) && !st.outbox.has(record.digest)) due.push(pooled);
   }
   if (!lead?.live || st.leading) return;

@@ -211,16 +211,22 @@ export class Presence {
     return this.#links.size === 0 ? Number.POSITIVE_INFINITY : this.#next;
   }
 
-  /** The next beacon, if it is due; names only `users`. `store`: how this node's grew, as far as is durable. */
+  /**
+   * The next beacon, if it is due.
+   * @param users whom it is for, and who is named in it
+   * @param store how this node's grew, as far as is durable
+   * @param former who left, or was removed, and may come back with an older store
+   */
   beacon(
     now: Millis,
     users: ReadonlySet<UserId>,
     store: Pick<Beacon, 'batches' | 'before'>,
+    former: ReadonlySet<UserId> = new Set(),
   ): Beacon | undefined {
     if (now < this.due) return undefined;
     this.#next = now + this.#timing.beacon_ms * (0.8 + 0.4 * this.#jitter());
     this.#users = users;
-    this.#forgetOthers(users);
+    this.#forgetOthers(users, former);
     this.#counter += 1;
     this.#sent.set(this.#counter, now);
     for (const [counter, at] of this.#sent) {
@@ -237,16 +243,20 @@ export class Presence {
     };
   }
 
-  /** Drops what is known of users that are in none of this node's channels any more. */
-  #forgetOthers(users: ReadonlySet<UserId>): void {
+  /** Drops what is known of users that no channel of this node names any more. */
+  #forgetOthers(users: ReadonlySet<UserId>, former: ReadonlySet<UserId>): void {
     for (const known of [this.#heard, this.#named, this.#toShow]) {
-      for (const user of known.keys()) if (!users.has(user)) known.delete(user);
+      for (const user of known.keys()) {
+        if (!users.has(user) && !former.has(user)) known.delete(user);
+      }
     }
   }
 
   /** As many as a beacon names, from behind the last that the beacon before named. */
   #recentlyHeard(now: Millis): HeardBeacon[] {
-    const recent = [...this.#heard.values()].filter(({ at }) => now - at <= this.#timing.online_ms);
+    const recent = [...this.#heard.values()].filter(
+      ({ at, beacon: { user } }) => now - at <= this.#timing.online_ms && this.#users.has(user),
+    );
     const from = recent.length > BEACON_HEARD_MAX ? this.#positionBehindLast(recent) : 0;
     const named = [...recent.slice(from), ...recent.slice(0, from)].slice(0, BEACON_HEARD_MAX);
     this.#lastNamed = named.at(-1)?.beacon.user;

@@ -13,11 +13,11 @@ import {
   committedFlaw,
   encodeCertificate,
 } from './certificate.js';
-import { endOf, HEADER_BYTES, type Header, type Point, type Stretch } from './chain.js';
+import { endOf, HEADER_BYTES, type Header, headersOf, type Point, type Stretch } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { StepContext } from './effects.js';
 import { type ElectionProof, encodeElectionProof, isElected } from './epoch-record.js';
-import type { Digest, EpochId, UserId } from './ids.js';
+import type { Digest, EpochId, Millis, UserId } from './ids.js';
 import { type Entry, encodePoint, type Offer } from './layout.js';
 import {
   CHECKPOINT_BYTES,
@@ -28,22 +28,41 @@ import {
   SET_BYTES_PER_AUTHOR_MAX,
   SET_RECORDS_MAX,
   SET_RECORDS_PER_AUTHOR_MAX,
+  WITHHELD_AGAIN_MS,
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import type { Place } from './order.js';
 import type { Pooled } from './pool.js';
 import type { ChannelRecord } from './record.js';
 import { cutRuns, openFront, putPlace, trimRuns } from './runs.js';
+import { isBetterWarrant, isInStanding, warrantOf } from './standing.js';
 
 /** A record that this node holds and that is not final here. */
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
-/** Whether a branch still says something of the record: it is a message, and not final. Others vanish with their place. */
-const holdsMessage = (st: ChannelState, digest: Digest): boolean => {
-  const held = heldRecord(st, digest);
-  return held !== undefined && isMessageLane(held.record);
-};
+/** Whether what a branch places at `seq` is a former member's, and no warrant covers it. */
+export function isWithheldAt(st: ChannelState, branch: Branch, seq: number): boolean {
+  const held = heldRecord(st, branch.headerAt(seq)!.digest);
+  if (held === undefined || isInStanding(st, held)) return false;
+  return seq > (warrantOf(st, branch)?.seq ?? 0);
+}
+
+/**
+ * Whether a branch still says something of what it places at `seq`: it is a
+ * message, and neither final nor withheld. Others vanish with their place.
+ */
+function mattersAt(st: ChannelState, branch: Branch, seq: number): boolean {
+  const held = heldRecord(st, branch.headerAt(seq)!.digest);
+  return held !== undefined && isMessageLane(held.record) && !isWithheldAt(st, branch, seq);
+}
+
+/** Forgets an offer that nothing places. */
+export function dropOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
+  st.pool.remove(pooled.record.digest);
+  st.orphans.delete(pooled.record.digest);
+  if (pooled.apart) ctx.ready.del(st.keys.pool(pooled.record.digest));
+}
 
 /** Whether a branch places the record. */
 export function isInBranch(st: ChannelState, digest: Digest): boolean {
@@ -144,7 +163,7 @@ export function rememberEpoch(ctx: StepContext, st: ChannelState, proof: Electio
 export function isProven(st: ChannelState, { epoch, ballots }: Omit<ElectionProof, 'id'>): boolean {
   const electors = st.electors[epoch.roster];
   if (electors === undefined || electors.hash !== epoch.rosterHash) return false;
-  return isElected(epoch, ballots, electors.voters, st.genesis.minOnline);
+  return isElected(epoch, ballots, electors.voters, electors.minOnline);
 }
 
 /** A branch that begins at `base`; the one that is there, if there is one. */
@@ -354,7 +373,7 @@ export function furthestInPage(
   return seq;
 }
 
-/** Keeps the newest certificate, and one at each checkpoint, where pages may end. */
+/** Keeps the newest certificate, and one at each checkpoint, where pages may end: never two further apart than a page. */
 function keepCertificate(
   ctx: StepContext,
   st: ChannelState,
@@ -363,13 +382,19 @@ function keepCertificate(
   bytes: Uint8Array,
 ): void {
   const kept = branch.certificates;
-  const last = kept.at(-1);
+  const last = kept.at(-1)?.seq;
   if (last !== undefined && last >= seq) return;
-  if (last !== undefined && !isCheckpoint(st, branch, kept.at(-2) ?? branch.base.seq, last)) {
+  const before = kept.at(-2)?.seq ?? branch.base.seq;
+  const isKept =
+    last === undefined ||
+    seq - before > PAGE_ENTRIES_MAX ||
+    isCheckpoint(st, branch, before, last) ||
+    isBetterWarrant(st, branch, last, bytes);
+  if (!isKept) {
     kept.pop();
     ctx.ready.del(st.keys.commit(branch.id, last));
   }
-  kept.push(seq);
+  kept.push({ seq, bytes });
   ctx.ready.put(st.keys.commit(branch.id, seq), bytes);
   ctx.ready.sync = true;
   st.version += 1;
@@ -384,12 +409,13 @@ function isCheckpoint(st: ChannelState, branch: Branch, from: number, to: number
   return bytes >= CHECKPOINT_BYTES;
 }
 
-/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. */
+/** Tells of this node's own messages that are committed now, and of those behind them that only waited for these. Behind `withheld` comes `final` alone. */
 function ownAreCommitted(ctx: StepContext, st: ChannelState, digests: readonly Digest[]): void {
   const rest = [...digests];
   for (const digest of rest) {
     const own = st.outbox.get(digest);
-    if (!own || own.state === 'committed' || !isCommitted(st, own.pooled.record)) continue;
+    if (own?.state !== 'queued' && own?.state !== 'sent') continue;
+    if (!isCommitted(st, own.pooled.record)) continue;
     own.state = 'committed';
     reportProgress(ctx, st, own.pooled.record, 'committed', null);
     for (const next of st.pool.childrenOf(digest)) rest.push(next.digest);
@@ -410,7 +436,7 @@ export function reportProgress(
   ctx: StepContext,
   st: ChannelState,
   { id, digest }: ChannelRecord,
-  state: 'queued' | 'sent' | 'committed' | 'final',
+  state: 'queued' | 'sent' | 'committed' | 'final' | 'withheld',
   seq: number | null,
 ): void {
   ctx.ready.events.push({ type: 'progress', channel: st.id, id, digest, state, seq });
@@ -441,43 +467,70 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
   for (const branch of [...st.branches.values()]) {
     // Who joins the running epoch needs its chain whole.
     if (branch === st.leadership?.branch) continue;
-    trimBranch(ctx, st, branch);
-    if (branch.size === 0) dropBranch(ctx, st, branch);
+    const isWithheld = trimBranch(ctx, st, branch);
+    if (branch.size === 0) dropBranch(ctx, st, branch, isWithheld);
   }
   forgetEpochs(ctx, st);
 }
 
-/** What is placed at the front, and is no message that is held, is final or vanishes. */
-function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+/**
+ * Up to where a branch says nothing any more. What is withheld at its front
+ * stays as long as the rest: a certificate that is to come may be its warrant,
+ * and what follows it can't be merged without it.
+ */
+function untilMatters(st: ChannelState, branch: Branch): number {
   let seq = branch.base.seq;
-  while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {
+  let withheld = Number.POSITIVE_INFINITY;
+  while (seq < branch.tip.seq && !mattersAt(st, branch, seq + 1)) {
     seq += 1;
+    if (isWithheldAt(st, branch, seq)) withheld = Math.min(withheld, seq);
   }
-  if (seq === branch.base.seq) return;
+  return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;
+}
+
+/** What is placed at the front, and is no message that is held, is final or vanishes. Returns whether some of it is withheld. */
+function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): boolean {
+  const seq = untilMatters(st, branch);
+  if (seq === branch.base.seq) return false;
+  let isWithheld = false;
+  for (let at = branch.base.seq + 1; at <= seq && !isWithheld; at++) {
+    isWithheld = isWithheldAt(st, branch, at);
+  }
+  const withheld = headersOf(branch, branch.base.seq + 1, seq).map(({ digest }) => digest);
   trimRuns(ctx, st, branch, seq);
   branch.trim(seq);
   ctx.ready.put(st.keys.branch(branch.id), encodePoint(branch.base));
-  while (branch.certificates.length > 1 && branch.certificates[0]! <= seq) {
-    ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!));
+  for (const digest of withheld) {
+    const pooled = st.pool.get(digest);
+    if (!pooled || st.outbox.has(digest) || isInStanding(st, pooled)) continue;
+    if (isMessageLane(pooled.record) && !isInBranch(st, digest)) dropOffer(ctx, st, pooled);
   }
+  while (branch.certificates.length > 1 && branch.certificates[0]!.seq <= seq) {
+    ctx.ready.del(st.keys.commit(branch.id, branch.certificates.shift()!.seq));
+  }
+  return isWithheld;
 }
 
-function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch): void {
+function dropBranch(ctx: StepContext, st: ChannelState, branch: Branch, isWithheld: boolean): void {
   st.branches.delete(branch.id);
   st.exchange.asked.delete(branch.id);
   st.exchange.served.delete(branch.id);
   st.exchange.confirms.delete(branch.id);
-  rememberDone(st, branch);
+  rememberDone(st, branch, isWithheld ? ctx.now + WITHHELD_AGAIN_MS : null);
   ctx.ready.del(st.keys.branch(branch.id));
-  for (const seq of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
+  for (const { seq } of branch.certificates) ctx.ready.del(st.keys.commit(branch.id, seq));
 }
 
 const DONE_MAX = 256;
 
-function rememberDone({ exchange: { done } }: ChannelState, branch: Branch): void {
-  const { id, tip, certified } = branch;
+function rememberDone(
+  { exchange: { done } }: ChannelState,
+  { id, tip, certified }: Branch,
+  againAt: Millis | null,
+): void {
   if (tip.seq === 0) return;
-  done.set(id, { tip: tip.seq, certified });
+  done.delete(id);
+  done.set(id, { tip: tip.seq, certified: againAt === null ? certified : 0, againAt });
   if (done.size > DONE_MAX) done.delete(done.keys().next().value!);
 }
 

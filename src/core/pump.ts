@@ -13,13 +13,13 @@ import type { Command, Outgoing } from './commands.js';
 import type { Hash } from './crypto.js';
 import type { Announce, CoreEvent, Ready, Send, Serve, ServeBranch } from './effects.js';
 import { ConclaveError } from './errors.js';
+import { rememberFact } from './facts.js';
 import type { ChannelId, Digest, Millis } from './ids.js';
 import type { Clock, Input } from './input.js';
 import { type Inspection, inspect, recordsIn } from './inspect.js';
 import { SERVES_PER_ASKER_MAX } from './limits.js';
 import type { Machine } from './machine.js';
 import type { LinkId } from './presence.js';
-import { rememberFact } from './replica.js';
 import { linksToMembers } from './sending.js';
 import { type Reader, serve, serveAnnounce } from './serve.js';
 import { serveBranch } from './serve-branch.js';
@@ -73,6 +73,7 @@ function weightOf({ name, payload }: Command): number {
   }
   if (name === 'CH_MSG_COMMIT') return base + payload.cert.length;
   if (name === 'CH_ELECTED') return base + 128 * payload.ballots.length;
+  if (name === 'CH_PROOF') return base + payload.conviction.length;
   return name === 'CH_PROPOSE' ? base + payload.headers.length : base;
 }
 
@@ -263,6 +264,10 @@ export class Pump {
     for (const event of ready.events) this.#ports.event(event);
     for (const s of ready.serves) this.#serve(s);
     this.#inputs.unshift(...ready.self);
+    for (const { channel, proof } of ready.found) {
+      const payload = { id: channel, from: this.machine.self, conviction: proof, ...NEVER_SENT };
+      this.#arrived.push({ link: 0, command: { name: 'CH_PROOF', payload } });
+    }
     this.#busy = false;
     for (const look of this.#looks.splice(0)) look();
     if (this.#inputs.length + this.#arrived.length > 0) this.#ports.soon(this.#run);
@@ -291,6 +296,9 @@ export class Pump {
     }
   }
 }
+
+/** What a command has that came over a link. */
+const NEVER_SENT = { timestamp: 0, nonce: new Uint8Array(8) };
 
 const BAD_SIGNATURE = new ConclaveError('bad_signature', 'a signature does not verify');
 

@@ -13,7 +13,7 @@
  *     proof = roster u64 · rosterHash 32 · count u16 · index u16 · path list of 32 · sig 64
  */
 
-import { bytesEqual, decodeWhole, fromUtf8, type Reader, Writer } from './bytes.js';
+import { bytesEqual, decodeWhole, fromUtf8, Reader, Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { ChannelId, Digest, Ulid, UserId } from './ids.js';
@@ -41,7 +41,7 @@ export interface RecordFields {
   readonly id: Ulid;
   /** Author's wall clock, ms since 1970. */
   readonly time: number;
-  /** Which channel key encrypts the body; 0 is plain. */
+  /** How the body is encrypted: 0 not at all, 1 under the channel key that it names. */
   readonly keyEpoch: number;
   readonly body: Uint8Array;
 }
@@ -51,6 +51,21 @@ export interface ChannelRecord extends RecordFields {
   readonly digest: Digest;
   readonly bytes: Uint8Array;
 }
+
+/**
+ * A body that is encrypted with its record's header as associated data, and so
+ * can be made only when that is known. The core has no ciphers and no
+ * randomness: it calls `seal`, once.
+ */
+export interface SealedBody {
+  /** Of what `seal` returns. */
+  readonly length: number;
+  seal(header: Uint8Array): Uint8Array;
+}
+
+/** `keyEpoch` of a record whose body is encrypted. */
+export const KEY_EPOCH_SEALED = 1;
+const BODY_LENGTH_BYTES = 4;
 
 export const ZERO_BOOT = '0'.repeat(26) as Ulid;
 const KIND = /^[a-z][a-z0-9-]*$/;
@@ -63,16 +78,40 @@ export function recordDigest(hash: Hash, bytes: Uint8Array): Digest {
 
 /** Throws `record_too_large` or `bad_record`. */
 export function encodeRecord(hash: Hash, fields: RecordFields): ChannelRecord {
-  if (fields.body.length > RECORD_BODY_BYTES_MAX) {
-    throw new ConclaveError(
-      'record_too_large',
-      `a record's body has ${fields.body.length} bytes; the limit is ${RECORD_BODY_BYTES_MAX}. Split it.`,
-    );
-  }
+  checkBody(fields.body);
+  const bytes = writeHeader(fields, fields.body.length).bytes(fields.body).kept();
+  return recordFrom(fields, recordDigest(hash, bytes), bytes);
+}
+
+/** The record whose body `seal` makes of its header. Throws `record_too_large` or `bad_record`. */
+export function sealRecord(
+  hash: Hash,
+  header: Omit<RecordFields, 'body' | 'keyEpoch'>,
+  body: SealedBody,
+): ChannelRecord {
+  const fields = { ...header, keyEpoch: KEY_EPOCH_SEALED };
+  const sealed = body.seal(writeHeader(fields, 0).done());
+  return encodeRecord(hash, { ...fields, body: sealed });
+}
+
+/** What stands before a record's body and its length: the associated data of its encryption. */
+export const headerOf = ({ bytes, body }: ChannelRecord): Uint8Array =>
+  bytes.subarray(0, bytes.length - body.length - BODY_LENGTH_BYTES);
+
+function checkBody({ length }: Uint8Array): void {
+  if (length <= RECORD_BODY_BYTES_MAX) return;
+  throw new ConclaveError(
+    'record_too_large',
+    `a record's body has ${length} bytes; the limit is ${RECORD_BODY_BYTES_MAX}. Split it.`,
+  );
+}
+
+/** Throws `bad_record`. */
+function writeHeader(fields: Omit<RecordFields, 'body'>, bodyBytes: number): Writer {
   if (fields.kind.length > RECORD_KIND_CHARS_MAX || !KIND.test(fields.kind)) {
     throw new ConclaveError('bad_record', `"${fields.kind}" is not a record kind`);
   }
-  const bytes = new Writer(192 + fields.body.length)
+  return new Writer(192 + bodyBytes)
     .u8(PROTOCOL_VERSION)
     .id(fields.channel)
     .id(fields.author)
@@ -82,10 +121,7 @@ export function encodeRecord(hash: Hash, fields: RecordFields): ChannelRecord {
     .text(fields.kind)
     .ulid(fields.id)
     .u64(fields.time)
-    .u32(fields.keyEpoch)
-    .bytes(fields.body)
-    .kept();
-  return recordFrom(fields, recordDigest(hash, bytes), bytes);
+    .u32(fields.keyEpoch);
 }
 
 /** Every record has its fields in this order: engines read objects of one shape much faster. */
@@ -173,6 +209,9 @@ function readProof(r: Reader): RecordProof {
 }
 
 export const decodeProof = (bytes: Uint8Array): RecordProof => decodeWhole(bytes, readProof);
+
+/** The number of the roster under which an encoded proof was signed, without decoding the rest. */
+export const signedUnder = (proof: Uint8Array): number => new Reader(proof).u64();
 
 /** The statement that the proof's signature must cover; undefined if the path does not fit. */
 export function provenStatement(

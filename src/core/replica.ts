@@ -14,8 +14,10 @@ import {
 } from './certificate.js';
 import { type Chain, type EpochDescriptor, headersOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
+import { noteDepartures } from './departed.js';
 import type { StepContext } from './effects.js';
 import { invariant } from './errors.js';
+import { rememberFact, rememberTips } from './facts.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeEntry, encodeFinal, encodeSigned } from './layout.js';
 import {
@@ -25,7 +27,7 @@ import {
   PAGE_ENTRIES_MAX,
   TAIL_ENTRIES_MAX,
 } from './limits.js';
-import { isMessageLane } from './log.js';
+import { isCarried, isMessageLane } from './log.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -223,6 +225,7 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
   const point = certifiedPoint(ctx.crypto.sha256, cert);
   invariant(st.log.hashAt(cert.seq) === point.hash, 'only the certified prefix becomes final');
   const { seq: lastSeq, hash: prevOfFirst } = st.log.final;
+  const wasIn = isIn(ctx, st);
   const last = st.cert;
   rememberTips(st, cert.seq);
   const entries = st.log.finalise(cert.seq);
@@ -235,10 +238,13 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     rememberFact(st, record.digest);
     if (isMembership(record.kind)) membership = entry;
     else if (isMessageLane(record)) tips.set(record.author, record.digest);
+    if (isCarried(record)) ctx.ready.events.push({ type: 'carried', channel: st.id, seq, record });
     ownIsFinal(ctx, st, record.digest, seq);
   }
   for (const [user, digest] of tips) {
-    ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
+    // A former member's, brought by a merge: what it writes once it is back stands behind its join.
+    if (!st.roster.members.has(user)) st.log.forgetTip(user);
+    else ctx.ready.put(st.keys.tip(user), new Writer(32).id(digest).done());
   }
   st.cert = bytes;
   // Who catches up gets a page from one kept certificate to the next: the last one may be needed between.
@@ -271,39 +277,16 @@ export function finalise(ctx: StepContext, st: ChannelState, cert: Certificate):
     endLeadership(ctx, st, ctx.timing.election_min_ms);
   }
   if (membership) changeRoster(ctx, st, membership, entries, prevOfFirst, bytes);
+  if (!wasIn && isIn(ctx, st)) {
+    ctx.ready.events.push({ type: 'joined', channel: st.id, token: st.joining?.token ?? null });
+    st.joining = null;
+  }
   return membership !== undefined;
 }
 
-const FACTS_MAX = 8_192;
-
-/** Notes that a record is final, for records that name it as their predecessor. */
-export function rememberFact(st: ChannelState, digest: Digest): void {
-  st.facts.delete(digest);
-  st.facts.add(digest);
-}
-
-/**
- * Notes authors' last final messages before later ones take their place: what
- * came for the same step may follow them, and was not looked up for that.
- */
-function rememberTips(st: ChannelState, upTo: number): void {
-  const seen = new Set<UserId>();
-  for (const { seq, record } of st.log.tail) {
-    if (seq > upTo) return;
-    if (!isMessageLane(record) || seen.has(record.author)) continue;
-    seen.add(record.author);
-    const tip = st.log.finalTipOf(record.author);
-    if (tip !== undefined) rememberFact(st, tip);
-  }
-}
-
-/** Forgets the oldest facts; between steps, so that no step lacks what was looked up for it. */
-export function trimFacts(st: ChannelState): void {
-  for (const digest of st.facts) {
-    if (st.facts.size <= FACTS_MAX) return;
-    st.facts.delete(digest);
-  }
-}
+/** A member, and not only in the history before its invitation: it may have been one before. */
+const isIn = ({ self }: StepContext, { roster, log, joining }: ChannelState): boolean =>
+  roster.members.has(self) && log.final.seq >= (joining?.pinned.seq ?? 0);
 
 function ownIsFinal(ctx: StepContext, st: ChannelState, digest: Digest, seq: number): void {
   const own = st.outbox.get(digest);
@@ -336,7 +319,7 @@ function changeRoster(
     key: st.keys.step(next.number),
     value: () => encodeStep({ ...step, proof: step.proof() }),
   });
-  const wasMember = st.roster.members.has(ctx.self);
+  const before = st.roster;
   const wasLeading = st.leading !== null;
   st.roster = next;
   st.electors[next.number] = electorsOf(next);
@@ -344,6 +327,7 @@ function changeRoster(
     if (wish.current?.record.digest === entry.record.digest) wish.doneAt = next.number;
   }
   endLeadership(ctx, st, wasLeading ? 0 : ctx.timing.election_min_ms);
+  noteDepartures(ctx, st, before);
   if (st.memory) Object.assign(st.memory, { round: '', reports: new Map() });
   ctx.ready.events.push({ type: 'roster', channel: st.id });
   // Relays forward for members only, so they must know this one as soon as members do.
@@ -351,9 +335,6 @@ function changeRoster(
     for (const link of ctx.linksTo([])) {
       ctx.ready.serves.push({ type: 'announce', channel: st.id, link, first: next.number });
     }
-  }
-  if (!wasMember && next.members.has(ctx.self)) {
-    ctx.ready.events.push({ type: 'joined', channel: st.id });
   }
 }
 

@@ -7,32 +7,50 @@
  *     roster hash(0) = H("conclave/roster" · channel)
  *     roster hash(k) = H("conclave/roster" · hash(k-1) · k u64 · digest of the membership record)
  *
- * Bodies of membership records start with the roster number that they change
- * (`base` u64) and are valid on that one alone. Fields after it, by kind:
- *
- *     invite   key 32 · uses u16 · expires u64 (0: never)
- *     revoke   key 32
- *     join     request bytes · inviteSig 64 · userSig 64
- *     vote     user 32
- *     relays   list of text
+ * What the records say is in membership-body.ts.
  */
 
-import { decodeWhole, Writer } from './bytes.js';
+import { Writer } from './bytes.js';
 import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import type { Genesis } from './genesis.js';
-import type { ChannelId, Digest, UserId } from './ids.js';
+import type { ChannelId, Digest, SealingPublic, UserId } from './ids.js';
 import { hex32 } from './ids.js';
 import {
   INVITE_USES_MAX,
   MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_DEFAULT,
   OPEN_INVITES_MAX,
-  RELAY_URL_BYTES_MAX,
-  RELAYS_PER_CHANNEL_MAX,
 } from './limits.js';
+import {
+  decodeMembership,
+  isMembership,
+  joinSignatures,
+  type MembershipBody,
+  recoverySignatures,
+  replaceSignatures,
+} from './membership-body.js';
 import type { ChannelRecord } from './record.js';
 import { checkRelays } from './relay-url.js';
-import { decodeAs, type JoinRequest, type Signed } from './statements.js';
+import type { JoinRequest } from './statements.js';
+
+export {
+  decodeMembership,
+  departedBy,
+  encodeMembership,
+  enteredBy,
+  GIVEN_ROLES,
+  type GivenRole,
+  isLeaderKind,
+  isMembership,
+  joinSignatures,
+  MEMBERSHIP_KINDS,
+  type MembershipBody,
+  type MembershipKind,
+  nestedSignatures,
+  recoverySignatures,
+  replaceSignatures,
+} from './membership-body.js';
 
 export type Role = 'founder' | 'admin' | 'member';
 
@@ -40,12 +58,16 @@ export interface Member {
   readonly user: UserId;
   readonly name: string;
   readonly role: Role;
+  /** To which channel keys are sealed for it; null for an archive, which stores and never reads. */
+  readonly sealing: SealingPublic | null;
   /** False only for the second member until the third joins. */
   readonly votes: boolean;
   /** Roster number from which on this is a member. */
   readonly since: number;
-  /** `prev` of this member's first message: its join, or the channel id for the founder. */
+  /** `prev` of this member's first message: the record that made it one, or the channel id for the founder. */
   readonly root: Digest;
+  /** Public half of the key that may put another key in its place; null while there is none. */
+  readonly recovery: UserId | null;
 }
 
 export interface OpenInvite {
@@ -55,96 +77,37 @@ export interface OpenInvite {
   readonly usesLeft: number;
   /** ms since 1970; 0: never. */
   readonly expires: number;
+  /** The one user that it is for, no member; null: anyone who was not removed. */
+  readonly invitee: UserId | null;
+  /** Who joins with it is an archive; else it is none. */
+  readonly isArchive: boolean;
+}
+
+/** One who was a member and is none any more. */
+export interface Departed {
+  readonly name: string;
+  /** The first roster without it. */
+  readonly since: number;
+  /** It was removed: only an invitation that names it brings it back. Else it left. */
+  readonly isRemoved: boolean;
+  /** The key that took its place: then it was removed, and nothing brings it back. */
+  readonly replacedBy: UserId | null;
 }
 
 export interface Roster {
   readonly channel: ChannelId;
+  /** What the genesis says, for `minOnline`. */
+  readonly policy: Pick<Genesis, 'minOnline' | 'few'>;
   readonly number: number;
   readonly hash: Digest;
   readonly members: ReadonlyMap<UserId, Member>;
   readonly invites: ReadonlyMap<UserId, OpenInvite>;
   readonly relays: readonly string[];
+  readonly departed: ReadonlyMap<UserId, Departed>;
+  /** The number of the first roster with these readers: channel keys of rosters before it are over. */
+  readonly readersSince: number;
   /** Last final membership record of each author: `prev` of its next one. */
   readonly lastMembership: ReadonlyMap<UserId, Digest>;
-}
-
-export const MEMBERSHIP_KINDS = ['invite', 'revoke', 'join', 'vote', 'relays'] as const;
-export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
-
-const IS_MEMBERSHIP: ReadonlySet<string> = new Set(MEMBERSHIP_KINDS);
-
-export const isMembership = (kind: string): kind is MembershipKind => IS_MEMBERSHIP.has(kind);
-
-/** Kinds that a leader places itself; they count in seq and hash and are never shown as messages. */
-export const isLeaderKind = (kind: string): boolean => kind === 'epoch' || kind === 'merge';
-
-export type MembershipBody =
-  | { kind: 'invite'; base: number; key: UserId; uses: number; expires: number }
-  | { kind: 'revoke'; base: number; key: UserId }
-  | { kind: 'join'; base: number; request: Uint8Array; inviteSig: Uint8Array; userSig: Uint8Array }
-  | { kind: 'vote'; base: number; user: UserId }
-  | { kind: 'relays'; base: number; relays: readonly string[] };
-
-export function encodeMembership(body: MembershipBody): Uint8Array {
-  const w = new Writer(256).u64(body.base);
-  switch (body.kind) {
-    case 'invite':
-      return w.id(body.key).u16(body.uses).u64(body.expires).done();
-    case 'revoke':
-      return w.id(body.key).done();
-    case 'join':
-      return w.bytes(body.request).raw(body.inviteSig).raw(body.userSig).done();
-    case 'vote':
-      return w.id(body.user).done();
-    case 'relays':
-      return w.list(body.relays, (url) => w.text(url)).done();
-  }
-}
-
-const JOIN_REQUEST_BYTES_MAX = 1_024;
-
-/** Throws `bad_encoding`. */
-export function decodeMembership(kind: MembershipKind, bytes: Uint8Array): MembershipBody {
-  return decodeWhole(bytes, (r): MembershipBody => {
-    const base = r.u64();
-    switch (kind) {
-      case 'invite':
-        return { kind, base, key: r.id<UserId>(), uses: r.u16(), expires: r.u64() };
-      case 'revoke':
-        return { kind, base, key: r.id<UserId>() };
-      case 'join':
-        return {
-          kind,
-          base,
-          request: r.bytes(JOIN_REQUEST_BYTES_MAX),
-          inviteSig: r.raw(64),
-          userSig: r.raw(64),
-        };
-      case 'vote':
-        return { kind, base, user: r.id<UserId>() };
-      case 'relays':
-        return {
-          kind,
-          base,
-          relays: r.list(RELAYS_PER_CHANNEL_MAX, () => r.text(RELAY_URL_BYTES_MAX)),
-        };
-    }
-  });
-}
-
-/** The two signatures inside a join: the invitation's secret and the joiner's own key, over one request. */
-export function joinSignatures(body: MembershipBody & { kind: 'join' }): {
-  request: JoinRequest;
-  signed: Signed[];
-} {
-  const request = decodeAs('join', body.request);
-  return {
-    request,
-    signed: [
-      { by: request.invite, statement: body.request, sig: body.inviteSig },
-      { by: request.user, statement: body.request, sig: body.userSig },
-    ],
-  };
 }
 
 /** Hash of roster 0, which the channel's id alone defines. */
@@ -157,17 +120,22 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     user: genesis.founder,
     name: genesis.founderName,
     role: 'founder',
+    sealing: genesis.founderSealing,
     votes: true,
     since: 0,
     root,
+    recovery: null,
   };
   return {
     channel,
+    policy: { minOnline: genesis.minOnline, few: genesis.few },
     number: 0,
     hash: rosterStart(hash, channel),
     members: new Map([[founder.user, founder]]),
     invites: new Map(),
     relays: genesis.relays,
+    departed: new Map(),
+    readersSince: 0,
     lastMembership: new Map(),
   };
 }
@@ -184,7 +152,16 @@ export function voters(roster: Roster): readonly UserId[] {
   return users;
 }
 
+/** The name of who is or was a member, else nothing. */
+export const nameIn = ({ members, departed }: Roster, user: UserId): string =>
+  (members.get(user) ?? departed.get(user))?.name ?? '';
+
 const mayManage = (member: Member): boolean => member.role !== 'member';
+
+/** Whether a member gives roles, and removes who manages: the founder; once none is left, every admin. */
+const isHead = ({ members }: Roster, { role }: Member): boolean =>
+  role === 'founder' ||
+  (role === 'admin' && ![...members.values()].some((m) => m.role === 'founder'));
 
 /** What the next membership record of `author` must name as `prev`. */
 export function membershipPrev(roster: Roster, author: UserId): Digest | undefined {
@@ -220,11 +197,45 @@ export function applyMembership(hash: Hash, roster: Roster, record: ChannelRecor
   };
   return {
     ...next,
+    readersSince: haveSameReaders(roster, next) ? roster.readersSince : number,
     lastMembership: new Map(roster.lastMembership).set(record.author, record.digest),
   };
 }
 
-type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays'>>;
+/** Whether a member stores, acknowledges, votes and serves, and reads nothing. */
+export const isArchive = ({ sealing }: Pick<Member, 'sealing'>): boolean => sealing === null;
+
+export function isArchiveIn({ members }: Pick<Roster, 'members'>, user: UserId): boolean {
+  const member = members.get(user);
+  return member !== undefined && isArchive(member);
+}
+
+/** Who holds channel keys. */
+export const readers = ({ members }: Pick<Roster, 'members'>): Member[] =>
+  [...members.values()].filter((m) => !isArchive(m));
+
+/**
+ * How many members must be online under a roster for messages to be placed, and
+ * must be the electorate of an online epoch: as the genesis says, but fewer than
+ * three only while an archive is a member, unless the genesis says `always`.
+ */
+export function minOnline({ policy, members }: Pick<Roster, 'policy' | 'members'>): number {
+  if (policy.few === 'always' || policy.minOnline >= MIN_ONLINE_DEFAULT) return policy.minOnline;
+  return [...members.values()].some(isArchive) ? policy.minOnline : MIN_ONLINE_DEFAULT;
+}
+
+/** Whether a key that was made for one roster is for exactly the readers of the next. */
+function haveSameReaders(before: Roster, after: Pick<Roster, 'members'>): boolean {
+  if (before.members === after.members) return true;
+  const now = readers(after);
+  const isSame = ({ user, sealing, since }: Member): boolean => {
+    const was = before.members.get(user);
+    return was?.sealing === sealing && was.since === since;
+  };
+  return now.length === readers(before).length && now.every(isSame);
+}
+
+type Change = Partial<Pick<Roster, 'members' | 'invites' | 'relays' | 'departed'>>;
 
 function changed(
   roster: Roster,
@@ -249,8 +260,160 @@ function changed(
         refuse((error as Error).message);
       }
       return { relays: body.relays };
+    case 'leave':
+      return without(roster, author, false);
+    case 'remove':
+      return removed(roster, author, body.user);
+    case 'role':
+      return given(roster, author, body);
+    case 'replace':
+      return replaced(roster, author, record, body);
+    case 'recovery':
+      return recoverable(roster, author, body);
   }
 }
+
+/** A removal of one who left keeps it out: else a member could run from its removal, and come back. */
+function removed(roster: Roster, author: Member, user: UserId): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin removes');
+  if (author.user === user) refuse('nobody removes itself: it leaves');
+  const member = roster.members.get(user);
+  if (member) {
+    if (mayManage(member) && !isHead(roster, author)) {
+      refuse('only the founder removes an admin, and nobody the founder');
+    }
+    return without(roster, member, true);
+  }
+  const gone = roster.departed.get(user);
+  if (!gone) refuse('there is no such member');
+  if (gone.isRemoved) refuse('it was removed already');
+  const departed = new Map(roster.departed).set(user, { ...gone, isRemoved: true });
+  return { departed, invites: invitesWithout(roster, user) };
+}
+
+function given(
+  roster: Roster,
+  author: Member,
+  { user, role }: MembershipBody & { kind: 'role' },
+): Change {
+  const member = roster.members.get(user);
+  if (!member) refuse('there is no such member');
+  if (member.role === role) refuse('it has that role already');
+  if (role !== 'member' && isArchive(member)) refuse('an archive manages nothing');
+  const stepsDown = author.user === user && role === 'member';
+  if (!isHead(roster, author) && !stepsDown) refuse('only the founder gives and takes roles');
+  if (member.role === 'founder') refuse('the founder stays founder');
+  const members = new Map(roster.members).set(user, { ...member, role });
+  checkRest(members);
+  return { members, invites: role === 'member' ? invitesWithout(roster, user) : roster.invites };
+}
+
+/** The roster without a member. */
+function without(roster: Roster, { user, name }: Member, isRemoved: boolean): Change {
+  const members = new Map(roster.members);
+  members.delete(user);
+  checkRest(members);
+  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null };
+  const departed = new Map(roster.departed).set(user, gone);
+  return { members, departed, invites: invitesWithout(roster, user) };
+}
+
+/**
+ * A new key in the place of an old one: role, vote and place in the number of
+ * voters stay. The old one is out as if removed, and for good.
+ */
+function replaced(
+  roster: Roster,
+  author: Member,
+  record: ChannelRecord,
+  body: MembershipBody & { kind: 'replace' },
+): Change {
+  const { request } = replaceSignatures(body);
+  if (request.channel !== roster.channel) refuse('the request is for another channel');
+  const old = roster.members.get(request.old);
+  if (!old) refuse('there is no such member');
+  if (roster.members.size === 1)
+    refuse('it is the only member: nobody who holds the log would be left');
+  checkMayReplace(roster, author, old, request.by);
+  const { user, name, sealing, recovery } = request;
+  if (isInUse(roster, user)) refuse('the new key is in use');
+  if (isArchive(request) !== isArchive(old)) {
+    refuse(`its place is that of ${isArchive(old) ? 'an archive' : 'one who reads'}`);
+  }
+  if (recovery !== null) checkRecovery(roster, user, recovery);
+  const since = roster.number + 1;
+  const { role, votes } = old;
+  const member = { user, name, role, sealing, votes, since, root: record.digest, recovery };
+  const members = new Map(roster.members);
+  members.delete(old.user);
+  members.set(user, member);
+  const gone = { name: old.name, since, isRemoved: true, replacedBy: user };
+  const departed = new Map(roster.departed).set(old.user, gone);
+  const invites = invitesWithout({ invites: invitesWithout(roster, old.user) }, user);
+  return { members, departed, invites };
+}
+
+/** The member's own recovery key may, whoever proposes it; else who may remove it, and never it itself. */
+function checkMayReplace(roster: Roster, author: Member, old: Member, by: UserId | null): void {
+  if (by !== null) {
+    if (by !== old.recovery) refuse("what signs the replacement is not the member's recovery key");
+    return;
+  }
+  if (author.user === old.user) refuse('nobody replaces itself without its recovery key');
+  if (!mayManage(author)) {
+    refuse("only the founder, an admin or the member's recovery key replaces its key");
+  }
+  if (mayManage(old) && !isHead(roster, author)) {
+    refuse(
+      "only the founder or its recovery key replaces an admin's key, and only that the founder's",
+    );
+  }
+}
+
+/** The first recovery key is its member's to choose, another one needs the signature of the one before. */
+function recoverable(
+  roster: Roster,
+  author: Member,
+  body: MembershipBody & { kind: 'recovery' },
+): Change {
+  const { request } = recoverySignatures(body);
+  if (
+    request.channel !== roster.channel ||
+    request.roster !== roster.number ||
+    request.rosterHash !== roster.hash
+  ) {
+    refuse('the recovery key was chosen under another roster');
+  }
+  if (request.user !== author.user) refuse('a recovery key is registered by its own member alone');
+  if (request.by !== author.recovery) {
+    refuse('a recovery key changes with the signature of the one before alone');
+  }
+  if (request.key === author.recovery) refuse('it is the recovery key already');
+  checkRecovery(roster, author.user, request.key);
+  const members = new Map(roster.members).set(author.user, { ...author, recovery: request.key });
+  return { members };
+}
+
+function checkRecovery(roster: Roster, user: UserId, key: UserId): void {
+  if (key === user || isInUse(roster, key)) refuse('a recovery key is no key that is in use');
+}
+
+/** Whether a key is a member's, a former member's or an invitation's. */
+const isInUse = ({ invites, members, departed }: Roster, key: UserId): boolean =>
+  [invites, members, departed].some((known) => known.has(key));
+
+/** No change of membership may be the last that is possible. */
+function checkRest(members: Roster['members']): void {
+  const rest = [...members.values()];
+  if (rest.length === 0) refuse('it is the last member, and a channel has one at least');
+  if (!rest.some(mayManage))
+    refuse('nobody would be left who manages: make another an admin first');
+  if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
+}
+
+/** The open invitations that are neither of a user nor for it. */
+const invitesWithout = ({ invites }: Pick<Roster, 'invites'>, user: UserId): Roster['invites'] =>
+  new Map([...invites].filter(([, { author, invitee }]) => author !== user && invitee !== user));
 
 function invited(
   roster: Roster,
@@ -258,19 +421,23 @@ function invited(
   body: MembershipBody & { kind: 'invite' },
 ): Change {
   if (!mayManage(author)) refuse('only the founder or an admin invites');
-  if (roster.invites.has(body.key) || roster.members.has(body.key)) refuse('its key is in use');
+  if (isInUse(roster, body.key)) refuse('its key is in use');
   if (body.uses < 1 || body.uses > INVITE_USES_MAX) refuse(`uses must be 1 to ${INVITE_USES_MAX}`);
   if (roster.invites.size >= OPEN_INVITES_MAX)
     refuse(`${OPEN_INVITES_MAX} invitations are open already`);
-  const invite = { key: body.key, author: author.user, usesLeft: body.uses, expires: body.expires };
+  const { key, uses, expires, invitee: of, isArchive } = body;
+  if (of !== null && (uses !== 1 || roster.members.has(of))) {
+    refuse('an invitation for one user is for one who is no member, and has one use');
+  }
+  if (of !== null && wasReplaced(roster, of)) refuse('its invitee was replaced by another key');
+  const invite = { key, author: author.user, usesLeft: uses, expires, invitee: of, isArchive };
   return { invites: new Map(roster.invites).set(body.key, invite) };
 }
 
 function revoked(roster: Roster, author: Member, key: UserId): Change {
+  if (!mayManage(author)) refuse('only the founder or an admin revokes');
   const invite = roster.invites.get(key);
   if (!invite) refuse('there is no such open invitation');
-  if (invite.author !== author.user && !mayManage(author))
-    refuse("it is another member's invitation");
   const invites = new Map(roster.invites);
   invites.delete(key);
   return { invites };
@@ -287,7 +454,7 @@ function joined(
     refuse('the request was made under another roster');
   }
   const invite = roster.invites.get(request.invite)!;
-  const invites = new Map(roster.invites);
+  const invites = new Map(invitesWithout(roster, request.user));
   if (invite.usesLeft > 1) invites.set(invite.key, { ...invite, usesLeft: invite.usesLeft - 1 });
   else invites.delete(invite.key);
   if (voters(roster).length < roster.members.size) refuse('the second member has no vote yet');
@@ -295,11 +462,44 @@ function joined(
     user: request.user,
     name: request.name,
     role: 'member',
+    sealing: request.sealing,
     votes: roster.members.size > 1,
     since: roster.number + 1,
     root: record.digest,
+    recovery: null,
   };
-  return { members: new Map(roster.members).set(member.user, member), invites };
+  const departed = new Map(roster.departed);
+  departed.delete(member.user);
+  return { members: new Map(roster.members).set(member.user, member), invites, departed };
+}
+
+/** Who was a member and does not know that it is none asks with its own key, to be shown that. */
+export const departedIn = (roster: Roster, request: JoinRequest): Departed | undefined =>
+  request.channel === roster.channel && request.invite === request.user
+    ? roster.departed.get(request.user)
+    : undefined;
+
+const wasReplaced = ({ departed }: Roster, user: UserId): boolean =>
+  (departed.get(user)?.replacedBy ?? null) !== null;
+
+/** The key that has the place of `user` now: its own, or that of the last one that replaced it. */
+export function currentKey({ departed }: Pick<Roster, 'departed'>, user: UserId): UserId {
+  let key = user;
+  for (let next: UserId | null | undefined = key; next; next = departed.get(key)?.replacedBy) {
+    key = next;
+  }
+  return key;
+}
+
+/** The keys that had the place of `user` before it, first to last. */
+export function keysBefore({ departed }: Pick<Roster, 'departed'>, user: UserId): UserId[] {
+  const keys: UserId[] = [];
+  for (let of: UserId | undefined = user; of; ) {
+    const at: UserId = of;
+    of = [...departed].find(([, { replacedBy }]) => replacedBy === at)?.[0];
+    if (of) keys.unshift(of);
+  }
+  return keys;
 }
 
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
@@ -309,9 +509,19 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   if (roster.members.size >= MEMBERS_PER_CHANNEL_MAX) {
     refuse(`the channel has ${MEMBERS_PER_CHANNEL_MAX} members, its limit`);
   }
+  if (wasReplaced(roster, request.user)) refuse('the user was replaced by another key');
   const invite = roster.invites.get(request.invite);
   if (!invite) refuse('the invitation is not open: it was used up, revoked, or never final');
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
+  if (invite.invitee !== null && invite.invitee !== request.user) {
+    refuse('the invitation is for another user');
+  }
+  if (invite.isArchive !== isArchive(request)) {
+    refuse(`the invitation is for ${invite.isArchive ? 'an archive' : 'one who reads'}`);
+  }
+  if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {
+    refuse('the user was removed: only an invitation that names it brings it back');
+  }
 }
 
 function granted(roster: Roster, author: Member, user: UserId): Change {

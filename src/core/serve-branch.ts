@@ -17,6 +17,7 @@ import type { Digest, EpochId, UserId } from './ids.js';
 import { decodeRawEntry } from './layout.js';
 import { furthestInPage, heldRecord } from './provisional.js';
 import type { Reader } from './serve.js';
+import { warrantOf } from './standing.js';
 
 interface Found {
   readonly record: Uint8Array;
@@ -70,19 +71,20 @@ function findPage(
   const tip = branch.certified;
   const base = branch.base.seq > 0 ? { base: branch.base.seq } : {};
   const digests = headers.map((h) => h.digest);
+  const cert = branch.certificates.find(({ seq: at }) => at === end)!.bytes;
   findRecords(st, digests, reader, (found) => {
-    reader.getMany([st.keys.commit(epoch, end)], ([cert]) => {
-      if (!cert) return;
-      const records = found.map((f) => f.record);
-      const proofs = found.map((f) => f.proof);
-      done({ anchor, headers: encodeHeaders(headers), records, proofs, cert, tip, ...base }, end);
-    });
+    const records = found.map((f) => f.record);
+    const proofs = found.map((f) => f.proof);
+    done({ anchor, headers: encodeHeaders(headers), records, proofs, cert, tip, ...base }, end);
   });
 }
 
-/** The furthest certificate that a page may end at; the next one where none fits. */
+/** The furthest certificate that a page may end at, but not behind the furthest warrant; the next one where none fits. */
 export function pageEnd(st: ChannelState, branch: Branch, from: number): number | undefined {
-  const ahead = branch.certificates.filter((seq) => seq > from);
+  const warranted = warrantOf(st, branch)?.seq ?? 0;
+  const ahead = branch.certificates
+    .map(({ seq }) => seq)
+    .filter((seq) => seq > from && (from >= warranted || seq <= warranted));
   const most = furthestInPage(st, branch, from);
   return ahead.findLast((seq) => seq <= most) ?? ahead[0];
 }

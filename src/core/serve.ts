@@ -132,8 +132,9 @@ function servePages(
   reader: Reader,
   reply: Reply,
 ): void {
+  const { rostersBelow = Number.POSITIVE_INFINITY } = s;
   const serveFrom = (from: Point, askersFinal: number, left: number): void =>
-    findPage(st, from, askersFinal, reader, ({ entries, upTo, cert, final }) => {
+    findPage(st, from, { askersFinal, rostersBelow }, reader, ({ entries, upTo, cert, final }) => {
       const more = upTo < final ? left : 0;
       reply({
         name: 'CH_APPEND',
@@ -146,7 +147,8 @@ function servePages(
           records: entries.map((e) => e.record),
           proofs: entries.map((e) => e.proof),
           cert,
-          final,
+          // Who is no member is not told how far the log goes, and so does not ask on.
+          final: s.rostersBelow === undefined ? final : upTo,
           ...(more > 0 ? { more } : {}),
           ...(s.withGenesis && from === base
             ? { genesis: { bytes: st.stored.bytes, sig: st.stored.sig } }
@@ -156,6 +158,12 @@ function servePages(
       if (more > 0) serveFrom(entries.at(-1) ?? from, upTo, more - 1);
     });
   serveFrom(base, s.anchor.at(-1)!.seq, PAGES_PER_ANSWER_MAX - 1);
+}
+
+/** Up to where an asker is final; which rosters' pages it may have. */
+interface Asker {
+  readonly askersFinal: number;
+  readonly rostersBelow: number;
 }
 
 interface FinalPage {
@@ -177,7 +185,7 @@ interface FinalPage {
 function findPage(
   st: ChannelState,
   base: Point,
-  askersFinal: number,
+  { askersFinal, rostersBelow }: Asker,
   reader: Reader,
   done: (page: FinalPage) => void,
 ): void {
@@ -190,7 +198,7 @@ function findPage(
         const all = certs.map(([, value]) => value);
         const newest = decodeFinal(final);
         if (all.length < CERTS_LOOKED_AT && newest.seq > askersFinal) all.push(newest.cert);
-        checkable(st, all, askersFinal, reader, (ends) => {
+        checkable(st, all, { askersFinal, rostersBelow }, reader, (ends) => {
           if (ends.length === 0) return;
           readPage(st, { base, askersFinal, ends }, reader, (entries, { cert, bytes }) =>
             done({ entries, cert: bytes, upTo: cert.seq, final: newest.seq }),
@@ -217,14 +225,16 @@ interface PageEnd {
 function checkable(
   st: ChannelState,
   certs: readonly Uint8Array[],
-  final: number,
+  { askersFinal, rostersBelow }: Asker,
   reader: Reader,
   done: (ends: readonly PageEnd[]) => void,
 ): void {
-  const ends = certs.map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }));
+  const ends = certs
+    .map((bytes) => ({ bytes, cert: decodeCertificate(bytes) }))
+    .filter(({ cert }) => cert.roster < rostersBelow);
   const next = ends.map(({ cert }) => st.keys.step(cert.roster + 2));
   reader.getMany(next, (steps) => {
-    done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > final));
+    done(ends.filter((_, i) => !steps[i] || decodeStep(steps[i]).seq > askersFinal));
   });
 }
 
@@ -272,7 +282,7 @@ export function serveAnnounce(st: ChannelState, a: Announce, reader: Reader, rep
       number: st.roster.number,
       first: first - 1,
       steps: [...steps],
-      name: new Uint8Array(0),
+      name: st.sealedName,
     },
   });
   reader.range(

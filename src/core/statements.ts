@@ -19,12 +19,25 @@
  *     ack       kind u8 · epoch 32 · term u64 · seq u64 · hash 32
  *     recall    round 16 · term u64 · onlineTerm u64
  *     report    round 16 · term u64 · promised u64 · onlineTerm u64 · onlinePromised u64 · lastTerm u64 · lastSeq u64 · lastHash 32
- *     join      user 32 · name text · invite 32 · seq u64 · hash 32
+ *     join      user 32 · name text · sealing 32 · invite 32 · seq u64 · hash 32
+ *     replace   old 32 · user 32 · name text · sealing 32 · recovery 32 · by 32
+ *     recovery  user 32 · key 32 · by 32
  */
 
 import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { ConclaveError } from './errors.js';
-import type { ChannelId, Digest, EpochId, Ulid, UserId } from './ids.js';
+import {
+  type ChannelId,
+  type Digest,
+  type EpochId,
+  type SealingPublic,
+  sealingOrNull,
+  sealingOrZero,
+  type Ulid,
+  type UserId,
+  userOrNull,
+  userOrZero,
+} from './ids.js';
 import { BEACON_HEARD_MAX, BOOTS_KEPT, NICKNAME_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
 import { type BootBatches, readBootBatches, writeBoots } from './store-boots.js';
 
@@ -143,11 +156,34 @@ export interface JoinRequest extends Context {
   readonly tag: 'join';
   readonly user: UserId;
   readonly name: string;
+  /** As of a member (roster.ts). */
+  readonly sealing: SealingPublic | null;
   /** Public key that belongs to the invitation's secret. */
   readonly invite: UserId;
   /** The final point that the joiner holds. */
   readonly seq: number;
   readonly hash: Digest;
+}
+
+/** A new key of a user asks for the place of its old one. Its context is that of roster 0. */
+export interface ReplaceRequest extends Context {
+  readonly tag: 'replace';
+  readonly old: UserId;
+  readonly user: UserId;
+  readonly name: string;
+  /** As of a member (roster.ts), and so is `recovery`, which is the new member's. */
+  readonly sealing: SealingPublic | null;
+  readonly recovery: UserId | null;
+  /** The old one's recovery key, where that signs too; null where somebody who manages decides. */
+  readonly by: UserId | null;
+}
+/** A member registers its recovery key, or another one. */
+export interface RecoveryChange extends Context {
+  readonly tag: 'recovery';
+  readonly user: UserId;
+  readonly key: UserId;
+  /** The recovery key that it has, which signs this; null where it has none. */
+  readonly by: UserId | null;
 }
 
 export type Statement =
@@ -161,7 +197,9 @@ export type Statement =
   | Ack
   | Recall
   | Report
-  | JoinRequest;
+  | JoinRequest
+  | ReplaceRequest
+  | RecoveryChange;
 
 const KINDS: readonly EpochKind[] = ['roster', 'online'];
 
@@ -178,6 +216,8 @@ const TAGS = {
   recall: utf8('conclave/recall'),
   report: utf8('conclave/report'),
   join: utf8('conclave/join'),
+  replace: utf8('conclave/replace'),
+  recovery: utf8('conclave/recovery'),
 } as const;
 
 function begin(tag: keyof typeof TAGS, context?: Context): Writer {
@@ -257,7 +297,25 @@ export function encodeStatement(s: Statement): Uint8Array {
         .id(s.lastHash)
         .done();
     case 'join':
-      return begin(s.tag, s).id(s.user).text(s.name).id(s.invite).u64(s.seq).id(s.hash).done();
+      return begin(s.tag, s)
+        .id(s.user)
+        .text(s.name)
+        .id(sealingOrZero(s.sealing))
+        .id(s.invite)
+        .u64(s.seq)
+        .id(s.hash)
+        .done();
+    case 'replace':
+      return begin(s.tag, s)
+        .id(s.old)
+        .id(s.user)
+        .text(s.name)
+        .id(sealingOrZero(s.sealing))
+        .id(userOrZero(s.recovery))
+        .id(userOrZero(s.by))
+        .done();
+    case 'recovery':
+      return begin(s.tag, s).id(s.user).id(s.key).id(userOrZero(s.by)).done();
   }
 }
 
@@ -278,7 +336,7 @@ function readCandidacy(r: Reader): Candidacy {
   };
 }
 
-function readFlag(r: Reader): boolean {
+export function readFlag(r: Reader): boolean {
   const flag = r.u8();
   if (flag > 1) throw new ConclaveError('bad_encoding', 'a flag that is neither 0 nor 1');
   return flag === 1;
@@ -388,9 +446,33 @@ function readFields(tag: string, r: Reader): Statement {
         rosterHash,
         user: r.id<UserId>(),
         name: r.text(NICKNAME_BYTES_MAX),
+        sealing: sealingOrNull(r.id<SealingPublic>()),
         invite: r.id<UserId>(),
         seq: r.u64(),
         hash: r.id<Digest>(),
+      };
+    case 'replace':
+      return {
+        tag,
+        channel,
+        roster,
+        rosterHash,
+        old: r.id<UserId>(),
+        user: r.id<UserId>(),
+        name: r.text(NICKNAME_BYTES_MAX),
+        sealing: sealingOrNull(r.id<SealingPublic>()),
+        recovery: userOrNull(r.id<UserId>()),
+        by: userOrNull(r.id<UserId>()),
+      };
+    case 'recovery':
+      return {
+        tag,
+        channel,
+        roster,
+        rosterHash,
+        user: r.id<UserId>(),
+        key: r.id<UserId>(),
+        by: userOrNull(r.id<UserId>()),
       };
     default:
       throw new ConclaveError('bad_encoding', 'a statement of an unknown kind');

@@ -14,6 +14,7 @@ import { rosterStart } from './roster.js';
 
 export interface Stranger {
   readonly joining: Joining;
+  /** As the invitation gives it; empty for one that is not to know it. */
   readonly name: string;
 }
 
@@ -36,5 +37,6 @@ export function judgeGenesis(
 ): 'right' | 'of another channel' | 'of another name' {
   if (channelIdOf(hash, bytes) !== id) return 'of another channel';
   const { salt, nameCommitment } = decodeGenesis(bytes);
+  if (name === '') return 'right';
   return commitName(hash, salt, name) === nameCommitment ? 'right' : 'of another name';
 }

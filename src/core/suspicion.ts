@@ -2,7 +2,8 @@
  * Suspicion (docs/PROTOCOL.md, section "Elections"): a roster leader that is
  * alive and lets nothing become final, or leaves a member's messages out, is
  * one that this node would rather replace. It suspects by what it sees itself:
- * a message that it offered to that leader, or an entry of its tail. A node
+ * a message or a change of membership that it offered to that leader, or an
+ * entry of its tail. A node
  * that suspects its leader stands for election, and grants to others; it goes
  * on following. Nothing comes of it unless more than half suspect too.
  */
@@ -13,9 +14,12 @@ import { answering, isHeard } from './hearing.js';
 import { onlineMembers } from './leader.js';
 import { SUSPECT_MS } from './limits.js';
 import { isMessageLane } from './log.js';
+import { isOpenChange } from './offers.js';
+import type { Pooled } from './pool.js';
 import { isMajority } from './quorum.js';
 import { prevIsPlaced } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
+import { isInStanding } from './standing.js';
 
 /** Looks now and then whether the leader does its work. */
 export function tickSuspicion(ctx: StepContext, st: ChannelState): void {
@@ -70,20 +74,31 @@ function reasonToSuspect(
 ): string | undefined {
   if (!isMajority(answering(ctx, st).length, voters(st.roster).length)) return undefined;
   if (ctx.now - suspicion.movedAt >= SUSPECT_MS) return 'nothing becomes final';
-  if (onlineMembers(ctx, st).length < st.genesis.minOnline) return undefined;
+  if (onlineMembers(ctx, st).length < minOnline(st.roster)) return undefined;
   if (st.log.membershipInFlight()) return undefined;
   const isStill = ctx.now - suspicion.placedAt >= SUSPECT_MS;
   // Before that it can have left out nothing: no look at a pool that may be large.
   if (!isStill && suspicion.newest - suspicion.since < SUSPECT_MS) return undefined;
-  for (const { record, offer } of st.pool.values()) {
+  for (const pooled of offered(st)) {
+    const { record, offer } = pooled;
     if (offer?.epoch !== id) continue;
     const offeredAt = Math.max(offer.at, suspicion.since);
     if (ctx.now - offeredAt < SUSPECT_MS) continue;
     // It took what came long after, or nothing at all.
     const isLeftOut = suspicion.newest - offeredAt >= SUSPECT_MS;
     if (!isLeftOut && !isStill) continue;
-    const mayStand = st.roster.members.has(record.author) && prevIsPlaced(st, record, st.log);
-    if (isMessageLane(record) && mayStand) return `it leaves out message ${record.id}`;
+    if (!isInStanding(st, pooled)) continue;
+    if (!isMessageLane(record)) {
+      if (isOpenChange(ctx, st, record))
+        return `it leaves out a change of membership, ${record.kind}`;
+    } else if (prevIsPlaced(st, record, st.log)) return `it leaves out message ${record.id}`;
   }
   return undefined;
+}
+
+/** What this node may have offered: others' records and its own, and what it wants changed itself. */
+function* offered({ pool, wishes }: ChannelState): Generator<Pooled> {
+  yield* pool.values();
+  const wanted = wishes[0]?.current;
+  if (wanted) yield wanted;
 }

@@ -8,16 +8,18 @@
 
 import type { ChannelState } from './channel-state.js';
 import { tickConfirm } from './confirm.js';
+import { tickConvictions } from './convictions.js';
 import type { StepContext } from './effects.js';
 import { tickElection } from './election.js';
 import { tickExchange } from './exchange.js';
+import { trimFacts } from './facts.js';
 import { acknowledge, drainLimbo } from './follower.js';
 import { ackOwn, advance, placeOffers, propose, tickLeader } from './leader.js';
 import { admit, tickJoining, tickWishes } from './membership.js';
 import { tickMemory } from './memory.js';
 import { tickMerge } from './merge.js';
 import { offerOthers, offerOwn } from './offers.js';
-import { proveTail, trimFacts } from './replica.js';
+import { proveTail } from './replica.js';
 
 export function tick(ctx: StepContext, st: ChannelState): void {
   tickLeader(ctx, st);
@@ -37,6 +39,7 @@ export function tick(ctx: StepContext, st: ChannelState): void {
   tickJoining(ctx, st);
   tickExchange(ctx, st);
   tickMemory(ctx, st);
+  tickConvictions(ctx, st);
   if (st.pool.size > 0) ctx.ready.wake(ctx.now + ctx.timing.offer_ms);
   proveTail(ctx, st);
   trimFacts(st);

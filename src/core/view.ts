@@ -10,7 +10,8 @@ import { hearsLeader } from './hearing.js';
 import type { Digest, UserId } from './ids.js';
 import { onlineMembers } from './leader.js';
 import { SET_BYTES_MAX, SET_RECORDS_MAX } from './limits.js';
-import { isMessageLane } from './log.js';
+import { isCarried, isMessageLane } from './log.js';
+import type { Offence } from './misbehaviour.js';
 import { inOrder, type Ordered, type Unordered } from './order.js';
 import {
   certifiedPlace,
@@ -19,14 +20,15 @@ import {
   isOrphan,
   isSetFull,
   isShownPlaced,
+  isWithheldAt,
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
-import { voters } from './roster.js';
+import { decodeMembership, isMembership, minOnline, replaceSignatures, voters } from './roster.js';
 
 export interface ProvisionalEntry {
   readonly record: ChannelRecord;
-  readonly state: 'queued' | 'sent' | 'committed';
+  readonly state: 'queued' | 'sent' | 'committed' | 'withheld';
 }
 
 /**
@@ -84,7 +86,9 @@ function placedItems(st: ChannelState): Item[] {
   };
   for (const { record } of st.log.tail) add(record);
   for (const branch of st.branches.values()) {
-    for (const digest of branch.digests()) add(st.pool.get(digest)?.record);
+    for (let seq = branch.base.seq + 1; seq <= branch.tip.seq; seq++) {
+      if (!isWithheldAt(st, branch, seq)) add(st.pool.get(branch.headerAt(seq)!.digest)?.record);
+    }
   }
   for (const { record } of [...items.values()].filter(({ isOrphan }) => isOrphan)) {
     for (let { prev } = record; !items.has(prev); { prev } = items.get(prev)!) {
@@ -112,16 +116,23 @@ export interface ChannelView {
   readonly queued: number;
   readonly sent: number;
   readonly committed: number;
+  /** Of whom proofs of misbehaviour are kept. */
+  readonly misbehaved: readonly {
+    readonly user: UserId;
+    readonly offence: Offence;
+    readonly since: number;
+  }[];
 }
 
 export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
   const online = onlineMembers(ctx, st);
   const led = hearsLeader(ctx, st) && st.leadership ? st.leadership.epoch : null;
   const member = st.roster.members.has(ctx.self);
-  const waiting = waitingFor(st, online);
+  const waiting = member ? waitingFor(st, online) : null;
   let queued = 0;
   let sent = 0;
-  for (const { state } of st.outbox.values()) {
+  for (const { pooled, state } of st.outbox.values()) {
+    if (isCarried(pooled.record)) continue;
     if (state === 'queued') queued += 1;
     else if (state === 'sent') sent += 1;
   }
@@ -134,6 +145,7 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
     queued,
     sent,
     committed: committedCount(st),
+    misbehaved: misbehavedIn(st),
   };
 }
 
@@ -161,14 +173,14 @@ function countCommitted(st: ChannelState): number {
       return;
     }
     committed.add(digest);
-    if (isMessageLane(record)) count += 1;
+    if (isMessageLane(record) && !isCarried(record)) count += 1;
   };
   const last = committedInLog(st);
   for (const { seq, record } of st.log.tail) if (seq <= last) consider(record);
   for (const branch of st.branches.values()) {
     for (let seq = branch.base.seq + 1; seq <= branch.certified; seq++) {
       const held = heldRecord(st, branch.headerAt(seq)!.digest);
-      if (held) consider(held.record);
+      if (held && !isWithheldAt(st, branch, seq)) consider(held.record);
     }
   }
   // Branches are in no order: a predecessor may have come after its successors.
@@ -181,6 +193,16 @@ function countCommitted(st: ChannelState): number {
   return count;
 }
 
+/** One for each offender and offence, by when it was known here first. */
+function misbehavedIn({ convictions }: ChannelState): ChannelView['misbehaved'] {
+  const first = new Map<string, ChannelView['misbehaved'][number]>();
+  for (const { offender: user, offence, since } of convictions.values()) {
+    const known = first.get(user + offence);
+    if (!known || since < known.since) first.set(user + offence, { user, offence, since });
+  }
+  return [...first.values()].sort((a, b) => a.since - b.since || (a.user < b.user ? -1 : 1));
+}
+
 function waitingForMemory(st: ChannelState): Waiting {
   const all = voters(st.roster);
   const need = Math.min(majorityOf(all.length), all.length - 1);
@@ -190,6 +212,31 @@ function waitingForMemory(st: ChannelState): Waiting {
   return { need, have, missing, reason };
 }
 
+/** What a removal that this node wants, or holds in its tail, lacks while too few voters are online. */
+function removalNeeds(
+  st: ChannelState,
+  all: readonly UserId[],
+  online: readonly UserId[],
+): string | null {
+  const user = removalUnderWay(st);
+  if (user === null) return null;
+  const need = majorityOf(all.length);
+  const have = all.filter((u) => online.includes(u)).length;
+  const text = `a removal needs ${need} of ${all.length} voting members online, have ${have}`;
+  const own = need === all.length && all.includes(user) && !online.includes(user);
+  return own ? `${text}: the vote of the member to be removed, too` : text;
+}
+
+function removalUnderWay({ log, wishes, roster }: ChannelState): UserId | null {
+  const record = log.membershipInFlight()?.record;
+  const body =
+    record && isMembership(record.kind)
+      ? decodeMembership(record.kind, record.body)
+      : wishes[0]?.make(roster);
+  if (body?.kind === 'replace') return replaceSignatures(body).request.old;
+  return body?.kind === 'remove' ? body.user : null;
+}
+
 function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null {
   if (st.conflict) return { need: 0, have: 0, missing: [], reason: st.conflict };
   if (st.memory) return waitingForMemory(st);
@@ -197,14 +244,19 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   const all = voters(st.roster);
   const majority = majorityOf(all.length);
   const reachable = all.filter((u) => online.includes(u)).length;
-  const { minOnline } = st.genesis;
-  if (online.length < minOnline) {
-    const reason = `messages need ${minOnline} members online, have ${online.length}`;
-    return { need: minOnline, have: online.length, missing, reason };
+  const removal = reachable < majority && removalNeeds(st, all, online);
+  if (removal) {
+    const away = all.filter((u) => missing.includes(u));
+    return { need: majority, have: reachable, missing: away, reason: removal };
+  }
+  const need = minOnline(st.roster);
+  if (online.length < need) {
+    const fewer = need > st.genesis.minOnline ? ` (${st.genesis.minOnline} with an archive)` : '';
+    const reason = `messages need ${need} members online${fewer}, have ${online.length}`;
+    return { need, have: online.length, missing, reason };
   }
   const { quorum } = st.genesis;
-  const canBeOnline =
-    quorum === 'online' && isElectorate('online', reachable, all.length, minOnline);
+  const canBeOnline = quorum === 'online' && isElectorate('online', reachable, all.length, need);
   const why =
     reachable < majority && !canBeOnline
       ? `a leader needs ${majority} of ${all.length} voting members online, have ${reachable}`

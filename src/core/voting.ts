@@ -18,7 +18,7 @@ import { TERM_JUMP_MAX } from './limits.js';
 import { pullFrom } from './pulls.js';
 import { isMajority } from './quorum.js';
 import { contextOf, endLeadership } from './replica.js';
-import { voters } from './roster.js';
+import { minOnline, voters } from './roster.js';
 import { sendToUser } from './sending.js';
 import {
   type Ballot,
@@ -196,7 +196,7 @@ export function onLead(
   const granted = new Set(grants);
   const distinct = new Set(electorate);
   for (const user of distinct) if (!granted.has(user) || !hasVote(st, user)) return;
-  if (!isElectorate(l.kind, distinct.size, voters(st.roster).length, st.genesis.minOnline)) return;
+  if (!isElectorate(l.kind, distinct.size, voters(st.roster).length, minOnline(st.roster))) return;
   const { term, votedFor } = st.hard[l.kind];
   const again =
     l.term === term && votedFor?.candidate === l.candidate && votedFor.electorate === l.electorate;

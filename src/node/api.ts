@@ -7,9 +7,12 @@
  * wait takes an AbortSignal. Every error is a ConclaveError.
  */
 
-import type { QuorumPolicy } from '../core/genesis.js';
+import type { FewPolicy, HistoryPolicy, QuorumPolicy } from '../core/genesis.js';
 import type { ChannelId, Digest, Ulid, UserId } from '../core/ids.js';
-import type { Role } from '../core/roster.js';
+import type { Offence } from '../core/misbehaviour.js';
+import type { GivenRole, Role } from '../core/roster.js';
+
+export type { Offence } from '../core/misbehaviour.js';
 
 /**
  * What is true of a record, never more (docs/PROTOCOL.md, section "States"):
@@ -44,10 +47,22 @@ export interface ChannelEntry {
   readonly kind: string;
   /** The leadership that placed it; null while none has. What an online epoch placed is not final. */
   readonly epoch: EpochRef | null;
-  /** The text of a message; absent for other kinds. */
+  /** The text of a message; absent for other kinds, and for one that is `sealed` or `plain`. */
   readonly text?: string;
-  /** Whom a 'join' lets in, or a 'vote' gives a vote; absent for other kinds. */
+  /** A message that this node has no key for, yet: once it has, the entry comes again as `opened`. */
+  readonly sealed?: true;
+  /** A message that its author did not encrypt, against the rule: what it says is not shown. */
+  readonly plain?: true;
+  /** Whom a 'join', 'vote', 'leave', 'remove', 'role' or 'replace' is about, or an 'invite' for one user names; else absent. */
   readonly member?: Named;
+  /** What a 'role' makes of its member. */
+  readonly role?: GivenRole;
+  /** Of a 'replace': who has the place of `member` from then on. */
+  readonly replacement?: Named;
+  /** The key that has the place of the author's by now: that was replaced. */
+  readonly replacedBy?: UserId;
+  /** Its author signed another record with the same counter, and a proof of that is kept here. */
+  readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
   readonly merge?: Pick<Merged, 'entries' | 'branches'>;
 }
@@ -100,6 +115,8 @@ export type ReadEvent =
       readonly after: EntryRef | null;
       readonly cursor: Cursor;
     }
+  /** A message that was shown sealed, where it stands, with its text: the key has come. */
+  | { readonly type: 'opened'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   /** All that a merge moved was shown just now, as final. */
   | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
   | { readonly type: 'removed'; readonly cursor: Cursor };
@@ -187,15 +204,65 @@ export interface Explanation {
   readonly from: UserId;
   readonly name: string;
   readonly kind: string;
+  /** As of an entry. */
   readonly text?: string;
+  readonly sealed?: true;
+  readonly plain?: true;
   /** As of an entry. */
   readonly member?: Named;
+  readonly role?: GivenRole;
+  readonly replacement?: Named;
   readonly state: RecordState;
   readonly seq: number | null;
   readonly steps: readonly ExplainStep[];
   /** What it waits for, in words; null once it is final. */
   readonly waits: string | null;
 }
+
+/** What a portable proof shows, all of it checked against signatures alone. */
+export interface CheckedFinal {
+  readonly proves: 'final';
+  /** Whoever knows the channel by its id knows by it that the proof is of that channel: anybody can found another. */
+  readonly channel: ChannelId;
+  readonly founder: Named;
+  /** Place in the channel's log, which never changes. */
+  readonly seq: number;
+  readonly id: Ulid;
+  readonly digest: Digest;
+  readonly from: UserId;
+  /** As of an entry. */
+  readonly name: string;
+  /** False of what a merge brought into the log after its author had left. */
+  readonly authorIsMember: boolean;
+  /** Author's clock, ms since 1970, UTC: a claim of the author. */
+  readonly time: number;
+  readonly kind: string;
+  /** The text of a message, where the proof carries one that can be read. */
+  readonly text?: string;
+  readonly member?: Named;
+  readonly role?: GivenRole;
+  readonly replacement?: Named;
+  /** Who vouches for it: more than half of the `of` voters of the channel's roster number `roster`. */
+  readonly certificate: {
+    readonly seq: number;
+    readonly term: number;
+    readonly roster: number;
+    readonly by: readonly Named[];
+    readonly of: number;
+  };
+}
+
+/** What a proof of misbehaviour shows: a key signed two things that nobody signs who follows the protocol. */
+export interface CheckedMisbehaviour {
+  readonly proves: 'misbehaviour';
+  readonly channel: ChannelId;
+  readonly user: UserId;
+  readonly offence: Offence;
+  /** What contradicts what, in words. */
+  readonly about: string;
+}
+
+export type CheckedProof = CheckedFinal | CheckedMisbehaviour;
 
 export interface SendOptions {
   /** The name to show with this message instead of the member's. */
@@ -227,9 +294,18 @@ export interface RelayStatus {
 
 export type ChannelHealth = 'healthy' | 'electing' | 'waiting' | 'offline' | 'removed';
 
+/** One who signed what contradicts itself: two records, ballots, proposals or acknowledgements. */
+export interface Misbehaved {
+  readonly user: UserId;
+  readonly offence: Offence;
+  readonly since: number;
+}
+
 export interface ChannelStatus {
   readonly channel: ChannelId;
   readonly name: string;
+  /** True where this node is an archive of the channel. */
+  readonly archive?: boolean;
   readonly relays: readonly RelayStatus[];
   readonly members: number;
   readonly online: readonly UserId[];
@@ -250,15 +326,23 @@ export interface ChannelStatus {
   /** Seq of the last final entry, and the chain hash there. */
   readonly final: number;
   readonly head: Digest;
+  /** Who signed what contradicts itself, as proofs show that this node keeps; since when it does, ms since 1970. */
+  readonly misbehaved: readonly Misbehaved[];
 }
 
 export interface MemberInfo {
   readonly user: UserId;
   readonly name: string;
   readonly role: Role;
+  /** True of an archive: it stores, acknowledges, votes and serves, holds no key and never reads. */
+  readonly archive?: boolean;
   readonly online: boolean;
   /** The leadership that this member holds now. */
   readonly leads: EpochRef | null;
+  /** It has a recovery key, which may put another key in its place. */
+  readonly recoverable?: true;
+  /** The keys that it had before, first to last. */
+  readonly replaces?: readonly UserId[];
 }
 
 export interface InviteOptions extends WaitOptions {
@@ -266,6 +350,13 @@ export interface InviteOptions extends WaitOptions {
   readonly uses?: number;
   /** ms since 1970 after which it is refused; none by default. */
   readonly expires?: number;
+  /** The id of the one user that may join with it, once; the only kind that brings back who was removed. */
+  readonly for?: string;
+  /**
+   * True: for an archive, and nobody else may join with it. It does not say the channel's name
+   * (default false).
+   */
+  readonly archive?: boolean;
 }
 
 export interface Channel {
@@ -279,6 +370,14 @@ export interface Channel {
    * others from using it too. Rejects with `bad_id` or `no_message`.
    */
   explain(id: string): Promise<Explanation[]>;
+  /**
+   * A text with which anybody can check, by `checkProof`, that a message is final: no store and no
+   * network is needed for that. By the message's id, or its digest. Rejects with `bad_id`,
+   * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
+   */
+  prove(id: string): Promise<string>;
+  /** A text with which anybody can check that a member misbehaved, as `status` says. Throws `no_proof`. */
+  proveMisbehaviour(user: string): string;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
   status(options?: WaitOptions): AsyncIterable<ChannelStatus>;
   currentStatus(): ChannelStatus;
@@ -288,7 +387,36 @@ export interface Channel {
     invite(options?: InviteOptions): Promise<string>;
     /** Throws `invite_not_open` when there is nothing to revoke. */
     revoke(invite: string, options?: WaitOptions): Promise<void>;
+    /**
+     * Ends a membership. Of one who left meanwhile it says that it stays out. Throws `not_member`,
+     * `not_allowed` where the own role does not suffice, `removed` where this node is out itself.
+     */
+    remove(user: string, options?: WaitOptions): Promise<void>;
+    /** Throws as `remove` does, and `bad_role`; `not_allowed` where an archive is to be an admin. */
+    setRole(user: string, role: GivenRole, options?: WaitOptions): Promise<void>;
+    /**
+     * Puts a new key in the place of a user's, for good: what the old key signs is refused from then
+     * on. Resolves with an invitation by which the new key's node gets the channel. The own role has
+     * to suffice, as for `remove`, or the request carries the signature of the user's recovery key.
+     * Throws as `remove` does, and `bad_replace_request`.
+     */
+    replace(user: string, request: string, options?: WaitOptions): Promise<string>;
+    /**
+     * Registers this user's recovery key, by its public half. One that follows another needs the
+     * secret of that one, `previous`. Throws as `remove` does, and `bad_recovery_key`.
+     */
+    setRecoveryKey(
+      key: string,
+      options?: WaitOptions & { readonly previous?: string },
+    ): Promise<void>;
   };
+  /**
+   * Replaces the key that messages are encrypted under; resolves once the new one is final. Each change
+   * of the members does that too, and so does a log that grew long. Throws `no_key` for an archive.
+   */
+  rotateKey(options?: WaitOptions): Promise<void>;
+  /** Ends the own membership. Throws `not_allowed` where nobody would be left to go on. */
+  leave(options?: WaitOptions): Promise<void>;
   readonly relays: {
     list(): RelayStatus[];
     /** Adds to or removes from the channel's relays, for everyone; resolves when in force, at once if there is nothing to change. */
@@ -315,23 +443,61 @@ export interface PrivateMessage {
   readonly from: UserId;
   readonly to: UserId;
   readonly time: number;
+  /** Of own ones: queued (kept here) → sent (a relay took it) → delivered (its receiver signed that it holds it). */
   readonly state: 'queued' | 'sent' | 'delivered' | 'received';
   readonly text: string;
+  /** Of what its author signed. */
+  readonly digest: Digest;
+  /** What an own message waits for, in words; absent once it is delivered. */
+  readonly waits?: string;
+  /** The receiver's signature, in hex, that it holds this message, and when it came here. */
+  readonly receipt?: { readonly time: number; readonly sig: string };
+  /** Its author had forgotten what came of it since an earlier message: restored from an old copy, or begun anew. */
+  readonly rewound?: boolean;
+}
+
+export interface SendingPrivately {
+  readonly id: Ulid;
+  /** Resolves once the message has reached `state`; `stored` is in this node's own store. */
+  until(state: 'stored' | 'sent' | 'delivered', options?: WaitOptions): Promise<PrivateMessage>;
+  /** What it waits for now, in words; undefined once it is delivered. */
+  waits(): string | undefined;
 }
 
 export interface Dm {
-  send(text: string): {
-    readonly id: Ulid;
-    until(state: 'sent' | 'delivered', options?: WaitOptions): Promise<PrivateMessage>;
-  };
+  send(text: string): SendingPrivately;
+  /** Those with this user, in the order that they came or were sent; live, also what comes and what changes. */
   read(options?: WaitOptions & { live?: boolean }): AsyncIterable<PrivateMessage>;
 }
 
 export interface CreateOptions extends WaitOptions {
   readonly name: string;
   readonly relays: readonly string[];
+  /** Members that must be online for messages to be placed (default 3). 2 counts while an archive is a member, else 3. */
   readonly minOnline?: number;
+  /** `always`: a `minOnline` of 1 or 2 counts without an archive too (default `archive`). */
+  readonly few?: FewPolicy;
   readonly quorum?: QuorumPolicy;
+  /** Whether a newcomer can read what was written before it joined (default), or only what comes after. */
+  readonly history?: HistoryPolicy;
+}
+
+export interface JoinOptions extends WaitOptions {
+  /** From now on these addresses are used for the relays with their keys. */
+  readonly relays?: readonly string[];
+  /** As an archive (default: as the node was opened). */
+  readonly archive?: boolean;
+}
+
+export interface ReplacementOptions {
+  /** The channel's id. */
+  readonly channel: string;
+  /** Whose place is asked for: the user id of the key that was lost or stolen. */
+  readonly user: string;
+  /** The secret of that user's recovery key: with it any member may put the request into force. The new key keeps it. */
+  readonly recovery?: string;
+  /** For the place of an archive (default: as the node was opened). */
+  readonly archive?: boolean;
 }
 
 export interface VerifyReport {
@@ -344,6 +510,8 @@ export interface VerifyReport {
   readonly final: number;
   readonly head: Digest;
   readonly problems: readonly { readonly where: string; readonly what: string }[];
+  /** As in a status, where there is somebody; each proof was checked. */
+  readonly misbehaved?: readonly Misbehaved[];
 }
 
 export interface Node {
@@ -351,8 +519,16 @@ export interface Node {
   readonly name: string;
   /** Resolves once the channel is in this node's store; no relay need answer. */
   create(options: CreateOptions): Promise<Channel>;
-  /** Resolves once the membership is final. */
-  join(invite: string, options?: WaitOptions & { relays?: readonly string[] }): Promise<Channel>;
+  /**
+   * Resolves once the membership is final. With `archive`, or on a node opened so, as an archive: then
+   * the invitation must be for one, else for none (`invite_for_archive`, `invite_for_reader`).
+   */
+  join(invite: string, options?: JoinOptions): Promise<Channel>;
+  /**
+   * A text by which this node's key asks for the place of another, which was lost or stolen: for
+   * `members.replace`. Throws `bad_recovery_key`, `same_user` and what is wrong with an id.
+   */
+  requestReplacement(asked: ReplacementOptions): string;
   /** Throws `no_channel`. */
   channel(id: string): Channel;
   channels(): Channel[];

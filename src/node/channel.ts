@@ -2,12 +2,18 @@
 
 import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
-import type { CoreEvent, Submission } from '../core/effects.js';
+import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import type { ChannelId, Ulid } from '../core/ids.js';
+import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
-import type { MembershipBody, Roster } from '../core/roster.js';
+import {
+  isArchive,
+  isArchiveIn,
+  keysBefore,
+  type MembershipBody,
+  type Roster,
+} from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
 import { type ChannelView, channelView } from '../core/view.js';
 import type {
@@ -23,13 +29,18 @@ import type {
   SendOptions,
   WaitOptions,
 } from './api.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
+import { Expulsion } from './expulsion.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
-import { decodeInvite, encodeInvite } from './invite.js';
-import { messageSubmission } from './message-body.js';
+import { decodeInvite, encodeInvite, type Invite } from './invite.js';
+import { leave, type MembersHost, remove, replace, setRecoveryKey, setRole } from './members.js';
+import { messageSubmission, type PlainSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
+import { armour } from './proof-file.js';
+import { proveFinal } from './prove.js';
 import { readChannel } from './reader.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
@@ -37,21 +48,37 @@ import { Changes, Pace } from './wait.js';
 export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
   readonly changes = new Changes();
+  readonly bodies: Bodies;
   readonly members: Channel['members'];
   readonly relays: Channel['relays'];
   readonly #node: ChannelHost;
   readonly #handles = new Map<Ulid, Handle>();
   readonly #importing = new Set<string>();
+  readonly #expulsion: Expulsion | undefined;
   #final: Point;
 
   constructor(id: ChannelId, node: ChannelHost) {
     this.id = id;
     this.#node = node;
     this.#final = this.state.log.final;
+    this.bodies = node.bodiesOf(this.#bodiesHost());
+    if (node.removesMisbehaving) {
+      this.#expulsion = new Expulsion({
+        user: node.user,
+        state: () => this.state,
+        remove: (user) => this.#remove(user, {}),
+        failed: (user, error) =>
+          node.warn({ channel: id, user, error }, 'a member that misbehaved is not removed'),
+      });
+    }
     this.members = {
       list: () => this.#members(),
       invite: (options) => this.#invite(options ?? {}),
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
+      remove: (user, options) => this.#remove(user, options ?? {}),
+      setRole: (user, role, options) => setRole(this.#changing, user, role, options ?? {}),
+      replace: (user, request, options) => this.#replace(user, request, options ?? {}),
+      setRecoveryKey: (key, options) => setRecoveryKey(this.#changing, key, options ?? {}),
     };
     this.relays = {
       list: () => this.#relays(),
@@ -61,10 +88,77 @@ export class NodeChannel implements Channel, ReadableChannel {
     };
   }
 
+  #bodiesHost(): BodiesHost {
+    const node = this.#node;
+    return {
+      id: this.id,
+      user: node.user,
+      store: node.store,
+      mayWrite: !node.offline,
+      state: () => this.state,
+      view: () => this.view(),
+      now: () => this.now(),
+      random: (bytes) => node.random(bytes),
+      made: (kind, body) => {
+        const { wall } = node.clock();
+        return { kind, id: node.ulid(wall), time: wall, body };
+      },
+      request: (input) => node.request(input),
+      input: (input) => node.input(input),
+      changed: () => this.changes.notify(),
+      next: (signal) => this.changes.next(this.changes.version, signal),
+      failed: (error) => node.fail(error),
+    };
+  }
+
+  /** Removes, and has a key made that the removed one does not get. */
+  async #remove(user: string, options: WaitOptions): Promise<void> {
+    await remove(this.#changing, user, options);
+    await this.bodies.replace(options.signal);
+  }
+
+  /** Replaces, has a key made that the old one does not get, and leads the new one's node here. */
+  async #replace(user: string, request: string, options: WaitOptions): Promise<string> {
+    const invitee = await replace(this.#changing, user, request, options);
+    await this.bodies.replace(options.signal);
+    const isArchive = isArchiveIn(this.state.roster, invitee);
+    return this.#inviteFor(this.#node.random(32), { invitee, isArchive });
+  }
+
+  rotateKey({ signal }: WaitOptions = {}): Promise<void> {
+    return this.bodies.rotate(signal);
+  }
+
+  get #changing(): MembersHost {
+    return {
+      self: this.user,
+      crypto: this.#node.crypto,
+      roster: () => this.state.roster,
+      when: (fits, signal) => this.#when(fits, signal),
+      change: (make, options) => this.#change(make, options),
+    };
+  }
+
+  async #when(fits: (roster: Roster) => boolean, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const seen = this.changes.version;
+      if (fits(this.state.roster)) return;
+      await this.changes.next(seen, signal);
+    }
+  }
+
+  leave(options: WaitOptions = {}): Promise<void> {
+    return leave(this.#changing, options);
+  }
+
   get state(): ChannelState {
     const st = this.#node.machine.channel(this.id);
     if (!st) throw new ConclaveError('no_channel', `there is no channel ${this.id} here`);
     return st;
+  }
+
+  get user(): UserId {
+    return this.#node.user;
   }
 
   get name(): string {
@@ -92,10 +186,13 @@ export class NodeChannel implements Channel, ReadableChannel {
       this.#handles.get(event.id)?.progress(event.state, event.seq);
       if (event.state === 'final') this.#handles.delete(event.id);
     }
+    this.bodies.onEvent(event);
+    this.#expulsion?.look();
     this.changes.notify();
   }
 
   fail(error: unknown): void {
+    this.bodies.close();
     for (const handle of this.#handles.values()) handle.fail(error);
     this.#handles.clear();
     this.changes.fail(error);
@@ -105,15 +202,10 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { wall } = this.#node.clock();
     const input = { text, time: time ?? wall, ...(name !== undefined && { name }) };
     const submission = messageSubmission(this.#node.ulid(wall), input);
-    const handle = new Handle(submission.id, this.#submit([submission], []));
+    const handle = new Handle(submission.id, this.bodies.submit([submission], []));
     this.#handles.set(handle.id, handle);
     handle.stored.catch(() => this.#handles.delete(handle.id));
     return handle;
-  }
-
-  #submit(submissions: readonly Submission[], also: readonly Required<StoreOp>[]): Promise<void> {
-    const channel = this.id;
-    return this.#node.request((token) => ({ type: 'submit', channel, token, submissions, also }));
   }
 
   read(options: ReadOptions = {}): AsyncIterable<ReadEvent> {
@@ -124,7 +216,23 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { state } = this;
     const { store, hash, offline } = this.#node;
     const log = logReader(store, hash, state.keys, this.#final.seq);
-    return explain(state, id, { log, view: offline ? undefined : this.view() });
+    const { bodies } = this;
+    return explain(state, id, { log, bodies, view: offline ? undefined : this.view() });
+  }
+
+  prove(id: string): Promise<string> {
+    const { store, verifier: crypto } = this.#node;
+    return proveFinal(this.state, id, { store, crypto, finalSeq: this.#final.seq });
+  }
+
+  proveMisbehaviour(user: string): string {
+    const of = [...this.state.convictions.values()].filter(({ offender }) => offender === user);
+    of.sort((a, b) => a.since - b.since);
+    if (of[0]) return armour(of[0].proof);
+    throw new ConclaveError(
+      'no_proof',
+      `this node has no proof that ${user} misbehaved; "conclave status --json" shows whom it has one of`,
+    );
   }
 
   currentStatus(): ChannelStatus {
@@ -137,6 +245,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     return {
       channel: this.id,
       name: st.stored.name,
+      ...(isArchiveIn(st.roster, this.user) && { archive: true }),
       relays: this.#relays(),
       members: st.roster.members.size,
       ...view,
@@ -162,13 +271,18 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   #members(): MemberInfo[] {
     const { online, leader, epoch } = this.currentStatus();
-    return [...this.state.roster.members.values()].map(({ user, name, role }) => ({
-      user,
-      name,
-      role,
-      online: online.includes(user),
-      leads: user === leader ? epoch : null,
-    }));
+    const { roster } = this.state;
+    return [...roster.members.values()].map((member) => {
+      const { user, name, role, recovery } = member;
+      const replaces = keysBefore(roster, user);
+      return {
+        ...{ user, name, role, ...(isArchive(member) && { archive: true }) },
+        online: online.includes(user),
+        leads: user === leader ? epoch : null,
+        ...(recovery !== null && { recoverable: true as const }),
+        ...(replaces.length > 0 && { replaces }),
+      };
+    });
   }
 
   /** Makes a change of membership and waits until it is in force; false when there is nothing to change. */
@@ -191,7 +305,11 @@ export class NodeChannel implements Channel, ReadableChannel {
   }
 
   async #invite(o: InviteOptions): Promise<string> {
-    const { uses = 1, expires } = o;
+    const { uses = 1, expires, archive: isArchive = false } = o;
+    const invitee = o.for === undefined ? null : userId(o.for);
+    if (invitee !== null && uses !== 1) {
+      throw new ConclaveError('bad_invite_options', 'an invitation for one user has one use');
+    }
     checkWhole('bad_invite_options', 'the uses of an invitation', uses, 1, INVITE_USES_MAX);
     if (expires !== undefined) {
       const { wall } = this.#node.clock();
@@ -199,16 +317,19 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     const secret = this.#node.random(32);
     const key = this.#node.publicKey(secret);
-    const terms = { kind: 'invite', key, uses, expires: expires ?? 0 } as const;
+    const terms = { kind: 'invite', key, uses, expires: expires ?? 0, invitee, isArchive } as const;
     await this.#change((roster) => ({ ...terms, base: roster.number }), o);
+    return this.#inviteFor(secret, { invitee, isArchive });
+  }
+
+  #inviteFor(
+    secret: Uint8Array,
+    { invitee, isArchive }: Pick<Invite, 'invitee' | 'isArchive'>,
+  ): string {
     const st = this.state;
     return encodeInvite(this.#node.hash, {
-      channel: this.id,
-      secret,
-      inviter: this.#node.user,
-      pinned: st.log.final,
-      name: st.stored.name,
-      relays: st.roster.relays,
+      ...{ channel: this.id, secret, inviter: this.#node.user, pinned: st.log.final },
+      ...{ name: isArchive ? '' : st.stored.name, relays: st.roster.relays, invitee, isArchive },
     });
   }
 
@@ -284,8 +405,8 @@ export class NodeChannel implements Channel, ReadableChannel {
         hash: this.#node.hash,
         changes: this.changes,
         ulid: () => this.#node.ulid(this.#node.clock().wall),
-        submit: (some: readonly Submission[], also: readonly Required<StoreOp>[]) =>
-          this.#submit(some, also),
+        submit: (some: readonly PlainSubmission[], also: readonly Required<StoreOp>[]) =>
+          this.bodies.submit(some, also),
       };
       return await importMessages(ports, source, messages, options);
     } finally {

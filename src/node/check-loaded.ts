@@ -25,7 +25,7 @@ export async function checkLoaded(store: Store, hash: Hash, id: ChannelId): Prom
     if (!stored) return;
     const { bytes, name } = decodeStoredGenesis(stored);
     const genesis = decodeGenesis(bytes);
-    if (commitName(hash, genesis.salt, name) !== genesis.nameCommitment) {
+    if (name !== '' && commitName(hash, genesis.salt, name) !== genesis.nameCommitment) {
       throw new Error("the channel's name is not the one that its founder chose");
     }
     const rosters = [genesisRoster(hash, id, genesis)];

@@ -52,6 +52,7 @@ const FOR_CORE = new Set<Command['name']>([
   'CH_APPEND',
   'CH_RECALL',
   'CH_REPORT',
+  'CH_PROOF',
   'CH_MERGE',
   'CH_MSG_CONFIRM',
   'CH_JOIN',

@@ -17,14 +17,17 @@ import type { EpochId, UserId } from '../core/ids.js';
 import { decodeFinal } from '../core/layout.js';
 import { heldRecord, isOrphan } from '../core/provisional.js';
 import { decodeProof } from '../core/record.js';
+import { nameIn } from '../core/roster.js';
 import { type ChannelView, provisional } from '../core/view.js';
 import type { ExplainedLeadership, ExplainStep, Explanation, Named } from './api.js';
+import type { Bodies } from './bodies.js';
 import { type Found, findRecords, type LogReader } from './explain-find.js';
-import { memberIn } from './member-in.js';
-import { decodeMessageBody } from './message-body.js';
+import { membershipIn } from './member-in.js';
+import { messageIn } from './message-body.js';
 
 export interface ExplainOptions {
   readonly log: LogReader;
+  readonly bodies: Pick<Bodies, 'open' | 'ready'>;
   /** How the channel is now; undefined when no process is up on this store. */
   readonly view: ChannelView | undefined;
 }
@@ -36,6 +39,7 @@ export async function explain(
   o: ExplainOptions,
 ): Promise<Explanation[]> {
   const found = await findRecords(st, id, o.log);
+  await o.bodies.ready();
   const explanations: Explanation[] = [];
   for (const each of found) explanations.push(await new Story(st, o, each).tell());
   return explanations;
@@ -60,15 +64,15 @@ class Story {
     await this.#inLog();
     const state = this.#state();
     const { id, digest, author: from, kind } = record;
-    const body = kind === 'message' ? decodeMessageBody(record.body) : undefined;
+    const { name = this.#named(from).name, ...shown } = messageIn(record, this.#o.bodies);
     return {
       id,
       digest,
       from,
-      name: body?.name ?? this.#named(from).name,
+      name,
       kind,
-      ...(kind === 'message' && { text: body?.text ?? '' }),
-      ...memberIn(record, this.#st.roster),
+      ...shown,
+      ...membershipIn(record, this.#st.roster),
       state,
       seq: state === 'final' ? this.#found.final!.entry.seq : null,
       steps: this.#steps,
@@ -77,7 +81,7 @@ class Story {
   }
 
   #named(user: UserId): Named {
-    return { user, name: this.#st.roster.members.get(user)?.name ?? '' };
+    return { user, name: nameIn(this.#st.roster, user) };
   }
 
   #made(): void {
@@ -107,7 +111,7 @@ class Story {
     places.sort((a, b) => a.header.term - b.header.term || a.seq - b.seq);
     for (const { branch, seq, header } of places) {
       const under = this.#leadership(header);
-      const committed = await this.#committedIn(branch, seq);
+      const committed = this.#committedIn(branch, seq);
       const acknowledged = this.#hasAcknowledged(header.epoch, seq);
       const isOfLog = under.kind !== 'online';
       const where = isOfLog ? 'log' : 'branch';
@@ -120,11 +124,9 @@ class Story {
     return (this.#st.acks.get(epoch)?.ack.seq ?? 0) >= seq;
   }
 
-  async #committedIn(branch: Branch, seq: number) {
-    const certified = branch.certificates.find((at) => at >= seq);
-    if (certified === undefined) return null;
-    const bytes = await this.#o.log.get(this.#st.keys.commit(branch.id, certified));
-    return bytes ? this.#certified(decodeCertificate(bytes)) : null;
+  #committedIn(branch: Branch, seq: number) {
+    const certified = branch.certificates.find((at) => at.seq >= seq);
+    return certified ? this.#certified(decodeCertificate(certified.bytes)) : null;
   }
 
   /** Who acknowledged what a certificate certifies, and of how many that is a majority. */

@@ -8,12 +8,11 @@
 
 import { decodeWhole, utf8, Writer } from '../core/bytes.js';
 import type { Hash } from '../core/crypto.js';
-import type { Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, hex32, type Ulid } from '../core/ids.js';
 import type { Store, StoreOp } from '../core/store.js';
 import type { WaitOptions } from './api.js';
-import { type MessageInput, messageSubmission } from './message-body.js';
+import { type MessageInput, messageSubmission, type PlainSubmission } from './message-body.js';
 import { aborted, type Changes } from './wait.js';
 
 const BATCH_MESSAGES = 256;
@@ -31,7 +30,10 @@ export interface ImportPorts {
   readonly hash: Hash;
   readonly changes: Changes;
   ulid(): Ulid;
-  submit(submissions: readonly Submission[], also: readonly Required<StoreOp>[]): Promise<void>;
+  submit(
+    submissions: readonly PlainSubmission[],
+    also: readonly Required<StoreOp>[],
+  ): Promise<void>;
 }
 
 export interface ImportOptions extends WaitOptions {
@@ -50,7 +52,7 @@ export async function importMessages(
   const first = next;
   let imported = 0;
   let skipped = 0;
-  let batch: Submission[] = [];
+  let batch: PlainSubmission[] = [];
   let bytes = 0;
 
   const flush = async (): Promise<void> => {

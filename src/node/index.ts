@@ -7,6 +7,8 @@ export * from './api.js';
 export { levelStore } from './level-store.js';
 export { openNode } from './node.js';
 export type { NodeIdentity, NodeLog, NodeMetrics, NodeOptions } from './options.js';
+export { checkProof } from './proof-file.js';
+export { makeRecoveryKey, recoveryKeyOf } from './recovery.js';
 export { type RestoreOptions, restoreStore } from './restore.js';
 export type { Connect, Transport, TransportEvents } from './transport.js';
 export {

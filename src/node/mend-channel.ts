@@ -128,6 +128,7 @@ class Mending {
       await this.#forget('its promises were made anew');
     }
     for (const { where } of of('pool')) if (!where.endsWith('/')) await clear(store, where);
+    for (const { where } of of('convict')) if (!where.endsWith('/')) await clear(store, where);
     const firstOut = of('out')[0];
     if (firstOut) await this.#dropOutsFrom(firstOut.where);
     const isSet = PROVISIONAL.some((kind) => of(kind).length > 0);

@@ -6,6 +6,7 @@
  */
 
 import type { Digest } from '../core/ids.js';
+import type { ChannelRecord } from '../core/record.js';
 import type { ProvisionalEntry } from '../core/view.js';
 import { RANK } from './sending.js';
 
@@ -17,6 +18,7 @@ export interface Change {
 }
 
 interface Shown {
+  readonly record: ChannelRecord;
   readonly state: ProvisionalEntry['state'];
   /** Its place in the order that the reader has; null when it had vanished. */
   readonly at: number | null;
@@ -30,8 +32,14 @@ export class Moves {
     this.#shown.delete(digest);
   }
 
-  /** What to say of `now`, in order. It counts as said. */
-  next(now: readonly ProvisionalEntry[]): Change[] {
+  /**
+   * What to say of `now`, in order; of what has vanished, that it is withheld,
+   * where it is. It counts as said.
+   */
+  next(
+    now: readonly ProvisionalEntry[],
+    isWithheld: (record: ChannelRecord) => boolean = () => false,
+  ): Change[] {
     const before = this.#shown;
     const after = new Map<Digest, Shown>();
     const hasGrown = now.map(({ record, state }) => {
@@ -43,15 +51,22 @@ export class Moves {
     );
     const changes: Change[] = [];
     now.forEach((item, i) => {
-      const { digest } = item.record;
+      const { record } = item;
+      const { digest } = record;
       // Nothing is shown as less than it was.
       const state = hasGrown[i] ? item.state : before.get(digest)!.state;
-      after.set(digest, { state, at: i });
+      after.set(digest, { record, state, at: i });
       if (staying.has(i)) return;
       changes.push({ what: hasGrown[i] ? 'entry' : 'moved', item, after: now[i - 1] ?? null });
     });
-    for (const [digest, { state }] of before) {
-      if (!after.has(digest)) after.set(digest, { state, at: null });
+    let last = now.at(-1) ?? null;
+    for (const [digest, { record, state }] of before) {
+      if (after.has(digest)) continue;
+      const item = { record, state: isWithheld(record) ? ('withheld' as const) : state };
+      after.set(digest, { ...item, at: null });
+      if (item.state === state) continue;
+      changes.push({ what: 'entry', item, after: last });
+      last = item;
     }
     this.#shown = after;
     return changes;

@@ -8,6 +8,7 @@
  *     node/relay/<key>        this node's own address for that relay: text
  *     node/import/…           importing.ts
  *     node/dm/…               private-log.ts
+ *     node/keyed/…            key-log.ts
  */
 
 import { decodeWhole, Writer } from '../core/bytes.js';

@@ -4,41 +4,50 @@
  */
 
 import { decodeWhole, Writer } from '../core/bytes.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Command } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
+import type { Crypto, Hash } from '../core/crypto.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, commitName, encodeGenesis, type Genesis } from '../core/genesis.js';
-import { type ChannelId, channelId, hex32, type Ulid, type UserId, userId } from '../core/ids.js';
+import {
+  type ChannelId,
+  channelId,
+  hex32,
+  type SealingPublic,
+  type Ulid,
+  type UserId,
+  userId,
+} from '../core/ids.js';
 import type { Clock, Input } from '../core/input.js';
 import { after } from '../core/layout.js';
-import {
-  CHANNEL_NAME_BYTES_MAX,
-  MEMBERS_PER_CHANNEL_MAX,
-  MIN_ONLINE_DEFAULT,
-  NICKNAME_BYTES_MAX,
-  RELAYS_PER_CHANNEL_MAX,
-} from '../core/limits.js';
+import { NICKNAME_BYTES_MAX } from '../core/limits.js';
 import { loadChannel } from '../core/load.js';
 import type { Machine } from '../core/machine.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
+import { isArchiveIn } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { BATCHES_KEY, BOOTS_KEY, bootsOf, encodeBoots, nextBootTime } from '../core/store-boots.js';
 import type {
   Channel,
   CreateOptions,
   Dm,
+  JoinOptions,
   Node,
   PrivateMessage,
   RelayStatus,
+  ReplacementOptions,
   VerifyReport,
   WaitOptions,
 } from './api.js';
+import type { Bodies, BodiesHost } from './bodies.js';
 import { NodeChannel } from './channel.js';
+import { ChannelKeys } from './channel-keys.js';
 import { checkLoaded } from './check-loaded.js';
+import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
-import { checkName, checkWhole } from './input.js';
-import { decodeInvite, type Invite } from './invite.js';
+import { checkName } from './input.js';
+import { checkPurpose, decodeInvite, type Invite } from './invite.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -51,12 +60,18 @@ import {
 import { completeOptions, type FullOptions, type NodeOptions } from './options.js';
 import type { NodeParts } from './parts.js';
 import { PrivateMessages } from './private-messages.js';
+import type { Sealing } from './private-parts.js';
+import { verifierOf } from './proof-file.js';
+import { encodeReplacing } from './recovery.js';
 import type { RelayConnection } from './relay-link.js';
+import { sealingOf } from './sealing.js';
 import { snapshot } from './snapshot.js';
 import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
 const DRAIN_MS_DEFAULT = 2_000;
+/** How long a newcomer waits for its first key; then it is a member, and reads once the key comes. */
+const FIRST_KEY_MS = 5_000;
 
 /**
  * Opens a node over its store.
@@ -90,8 +105,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 }
 
 /** What has no default, for those whom no compiler tells. */
-function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
+function checkOptions({ store, identity, misbehaviour }: Partial<NodeOptions> = {}): void {
   const wrong =
+    (misbehaviour !== undefined &&
+      misbehaviour !== 'show' &&
+      misbehaviour !== 'remove' &&
+      '"misbehaviour" must be "show" or "remove"') ||
     (typeof store !== 'function' &&
       typeof store?.write !== 'function' &&
       '"store" must be one, as levelStore("./data")') ||
@@ -100,7 +119,7 @@ function checkOptions({ store, identity }: Partial<NodeOptions> = {}): void {
 }
 
 /** A boot id greater than the last one, durable before anything bears it, and what came before. */
-async function nextOpening(o: FullOptions): Promise<Opening> {
+async function nextOpening(o: FullOptions): Promise<Opening & { sealing: Sealing }> {
   const { store, clock, ulid, offline } = o;
   const user = await checkOwner(o);
   const stored = await store.get(BOOT_KEY);
@@ -115,7 +134,8 @@ async function nextOpening(o: FullOptions): Promise<Opening> {
     ];
     await store.write(ops, { sync: true });
   }
-  return { boot, boots };
+  const sealing = await sealingOf(o.crypto, { user, seed: o.identity.seed });
+  return { boot, boots, sealing };
 }
 
 /** Whoever opens a store first is its user: nobody else would find a channel in it. */
@@ -136,6 +156,8 @@ class ConclaveNode implements Node, NodeParts {
   readonly name: string;
   readonly store: Store;
   readonly hash: Hash;
+  readonly crypto: Crypto;
+  readonly verifier: Verifier;
   readonly machine: Machine;
   readonly offline: boolean;
   readonly #o: FullOptions;
@@ -151,10 +173,12 @@ class ConclaveNode implements Node, NodeParts {
   #closing: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(o: FullOptions, opening: Opening) {
+  constructor(o: FullOptions, { sealing, ...opening }: Opening & { sealing: Sealing }) {
     this.#o = o;
     this.store = o.store;
     this.hash = o.crypto.sha256;
+    this.crypto = o.crypto;
+    this.verifier = verifierOf(o.crypto);
     this.offline = o.offline;
     this.name = o.identity.name;
     this.#driver = new Driver(o, opening, {
@@ -168,7 +192,14 @@ class ConclaveNode implements Node, NodeParts {
     });
     this.user = this.#driver.user;
     this.machine = this.#driver.pump.machine;
-    this.#private = new PrivateMessages(this);
+    this.#private = new PrivateMessages({
+      ...{ user: this.user, store: this.store, offline: this.offline, boot: opening.boot },
+      ...{ crypto: o.crypto, sealing, log: o.log, clock: o.clock, ulid: o.ulid },
+      sign: (statement) => o.crypto.ed25519Sign(o.identity.seed, statement),
+      links: () => this.links(),
+      checkOpen: () => this.checkOpen(),
+      fail: (error) => this.fail(error),
+    });
   }
 
   async load(): Promise<void> {
@@ -184,7 +215,15 @@ class ConclaveNode implements Node, NodeParts {
       this.#driver.pump.input({ type: 'open', state });
       await this.#driver.idle();
       // Of a channel that this node was still joining there is nothing to show.
-      if (state.roster.members.has(this.user)) this.#channels.set(id, new NodeChannel(id, this));
+      const { members, departed } = state.roster;
+      if (members.has(this.user) || departed.has(this.user)) {
+        if (this.#o.archive && members.has(this.user) && !isArchiveIn(state.roster, this.user)) {
+          throw readsChannel(id);
+        }
+        const channel = new NodeChannel(id, this);
+        this.#channels.set(id, channel);
+        await channel.bodies.load();
+      }
     }
     await this.#private.load();
     this.#keepLinks();
@@ -211,6 +250,24 @@ class ConclaveNode implements Node, NodeParts {
       this.machine.channel(id)?.roster.relays.forEach(add);
     }
     this.#driver.keepLinks([...urls.values()]);
+  }
+
+  /** What others seal to for this node, where it is no archive. */
+  get #sealingKey(): SealingPublic {
+    return hex32<SealingPublic>(this.#o.sealing.publicKey);
+  }
+
+  bodiesOf(host: BodiesHost): Bodies {
+    const { crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, crypto, sealing });
+  }
+
+  get removesMisbehaving(): boolean {
+    return this.#o.misbehaviour === 'remove' && !this.#o.offline;
+  }
+
+  warn(fields: object, message: string): void {
+    this.#o.log.warn(fields, message);
   }
 
   clock(): Clock {
@@ -286,12 +343,10 @@ class ConclaveNode implements Node, NodeParts {
       case 'roster':
         this.#keepLinks();
         break;
-      case 'joined': {
-        const { joining } = this.machine.channel(event.channel)!;
+      case 'joined':
         this.#adopt(event.channel);
-        if (joining) this.#settle(joining.token, (r) => r.resolve());
+        if (event.token !== null) this.#settle(event.token, (r) => r.resolve());
         break;
-      }
     }
     this.#channels.get(event.channel)?.onEvent(event);
   }
@@ -307,6 +362,9 @@ class ConclaveNode implements Node, NodeParts {
   async create(o: CreateOptions): Promise<Channel> {
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
+    if (this.#o.archive) {
+      throw new ConclaveError('not_allowed', 'an archive reads nothing, and founds no channel');
+    }
     const genesis = this.#genesis(o);
     const bytes = encodeGenesis(genesis);
     const sig = this.#o.crypto.ed25519Sign(this.#o.identity.seed, bytes);
@@ -315,28 +373,17 @@ class ConclaveNode implements Node, NodeParts {
     return this.#adopt(channelIdOf(this.hash, bytes));
   }
 
-  #genesis({
-    name,
-    relays,
-    minOnline = MIN_ONLINE_DEFAULT,
-    quorum = 'online',
-  }: CreateOptions): Genesis {
-    checkName('the name of a channel', name, CHANNEL_NAME_BYTES_MAX);
-    checkRelays(relays);
-    checkWhole('bad_policy', 'minOnline', minOnline, 1, MEMBERS_PER_CHANNEL_MAX);
-    if (quorum !== 'online' && quorum !== 'roster') {
-      throw new ConclaveError('bad_policy', "quorum must be 'online' or 'roster'");
-    }
+  #genesis(o: CreateOptions): Genesis {
+    const policy = chosenPolicy(o);
     const salt = this.random(16);
     return {
       founder: this.user,
       founderName: this.name,
-      nameCommitment: commitName(this.hash, salt, name),
+      founderSealing: this.#sealingKey,
+      nameCommitment: commitName(this.hash, salt, o.name),
       salt,
       time: this.clock().wall,
-      minOnline,
-      quorum,
-      relays,
+      ...policy,
     };
   }
 
@@ -345,19 +392,28 @@ class ConclaveNode implements Node, NodeParts {
     if (!channel) {
       channel = new NodeChannel(id, this);
       this.#channels.set(id, channel);
+      // What it says of keys was told before anyone listened.
+      channel.bodies.load().catch((error) => this.fail(error));
       this.#keepLinks();
     }
     return channel;
   }
 
-  async join(text: string, o: WaitOptions & { relays?: readonly string[] } = {}): Promise<Channel> {
+  async join(text: string, o: JoinOptions = {}): Promise<Channel> {
     const invite = decodeInvite(this.hash, text);
     this.checkOpen();
     if (o.signal?.aborted) throw aborted(o.signal);
+    if (invite.invitee !== null && invite.invitee !== this.user) {
+      throw new ConclaveError(
+        'invite_for_another',
+        `the invitation is for user ${invite.invitee}, this node is ${this.user}: ask for one for it`,
+      );
+    }
+    checkPurpose(invite, o.archive ?? this.#o.archive);
     for (const url of o.relays ?? []) await this.overrideRelay(url);
     const id = invite.channel;
     const known = this.#channels.get(id);
-    if (known) return known;
+    if (known?.state.roster.members.has(this.user)) return known;
     if (this.#joining.has(id)) {
       throw new ConclaveError('join_running', 'this node is joining the channel already', {
         retryable: true,
@@ -367,15 +423,27 @@ class ConclaveNode implements Node, NodeParts {
     this.#keepLinks();
     try {
       await this.#askToJoin(invite, o.signal);
-      return this.#adopt(id);
+      const channel = this.#adopt(id);
+      await this.#firstKey(channel, o.signal);
+      return channel;
     } finally {
       this.#joining.delete(id);
       this.#keepLinks();
     }
   }
 
+  /** Where messages can be written a newcomer has a key soon, and shows no history sealed. */
+  async #firstKey({ bodies }: NodeChannel, signal: AbortSignal | undefined): Promise<void> {
+    const patience = AbortSignal.timeout(FIRST_KEY_MS);
+    try {
+      await bodies.firstKey(signal ? AbortSignal.any([signal, patience]) : patience);
+    } catch (error) {
+      if (!patience.aborted) throw error;
+    }
+  }
+
   #askToJoin(invite: Invite, signal: AbortSignal | undefined): Promise<void> {
-    const { channel, name, pinned, relays } = invite;
+    const { channel, name, pinned, relays, isArchive } = invite;
     const nickname = this.name;
     const key = this.#driver.addKey(invite.secret);
     return this.request(
@@ -386,12 +454,28 @@ class ConclaveNode implements Node, NodeParts {
         name,
         invite: key,
         nickname,
+        sealing: isArchive ? null : this.#sealingKey,
         pinned,
         relays,
       }),
       signal,
       () => ({ type: 'stop-join', channel }),
     );
+  }
+
+  requestReplacement(asked: ReplacementOptions): string {
+    const { channel, user: old, recovery, archive: isArchive = this.#o.archive } = asked;
+    if (old === this.user) {
+      throw new ConclaveError(
+        'same_user',
+        'this node has that key: ask from a node with a new one, as "conclave init" makes it',
+      );
+    }
+    const own = { key: this.user, seed: this.#o.identity.seed };
+    return encodeReplacing(this.crypto, own, {
+      ...{ channel: channelId(channel), old: userId(old), name: this.name },
+      ...{ sealing: isArchive ? null : this.#sealingKey, recovery },
+    });
   }
 
   channel(id: string): Channel {
@@ -439,6 +523,10 @@ class ConclaveNode implements Node, NodeParts {
     return snapshot(this.store);
   }
 
+  input(input: Input): void {
+    if (this.#failure === undefined && !this.#closing) this.#driver.pump.input(input);
+  }
+
   fail(error: unknown): void {
     if (this.#failure !== undefined || this.#closing) return;
     this.#failure = error;
@@ -480,16 +568,11 @@ class ConclaveNode implements Node, NodeParts {
   }
 }
 
-/** Each a relay of its own. */
-function checkRelays(relays: readonly string[]): void {
-  const keys = new Set(relays.map((url) => pinnedRelayUrl(url).key));
-  if (keys.size === 0 || relays.length > RELAYS_PER_CHANNEL_MAX) {
-    throw new ConclaveError('bad_relays', `a channel has 1 to ${RELAYS_PER_CHANNEL_MAX} relays`);
-  }
-  if (keys.size < relays.length) {
-    throw new ConclaveError('bad_relays', 'two of the addresses are of one relay: name it once');
-  }
-}
+const readsChannel = (id: ChannelId): ConclaveError =>
+  new ConclaveError(
+    'not_archive',
+    `this node is a member of channel ${id} that reads it: give the archive a directory and an identity of its own`,
+  );
 
 const OFFLINE = new ConclaveError(
   'offline',

@@ -8,6 +8,7 @@ import type { Clock } from '../core/input.js';
 import { TIMING, type Timing } from '../core/limits.js';
 import type { Store } from '../core/store.js';
 import { nativeCrypto } from '../native/crypto-native.js';
+import { type SealingKey, sealingKey } from './sealing.js';
 import { type Connect, connectRelay } from './transport.js';
 
 /** Who a node is: an Ed25519 seed, and the nickname shown to others. */
@@ -36,6 +37,13 @@ export interface NodeOptions {
   readonly metrics?: NodeMetrics;
   /** Opens the store alone: no relay is contacted, nothing can be sent. */
   readonly offline?: boolean;
+  /** Joins channels as a member that stores, acknowledges and serves, and holds no key: it never reads. */
+  readonly archive?: boolean;
+  /**
+   * What becomes of a member that a proof of misbehaviour convicts, where this node's user manages the channel: it is
+   * shown in `status` (the default), or removed too.
+   */
+  readonly misbehaviour?: 'show' | 'remove';
   readonly crypto?: Crypto;
   readonly timing?: Partial<Timing>;
   readonly clock?: () => Clock;
@@ -53,6 +61,8 @@ export type FullOptions = Required<Omit<NodeOptions, 'store' | 'metrics'>> & {
   readonly uniform: () => number;
   readonly ulid: (wall: number) => Ulid;
   readonly timing: Timing;
+  /** To which channel keys are sealed for this identity. */
+  readonly sealing: SealingKey;
 };
 
 const silent: NodeLog = { debug: () => {}, info: () => {}, warn: () => {} };
@@ -66,13 +76,17 @@ export async function completeOptions(o: NodeOptions): Promise<FullOptions> {
     return value / 2 ** 48;
   };
   const nextUlid = monotonicFactory(uniform);
+  const crypto = o.crypto ?? nativeCrypto;
   return {
     store: typeof o.store === 'function' ? await o.store() : o.store,
     identity: o.identity,
     log: o.log ?? silent,
     metrics: o.metrics ?? { count: () => {} },
     offline: o.offline ?? false,
-    crypto: o.crypto ?? nativeCrypto,
+    archive: o.archive ?? false,
+    misbehaviour: o.misbehaviour ?? 'show',
+    crypto,
+    sealing: await sealingKey(crypto, o.identity.seed),
     timing: { ...TIMING, ...o.timing },
     clock: o.clock ?? (() => ({ now: performance.now(), wall: Date.now() })),
     random,

@@ -15,25 +15,29 @@
 
 import { chainNext, chainStart, type Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
+import { isDisputed } from '../core/convictions.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Digest } from '../core/ids.js';
+import type { Digest, UserId } from '../core/ids.js';
 import { channelKeys, decodeEntry, decodeRawEntry, type Entry } from '../core/layout.js';
 import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
 import { certifiedPlace } from '../core/provisional.js';
 import type { ChannelRecord } from '../core/record.js';
-import type { Roster } from '../core/roster.js';
+import { currentKey, nameIn, type Roster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
 import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
+import { type KeyId, keyIdOf } from './channel-cipher.js';
 import { damaged } from './check-loaded.js';
 import { checkWhole } from './input.js';
-import { memberIn } from './member-in.js';
+import { KEYS_KIND } from './keys-record.js';
+import { membershipIn } from './member-in.js';
 import { Merges, mergeIn, sinceMerge } from './merges.js';
-import { decodeMessageBody } from './message-body.js';
+import { type MessageShown, messageIn } from './message-body.js';
 import { Moves } from './moves.js';
 import type { ReadableChannel } from './parts.js';
+import { SealedShown } from './sealed-shown.js';
 import { Pace } from './wait.js';
 
 /** A page is read whole before it is shown, so that no reader holds a place in the store open. */
@@ -45,14 +49,12 @@ type Standing = Pick<ChannelEntry, 'state' | 'seq' | 'epoch'>;
 function entryOf(
   record: ChannelRecord,
   { state, seq, epoch }: Standing,
-  roster: Roster,
+  st: ChannelState,
+  said: MessageShown,
 ): ChannelEntry {
+  const { roster } = st;
   const { digest, id, author: from, time, kind } = record;
-  const isMessage = kind === 'message';
-  const body = isMessage ? decodeMessageBody(record.body) : undefined;
-  const name = body?.name ?? roster.members.get(from)?.name ?? '';
-  const text = isMessage ? { text: body?.text ?? '' } : {};
-  const member = memberIn(record, roster);
+  const { name = nameIn(roster, from), ...shown } = said;
   return {
     seq,
     digest,
@@ -63,10 +65,17 @@ function entryOf(
     state,
     kind,
     epoch,
-    ...text,
-    ...member,
+    ...shown,
+    ...membershipIn(record, roster),
     ...mergeIn(record),
+    ...replacedAuthor(roster, from),
+    ...(isDisputed(st, digest) && { disputed: true }),
   };
+}
+
+function replacedAuthor(roster: Roster, from: UserId): Pick<ChannelEntry, 'replacedBy'> {
+  const replacedBy = currentKey(roster, from);
+  return replacedBy === from ? {} : { replacedBy };
 }
 
 interface Start {
@@ -105,6 +114,10 @@ export function readChannel(
   return new Reading(channel, store, hash, startOf(from)).events(options);
 }
 
+/** What is shown before it is final: not what only serves to read. */
+const isShownEarly = (record: ChannelRecord): boolean =>
+  isMessageLane(record) && record.kind !== KEYS_KIND;
+
 /** The leadership of a record's smallest certified place; without one, of any place. */
 function placedUnder(st: ChannelState, digest: Digest): EpochRef | null {
   const place =
@@ -129,6 +142,8 @@ class Reading {
   readonly #merges = new Merges();
   readonly #moves = new Moves();
   readonly #pace: Pace;
+  readonly #sealed = new SealedShown();
+  #isOut = false;
   /** The last entry that was read, for the next one's place in the chain. */
   #chained: Point | undefined;
 
@@ -156,14 +171,32 @@ class Reading {
     }
   }
 
-  async *#all({ live, provisional: more = true, signal }: ReadOptions): AsyncGenerator<ReadEvent> {
+  async *#all(options: ReadOptions): AsyncGenerator<ReadEvent> {
+    try {
+      yield* this.#looks(options);
+    } catch (error) {
+      // The node's closing says it better than its store's.
+      const isClosed = error instanceof ConclaveError && error.code === 'store_closed';
+      if (isClosed) await this.#channel.changes.next(this.#channel.changes.version - 1);
+      throw error;
+    }
+  }
+
+  async *#looks({
+    live,
+    provisional: more = true,
+    signal,
+  }: ReadOptions): AsyncGenerator<ReadEvent> {
     yield* this.#openMerge();
     for (;;) {
       const seen = this.#channel.changes.version;
+      yield* this.#openedEntries();
       yield* this.#finalEntries();
+      if (more && (await this.#learned())) continue;
       // What became final just now is on its way to the store: neither list would show it.
       const isWhole = this.#channel.state.log.final.seq === this.#channel.final.seq;
       if (more && isWhole) yield* this.#changes();
+      if (isWhole) yield* this.#ending();
       if (!live && isWhole) return;
       await this.#pace.rest(signal);
       try {
@@ -197,39 +230,83 @@ class Reading {
 
   async *#finalEntries(): AsyncGenerator<ReadEvent> {
     while (this.#next <= this.#channel.final.seq) {
-      for (const entry of await this.#page(this.#channel.final.seq)) {
+      for (const entry of await this.#page(this.#next, this.#channel.final.seq)) {
         const { before, with: merged } = this.#merges.take(entry);
         if (before) yield { type: 'merged', ...before, cursor: `${this.#cursor}.1` };
         const { seq, record } = entry;
         this.#next = seq + 1;
         this.#moves.settled(record.digest);
-        const epoch = { term: entry.header.term, kind: 'roster' as const };
-        const { roster } = this.#channel.state;
-        const shown = entryOf(record, { state: 'final', seq, epoch }, roster);
-        yield { type: 'entry', entry: shown, cursor: this.#cursor };
+        this.#sealed.settled(record.digest);
+        yield { type: 'entry', entry: this.#finalEntry(entry), cursor: this.#cursor };
         if (merged) yield { type: 'merged', ...merged, cursor: `${this.#cursor}.1` };
       }
     }
   }
 
-  async #page(last: number): Promise<Entry[]> {
+  #finalEntry({ record, seq, header }: Entry): ChannelEntry {
+    const epoch = { term: header.term, kind: 'roster' as const };
+    const said = this.#say(record, (key) => this.#sealed.final(key, seq));
+    return entryOf(record, { state: 'final', seq, epoch }, this.#channel.state, said);
+  }
+
+  /** What is shown of a record; `onSealed` is told where only a key is missing. */
+  #say(record: ChannelRecord, onSealed: (key: KeyId) => void): MessageShown {
+    const { bodies } = this.#channel;
+    const said = messageIn(record, bodies);
+    const key = said.sealed && keyIdOf(record.body);
+    if (key && !bodies.has(key)) onSealed(key);
+    return said;
+  }
+
+  /** Final messages that were shown sealed, and whose key is here now. */
+  async *#openedEntries(): AsyncGenerator<ReadEvent> {
+    await this.#channel.bodies.ready();
+    for (const { key, first, last } of this.#sealed.takeFinal((id) => this.#has(id))) {
+      for (let next = first; next <= last; ) {
+        const page = await this.#page(next, last);
+        for (const entry of page) {
+          const { kind, body } = entry.record;
+          if (kind !== 'message' || keyIdOf(body) !== key) continue;
+          yield { type: 'opened', entry: this.#finalEntry(entry), cursor: this.#cursor };
+        }
+        next += page.length;
+      }
+    }
+  }
+
+  #has(key: KeyId): boolean {
+    return this.#channel.bodies.has(key);
+  }
+
+  /** Learns the keys that what is not final gives; false where there is nothing new. */
+  async #learned(): Promise<boolean> {
+    const { bodies, state } = this.#channel;
+    const records = provisional(state).map(({ record }) => record);
+    const news = records.filter((record) => bodies.isNews(record));
+    await bodies.learnOf(news);
+    return news.length > 0;
+  }
+
+  async #page(from: number, last: number): Promise<Entry[]> {
     const keys = channelKeys(this.#channel.id);
-    const limit = Math.min(PAGE_ENTRIES_MAX, last - this.#next + 1);
-    const range = { gte: keys.log(this.#next), lt: keys.log(last + 1), limit };
+    const limit = Math.min(PAGE_ENTRIES_MAX, last - from + 1);
+    const range = { gte: keys.log(from), lt: keys.log(last + 1), limit };
     const page: Entry[] = [];
     let bytes = 0;
     for await (const [, value] of this.#store.range(range)) {
       const entry = decodeEntry(this.#hash, value);
-      if (entry.seq !== this.#next + page.length) break;
+      if (entry.seq !== from + page.length) break;
       await this.#check(entry);
       page.push(entry);
       bytes += value.length;
       if (bytes >= PAGE_BYTES_MAX) break;
     }
+    // Their keys were learned with them.
+    await this.#channel.bodies.ready();
     if (page.length > 0) return page;
     throw new ConclaveError(
       'store_damaged',
-      `the log of channel ${this.#channel.id} lacks seq ${this.#next}. Run "conclave doctor".`,
+      `the log of channel ${this.#channel.id} lacks seq ${from}. Run "conclave doctor".`,
     );
   }
 
@@ -254,16 +331,39 @@ class Reading {
     throw damaged(id, `its log lacks seq ${seq}`);
   }
 
+  /** This node is no member any more: said once, and again should it join and go again. */
+  *#ending(): Generator<ReadEvent> {
+    const { members, departed } = this.#channel.state.roster;
+    const { user } = this.#channel;
+    const isOut = !members.has(user) && departed.has(user);
+    if (isOut && !this.#isOut) yield { type: 'removed', cursor: this.#cursor };
+    this.#isOut = isOut;
+  }
+
   /** Messages that are not final: those that are new, have grown or moved since the last look. */
   *#changes(): Generator<ReadEvent> {
     const { state } = this.#channel;
-    const changes = this.#pace.run(() =>
-      this.#moves.next(provisional(state).filter(({ record }) => isMessageLane(record))),
-    );
-    for (const { what, item, after } of changes) {
-      const epoch = placedUnder(state, item.record.digest);
-      const entry = entryOf(item.record, { state: item.state, seq: null, epoch }, state.roster);
+    const now = this.#pace.run(() => {
+      const items = provisional(state).filter(({ record }) => isShownEarly(record));
+      const isGone = ({ author }: ChannelRecord): boolean => !state.roster.members.has(author);
+      return { items, changes: this.#moves.next(items, isGone) };
+    });
+    for (const { what, item, after } of now.changes) {
+      const entry = this.#provisionalEntry(item);
       yield { type: what, entry, after: refOf(after), cursor: this.#cursor };
     }
+    const has = (key: KeyId): boolean => this.#has(key);
+    for (const item of now.items) {
+      if (!this.#sealed.takeProvisional(item.record.digest, has)) continue;
+      yield { type: 'opened', entry: this.#provisionalEntry(item), cursor: this.#cursor };
+    }
+  }
+
+  #provisionalEntry({ record, state }: ProvisionalEntry): ChannelEntry {
+    const st = this.#channel.state;
+    const epoch = placedUnder(st, record.digest);
+    this.#sealed.settled(record.digest);
+    const said = this.#say(record, (key) => this.#sealed.provisional(key, record.digest));
+    return entryOf(record, { state, seq: null, epoch }, st, said);
   }
 }

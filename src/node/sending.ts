@@ -5,13 +5,13 @@ import type { Ulid } from '../core/ids.js';
 import type { Progress, RecordState, Sending, WaitOptions } from './api.js';
 import { Changes } from './wait.js';
 
-/** What a later state promises, an earlier one does too. */
+/** What a later state promises, an earlier one does too; but `withheld` promises nothing, and only final follows it. */
 export const RANK: { readonly [S in RecordState]: number } = {
   queued: 0,
   sent: 1,
   committed: 2,
-  final: 3,
-  withheld: 4,
+  withheld: 3,
+  final: 4,
 };
 
 export class Handle implements Sending {
@@ -47,7 +47,7 @@ export class Handle implements Sending {
   }
 
   async until(state: 'sent' | 'committed' | 'final', o: WaitOptions = {}): Promise<Progress> {
-    while (RANK[this.#state] < RANK[state]) {
+    while (RANK[this.#state] < RANK[state] && this.#state !== 'withheld') {
       await this.#changes.next(this.#changes.version, o.signal);
     }
     if (this.#state === 'withheld') {

@@ -14,7 +14,15 @@ import { decodeRawEntry, type RawEntry } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { isLeaderKind, isMembership, type Roster, voters } from '../core/roster.js';
+import {
+  departedBy,
+  isLeaderKind,
+  isMembership,
+  minOnline,
+  type Roster,
+  voters,
+} from '../core/roster.js';
+import { standsIn } from '../core/standing.js';
 import type { Verification } from './verification.js';
 
 /** Entries read, and looked up in the indexes, at once. */
@@ -58,6 +66,8 @@ export class LogWalk {
   #epoch: { id: EpochId; term: number; leader: UserId } | undefined;
   /** Messages that must follow the last `merge` record. */
   #merging = 0;
+  /** The last merge brings something under a warrant. */
+  #hasWarrant = false;
   /** Entries behind the final point, which no index knows. */
   readonly #tail = new Map<Digest, number>();
   #head: Digest;
@@ -156,7 +166,11 @@ export class LogWalk {
     const { epoch, term, roster: number } = raw.header;
     const roster = this.#v.rosters[number];
     if (!roster) throw new Error(`it was placed under roster ${number}, which nothing proves`);
-    if (!roster.members.has(record.author)) this.#v.problem(key, 'its author was not a member');
+    const hasStanding = standsIn(roster, { record, proof: raw.proof });
+    const isWarranted = this.#merging > 0 && this.#hasWarrant && isMessageLane(record);
+    if (!hasStanding && !isWarranted) {
+      this.#v.problem(key, 'its author was not a member, or not yet when it was signed');
+    }
     if (record.kind === 'epoch') {
       if (this.#epoch && term <= this.#epoch.term) {
         this.#v.problem(key, `term ${term} begins after term ${this.#epoch.term}`);
@@ -182,7 +196,7 @@ export class LogWalk {
     }
     if (epoch.kind !== 'roster') this.#v.problem(key, 'an online epoch has no place in the log');
     const all = voters(roster);
-    if (!isElected(epoch, ballots, all, this.#v.genesis!.minOnline)) {
+    if (!isElected(epoch, ballots, all, minOnline(roster))) {
       this.#v.problem(key, `${ballots.length} ballots of ${all.length} voters elect nobody`);
     }
     this.#v.signatures(key, ballotSignatures(hash, { epoch, ballots }));
@@ -201,6 +215,7 @@ export class LogWalk {
     }
     const { entries, branches } = decodeMergeBody(record.body);
     this.#merging = entries;
+    this.#hasWarrant = branches.some(({ warrant }) => warrant.length > 0);
     const named = branches.reduce((sum, branch) => sum + branch.entries, 0);
     if (named !== entries) {
       this.#v.problem(key, `it says that it moved ${entries} records, and names ${named}`);
@@ -242,7 +257,10 @@ export class LogWalk {
     this.#head = raw.hash;
     if (raw.seq > this.#o.keptSeq) this.bytesSinceKept += raw.record.length;
     if (record.kind === 'message') this.#final += 1;
-    if (isMessageLane(record)) this.tips.set(record.author, record.digest);
+    const isMember = this.#v.rosters[raw.header.roster]?.members.has(record.author);
+    if (isMessageLane(record) && isMember) this.tips.set(record.author, record.digest);
+    const departs = departedBy(record);
+    if (departs) this.tips.delete(departs);
     if (isMembership(record.kind) && this.#o.steps.get(raw.seq) !== record.digest) {
       this.#v.problem(key, 'a change of membership without the step that proves it');
     }

@@ -35,7 +35,7 @@ import {
   type RawPlace,
 } from '../core/layout.js';
 import { decodeRecord } from '../core/record.js';
-import { voters } from '../core/roster.js';
+import { minOnline, voters } from '../core/roster.js';
 import { type Ack, decodeAs } from '../core/statements.js';
 import type { Verification } from './verification.js';
 
@@ -195,8 +195,8 @@ async function elections(
       if (roster?.hash !== epoch.rosterHash) {
         throw new Error(`an election under roster ${epoch.roster}, which nothing proves`);
       }
-      const { minOnline, quorum } = v.genesis!;
-      if (!isElected(epoch, ballots, voters(roster), minOnline)) {
+      const { quorum } = v.genesis!;
+      if (!isElected(epoch, ballots, voters(roster), minOnline(roster))) {
         v.problem(key, `${ballots.length} ballots elect nobody in ${KIND[epoch.kind]}`);
       }
       if (epoch.kind === 'online' && quorum === 'roster') {

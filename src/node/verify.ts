@@ -22,17 +22,20 @@ import {
 import { chainStart, type Point } from '../core/chain.js';
 import type { Crypto } from '../core/crypto.js';
 import { channelIdOf, commitName, decodeGenesis } from '../core/genesis.js';
-import type { ChannelId, Digest, UserId } from '../core/ids.js';
+import { type ChannelId, type Digest, hex32, type UserId } from '../core/ids.js';
 import {
+  decodeConviction,
   decodeFinal,
   decodeHardState,
   decodeOffer,
   decodeStoredGenesis,
   type FinalState,
 } from '../core/layout.js';
+import { checkMisbehaviour } from '../core/misbehaviour.js';
+import { decodePortableProof } from '../core/portable-proof.js';
 import { genesisRoster } from '../core/roster.js';
 import type { Store } from '../core/store.js';
-import type { VerifyReport } from './api.js';
+import type { Misbehaved, VerifyReport } from './api.js';
 import { Verification } from './verification.js';
 import { LogWalk } from './verify-log.js';
 import { verifySet } from './verify-set.js';
@@ -52,6 +55,7 @@ export async function verifyChannel(
 ): Promise<VerifyReport> {
   const v = new Verification(crypto, store, id);
   let totals = { entries: 0, final: 0, head: chainStart(crypto.sha256, id) };
+  let misbehaved: readonly Misbehaved[] = [];
   const settled = await readSettled(v);
   if (await genesis(v)) {
     await hardState(v);
@@ -75,11 +79,13 @@ export async function verifyChannel(
     }
     await outbox(v, self, walk.tips, hasMoved);
     await pool(v);
+    misbehaved = await convictions(v);
     await verifySet(v, { self, finalSeq: final.seq, lastEpoch: walk.epoch, hasMoved });
   }
   const { name, problems } = v;
   const named = name === undefined ? {} : { name };
-  return { channel: id, ...named, ok: problems.length === 0, ...totals, problems };
+  const told = misbehaved.length > 0 ? { misbehaved } : {};
+  return { channel: id, ...named, ok: problems.length === 0, ...totals, problems, ...told };
 }
 
 interface Settled {
@@ -128,7 +134,8 @@ async function genesis(v: Verification): Promise<boolean> {
     const decoded = decodeGenesis(bytes);
     v.signatures(v.keys.genesis, [{ by: decoded.founder, statement: bytes, sig }]);
     v.name = name;
-    if (commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
+    const isKnown = name !== '';
+    if (isKnown && commitName(sha256, decoded.salt, name) !== decoded.nameCommitment) {
       v.problem(v.keys.genesis, "the channel's name is not the one that its founder chose");
     }
     v.genesis = decoded;
@@ -282,6 +289,27 @@ async function outbox(
   if (gaps.length > 0 && !(await hasMoved())) {
     for (const key of gaps) v.problem(key, 'an own message is missing before it');
   }
+}
+
+/** Proofs of misbehaviour: each convicts somebody. */
+async function convictions(v: Verification): Promise<readonly Misbehaved[]> {
+  const { sha256 } = v.crypto;
+  const found: Misbehaved[] = [];
+  for await (const [key, value] of v.under(v.keys.convictions)) {
+    await v.check(key, () => {
+      const { since, proof } = decodeConviction(value);
+      const decoded = decodePortableProof(proof);
+      if (decoded.kind !== 'misbehaviour') throw new Error('it is no proof of misbehaviour');
+      const { misbehaviour } = decoded;
+      const { channel, offence, offender: user } = misbehaviour;
+      if (channel !== v.id) throw new Error('a proof of misbehaviour in another channel');
+      if (key !== v.keys.conviction(hex32(sha256(proof))))
+        throw new Error('a proof under the wrong key');
+      v.signatures(key, checkMisbehaviour(sha256, misbehaviour));
+      found.push({ user, offence, since });
+    });
+  }
+  return found;
 }
 
 /** Records that branches place, or that fell out of the log. */

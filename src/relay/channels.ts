@@ -23,8 +23,6 @@ import { GENESIS_WORK, growRoster, type Spend, verifyGenesis } from './roster-ch
 
 export interface Channel {
   readonly id: ChannelId;
-  /** V0's "at least 3 online members", as the founder chose it. */
-  readonly minOnline: number;
   roster: Roster;
   /** Until the relay first held as much as somebody who announced it: those who join meanwhile joined long ago. */
   isLearning: boolean;
@@ -100,7 +98,9 @@ export class Channels {
     if (roster.number >= announced.number) channel.isLearning = false;
     const diff = this.#replaceRoster(channel, before, roster, peerOf);
     // A copy: the channel outlives the chunk that the name came in.
-    if (roster.members.has(from)) channel.name = announced.name.slice();
+    // Who holds no key has none to give.
+    const isNamed = announced.name.length > 0 && roster.members.has(from);
+    if (isNamed) channel.name = announced.name.slice();
     return { channel, isNew: !known, wasLearning, ...diff, stopped };
   }
 
@@ -110,7 +110,6 @@ export class Channels {
     const genesis = verifyGenesis(this.#crypto, announced);
     return {
       id: announced.id,
-      minOnline: genesis.minOnline,
       isLearning: true,
       roster: genesisRoster(this.#crypto.sha256, announced.id, genesis),
       name: new Uint8Array(0),

@@ -6,6 +6,7 @@
 import type { CommandName, Outgoing } from '../core/commands.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
+import { minOnline } from '../core/roster.js';
 import type { Channel } from './channels.js';
 
 /** Something was over a limit of the relay, which it names. */
@@ -51,8 +52,8 @@ export const bareStatusOf = ({ id, roster }: Channel): Outgoing => ({
 });
 
 /** V0: at least 3 online members and an elected leader; as far as the relay sees. */
-export const isHealthy = ({ minOnline, leader, online }: Channel): boolean =>
-  leader !== undefined && online.size >= minOnline;
+export const isHealthy = ({ roster, leader, online }: Channel): boolean =>
+  leader !== undefined && online.size >= minOnline(roster);
 
 export const lacks = (name: CommandName, field: 'id' | 'to') =>
   new ConclaveError('bad_payload', `${name} lacks the field "${field}"`);

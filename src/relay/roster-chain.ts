@@ -14,7 +14,7 @@ import { ConclaveError } from '../core/errors.js';
 import { channelIdOf, decodeGenesis, type Genesis } from '../core/genesis.js';
 import type { UserId } from '../core/ids.js';
 import { unhex } from '../core/ids.js';
-import { checkJoinRequest, type Roster } from '../core/roster.js';
+import { checkJoinRequest, departedIn, type Roster } from '../core/roster.js';
 import { decodeAs, type Signed } from '../core/statements.js';
 import { WORK } from './limits.js';
 
@@ -105,7 +105,7 @@ export function verifyJoin(
     throw new ConclaveError('bad_membership', "the request is another user's");
   }
   try {
-    checkJoinRequest(roster, request, wallMs);
+    if (!departedIn(roster, request)) checkJoinRequest(roster, request, wallMs);
   } catch (cause) {
     if (!(cause instanceof ConclaveError)) throw cause;
     throw new ConclaveError('invite_refused', cause.message, { retryable: true, cause });

@@ -4,7 +4,7 @@
  * not have is a relay of its own choice, and keys of its own.
  */
 
-import type { Hash } from '../core/crypto.js';
+import type { Verifier } from '../core/check-proof.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, ulidFromBytes } from '../core/ids.js';
 import type { Input } from '../core/input.js';
@@ -14,6 +14,7 @@ import { NodeChannel } from '../node/channel.js';
 import type { ChannelHost } from '../node/parts.js';
 import { aborted } from '../node/wait.js';
 import type { Application } from './application.js';
+import { plainBodies } from './plain-bodies.js';
 import type { Draw } from './prng.js';
 import type { HistoryRecorder } from './record-history.js';
 import type { SimDisk } from './sim-disk.js';
@@ -25,7 +26,7 @@ const notSimulated = (what: string): ConclaveError =>
 export interface AppChannelOptions {
   readonly node: SimNode;
   readonly channel: ChannelId;
-  readonly hash: Hash;
+  readonly crypto: Verifier;
   readonly draw: Draw;
   readonly application: Application;
   readonly recorder: HistoryRecorder;
@@ -62,13 +63,17 @@ async function* watched<T>(events: AsyncIterable<T>, tell: (event: T) => void): 
 }
 
 function hostOf(o: AppChannelOptions): ChannelHost {
-  const { node, draw, hash } = o;
+  const { node, draw, crypto } = o;
   const random = (bytes: number): Uint8Array =>
     Uint8Array.from({ length: bytes }, () => Math.floor(draw() * 256));
   return {
     user: node.user,
     store: storeOf(node.disk),
-    hash,
+    hash: crypto.sha256,
+    get crypto(): never {
+      throw notSimulated('keys that take the place of others');
+    },
+    verifier: crypto,
     machine: node.machine!,
     offline: false,
     clock: () => node.clock,
@@ -86,6 +91,13 @@ function hostOf(o: AppChannelOptions): ChannelHost {
     overrideRelay: async () => {
       throw notSimulated('addresses of relays');
     },
+    input: (input) => node.input(input),
+    fail: (error) => {
+      throw error;
+    },
+    removesMisbehaving: false,
+    warn: () => {},
+    bodiesOf: plainBodies,
     request: (make, signal, stop) => request(o, make, signal, stop),
   };
 }

@@ -92,7 +92,7 @@ export class AppHost<A> implements Guest {
     if (home.instance || !st?.roster.members.has(node.user)) return;
     const bytes = node.disk.get(channelKeys(st.id).final);
     if ((bytes ? decodeFinal(bytes).seq : 0) !== st.log.final.seq) return;
-    const { hash, channel, application, recorder } = this.#run;
+    const { crypto, channel, application, recorder } = this.#run;
     const { draw, life, links } = home;
     const isLinked = (relay: string | undefined): boolean =>
       [...links.values()].some((r) => r === relay);
@@ -102,7 +102,7 @@ export class AppHost<A> implements Guest {
     const own = new AppChannel({
       node,
       channel,
-      hash,
+      crypto,
       draw,
       application,
       recorder,

@@ -100,7 +100,8 @@ export class Branches {
     if (!chain.at.has(prev) && !this.#finalAt.has(prev) && !this.#chains.isRoot(prev)) {
       this.#break('9 order', `an online leadership places seq ${seq} before its prev`);
     }
-    if (!this.#chains.isMemberUnder(author, roster)) {
+    const isFinal = (entry: ChainEntry): boolean => this.#finalAt.get(entry.digest) === entry.seq;
+    if (!this.#chains.isMemberUnder(author, roster, isFinal)) {
       this.#break('12 roster', `the author of place ${seq} is no member under roster ${roster}`);
     }
   }

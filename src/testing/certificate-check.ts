@@ -15,12 +15,12 @@ import {
   finalFlaw,
 } from '../core/certificate.js';
 import type { EpochDescriptor } from '../core/chain.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
 import type { Digest, EpochId, UserId } from '../core/ids.js';
 import type { Roster } from '../core/roster.js';
 import type { Break, Chains } from './chains.js';
 import { isMore } from './counting.js';
-import type { Verifier } from './sim-crypto.js';
 
 /** A roster that some node was under, and who votes in it. */
 export interface KnownRoster {

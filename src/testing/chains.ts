@@ -5,15 +5,18 @@
  * as far as one entry shows it, 12.
  */
 
-import { recordSignatures } from '../core/certificate.js';
+import { decodeCertificate, recordSignatures } from '../core/certificate.js';
 import { chainNext, chainStart, type Header } from '../core/chain.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Hash } from '../core/crypto.js';
 import type { ChannelId, Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeRawEntry, type RawEntry } from '../core/layout.js';
+import { MERGE_RECORDS_MAX } from '../core/limits.js';
 import { isMessageLane } from '../core/log.js';
+import { decodeMergeBody, type MergeBody } from '../core/merge-record.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isMembership, joinSignatures } from '../core/roster.js';
-import type { Verifier } from './sim-crypto.js';
+import { decodeMembership, departedBy, enteredBy, isMembership } from '../core/roster.js';
+import { isMore, type LeastOnline } from './counting.js';
 
 const SKIP = 64;
 /** Up to here a hash is tried behind another predecessor too. */
@@ -38,6 +41,10 @@ export interface ChainEntry {
   readonly body: Uint8Array;
   /** Who becomes a member with it. */
   readonly joins: UserId | null;
+  /** Who is none any more with it. */
+  readonly departs: UserId | null;
+  /** Who is a member behind it. */
+  readonly members: ReadonlySet<UserId>;
   /** Changes of membership up to here: the number of the roster that follows. */
   readonly changes: number;
 }
@@ -69,6 +76,8 @@ export class Chains {
   readonly #byDigest = new Map<Digest, ChainEntry[]>();
   /** Entries by which a user becomes a member. */
   readonly #joins = new Map<UserId, ChainEntry[]>();
+  /** Entries by which a user leaves, or is removed. */
+  readonly #departures = new Map<UserId, ChainEntry[]>();
   /** The one hash that a leadership may have at a seq. */
   readonly #placed = new Map<string, Digest>();
   /** Term and roster of each epoch, as its first entry has them. */
@@ -82,6 +91,10 @@ export class Chains {
   isForked: () => boolean = () => false;
   /** A member may have served such pages: a certificate vouches for its records, nothing for their proofs. */
   mayHaveFalseProofs: () => boolean = () => false;
+  /** Who may commit in an online epoch. */
+  electorateOf: (epoch: EpochId) => readonly UserId[] | undefined = () => undefined;
+  /** How many must be online for messages to be placed. */
+  leastOnline: LeastOnline = () => 1;
   /** Told of each entry, once. */
   onEntry: ((entry: ChainEntry) => void) | undefined;
 
@@ -108,6 +121,8 @@ export class Chains {
       isMembership: false,
       body: new Uint8Array(0),
       joins: founder,
+      departs: null,
+      members: new Set([founder]),
       changes: 0,
     };
     this.#byHash.set(this.#start.hash, this.#start);
@@ -156,6 +171,7 @@ export class Chains {
         `entry ${seq} is a change of roster ${change.base}, not of the last`,
       );
     }
+    const [joins, departs] = [enteredBy(record) ?? null, departedBy(record) ?? null];
     const entry: ChainEntry = {
       seq,
       hash: raw.hash,
@@ -169,12 +185,13 @@ export class Chains {
       isMessage: isMessageLane(record),
       isMembership: change !== null,
       body: record.body,
-      joins: change?.kind === 'join' ? joinSignatures(change).request.user : null,
+      ...{ joins, departs, members: membersBehind(before.members, joins, departs) },
       changes: before.changes + (change ? 1 : 0),
     };
     this.#checkEpoch(entry, header);
     this.#byHash.set(entry.hash, entry);
-    if (entry.joins) this.#joins.set(entry.joins, [...(this.#joins.get(entry.joins) ?? []), entry]);
+    if (joins) note(this.#joins, joins, entry);
+    if (departs) note(this.#departures, departs, entry);
     this.#checkPlace(entry);
     this.onEntry?.(entry);
     return entry;
@@ -246,8 +263,17 @@ export class Chains {
     if (entry.prev !== null && !this.#before(before, entry.prev)) {
       this.#break('9 order', `entry ${entry.seq} stands before its prev`);
     }
-    if (entry.kind !== 'epoch' && !this.#isMember(before, entry.author!)) {
+    const isIn = entry.kind === 'epoch' || before.members.has(entry.author!);
+    if (!isIn && !(entry.isMessage && hasWarrant(entry))) {
       this.#break('12 roster', `the author of entry ${entry.seq} is no member there`);
+    }
+    if (entry.kind === 'merge') this.#checkWarrants(entry);
+    const need = entry.isMessage ? this.leastOnline(before.members) : 0;
+    if (before.members.size < need && !isMerged(entry)) {
+      this.#break(
+        '12 roster',
+        `entry ${entry.seq} is a message of a channel of ${before.members.size}, where ${need} must be online`,
+      );
     }
     // A change that is not final may be inherited: then the new leader's `epoch` record stands behind it.
     const least = before.changes - (entry.kind === 'epoch' ? 1 : 0);
@@ -259,23 +285,38 @@ export class Chains {
     }
   }
 
+  /** Invariant 12: more than half of those of an electorate who are members here signed a warrant. */
+  #checkWarrants({ seq, body, previous }: ChainEntry): void {
+    for (const { epoch, warrant } of decodeMergeBody(body).branches) {
+      const electorate = warrant.length > 0 ? this.electorateOf(epoch) : undefined;
+      if (!electorate) continue;
+      const signers = new Set(decodeCertificate(warrant).acks.map(({ user }) => user));
+      const left = electorate.filter((user) => previous!.members.has(user));
+      if (isMore(left.filter((user) => signers.has(user)).length, left.length)) continue;
+      this.#break('12 roster', `the merge at seq ${seq} has a warrant of too few who are members`);
+    }
+  }
+
   /** True for the channel itself: `prev` of the founder's first message. */
   isRoot(digest: Digest): boolean {
     return digest === this.#start.digest;
   }
 
-  /** Whether a user became a member with one of the first `roster` changes. */
-  isMemberUnder(user: UserId, roster: number): boolean {
-    return this.#joins.get(user)?.some((e) => e.changes <= roster) ?? false;
+  /** Whether a user is a member by the first `roster` changes of the final log. */
+  isMemberUnder(user: UserId, roster: number, isFinal: (entry: ChainEntry) => boolean): boolean {
+    const last = (of: ReadonlyMap<UserId, readonly ChainEntry[]>): number =>
+      Math.max(
+        -1,
+        ...(of.get(user) ?? [])
+          .filter((e) => e.changes <= roster && (e.seq === 0 || isFinal(e)))
+          .map(({ changes }) => changes),
+      );
+    return last(this.#joins) > last(this.#departures);
   }
 
   /** Where a record stands in the chain that ends at `tip`. */
   #before(tip: ChainEntry, digest: Digest): ChainEntry | undefined {
     return this.#byDigest.get(digest)?.find((e) => this.at(tip, e.seq) === e);
-  }
-
-  #isMember(tip: ChainEntry, user: UserId): boolean {
-    return this.#joins.get(user)?.some((e) => this.at(tip, e.seq) === e) ?? false;
   }
 
   /** The entry at `seq` in the chain that ends at `tip`. */
@@ -287,3 +328,36 @@ export class Chains {
     return entry?.seq === seq ? entry : undefined;
   }
 }
+
+function note(of: Map<UserId, ChainEntry[]>, user: UserId, entry: ChainEntry): void {
+  of.set(user, [...(of.get(user) ?? []), entry]);
+}
+
+function membersBehind(
+  before: ReadonlySet<UserId>,
+  joins: UserId | null,
+  departs: UserId | null,
+): ReadonlySet<UserId> {
+  if (!joins && !departs) return before;
+  const members = new Set(before);
+  if (departs) members.delete(departs);
+  if (joins) members.add(joins);
+  return members;
+}
+
+/** The merge that an entry is part of. */
+function mergeOf({ previous, seq }: ChainEntry): MergeBody | undefined {
+  for (let entry = previous, n = 0; entry && n < MERGE_RECORDS_MAX; entry = entry.previous, n++) {
+    if (entry.kind === 'epoch') return undefined;
+    if (entry.kind !== 'merge') continue;
+    const merge = decodeMergeBody(entry.body);
+    return seq <= entry.seq + merge.entries ? merge : undefined;
+  }
+  return undefined;
+}
+
+const isMerged = (entry: ChainEntry): boolean => mergeOf(entry) !== undefined;
+
+/** Whether an entry is of a merge whose record has a warrant: somebody who left may have written it. */
+const hasWarrant = (entry: ChainEntry): boolean =>
+  mergeOf(entry)?.branches.some(({ warrant }) => warrant.length > 0) ?? false;

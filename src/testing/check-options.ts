@@ -4,9 +4,14 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
-import { MEMBERS_PER_CHANNEL_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
+import {
+  MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_ARCHIVE,
+  RELAYS_PER_CHANNEL_MAX,
+} from '../core/limits.js';
 import { FAULT_SHAPES, weatherShape } from './fault-shapes.js';
-import { FAULT_KINDS, type Fault, RARE_KINDS } from './faults.js';
+import { FAULT_KINDS, type Fault, isLasting, LASTING_KINDS, RARE_KINDS } from './faults.js';
+import { nodesWith } from './replacing.js';
 import {
   callable,
   type Fields,
@@ -28,6 +33,8 @@ import {
   text,
   whole,
 } from './shapes.js';
+import type { SimulateOptions } from './simulate.js';
+import type { Change } from './workload.js';
 
 /** A run's cost grows with the cube of its nodes, since all say to all what they see. */
 export const SIM_NODES_MAX = 40;
@@ -65,7 +72,9 @@ function common(o: Sizes): Fields {
     seed: whole(0, MANY),
     nodes: optional(whole(1, SIM_NODES_MAX)),
     relays: optional(whole(1, SIM_RELAYS_MAX)),
-    minOnline: optional(whole(1, MEMBERS_PER_CHANNEL_MAX)),
+    minOnline: optional(whole(o.minOnlineMin, MEMBERS_PER_CHANNEL_MAX)),
+    few: optional(oneOf('archive', 'always')),
+    archives: optional(whole(0, o.nodes - 1)),
     quorum: optional(oneOf('online', 'roster')),
     weather: optional(weatherShape),
     faults: optional(faultsShape(o)),
@@ -90,6 +99,7 @@ const ofNodes = (o: Sizes): Fields => ({
       burst: optional(whole(1, MANY)),
       posts: optional(list(postShape(o), 'post')),
       invites: optional(list(ms, 'invite')),
+      changes: optional(list(changeShape(o), 'change')),
     }),
   ),
   sabotage: optional(oneOf(...SABOTAGES)),
@@ -118,27 +128,62 @@ function refuse(why: string | undefined): void {
 
 /** What is wrong with options, or with what a plan file says in their place. */
 export const problemOf = (options: unknown): string | undefined =>
-  found(object(ofNodes(sizesOf(options)))(options));
+  found(object(ofNodes(sizesOf(options)))(options) ?? contradiction(options));
+
+/** Who is to change membership may be held back for ever by faults that last: then nothing could be asked. */
+function contradiction(options: unknown): Problem | undefined {
+  const { faults, workload } = options as SimulateOptions;
+  const changes = workload?.changes ?? [];
+  const lasting = faults?.find((fault) =>
+    typeof fault === 'string' ? LASTING_KINDS.has(fault) : isLasting(fault),
+  );
+  if (changes.length === 0 || lasting === undefined) return undefined;
+  const kind = typeof lasting === 'string' ? lasting : lasting.kind;
+  const why = kind === 'misbehaves' || typeof lasting === 'string' ? kind : `${kind} that stays`;
+  return {
+    path: ['"workload"', '"changes"'],
+    what: `can't be with a fault that lasts (${why}): leave out one of them`,
+  };
+}
 
 /** Items of lists, as `fault 0`, are known by their own name. */
 function found(wrong: Problem | undefined): string | undefined {
   if (!wrong) return undefined;
-  const item = wrong.path.findIndex((name) => /^(fault|post|invite) /.test(name));
+  const item = wrong.path.findIndex((name) => /^(fault|post|invite|change) /.test(name));
   return problemText({ ...wrong, path: wrong.path.slice(Math.max(0, item)) });
 }
 
 /** How many nodes and relays there are, or could be. */
 interface Sizes {
+  /** Members, as the run begins. */
   readonly nodes: number;
+  readonly areSaid: boolean;
+  /** With those of new keys. */
+  readonly all: number;
   readonly relays: number;
+  /** One alone is never enough where it takes an archive. */
+  readonly minOnlineMin: number;
 }
 
 function sizesOf(options: unknown): Sizes {
-  const { nodes, relays } = isObject(options) ? options : {};
+  const { nodes, relays, archives = 0, few } = isObject(options) ? options : {};
+  const isFew = few === 'archive' || (few === undefined && archives !== 0);
   return {
     nodes: typeof nodes === 'number' ? nodes : SIM_NODES_MAX,
+    areSaid: typeof nodes === 'number',
+    all: typeof nodes === 'number' ? nodesWith(nodes, changesIn(options)) : SIM_NODES_MAX,
     relays: typeof relays === 'number' ? relays : SIM_RELAYS_MAX,
+    minOnlineMin: isFew ? MIN_ONLINE_ARCHIVE : 1,
   };
+}
+
+/** Changes of membership, as far as they are some. */
+function changesIn(options: unknown): readonly Change[] {
+  const { workload } = isObject(options) ? options : {};
+  const { changes } = isObject(workload) ? workload : {};
+  return Array.isArray(changes)
+    ? changes.filter((change) => isObject(change) && typeof change.as === 'number')
+    : [];
 }
 
 const KINDS: readonly string[] = [...FAULT_KINDS, ...RARE_KINDS];
@@ -157,7 +202,7 @@ function faultsShape(o: Sizes): Shape {
 /** Somebody must be left to ask. */
 function isNobodyLeft(faults: readonly Partial<Fault>[], o: Sizes): boolean {
   const gone = faults.flatMap((fault) => (fault.kind === 'gone' ? fault.node : []));
-  return new Set(gone).size >= o.nodes;
+  return new Set(gone).size >= o.all;
 }
 
 function faultShape(o: Sizes): Shape {
@@ -175,12 +220,26 @@ function misplaced(
   }
   const stranger = [node, nodes, pairs, sides]
     .flat(3)
-    .find((index) => typeof index === 'number' && index >= o.nodes);
+    .find((index) => typeof index === 'number' && index >= o.all);
   if (stranger !== undefined) return problem(`is of node ${stranger}, and there is none`);
   return typeof relay === 'number' && relay >= o.relays
     ? problem(`is of relay ${relay}, and there is none`)
     : undefined;
 }
+
+function changeShape(o: Sizes): Shape {
+  const plain = { at: ms, node: whole(0, o.nodes - 1), by: whole(0, o.nodes - 1) };
+  const replace = {
+    ...plain,
+    as: o.areSaid ? whole(o.nodes, SIM_NODES_MAX - 1) : unsaid,
+    word: optional(oneOf('recovery', 'forged')),
+  };
+  const all = { remove: plain, leave: plain, admin: plain, member: plain, return: plain };
+  const recovery = { ...plain, word: optional(oneOf('forged')) };
+  return kinds('what', { ...all, recovery, replace });
+}
+
+const unsaid: Shape = () => problem('means nothing where the run does not say "nodes"');
 
 function postShape(o: Sizes): Shape {
   const shape = object({

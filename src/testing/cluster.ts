@@ -10,6 +10,7 @@
 import type { Command, Outgoing } from '../core/commands.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
+import type { FewPolicy } from '../core/genesis.js';
 import type { Millis, Ulid, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
@@ -31,12 +32,15 @@ export interface ClusterOptions {
   readonly nodes: number;
   readonly relays: number;
   readonly minOnline: number;
+  readonly few: FewPolicy;
+  /** So many of the nodes, the last ones, join as archives. */
+  readonly archives: number;
   readonly quorum: 'online' | 'roster';
   readonly observe: Observer;
 }
 
 /** What an author was told of its message. */
-export type Told = 'queued' | 'sent' | 'committed' | 'final';
+export type Told = 'queued' | 'sent' | 'committed' | 'final' | 'withheld';
 
 const DISK_MS = 1;
 
@@ -59,7 +63,7 @@ export class Cluster implements NodeWatcher {
 
   constructor(options: ClusterOptions) {
     this.options = options;
-    const { seed, nodes, relays, minOnline, quorum, observe } = options;
+    const { seed, nodes, relays, minOnline, few, archives, quorum, observe } = options;
     const { timeline, crypto } = this;
     const usersOf = (what: string, count: number): UserId[] =>
       Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
@@ -68,12 +72,17 @@ export class Cluster implements NodeWatcher {
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     const hash = crypto.sha256;
     this.network = new SimNetwork({ timeline, seed, hash, relays, encoded: true });
-    this.app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
+    this.app = new Application({
+      ...{ seed, crypto, timeline, users, relays: urls },
+      ...{ minOnline, few, archives, quorum },
+    });
     const { channel } = this.app;
     this.invariants = new Invariants(crypto, channel, users[0]!, () => this.nodes, {
       broke: (invariant, message) => this.#break(`invariant ${invariant}: ${message}`),
       beyond: (why) => this.#break(`beyond what is promised: ${why}`),
     });
+    this.invariants.leastOnline = this.app.leastOnline;
+    this.invariants.mayBeGone = (user) => this.app.mayBeGone(users.indexOf(user));
     this.nodes = users.map((user, index) => {
       const disk = new SimDisk(timeline, drawsOf(seed, `disk ${index}`));
       disk.latency = () => DISK_MS;
@@ -116,7 +125,7 @@ export class Cluster implements NodeWatcher {
   unsettled(nodes: readonly SimNode[]): string | undefined {
     const busy = nodes.find((node) => !node.isIdle);
     if (busy) return `node ${busy.index} is at work`;
-    return unsettled(nodes, this.app, this.invariants, this.options.minOnline);
+    return unsettled(nodes, this.app, this.invariants);
   }
 
   /** Hands a message to a node; false when it takes none. */

@@ -50,6 +50,7 @@ export const COMMAND_TITLES: { readonly [N in CommandName]: string } = {
   CH_APPEND: 'a page of the log, with proof',
   CH_RECALL: 'a member that may have lost its memory asks what it had said',
   CH_REPORT: 'a member says what it knows of another that lost its memory',
+  CH_PROOF: 'a member shows that another has signed what contradicts itself',
   CH_MERGE: 'a page of what another side of a partition committed, with proof',
   CH_ACK_REQ: 'who has this message that is to be merged?',
   CH_MSG_CONFIRM: 'who has this message that is to be merged?',

@@ -21,11 +21,14 @@ export const counted = (n: number, one: string, many = `${one}s`): string =>
   `${n === 0 ? 'no' : n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
 /** What an observer would say happened, for somebody who was not there. */
+const beside = ({ few, archives }: Outcome): string =>
+  few === 'always' ? '' : ` beside an archive, else 3; ${counted(archives, 'archive')} joined`;
+
 export function summaryOf(seen: Seen, result: Outcome, begin: Millis): string {
   const begins = seen.phases.find(({ phase }) => phase === 'load');
   const load = seen.faults.length > 0 ? 'load and faults begin' : 'load begins';
   const sentences = [
-    `${counted(result.nodes, 'node')} over ${counted(result.relays, 'relay')}, where messages need ${result.minOnline} members online`,
+    `${counted(result.nodes, 'node')} over ${counted(result.relays, 'relay')}, where messages need ${result.minOnline} members online${beside(result)}`,
     begins
       ? result.early
         ? `At once, while the channel is made, ${load}`

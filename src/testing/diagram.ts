@@ -5,6 +5,7 @@
  * run signs of life are left out first, then everything outside a window.
  */
 
+import type { FewPolicy } from '../core/genesis.js';
 import type { Millis } from '../core/ids.js';
 import { describeBatch, describeCommand, receiverOf } from './describe.js';
 import { describeFault, describePairs, SPLIT } from './describe-fault.js';
@@ -343,6 +344,8 @@ export interface Outcome {
   readonly nodes: number;
   readonly relays: number;
   readonly minOnline: number;
+  readonly few: FewPolicy;
+  readonly archives: number;
   /** Faults and load began with the run. */
   readonly early: boolean;
   readonly loadAt: Millis;
@@ -355,10 +358,10 @@ export interface Outcome {
 
 export function outcomeOf(result: SimulateResult): Outcome {
   const { seed, ok, violation, plan, loadAt, virtualMs, final, messages } = result;
-  const { nodes, relays, minOnline, early } = plan;
+  const { nodes, relays, minOnline, few, archives, early } = plan;
   return {
     title: `seed ${seed}: ${counted(nodes, 'node')}, ${counted(relays, 'relay')}`,
-    ...{ ok, nodes, relays, minOnline, early, loadAt, virtualMs, final, messages },
+    ...{ ok, nodes, relays, minOnline, few, archives, early, loadAt, virtualMs, final, messages },
     ...(violation && { violation }),
     facts: [
       ['steps of the core', result.steps.toLocaleString('en')],

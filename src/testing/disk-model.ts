@@ -42,8 +42,8 @@ export interface Disk {
   readonly changes: Set<number>;
   /** Places of branches, by key behind their prefix: epoch and seq. */
   readonly places: Map<string, BranchPlace>;
-  /** Certificates of commitment: keys behind their prefix, and the seq of the log's. */
-  readonly commits: Set<string>;
+  /** Certificates of commitment, by their keys behind their prefix, and that of the log. */
+  readonly commits: Map<string, Uint8Array>;
   committed: Uint8Array | null;
 }
 
@@ -59,7 +59,7 @@ const emptyDisk = (): Disk => ({
   runs: new Map(),
   changes: new Set(),
   places: new Map(),
-  commits: new Set(),
+  commits: new Map(),
   committed: null,
 });
 
@@ -79,6 +79,7 @@ export class DiskModel {
   readonly #branches: Branches;
   readonly #finalAt: ReadonlyMap<Digest, number>;
   readonly #mayGive: (index: number) => boolean;
+  readonly #mayBeWithheld: (digest: Digest) => boolean;
   readonly #break: Break;
   readonly #disks = new Map<number, Disk>();
 
@@ -89,6 +90,7 @@ export class DiskModel {
     branches: Branches,
     finalAt: ReadonlyMap<Digest, number>,
     mayGive: (index: number) => boolean,
+    mayBeWithheld: (digest: Digest) => boolean,
     onBreak: Break,
   ) {
     this.#hash = hash;
@@ -97,6 +99,7 @@ export class DiskModel {
     this.#branches = branches;
     this.#finalAt = finalAt;
     this.#mayGive = mayGive;
+    this.#mayBeWithheld = mayBeWithheld;
     this.#break = onBreak;
   }
 
@@ -120,7 +123,7 @@ export class DiskModel {
       this.#putRun(disk, key.slice(places.length), value);
     }
     for (const [key, value] of scan(branches)) this.#moveBase(disk, key, value);
-    for (const [key] of scan(commits)) disk.commits.add(key.slice(commits.length));
+    for (const [key, value] of scan(commits)) disk.commits.set(key.slice(commits.length), value);
     for (const [key, value] of scan(committed)) if (key === committed) disk.committed = value;
   }
 
@@ -170,7 +173,7 @@ export class DiskModel {
       else if (key.startsWith(places)) this.#writeRun(disk, key, value, dropped);
       else if (key.startsWith(branches) && value) this.#moveBase(disk, key, value, dropped);
       else if (key.startsWith(commits)) {
-        if (value) disk.commits.add(key.slice(commits.length));
+        if (value) disk.commits.set(key.slice(commits.length), value);
         else disk.commits.delete(key.slice(commits.length));
       } else if (key === committed) disk.committed = value ?? null;
       else if (key === final && value) this.#moveFinal(index, disk, decodeFinal(value).seq);
@@ -311,7 +314,7 @@ export class DiskModel {
   #checkDropped(index: number, disk: Disk, { messages, places }: Dropped): void {
     if (!this.#mayGive(index)) return;
     for (const digest of messages) {
-      if (disk.held.has(digest)) continue;
+      if (disk.held.has(digest) || this.#mayBeWithheld(digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops message ${name}, which is not final`);
     }
@@ -319,6 +322,7 @@ export class DiskModel {
       if (disk.places.get(at)?.header.digest === digest) continue;
       if (this.#chains.hasTwoChains(at.split('/')[0] as EpochId)) continue;
       if (!this.#branches.messages.has(digest) || this.#isFinalOn(disk, digest)) continue;
+      if (this.#mayBeWithheld(digest)) continue;
       const name = digest.slice(0, 8);
       this.#break('8 nothing lost', `node ${index} drops a place of ${name}, which is not final`);
     }

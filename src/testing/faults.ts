@@ -132,6 +132,10 @@ export const MEMBER_KINDS = [
 /** Networks in which not everyone reaches everyone, even when all faults are over. */
 export const TOPOLOGY_KINDS = ['topology'] as const;
 
+/** Under which less is promised of who is a member. */
+export const LASTING_KINDS: ReadonlySet<string> = new Set([...MEMBER_KINDS, ...TOPOLOGY_KINDS]);
+export const isLasting = (fault: Fault): boolean => fault.kind === 'misbehaves' || 'stays' in fault;
+
 /** Members that are lost for good (docs/simulation.md, "Members that are gone"). */
 export const GONE_KINDS = ['gone'] as const;
 

@@ -1,6 +1,6 @@
 /** What may run on the nodes of a simulated run in place of a load of its own (app-host.ts). */
 
-import type { Hash } from '../core/crypto.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { CoreEvent } from '../core/effects.js';
 import type { ChannelId, Millis } from '../core/ids.js';
 import type { Input } from '../core/input.js';
@@ -14,7 +14,7 @@ export interface GuestRun {
   readonly nodes: readonly SimNode[];
   readonly timeline: Timeline;
   readonly channel: ChannelId;
-  readonly hash: Hash;
+  readonly crypto: Verifier;
   readonly application: Application;
   readonly recorder: HistoryRecorder;
   readonly onBreak: (invariant: string, message: string) => void;

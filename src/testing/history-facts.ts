@@ -94,7 +94,7 @@ function finalClaimsIn({ events }: History, sightings: readonly Sighting[]): Fin
   return claims;
 }
 
-function keepFirst<K>(places: Map<K, FinalPlace>, key: K, place: FinalPlace): void {
+export function keepFirst<K>(places: Map<K, FinalPlace>, key: K, place: FinalPlace): void {
   const known = places.get(key);
   if (!known || place.when < known.when) places.set(key, place);
 }

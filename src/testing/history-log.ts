@@ -8,7 +8,9 @@ import type { HistoryEntry, HistoryState } from './history.js';
 import {
   committersMin,
   type Facts,
+  type FinalPlace,
   isMessage,
+  keepFirst,
   type Moment,
   majority,
   RANK,
@@ -267,20 +269,23 @@ export function committedIsFinal({ history, sightings }: Facts): string[] {
   return problems;
 }
 
-/** Nothing is withheld but of authors that were to be removed, and not what was final. */
+/** Nothing is withheld but of authors that were to be removed, and nobody calls so what it knew to be final. */
 export function withheldAfterRemoval({
   history,
   sightings,
   sends,
   removals,
-  finalOf,
+  finalClaims,
 }: Facts): string[] {
   const problems: string[] = [];
+  const known = new Map<string, FinalPlace>();
+  for (const claim of finalClaims) keepFirst(known, `${claim.node} ${claim.id}`, claim);
   const check = (id: string, author: string | undefined, when: Moment, node: number): void => {
     const asked = author === undefined ? undefined : removals.get(author);
     const what = `node ${node} calls ${id} withheld ${stamp(history, when)}`;
     if (asked === undefined || asked > when) problems.push(`${what}; its author was not removed`);
-    if (finalOf.has(id)) problems.push(`${what}; it is final at seq ${finalOf.get(id)!.seq}`);
+    const final = known.get(`${node} ${id}`);
+    if (final && final.when < when) problems.push(`${what}; it is final at seq ${final.seq}`);
   };
   for (const [when, event] of history.events.entries()) {
     if (event.type === 'told' && event.state === 'withheld')

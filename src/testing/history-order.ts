@@ -133,11 +133,17 @@ function signsIn({ history, sends }: Facts, { from, to }: CutWindow): Sign[] {
  * all of it see so.
  */
 export function cutsHold(facts: Facts): string[] {
-  return windows(facts).flatMap((window) => [...leaks(facts, window), ...idle(facts, window)]);
+  // Where some may have left, nobody knows here how many are enough to go on.
+  const areAll = facts.removals.size === 0;
+  return windows(facts).flatMap((window) => [
+    ...leaks(facts, window),
+    ...(areAll ? idle(facts, window) : []),
+  ]);
 }
 
 function leaks(facts: Facts, window: CutWindow): string[] {
-  const { history, sends } = facts;
+  const { history, sends, removals } = facts;
+  const membersMin = history.members - removals.size;
   const sideOf = new Map(window.cut.sides.flatMap((side) => side.nodes.map((n) => [n, side])));
   const problems: string[] = [];
   for (const { id, rank, node, when } of signsIn(facts, window)) {
@@ -148,7 +154,7 @@ function leaks(facts: Facts, window: CutWindow): string[] {
       problems.push(`${what}, is seen by node ${node} ${stamp(history, when)}`);
     }
     const size = side.nodes.length;
-    if (rank === RANK.final && size < majority(history.members)) {
+    if (rank === RANK.final && size < majority(membersMin)) {
       problems.push(`${what}, is final ${stamp(history, when)} without a majority`);
     } else if (rank === RANK.committed && size < committersMin(history)) {
       problems.push(`${what}, is committed ${stamp(history, when)} by too few`);

@@ -135,13 +135,14 @@ export function statesGrow({ history, removals, sends, distrusted }: Facts): str
     best.set(who, mine);
     const before = mine.get(id);
     if (before === undefined || RANK[state] > RANK[before] || state === 'withheld') {
-      if (before !== 'withheld') mine.set(id, state);
+      if (before !== 'withheld' || state === 'final') mine.set(id, state);
     }
     if (before === undefined || state === before) continue;
     const removal = removals.get(author);
     const mayFall = state === 'withheld' && removal !== undefined && removal < when;
     const falls = RANK[before] >= RANK.committed && RANK[state] < RANK[before] && !mayFall;
-    if (falls || before === 'withheld') {
+    // Others may have held a warrant.
+    if (falls || (before === 'withheld' && state !== 'final')) {
       problems.push(`${id} is ${state} for ${who} ${stamp(history, when)}, and was ${before}`);
     }
   }

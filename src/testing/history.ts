@@ -149,7 +149,7 @@ export interface History {
   readonly quorum: 'online' | 'roster';
   /** How many members vote. */
   readonly members: number;
-  /** The channel's `minOnline`; 3 by default. */
+  /** The fewest members that had to be online at any time; 3 by default. */
   readonly minOnline?: number;
   /** Authors that do as they like: nothing is promised of their own messages. */
   readonly distrusted?: readonly string[];

@@ -10,9 +10,9 @@
  *   12  only ballots given under the roster in force are counted
  *   17  what a node says of a message never goes back
  *
- * Beside this: 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 6
- * in certificate-check.ts, 3, 4, 8, 12 of batches in disk-model.ts, 11 and 17 of
- * what is shown in pages.ts, 16 in bounds.ts.
+ * Beside this: 1, 12 of elections in election-check.ts, 12 of who may be what in standing-check.ts,
+ * 3, 9, 10, 12 of single entries in chains.ts and branches.ts, 3, 4, 8, 12 of batches in
+ * disk-model.ts, 6 in certificate-check.ts, 11, 17 in pages.ts, 14 in convictions.ts, 16 in bounds.ts.
  *
  * An entry counts as final here as soon as acknowledgements that amount to a
  * final certificate have left their nodes, whether or not anyone got them.
@@ -20,16 +20,17 @@
 
 import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
 import type { Leadership } from '../core/channel-state.js';
+import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
-import { ballotSignatures } from '../core/epoch-record.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import { type ChannelKeys, channelKeys, decodeFinal, decodeSigned } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeRecord } from '../core/record.js';
+import type { Roster } from '../core/roster.js';
 import { type Ack, type Ballot, decodeAs } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { BootBatches } from '../core/store-boots.js';
@@ -45,25 +46,21 @@ import { Branches } from './branches.js';
 import { CertificateCheck, type KnownRoster } from './certificate-check.js';
 import { type Break, type ChainEntry, Chains, type Leader, type Placed } from './chains.js';
 import { Committed } from './committed.js';
-import { isMore, reachedByMore, votersOf } from './counting.js';
+import { Convictions } from './convictions.js';
+import { type LeastOnline, reachedByMore, votersOf } from './counting.js';
 import { DiskModel } from './disk-model.js';
+import { type ElectionCheck, electionCheck } from './election-check.js';
 import { LeaderWatch } from './leader-watch.js';
 import type { Deed } from './misdeeds.js';
 import { Offences } from './offences.js';
 import { OnDisk } from './on-disk.js';
 import { Pages } from './pages.js';
-import { PutBack } from './put-back.js';
-import type { Verifier } from './sim-crypto.js';
+import { PlacingWatch } from './placing-watch.js';
+import { PutBack, type Verdicts } from './put-back.js';
 import type { SimNode } from './sim-node.js';
+import { StandingCheck } from './standing-check.js';
 import { Told } from './told.js';
 import type { Reach } from './topology.js';
-
-/** What comes of what was seen. */
-export interface Verdicts {
-  readonly broke: Break;
-  /** It went beyond what is promised. */
-  readonly beyond: (why: string) => void;
-}
 
 export class Invariants {
   readonly #channel: ChannelId;
@@ -78,6 +75,10 @@ export class Invariants {
   readonly #pages: Pages;
   readonly #certificates: CertificateCheck;
   readonly #leaderWatch: LeaderWatch;
+  readonly #placingWatch: PlacingWatch;
+  readonly #convictions: Convictions;
+  readonly #standing: StandingCheck;
+  readonly #checkElection: ElectionCheck;
   readonly #leaders = new Map<number, Leader>();
   /** Leaderships that were checked when they began. */
   readonly #epochs = new Map<EpochId, Leadership['epoch']>();
@@ -89,6 +90,7 @@ export class Invariants {
   /** Where each record stands in it. */
   readonly finalAt = new Map<Digest, number>();
   readonly #rosters = new Map<Digest, KnownRoster>();
+  #newest: Roster | undefined;
   readonly #acks = new Map<string, Acknowledged>();
   /** All of them, in a run in which a member misbehaves. */
   readonly #allAcks = new Map<string, GivenAck[]>();
@@ -106,7 +108,8 @@ export class Invariants {
   readonly #onDisk: OnDisk;
   /** Then proofs on certified pages may be others than their authors' (section "What finality withstands"). */
   doRelaysLie = false;
-  /** Reports what is broken. */
+  mayBeGone: (author: UserId) => boolean = () => false;
+  leastOnline: LeastOnline = () => 1;
   readonly broke: Break;
 
   constructor(
@@ -133,6 +136,8 @@ export class Invariants {
     this.chains = new Chains(crypto, channel, founder, onBreak);
     this.chains.mayHaveFalseProofs = () => this.offences.haveFalsePages || this.doRelaysLie;
     this.chains.isForked = () => this.offences.isForked;
+    this.chains.leastOnline = (members) => this.leastOnline(members);
+    this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
     this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
@@ -141,12 +146,19 @@ export class Invariants {
       this.chains,
       this.#branches,
       this.finalAt,
-      (index) => this.offences.isHonest(nodes()[index]!.user) && !nodes()[index]!.isGone,
+      (index) => this.#mayGive(nodes()[index]!),
+      (digest) => this.mayBeWithheld(digest),
       onBreak,
     );
-    this.#pages = new Pages(this.finalAt, onBreak);
+    this.#pages = new Pages(this.finalAt, (digest) => this.mayBeWithheld(digest), onBreak);
     this.#told = new Told(onBreak);
     this.#leaderWatch = new LeaderWatch(onBreak);
+    this.#placingWatch = new PlacingWatch(onBreak);
+    const isHonest = (user: UserId): boolean => this.offences.isHonest(user);
+    const isExcused = (user: UserId): boolean => this.#putBack.mayUserContradict(user);
+    this.#convictions = new Convictions(crypto, isHonest, isExcused, broke);
+    this.#standing = new StandingCheck(founder, this.final, onBreak);
+    this.#checkElection = electionCheck(crypto, this.#rosters, onBreak);
     this.#certificates = new CertificateCheck(
       crypto,
       this.chains,
@@ -170,6 +182,7 @@ export class Invariants {
       this.#acknowledged(node.user, decodeAs('ack', decodeSigned(value).statement));
     }
     this.#leaderWatch.started(node.index);
+    this.#convictions.started(node.index);
   }
 
   /** A node's disk was put back, or lost: what it alone held is gone. */
@@ -194,7 +207,17 @@ export class Invariants {
     );
   }
 
-  /** It is final, or on somebody's disk. */
+  mayBeWithheld(digest: Digest): boolean {
+    const author = this.#branches.messages.get(digest)?.author;
+    return author !== undefined && this.mayBeGone(author);
+  }
+
+  /** Whether others would get what a node holds: it is honest and there, and nobody knows that it is no member any more. */
+  #mayGive({ user, isGone }: SimNode): boolean {
+    return this.offences.isHonest(user) && !isGone && this.#newest?.members.has(user) !== false;
+  }
+
+  /** It is final, or on the disk of a member that would give it. */
   isHeld(digest: Digest): boolean {
     return this.finalAt.has(digest) || this.#disks.isHeld(digest);
   }
@@ -206,6 +229,9 @@ export class Invariants {
     const { roster } = st;
     if (!this.#rosters.has(roster.hash)) {
       this.#rosters.set(roster.hash, { roster, voters: votersOf(roster) });
+      if (roster.number > (this.#newest?.number ?? 0)) this.#newest = roster;
+      // What only who left, or was removed, holds nobody may ever get.
+      this.committed.forget();
     }
     for (const input of inputs) {
       if (input.type === 'own-ack') {
@@ -215,7 +241,10 @@ export class Invariants {
       if (input.type === 'own-ballot') this.#voted(node, input.ballot);
     }
     checkBounds(node.index, st, this.broke);
+    this.#convictions.stepped(node, st, inputs);
+    if (!this.offences.isForked) this.#standing.stepped(node.index, st);
     this.#leaderWatch.stepped(node.index, st, inputs, ready);
+    this.#placingWatch.stepped(node, this.#channel, this.leastOnline);
     if (ready.ops.length === 0) this.#leads(node);
   }
 
@@ -224,7 +253,7 @@ export class Invariants {
     const lead = st?.leadership;
     if (!st?.leading || !lead || this.#epochs.has(lead.id)) return;
     this.#epochs.set(lead.id, lead.epoch);
-    this.#checkElection(node, st.genesis.minOnline, lead);
+    this.#checkElection(node.index, this.leastOnline, lead);
     const { term, kind } = lead.epoch;
     if (kind === 'online') return;
     const known = this.#leaders.get(term);
@@ -241,31 +270,6 @@ export class Invariants {
     const leader = { node: node.index, epoch: lead.id, tip, ballots };
     this.#leaders.set(term, leader);
     for (const placed of this.final) this.#checkHolds(term, leader, placed);
-  }
-
-  /**
-   * Invariants 1 and 12: by more than half of the roster's voters, in an online
-   * epoch of its electorate, who voted under it.
-   */
-  #checkElection(node: SimNode, minOnline: number, { epoch, ballots }: Leadership): void {
-    const { term, kind, electorate } = epoch;
-    const voters = this.#rosters.get(epoch.rosterHash)?.voters;
-    if (!voters) return;
-    const counted = new Set(ballots.map(({ user }) => user));
-    const areGiven = ballotSignatures(this.#hash, { epoch, ballots }).every(this.#isValid);
-    const who = `node ${node.index} leads ${kind} term ${term}`;
-    if (!areGiven || [...counted, ...electorate].some((user) => !voters.includes(user))) {
-      this.broke('12 roster', `${who} by ballots of another roster`);
-    }
-    const among = kind === 'online' ? electorate : voters;
-    const cast = [...counted].filter((user) => among.includes(user)).length;
-    if (!isMore(cast, among.length)) {
-      this.broke('1 one leader', `${who} by ${cast} of ${among.length} ballots`);
-    }
-    const { length } = electorate;
-    if (kind === 'online' && (length < minOnline || isMore(length, voters.length))) {
-      this.broke('12 roster', `${who} with an electorate of ${length} of ${voters.length}`);
-    }
   }
 
   /** Invariant 5. */
@@ -572,21 +576,19 @@ export class Invariants {
   event(node: SimNode, event: CoreEvent): void {
     if (event.type === 'changed') {
       const st = node.state(this.#channel);
-      const isHonest = this.offences.isHonest(node.user);
-      if (st && isHonest) this.#pages.look(node.index, st, this.#disks.of(node.index));
+      if (st && this.offences.isHonest(node.user))
+        this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
     // What one that misbehaves is told by its own core is not judged: others answered to what it said.
     if (event.type !== 'progress' || !this.offences.isHonest(node.user)) return;
     this.#told.progress(node.index, event, () => this.#disks.isPlaced(node.index, event.digest));
     const { index } = node;
-    const { isOfOneChain } = this.offences;
-    const isKnown = this.committed.has(event.digest) || !isOfOneChain;
+    const isKnown = this.committed.has(event.digest) || !this.offences.isOfOneChain;
     if (event.state === 'committed' && !isKnown) {
       this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
     }
-    if (event.state !== 'final') return;
+    if (event.state !== 'final' || this.offences.isForked) return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
-    if (this.offences.isForked) return;
     if (placed?.entry.digest !== event.digest) {
       this.broke('4 final', `node ${index} reports a record as final where it is not`);
     }

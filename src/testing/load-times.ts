@@ -17,14 +17,15 @@ export function loadLasts(
   if (loadMs !== undefined) return loadMs;
   const ends = faults.map((fault) => (typeof fault === 'object' ? fault.until : 0));
   const posts = (workload?.posts ?? []).map(({ at }) => at + 1);
-  const last = [...ends, ...posts, ...(workload?.invites ?? [])];
+  const changes = (workload?.changes ?? []).map(({ at }) => at + 1);
+  const last = [...ends, ...posts, ...changes, ...(workload?.invites ?? [])];
   return Math.max(drawnMs, ...last.map((at) => at - from));
 }
 
 /** What of a plan does not happen, since it lies outside of the time of the load: a sentence each. */
 export function outOfTime(
   faults: readonly Fault[],
-  { posts, invites }: WorkloadPlan,
+  { posts, invites, changes }: WorkloadPlan,
   from: Millis,
   until: Millis,
 ): string[] {
@@ -41,5 +42,6 @@ export function outOfTime(
     ),
     ...posts.flatMap(({ at }, i) => tooLate(`post ${i}`, at)),
     ...invites.flatMap((at, i) => tooLate(`invite ${i}`, at)),
+    ...changes.flatMap(({ at }, i) => tooLate(`change ${i}`, at)),
   ];
 }

@@ -15,6 +15,7 @@ import { channelKeys } from '../core/layout.js';
 import { isMessageLane } from '../core/log.js';
 import { decodeMergeBody } from '../core/merge-record.js';
 import { committedInLog } from '../core/provisional.js';
+import { isArchive, minOnline, type Roster } from '../core/roster.js';
 import { decodeAs, type EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import type { ChainEntry } from './chains.js';
@@ -42,6 +43,9 @@ interface Known {
   refusedTip: number | null;
   wasRefused: boolean;
   final: number;
+  /** What its roster says, and the number of that. */
+  minOnline: number;
+  roster: number;
   /** A write is under way. */
   writes: readonly StoreOp[] | null;
   /** Lost power in the middle of one. */
@@ -89,6 +93,7 @@ export class MarkWatch {
     if (!known) {
       known = {
         ...{ followed: null, ledOnline: 0, refusedTip: null, wasRefused: false, final: 0 },
+        ...{ minOnline: 0, roster: 0 },
         ...{ writes: null, diedWriting: null, pulls: null, wishes: new Map(), suspects: null },
       };
       this.#nodes.set(node, known);
@@ -112,15 +117,24 @@ export class MarkWatch {
       if (lead?.branch) this.#mark('final-while-online');
       known.final = st.log.final.seq;
     }
+    if (st.roster.number !== known.roster) this.#changesRoster(st, known);
     if (st.branches.size >= 3) this.#setOfThree(st);
     if (st.orphans.size > 0) this.#mark('orphan');
     if (st.wishes.length > 0) this.#wishes(st, known);
+    if (st.roster.departed.size > 0 && this.#hasTakenOver(node, st)) this.#mark('key-replaced');
     if (known.pulls !== null) {
       for (const input of inputs) {
         const isPage = input.type === 'message' && input.inspection.what.type === 'page';
         if (isPage && input.inspection.from === known.pulls) known.pulls = null;
       }
     }
+  }
+
+  #changesRoster({ roster }: ChannelState, known: Known): void {
+    const before = known.minOnline;
+    known.roster = roster.number;
+    known.minOnline = minOnline(roster);
+    if (before > 0 && before < known.minOnline) this.#mark('archive-departed');
   }
 
   #changesLeader(st: ChannelState, known: Known): void {
@@ -165,6 +179,8 @@ export class MarkWatch {
     const online = leading.filter(({ followed }) => followed!.kind === 'online').length;
     if (branch) {
       this.#mark('online-epoch');
+      const isOfTwo = epoch.electorate.length === 2 && isByFew(st.roster);
+      if (isOfTwo) this.#mark('online-epoch-of-two');
       if (known.ledOnline > 0 && epoch.electorate.length > known.ledOnline) {
         this.#mark('electorate-grew');
       }
@@ -182,7 +198,11 @@ export class MarkWatch {
     const { branch } = st.leadership!;
     if (st.leading!.placeable.length > 0 && !this.#reached.has('held-back')) {
       const online = node.view(this.#channel)?.online.length ?? 0;
-      if (online < st.genesis.minOnline) this.#mark('held-back');
+      if (online < minOnline(st.roster)) this.#mark('held-back');
+    }
+    if (!this.#reached.has('placed-by-few') && isByFew(st.roster)) {
+      const online = node.view(this.#channel)?.online.length;
+      if (online === 2 && hasUncommitted(st, st.leadership!.id)) this.#mark('placed-by-few');
     }
     if (!branch || branch.certified === 0 || this.#reached.has('both-sides-commit')) return;
     this.#committing.add(node.index);
@@ -197,6 +217,16 @@ export class MarkWatch {
   #setOfThree(st: ChannelState): void {
     const filled = [...st.branches.values()].filter(({ size }) => size > 0).length;
     if (filled >= 3) this.#mark('set-of-three');
+  }
+
+  #hasTakenOver({ user }: SimNode, { roster }: ChannelState): boolean {
+    return [...roster.departed.values()].some(({ replacedBy }) => replacedBy === user);
+  }
+
+  #wasReplaced({ user }: SimNode): boolean {
+    return this.#nodesOfRun.some(
+      (node) => node.state(this.#channel)?.roster.departed.get(user)?.replacedBy != null,
+    );
   }
 
   #wishes(st: ChannelState, known: Known): void {
@@ -217,6 +247,8 @@ export class MarkWatch {
       case 'CH_LEAD':
         return this.#stands(node, command.payload.request.s);
       case 'CH_MSG':
+        if (command.payload.batch?.author === node.user && this.#wasReplaced(node))
+          this.#mark('old-key-writes');
         for (const bytes of command.payload.each?.records ?? []) {
           const author = hex32<UserId>(bytes.subarray(AUTHOR_AT, AUTHOR_AT + 32));
           if (author !== node.user) this.#mark('offered-by-another');
@@ -334,6 +366,7 @@ export class MarkWatch {
     if (event.type === 'note' && event.note === 'memory regained') this.#mark('memory-lost');
     if (event.type === 'joined' && this.#faults.size > 0) this.#mark('joined-under-fire');
     if (event.type !== 'progress') return;
+    if (event.state === 'withheld') this.#mark('withheld');
     if (event.state === 'committed') this.#committed.add(event.digest);
     if (event.state === 'final' && this.#committed.has(event.digest)) this.#mark('committed-first');
   }
@@ -371,6 +404,12 @@ export class MarkWatch {
     if (merges.length > 0 && merges.length < this.#merges.length) this.#mark('merge-displaced');
   }
 }
+
+/** Whether two are enough, and were not without an archive. */
+const isByFew = (roster: Roster): boolean =>
+  roster.policy.few === 'archive' &&
+  minOnline(roster) === 2 &&
+  [...roster.members.values()].some(isArchive);
 
 /** Whether messages of this epoch are in the log or its branch, and not committed. */
 function hasUncommitted(st: ChannelState, id: EpochId): boolean {

@@ -48,6 +48,20 @@ export const MARKS = [
   { name: 'committed-first', means: 'a record is committed, and only later final' },
   { name: 'wish-made-anew', means: 'a membership change is overtaken by another and made anew' },
 
+  // Archives
+  {
+    name: 'placed-by-few',
+    means: 'a leader places messages with two members online, since an archive is a member',
+  },
+  {
+    name: 'online-epoch-of-two',
+    means: 'two lead and follow in an online epoch, since an archive is a member',
+  },
+  {
+    name: 'archive-departed',
+    means: 'the last archive is no member any more, and more must be online',
+  },
+
   // Disks
   { name: 'write-lost', means: 'power is lost before a write is synced, and the write is gone' },
   { name: 'write-kept', means: 'power is lost before a write is synced, and the write is there' },
@@ -62,6 +76,12 @@ export const MARKS = [
     name: 'pull-interrupted',
     means: 'a pull is not answered and goes on with another member',
   },
+  {
+    name: 'withheld',
+    means: 'a message of one who left, was removed or got a new key is withheld',
+  },
+  { name: 'key-replaced', means: 'the node of a new key has the place of the old one' },
+  { name: 'old-key-writes', means: 'a key goes on writing when some know that it was replaced' },
   { name: 'joined-under-fire', means: 'somebody joins while something is broken' },
 
   // Relays
@@ -121,11 +141,6 @@ export const MARKS = [
     name: 'voter-convicted',
     means: 'two statements of a member that voted twice come together',
     pending: 'proofs of equivocation are not in the core',
-  },
-  {
-    name: 'withheld',
-    means: 'a removed member’s record is withheld',
-    pending: 'removal is not in the core',
   },
 ] as const satisfies readonly Mark[];
 

@@ -10,7 +10,13 @@ import { decodeElectionProof } from '../core/epoch-record.js';
 import type { Digest, EpochId, Ulid, UserId } from '../core/ids.js';
 import { decodeOffer, decodeRawEntry, decodeRun } from '../core/layout.js';
 import { type ChannelRecord, decodeRecord } from '../core/record.js';
-import { decodeMembership, isLeaderKind, isMembership, joinSignatures } from '../core/roster.js';
+import {
+  decodeMembership,
+  isLeaderKind,
+  isMembership,
+  joinSignatures,
+  replaceSignatures,
+} from '../core/roster.js';
 import type { EpochKind } from '../core/statements.js';
 import type { StoreOp } from '../core/store.js';
 import { decodeMessageBody } from '../node/message-body.js';
@@ -161,9 +167,26 @@ export class Names {
     if (!isMembership(kind))
       return isLeaderKind(kind) ? `${kind} record of ${this.user(author)}` : kind;
     const change = decodeMembership(kind, body);
-    if (change.kind === 'join') return `join of ${this.user(joinSignatures(change).request.user)}`;
-    if (change.kind === 'vote') return `vote for ${this.user(change.user)}`;
-    return kind;
+    switch (change.kind) {
+      case 'join':
+        return `join of ${this.user(joinSignatures(change).request.user)}`;
+      case 'vote':
+        return `vote for ${this.user(change.user)}`;
+      case 'leave':
+        return `leave of ${this.user(author)}`;
+      case 'remove':
+        return `removal of ${this.user(change.user)}`;
+      case 'replace': {
+        const { old, user } = replaceSignatures(change).request;
+        return `replacement of ${this.user(old)} by ${this.user(user)}`;
+      }
+      case 'role':
+        return `role of ${this.user(change.user)}: ${change.role}`;
+      case 'invite':
+        return change.invitee ? `invite for ${this.user(change.invitee)}` : kind;
+      default:
+        return kind;
+    }
   }
 }
 

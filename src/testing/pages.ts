@@ -8,6 +8,7 @@
  * Looked at now and then, since a page is made anew each time.
  */
 
+import { decodeCertificate } from '../core/certificate.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { Digest } from '../core/ids.js';
 import { isMessageLane } from '../core/log.js';
@@ -29,12 +30,18 @@ interface Shown {
 
 export class Pages {
   readonly #finalAt: ReadonlyMap<Digest, number>;
+  readonly #mayBeWithheld: (digest: Digest) => boolean;
   readonly #break: Break;
   readonly #byContent = new Map<string, { readonly node: number; readonly page: string }>();
   readonly #shown = new Map<number, Shown>();
 
-  constructor(finalAt: ReadonlyMap<Digest, number>, onBreak: Break) {
+  constructor(
+    finalAt: ReadonlyMap<Digest, number>,
+    mayBeWithheld: (digest: Digest) => boolean,
+    onBreak: Break,
+  ) {
     this.#finalAt = finalAt;
+    this.#mayBeWithheld = mayBeWithheld;
     this.#break = onBreak;
   }
 
@@ -55,13 +62,16 @@ export class Pages {
     if (new Set(all.map((entry) => entry.record.digest)).size < all.length) {
       this.#break('9 order', `node ${index} shows a record twice`);
     }
-    // What only this node has, which it may show as sent before what others placed behind it, and changes of
-    // membership are not compared: no reader elsewhere is shown them.
+    // What only this node has, which it may show as sent before what others placed behind it, what of its own is
+    // withheld, and changes of membership are not compared: no reader elsewhere is shown them.
     const placed = new Set([
       ...st.log.tail.map(({ record }) => record.digest),
       ...placedBeside(st),
     ]);
-    const page = all.filter(({ record }) => placed.has(record.digest) && isMessageLane(record));
+    const page = all.filter(
+      ({ record, state }) =>
+        placed.has(record.digest) && isMessageLane(record) && state !== 'withheld',
+    );
     this.#checkCommitted(
       index,
       disk,
@@ -75,7 +85,7 @@ export class Pages {
   #checkCommitted(index: number, disk: Disk, shown: Shown, now: readonly Digest[]): void {
     const committed = new Set(now);
     for (const digest of shown.committed) {
-      if (committed.has(digest)) continue;
+      if (committed.has(digest) || this.#mayBeWithheld(digest)) continue;
       const seq = this.#finalAt.get(digest);
       if ((seq === undefined || seq > disk.final) && !hasFinal(disk, digest)) {
         const name = digest.slice(0, 8);
@@ -112,9 +122,19 @@ function contentOf(st: ChannelState, disk: Disk): string {
     const held = disk.held.has(header.digest) ? '+' : '-';
     return `${name} ${hash.slice(0, 12)}${held}`;
   });
-  parts.push(...disk.commits);
+  // Who signed one says whether it warrants what one wrote who is none any more.
+  const mayWarrant = st.roster.departed.size > 0;
+  for (const [name, bytes] of disk.commits) {
+    parts.push(mayWarrant ? `${name} ${signersOf(bytes)}` : name);
+  }
   parts.sort();
   const tail = st.log.tail.map((entry) => entry.hash.slice(0, 12));
   const committed = disk.committed ? (st.logCert?.seq ?? 0) : 0;
   return `${st.log.final.hash} ${tail.join()} ${committed} ${parts.join()}`;
 }
+
+const signersOf = (certificate: Uint8Array): string =>
+  decodeCertificate(certificate)
+    .acks.map(({ user }) => user.slice(0, 12))
+    .sort()
+    .join(' ');

@@ -42,7 +42,7 @@ export function formatPlanFile(file: PlanFile): string {
   const plan = Object.entries(rest)
     .map(([name, value]) => `    ${JSON.stringify(name)}: ${JSON.stringify(value)},\n`)
     .join('');
-  return `{\n${fields}  "plan": {\n${plan}    "faults": ${lines(faults)},\n    "workload": { "posts": ${lines(workload.posts)}, "invites": ${JSON.stringify(workload.invites)} }\n  }\n}\n`;
+  return `{\n${fields}  "plan": {\n${plan}    "faults": ${lines(faults)},\n    "workload": { "posts": ${lines(workload.posts)}, "invites": ${JSON.stringify(workload.invites)}, "changes": ${lines(workload.changes)} }\n  }\n}\n`;
 }
 
 /** Throws `bad_plan`. What is left out of the plan is drawn from its seed. */

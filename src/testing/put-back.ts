@@ -23,6 +23,13 @@ import type { Reach } from './topology.js';
 /** Invariants that one member who contradicts itself can break. */
 const AGREEMENT = ['1 one leader', '3 log matching', '4 final', '5 leader completeness'];
 
+/** What comes of what was seen. */
+export interface Verdicts {
+  readonly broke: Break;
+  /** It went beyond what is promised. */
+  readonly beyond: (why: string) => void;
+}
+
 export class PutBack {
   readonly #nodes: () => readonly SimNode[];
   /** Whose word is their own core's. */
@@ -80,6 +87,10 @@ export class PutBack {
 
   mayContradict(node: SimNode): boolean {
     return this.#signed.has(node);
+  }
+
+  mayUserContradict(user: UserId): boolean {
+    return [...this.#signed].some((node) => node.user === user);
   }
 
   /** Why a violation is beyond what is promised. */

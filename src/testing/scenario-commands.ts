@@ -2,8 +2,10 @@
 
 import type { Millis } from '../core/ids.js';
 import { MEMBERS_PER_CHANNEL_MAX } from '../core/limits.js';
+import type { MembershipBody, Roster } from '../core/roster.js';
 import { SIM_NODES_MAX, SIM_RELAYS_MAX } from './check-options.js';
 import { Cluster } from './cluster.js';
+import { replaceBody } from './replacing.js';
 import { conditionOf } from './scenario-conditions.js';
 import { showLog, showNode, showPage, showPromises, showSet, showStatus } from './scenario-show.js';
 import {
@@ -39,6 +41,30 @@ const COMMANDS: { readonly [name: string]: Run } = {
     const node = stage.node(index);
     const text = rest.slice(rest.indexOf(' ') + 1);
     return stage.cluster.post(node.index, text) ? DONE : [`${node.index} takes no messages`];
+  },
+  /** `remove 2 by 0` */
+  remove(stage, [index, , by]) {
+    const { user } = stage.node(index);
+    return change(stage, by, ({ number }) => ({ kind: 'remove', base: number, user }));
+  },
+  /** `replace 2 by 0`: another key takes the place of node 2's, on a device that is never on. */
+  replace(stage, [index, , by]) {
+    const { crypto } = stage.cluster;
+    const { user: old, index: gone } = stage.node(index);
+    stage.cluster.app.mayGo(gone);
+    const user = crypto.userOf(`the new key of ${index}`);
+    const sealing = stage.cluster.app.sealingOf(user, old);
+    const asked = { old, user, name: `${index} anew`, sealing, by: null };
+    return change(stage, by, (roster) => replaceBody(crypto, roster, asked));
+  },
+  leave(stage, [index]) {
+    return change(stage, index, ({ number }) => ({ kind: 'leave', base: number }));
+  },
+  /** `role 2 admin by 0` */
+  role(stage, [index, role, , by]) {
+    const { user } = stage.node(index);
+    if (role !== 'admin' && role !== 'member') throw bad('a role is "admin" or "member"');
+    return change(stage, by, ({ number }) => ({ kind: 'role', base: number, user, role }));
   },
   async start(stage, args) {
     for (const arg of some(args)) await stage.node(arg).start();
@@ -125,6 +151,15 @@ export async function runCommand(stage: Stage, line: string): Promise<Lines> {
   return run(stage, args, line.slice(name.length).trim());
 }
 
+function change(
+  stage: Stage,
+  by: string | undefined,
+  make: (roster: Roster) => MembershipBody,
+): Lines {
+  stage.cluster.app.wish(stage.node(by), make);
+  return DONE;
+}
+
 /** Nodes that are named: one at least. */
 function some(args: readonly string[]): readonly string[] {
   if (args.length === 0) throw bad('say which nodes');
@@ -136,13 +171,14 @@ function firstSeq(text = '1'): number {
   throw bad(`"${text}" is no place in the log: give a number`);
 }
 
-/** `5 relays 2 minOnline 3 quorum roster joined 4`. */
+/** `5 relays 2 archives 1 minOnline 3 quorum roster joined 4`. */
 async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise<Lines> {
   const given = new Map<string, string>();
   for (let i = 0; i < rest.length; i += 2) given.set(rest[i]!, rest[i + 1] ?? '');
   const number = (name: string, otherwise: number, most: number): number => {
-    const text = given.get(name) ?? String(otherwise);
+    const text = given.get(name);
     given.delete(name);
+    if (text === undefined) return otherwise;
     const value = /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
     if (!(value <= most)) throw bad(`"${name}" must be a number from 1 to ${most}`);
     return value;
@@ -152,14 +188,17 @@ async function setUp(stage: Stage, [count, ...rest]: readonly string[]): Promise
   const relays = number('relays', 1, SIM_RELAYS_MAX);
   const minOnline = number('minOnline', 3, MEMBERS_PER_CHANNEL_MAX);
   const joined = number('joined', nodes, nodes);
+  const archives = number('archives', 0, nodes - 1);
+  const few = archives > 0 ? 'archive' : 'always';
   const quorum = given.get('quorum') === 'roster' ? 'roster' : 'online';
   given.delete('quorum');
   if (given.size > 0)
     throw bad(
-      `"${[...given.keys()][0]}" is no property of a channel: relays, minOnline, quorum and joined are`,
+      `"${[...given.keys()][0]}" is no property of a channel: relays, archives, minOnline, quorum and joined are`,
     );
   const observe = stage.observer;
-  stage.cluster = new Cluster({ seed: SEED, nodes, relays, minOnline, quorum, observe });
+  const policy = { minOnline, few, archives, quorum } as const;
+  stage.cluster = new Cluster({ seed: SEED, nodes, relays, ...policy, observe });
   await joinAll(stage, joined);
   stage.cluster.ready();
   stage.transcript.take();

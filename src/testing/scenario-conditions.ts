@@ -75,6 +75,28 @@ const CONDITIONS: { readonly [name: string]: Make } = {
       return is.includes(words.join(' ')) ? undefined : `the status is "${is}"`;
     };
   },
+  /** `members 0 1 2`: each of these takes them, and no others, for the members. */
+  members(stage, args) {
+    const nodes = args.map((arg) => stage.node(arg));
+    return () => {
+      for (const node of nodes) {
+        const members = node.state(stage.cluster.app.channel)?.roster.members.keys() ?? [];
+        const are = stage.transcript.names.users([...members]);
+        if (are !== args.join(' ')) return `to node ${node.index} the members are ${are}`;
+      }
+      return undefined;
+    };
+  },
+  /** `none 3`: node 3 knows that it is no member. */
+  none(stage, [index]) {
+    const node = stage.node(index);
+    return () => {
+      const roster = node.state(stage.cluster.app.channel)?.roster;
+      return roster?.members.has(node.user)
+        ? `node ${node.index} takes itself for a member`
+        : undefined;
+    };
+  },
   /** `pages 0 1`: their readers see the same. */
   pages(stage, args) {
     const nodes = args.map((arg) => stage.node(arg));

@@ -27,13 +27,41 @@ export function unsettled(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  minOnline: number,
   reach: Reach = WHOLE,
+): string | undefined {
+  // Two histories are final: what becomes of those who hold them is not asked here.
+  if (invariants.offences.isForked) return undefined;
+  const { members, unaware, minOnline } = membersOf(nodes, app);
+  if (unaware) return `node ${unaware.index} does not know that it is no member any more`;
+  return unsettledMembers(members, app, invariants, minOnline, reach);
+}
+
+/**
+ * Who is a member by the newest roster, or never was one; how many must be online
+ * under it; and one that it does not name any more and that does not know.
+ */
+export function membersOf(nodes: readonly SimNode[], app: Application) {
+  const states = nodes.map((node) => node.state(app.channel));
+  const newest = Math.max(...states.map((st) => st?.roster.number ?? 0));
+  const roster = states.find((st) => st?.roster.number === newest)?.roster;
+  const isDeparted = ({ user }: SimNode): boolean => roster?.departed.has(user) ?? false;
+  const isIn = ({ user }: SimNode): boolean => roster?.members.has(user) ?? false;
+  return {
+    members: nodes.filter((node) => !isDeparted(node) && (!app.isForNewKey(node) || isIn(node))),
+    minOnline: app.leastOnline(roster?.members.keys() ?? []),
+    unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
+  };
+}
+
+function unsettledMembers(
+  nodes: readonly SimNode[],
+  app: Application,
+  invariants: Invariants,
+  minOnline: number,
+  reach: Reach,
 ): string | undefined {
   const { offences } = invariants;
   const honest = nodes.filter(({ user, isGone }) => offences.isHonest(user) && !isGone);
-  // Two histories are final: what becomes of those who hold them is not asked here.
-  if (offences.isForked) return undefined;
   const indices = honest.map(({ index }) => index);
   const heard = (node: SimNode): number => indices.filter((i) => reach(node.index, i)).length;
   const first = honest.find((node) => isMore(heard(node), nodes.length));
@@ -96,8 +124,8 @@ function unsettledTogether(
       differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
       (served.has(i) ? waits(node, st, authors, states) : undefined);
     if (why) return why;
-    // No leader is suspected for the changes of membership that it leaves out.
-    if (isTwoFaced || offences.may(leader.user, 'censor')) continue;
+    // Where too few are online to place messages nobody suspects a leader of leaving anything out.
+    if (isTwoFaced || (!canCommit && offences.may(leader.user, 'censor'))) continue;
     if (app.missingInvite(node)) return `node ${i} lacks an invitation that is done`;
     // Who does not reach it may have an online leader, whose branch this one merges.
     if (!reach(i, leader.index)) continue;
@@ -112,7 +140,9 @@ function unsettledTogether(
   }
   if (!canCommit) return undefined;
   const { committed, finalAt } = invariants;
-  const waiting = [...committed.promised].find((digest) => !finalAt.has(digest));
+  const waiting = [...committed.promised].find(
+    (digest) => !finalAt.has(digest) && !invariants.mayBeWithheld(digest),
+  );
   // Who does not reach the leader may hold it still: then others carry it there.
   if (waiting && invariants.isHeld(waiting)) return `committed ${nameOf(waiting)} is not final`;
   const lost = missing(served, app, invariants);
@@ -267,9 +297,12 @@ function missing(
   const placed = new Set(invariants.final.map(({ entry }) => entry.id));
   const final = new Set(invariants.final.map(({ entry }) => entry.digest));
   for (const digest of invariants.committed.promised) {
-    if (!final.has(digest)) return `committed ${nameOf(digest)} is not final`;
+    if (!final.has(digest) && !invariants.mayBeWithheld(digest)) {
+      return `committed ${nameOf(digest)} is not final`;
+    }
   }
   for (const [id, { node, stored, seen }] of app.submitted) {
+    if (app.mayBeGone(node)) continue;
     if ((stored || seen !== 'nothing') && served.has(node) && !placed.has(id)) {
       return `message ${id} of node ${node} (stored: ${stored}, seen: ${seen}) is not final`;
     }
@@ -282,7 +315,6 @@ export function invented(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  minOnline: number,
 ): string | undefined {
   const { twins } = invariants.offences;
   const seen = new Set<string>();
@@ -295,7 +327,6 @@ export function invented(
     if (seen.has(entry.id!)) return `message ${entry.id} is in the log twice`;
     seen.add(entry.id!);
     if (entry.body.length !== submitted.bytes) return `entry ${entry.seq} has another body`;
-    if (nodes.length < minOnline) return `entry ${entry.seq} was placed below minOnline`;
   }
   return undefined;
 }

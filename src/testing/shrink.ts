@@ -12,7 +12,7 @@ import type { Fault } from './faults.js';
 import type { Plan } from './plan.js';
 import { type Conditions, type SimulateResult, simulate, type Violation } from './simulate.js';
 import { CALM } from './weather.js';
-import type { Post } from './workload.js';
+import type { Change, Post } from './workload.js';
 
 export interface ShrinkOptions {
   /** A plan that fails. */
@@ -93,6 +93,7 @@ export async function shrink(options: ShrinkOptions): Promise<Shrunk> {
       await withoutNodes(search);
       await withoutSome(search, (plan) => plan.workload.posts, withPosts);
       await withoutSome(search, (plan) => plan.workload.invites, withInvites);
+      await withoutSome(search, (plan) => plan.workload.changes, withChanges);
       await calmDown(search);
       await simplify(search);
     }
@@ -109,6 +110,10 @@ const withInvites = (plan: Plan, invites: readonly number[]): Plan => ({
   ...plan,
   workload: { ...plan.workload, invites },
 });
+const withChanges = (plan: Plan, changes: readonly Change[]): Plan => ({
+  ...plan,
+  workload: { ...plan.workload, changes },
+});
 
 /** Leaves out what begins after the failure. */
 async function cutBehind(search: Search): Promise<void> {
@@ -119,6 +124,7 @@ async function cutBehind(search: Search): Promise<void> {
   const workload = {
     posts: best.workload.posts.filter(until),
     invites: best.workload.invites.filter((begins) => begins <= at),
+    changes: best.workload.changes.filter(until),
   };
   const faults = best.faults.filter(until);
   (await search.try({ faults, workload, loadMs })) || (await search.try({ faults, workload }));
@@ -163,7 +169,19 @@ export function withoutNode(plan: Plan, gone: number): Plan {
     .filter(({ node }) => isThere(node))
     .map((post) => ({ ...post, node: moved(post.node) }));
   const faults = plan.faults.flatMap((fault) => faultWithout(fault, gone, moved) ?? []);
-  return { ...withFaults(withPosts(plan, posts), faults), nodes: plan.nodes - 1 };
+  const changes = plan.workload.changes
+    .filter(({ node, by }) => isThere(node) && isThere(by))
+    .map((change) => ({
+      ...change,
+      ...{ node: moved(change.node), by: moved(change.by) },
+      ...(change.as !== undefined && { as: moved(change.as) }),
+    }));
+  const wasArchive = gone >= plan.nodes - plan.archives;
+  return {
+    ...withChanges(withFaults(withPosts(plan, posts), faults), changes),
+    nodes: plan.nodes - 1,
+    archives: plan.archives - (wasArchive ? 1 : 0),
+  };
 }
 
 type Fields = { [field: string]: unknown };

@@ -24,9 +24,6 @@ export interface SimCrypto {
   isValid(signed: Signed): boolean;
 }
 
-/** What the invariants need of it. */
-export type Verifier = Pick<SimCrypto, 'sha256' | 'isValid'>;
-
 export const simCrypto = (kind: CryptoKind): SimCrypto =>
   kind === 'real' ? realCrypto() : fastCrypto();
 

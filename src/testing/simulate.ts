@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import type { Command, Outgoing } from '../core/commands.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import type { ConclaveError } from '../core/errors.js';
+import type { FewPolicy } from '../core/genesis.js';
 import type { Millis, UserId } from '../core/ids.js';
 import type { Input } from '../core/input.js';
 import type { StoreOp } from '../core/store.js';
@@ -23,7 +24,7 @@ import { checkOptions } from './check-options.js';
 import { describeCommand } from './describe.js';
 import { drawSettings, isPlan, type Settings } from './draw-settings.js';
 import { errorText } from './error-text.js';
-import type { Fault, FaultKind } from './faults.js';
+import { type Fault, type FaultKind, isLasting, LASTING_KINDS } from './faults.js';
 import type { Guest, GuestRun } from './guest.js';
 import type { History } from './history.js';
 import { Invariants } from './invariants.js';
@@ -35,7 +36,8 @@ import { type Pause, type PauseOptions, pauses } from './pauses.js';
 import { planFaults } from './plan-faults.js';
 import { type Draw, drawsOf } from './prng.js';
 import { HistoryRecorder } from './record-history.js';
-import { invented, unsettled } from './settled.js';
+import { nodesWith } from './replacing.js';
+import { invented, membersOf, unsettled } from './settled.js';
 import { type CryptoKind, type SimCrypto, simCrypto } from './sim-crypto.js';
 import { type DiskSabotage, SimDisk } from './sim-disk.js';
 import { SimNetwork } from './sim-network.js';
@@ -54,6 +56,10 @@ export interface SimulateOptions extends PauseOptions {
   readonly nodes?: number;
   readonly relays?: number;
   readonly minOnline?: number;
+  /** Whether a `minOnline` below 3 counts always, or while an archive is a member. */
+  readonly few?: FewPolicy;
+  /** So many of the nodes, the last ones, join as archives. */
+  readonly archives?: number;
   readonly quorum?: 'online' | 'roster';
   /** How links treat frames where no fault says otherwise. */
   readonly weather?: Weather;
@@ -116,7 +122,10 @@ export interface SimulateResult {
   readonly frames: number;
   /** The run with nothing left to draw but its noise: these options and the seed give it again. */
   readonly plan: Required<
-    Pick<SimulateOptions, 'nodes' | 'relays' | 'minOnline' | 'early' | 'loadMs' | 'settleMs'>
+    Pick<
+      SimulateOptions,
+      'nodes' | 'relays' | 'minOnline' | 'few' | 'archives' | 'early' | 'loadMs' | 'settleMs'
+    >
   > & {
     readonly quorum: 'online' | 'roster';
     readonly crypto: CryptoKind;
@@ -144,6 +153,8 @@ const STEPS_PER_MS_MAX = 2;
 /** More steps without time passing than any node has reason for. */
 const STEPS_PER_MOMENT_MAX = 5_000;
 
+const DEPARTURES: ReadonlySet<string> = new Set(['remove', 'leave', 'replace']);
+
 /** What is true of histories of which two are final. */
 const HOLDS_IN_A_FORK: ReadonlySet<string> = new Set(['well formed', 'no invention']);
 
@@ -158,6 +169,7 @@ class Run implements NodeWatcher {
   readonly #marks: MarkWatch;
   readonly #recorder: HistoryRecorder;
   readonly #guest: Guest | undefined;
+  readonly #isOfGuest: boolean;
   readonly #reporter: Reporter | undefined;
   /** For the log. */
   readonly #names = new Names();
@@ -168,7 +180,7 @@ class Run implements NodeWatcher {
   #faults: readonly Fault[] = [];
   /** Who reaches whom when the faults are over. */
   #reach: Reach = () => true;
-  #workload: WorkloadPlan = { posts: [], invites: [] };
+  #workload: WorkloadPlan = { posts: [], invites: [], changes: [] };
   #load = { from: 0, lasts: 0 };
   #steps = 0;
   #moment = { at: 0, steps: 0 };
@@ -177,23 +189,29 @@ class Run implements NodeWatcher {
 
   constructor(options: SimulateOptions, invite?: (run: GuestRun) => Guest) {
     this.#o = options;
-    this.#s = drawSettings(options, invite !== undefined);
+    this.#isOfGuest = invite !== undefined;
+    this.#s = drawSettings(options, this.#isOfGuest);
     this.#pause = pauses(options);
     const { seed } = options;
-    const { nodes, relays, minOnline, quorum } = this.#s;
+    const { nodes, relays, minOnline, few, archives, quorum } = this.#s;
     const { encoded } = this.#s.conditions;
     const timeline = this.#timeline;
     const crypto = simCrypto(this.#s.crypto);
     const usersOf = (what: string, count: number): UserId[] =>
       Array.from({ length: count }, (_, i) => crypto.userOf(`${what} ${i} of ${seed}`));
     const relayKeys = usersOf('relay', relays);
-    const users = usersOf('node', nodes);
+    const users = usersOf('node', nodesWith(nodes, this.#plannedLoad(0, 1).changes));
     const urls = relayKeys.map((key, i) => `conclave://${key}@relay${i}:7000`);
     this.#network = new SimNetwork({ timeline, seed, hash: crypto.sha256, relays, encoded });
     this.#network.onArrival = (relay, node, name) => this.#note(`${relay}>${node} ${name}`);
-    this.#app = new Application({ seed, crypto, timeline, users, relays: urls, minOnline, quorum });
-    const { channel } = this.#app;
-    this.#recorder = new HistoryRecorder({ seed, hash: crypto.sha256, timeline, channel, nodes });
+    this.#app = new Application({
+      ...{ seed, crypto, timeline, users, relays: urls },
+      ...{ members: nodes, minOnline, few, archives, quorum },
+    });
+    const { channel, leastEver } = this.#app;
+    this.#recorder = new HistoryRecorder({
+      ...{ seed, hash: crypto.sha256, timeline, channel, nodes: users.length, leastEver },
+    });
     this.#app.onSent = (node, submissions) => {
       this.#recorder.sent(node, submissions);
       const ids = submissions.map(({ id }) => id);
@@ -208,13 +226,15 @@ class Run implements NodeWatcher {
     this.#nodes = users.map((user, index) => this.#node(user, index, relayKeys, crypto));
     for (const node of this.#nodes) this.#network.add(node);
     this.#app.nodes = this.#nodes;
+    this.#invariants.leastOnline = this.#app.leastOnline;
+    this.#invariants.mayBeGone = (user) => this.#app.mayBeGone(users.indexOf(user));
     this.#marks = new MarkWatch(this.#app.channel, this.#nodes);
     this.#invariants.chains.onEntry = (entry) => this.#marks.placed(entry);
     this.#guest = invite?.({
       nodes: this.#nodes,
       timeline,
       channel,
-      hash: crypto.sha256,
+      crypto,
       application: this.#app,
       recorder: this.#recorder,
       onBreak,
@@ -290,7 +310,7 @@ class Run implements NodeWatcher {
   }
 
   async #phases(): Promise<void> {
-    const { early, loadMs, settleMs, minOnline } = this.#s;
+    const { early, loadMs, settleMs } = this.#s;
     this.#reporter?.tell({ type: 'phase', phase: 'joining' });
     this.#nodes.forEach((node) => {
       this.#timeline.in(node.index * 3, () => node.start());
@@ -311,7 +331,7 @@ class Run implements NodeWatcher {
     this.#reporter?.tell({ type: 'phase', phase: 'settling' });
     // What a step decided is at rest once it is on the disk, and told.
     const why = () =>
-      unsettled(this.#nodes, this.#app, this.#invariants, minOnline, this.#reach) ??
+      unsettled(this.#nodes, this.#app, this.#invariants, this.#reach) ??
       this.#recorder.unfinished(this.#honest()) ??
       (this.#nodes.every((node) => node.isIdle) ? undefined : 'a node is at work');
     if (!(await this.#until(() => why() === undefined, settleMs))) {
@@ -323,9 +343,7 @@ class Run implements NodeWatcher {
     if (!(await this.#until(() => rest() === undefined, settleMs))) {
       this.#break('application: eventually', rest() ?? 'not in time');
     }
-    const what = this.#isOver
-      ? undefined
-      : invented(this.#nodes, this.#app, this.#invariants, minOnline);
+    const what = this.#isOver ? undefined : invented(this.#nodes, this.#app, this.#invariants);
     if (what) this.#break('10 no invention', what);
     this.#checkHistory();
     this.#reporter?.tell({ type: 'phase', phase: 'over' });
@@ -340,11 +358,13 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#isOver) return;
     const { offences } = this.#invariants;
-    const honest = this.#honest();
+    const { members, minOnline } = membersOf(this.#nodes, this.#app);
+    const honest = this.#honest().filter((node) => members.includes(node));
+    // All who did not leave are gone for good.
+    if (honest.length === 0) return;
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
-    const settled =
-      isSame && allCanCommit(this.#nodes.length, honest, this.#s.minOnline, this.#reach);
+    const settled = isSame && allCanCommit(members.length, honest, minOnline, this.#reach);
     const offenders = this.#nodes.filter(({ user }) => !offences.isHonest(user));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);
@@ -356,7 +376,8 @@ class Run implements NodeWatcher {
 
   #unleash(from: Millis, until: Millis): Chaos {
     const { seed } = this.#o;
-    const { nodes, relays, kinds } = this.#s;
+    const { relays, kinds } = this.#s;
+    const nodes = this.#nodes.length;
     this.#faults = isPlan(kinds)
       ? kinds
       : planFaults({ seed, nodes, relays, kinds: kinds as FaultKind[], from, until });
@@ -394,14 +415,32 @@ class Run implements NodeWatcher {
     chaos.plan(this.#faults);
     this.#network.weather = this.#s.conditions.weather;
     this.#recorder.plan(this.#nodes, until + this.#s.settleMs);
-    const load = { seed, nodes, from, until };
-    const own = this.#guest ? { posts: [] } : this.#o.workload;
-    const { posts, invites } = planWorkload({ ...own, ...load });
-    this.#workload = { posts, invites };
+    this.#workload = this.#plannedLoad(from, until);
+    const { posts, invites, changes } = this.#workload;
     this.#guest?.load(from, until);
     for (const post of posts) this.#timeline.at(post.at, () => void this.#app.post(post));
     for (const at of invites) this.#timeline.at(at, () => this.#app.inviteOneMore());
+    for (const change of changes) {
+      this.#timeline.at(change.at, () => {
+        if (DEPARTURES.has(change.what)) {
+          this.#recorder.removal(this.#nodes[change.node]!.user);
+        }
+        this.#app.change(change);
+      });
+    }
     return chaos;
+  }
+
+  #plannedLoad(from: Millis, until: Millis): WorkloadPlan {
+    const { nodes, kinds, early } = this.#s;
+    const load = { seed: this.#o.seed, nodes, from, until, early };
+    // What members may hold back who misbehave, or who reaches whom for good, is asked of all.
+    const isPlain = isPlan(kinds)
+      ? !kinds.some(isLasting)
+      : !(kinds as FaultKind[]).some((kind) => LASTING_KINDS.has(kind));
+    const none = isPlain && !this.#isOfGuest ? {} : { changes: [] };
+    const own = this.#isOfGuest ? { posts: [] } : this.#o.workload;
+    return planWorkload({ ...none, ...own, ...load });
   }
 
   /** Lets time pass until `isDone`, looked at now and then, or for `most`. */

@@ -124,7 +124,9 @@ const KEYS: readonly (readonly [RegExp, string])[] = [
   [/\/branch\//, 'point'],
   [/\/place\//, 'run'],
   [/\/(out|pool)\//, 'offer'],
+  [/\/convict\//, 'conviction'],
   [/^node\/boots$/, 'boots'],
+  [/^node\/dm\/log\//, 'private-message'],
 ];
 
 /** Collects what nodes send and store. */

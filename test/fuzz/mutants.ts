@@ -5,6 +5,7 @@
  */
 
 import type { Edit } from '../mutants/mutant.js';
+import { MEMBERSHIP } from './shapes.js';
 
 export interface ReaderMutant {
   readonly name: string;
@@ -20,7 +21,7 @@ const edit = (file: string, find: string, replace: string): Edit => ({
   replace,
 });
 
-const BODIES = ['invite-body', 'revoke-body', 'join-body', 'vote-body', 'relays-body'];
+const BODIES = Object.keys(MEMBERSHIP).map((kind) => `${kind}-body`);
 
 export const READER_MUTANTS: readonly ReaderMutant[] = [
   {
@@ -50,6 +51,8 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
         'final',
       ],
       ...['stored-genesis', 'proposal', 'boots', 'page', 'private-message', 'invite', ...BODIES],
+      ...['conviction', 'portable-proof', 'keys-body', 'private-statement', 'private-receipt'],
+      ...['private-place', 'key-log', 'recovery-key', 'replace-request'],
     ],
   },
   {
@@ -94,7 +97,7 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
         "'utf-8', { ignoreBOM: true }",
       ),
     ],
-    targets: ['statement', 'stored-genesis', 'invite', 'private-message', 'page'],
+    targets: ['statement', 'stored-genesis', 'invite', 'page', 'sealed-name'],
   },
   {
     name: 'lost-mark',
@@ -109,7 +112,7 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
       edit('core/layout.ts', 'if (voted > 1) throw', 'if (false) throw'),
       edit('core/statements.ts', 'if (flag > 1) throw', 'if (false) throw'),
       edit('core/store-boots.ts', 'if (flag > 1) throw', 'if (false) throw'),
-      edit('node/private-log.ts', 'if (byte <= 1) return', 'if (true) return'),
+      edit('node/private-log.ts', 'if (flags > 3) throw', 'if (false) throw'),
     ],
     targets: ['hard-state', 'statement', 'proposal', 'boots', 'private-message'],
   },
@@ -302,6 +305,168 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     targets: ['steps'],
   },
   {
+    name: 'any-role',
+    what: 'an unknown role is one that is known',
+    edits: [
+      edit(
+        'core/membership-body.ts',
+        'const role = GIVEN_ROLES[code];',
+        'const role = GIVEN_ROLES[code % 2];',
+      ),
+    ],
+    targets: ['role-body'],
+  },
+  {
+    name: 'the-removed-come-back',
+    what: 'who was removed joins with any invitation',
+    edits: [
+      edit(
+        'core/roster.ts',
+        'if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {',
+        'if (false) {',
+      ),
+    ],
+    targets: ['membership'],
+  },
+  {
+    name: 'readers-as-archives',
+    what: 'who reads joins with an invitation for an archive',
+    edits: [
+      edit('core/roster.ts', 'if (invite.isArchive !== isArchive(request)) {', 'if (false) {'),
+    ],
+    targets: ['membership'],
+  },
+  {
+    name: 'archives-manage',
+    what: 'an archive becomes an admin',
+    edits: [edit('core/roster.ts', "if (role !== 'member' && isArchive(member)) ", 'if (false) ')],
+    targets: ['membership'],
+  },
+  {
+    name: 'readers-replace-archives',
+    what: "a key that reads takes an archive's place",
+    edits: [edit('core/roster.ts', 'if (isArchive(request) !== isArchive(old)) {', 'if (false) {')],
+    targets: ['membership'],
+  },
+  {
+    name: 'any-recovery-key',
+    what: "a member's key is replaced by any recovery key",
+    edits: [edit('core/roster.ts', 'if (by !== old.recovery) refuse(', 'if (false) refuse(')],
+    targets: ['membership'],
+  },
+  {
+    name: 'kept-invitations',
+    what: 'the invitations of who departed stay open',
+    edits: [
+      edit(
+        'core/roster.ts',
+        'return { members, departed, invites: invitesWithout(roster, user) };',
+        'return { members, departed };',
+      ),
+    ],
+    targets: ['membership'],
+  },
+  {
+    name: 'unsigned-proofs',
+    what: 'a portable proof holds whatever its signatures',
+    edits: [edit('core/check-proof.ts', 'if (!isValid(one)) bad(', 'if (false) bad(')],
+    targets: ['proof-of-final', 'proof-of-misbehaviour'],
+  },
+  {
+    name: 'nothing-contradicts',
+    what: 'two records of an author convict it, whatever their counters',
+    edits: [
+      edit(
+        'core/misbehaviour.ts',
+        'if (one.boot !== other.boot || one.n !== other.n) bad(',
+        'if (false) bad(',
+      ),
+    ],
+    targets: ['proof-of-misbehaviour'],
+  },
+  {
+    name: 'sides-in-any-order',
+    what: 'a proof of misbehaviour has two encodings',
+    edits: [
+      edit('core/misbehaviour.ts', 'if (compare(one!, other!) >= 0) bad(', 'if (false) bad('),
+    ],
+    targets: ['portable-proof', 'proof-of-misbehaviour'],
+  },
+  {
+    name: 'any-key-id',
+    what: 'what is encrypted opens whichever key it names',
+    edits: [
+      edit(
+        'node/channel-cipher.ts',
+        'if (!bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes)) return undefined;',
+        '',
+      ),
+    ],
+    targets: ['sealed-body', 'sealed-name'],
+  },
+  {
+    name: 'any-commitment',
+    what: 'a keys record may give another key than it commits to',
+    edits: [
+      edit(
+        'node/keys-record.ts',
+        'return bytesEqual(key.commitment, keys.commitment) ? key : undefined;',
+        'return key;',
+      ),
+    ],
+    targets: ['keys-record'],
+  },
+  {
+    name: 'any-padding',
+    what: 'a private message may be padded with anything',
+    edits: [
+      edit(
+        'core/private-statements.ts',
+        '!isExact || plain.subarray(length).some((byte) => byte !== 0)',
+        '!isExact',
+      ),
+    ],
+    targets: ['private-plain'],
+  },
+  {
+    name: 'unsigned-sealing-key',
+    what: 'anybody may show a sealing key for a user',
+    edits: [
+      edit(
+        'core/sealing-key.ts',
+        'if (crypto.ed25519Verify(id, statement(user, key), shown.subarray(KEY_BYTES))) return key;',
+        'return crypto && id && statement(user, key) && key;',
+      ),
+    ],
+    targets: ['sealing-key'],
+  },
+  {
+    name: 'noted-is-known',
+    what: 'what is noted as a keys record is taken for one',
+    edits: [
+      edit(
+        'node/key-log.ts',
+        'if (record?.kind !== KEYS_KIND) return nothing;',
+        'if (!record) return nothing;',
+      ),
+    ],
+    targets: ['key-log'],
+  },
+  {
+    name: 'unsigned-request',
+    what: 'a request for the place of another key need not be signed',
+    edits: [edit('node/recovery.ts', 'if (!isSigned) throw', 'if (false) throw')],
+    targets: ['replace-request'],
+  },
+  {
+    name: 'any-armour',
+    what: 'a proof may be written in many ways',
+    edits: [
+      edit('node/proof-file.ts', 'if (armour(bytes) === ', 'if (bytes || armour(bytes) === '),
+    ],
+    targets: ['proof-file'],
+  },
+  {
     name: 'any-port',
     what: 'a port may be 0',
     edits: [edit('core/relay-url.ts', 'port < 1 || ', '')],
@@ -309,9 +474,9 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
   },
   {
     name: 'any-checksum',
-    what: "an invitation's checksum is not compared",
-    edits: [edit('node/invite.ts', "throw new Error('wrong checksum');", '')],
-    targets: ['invite'],
+    what: 'the checksum of an invitation, or another such text, is not compared',
+    edits: [edit('node/checked-text.ts', "throw new Error('wrong checksum');", '')],
+    targets: ['invite', 'recovery-key', 'replace-request'],
   },
   {
     name: "another's-seed",

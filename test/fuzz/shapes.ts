@@ -22,6 +22,7 @@ import {
   u16,
   u32,
   u64,
+  write,
 } from './grammar.js';
 
 const id = raw(32);
@@ -93,7 +94,7 @@ export const step = row(
 const epochFields = [kind, u64, id, list(MEMBERS, id), list(MEMBERS, row(id, sig))];
 export const epochBody = row(...epochFields);
 export const electionProof = row(u64, id, ...epochFields);
-export const mergeBody = row(u16(256, 1), list(256, row(id, kind, u64, id, u16())));
+export const mergeBody = row(u16(256, 1), list(256, row(id, kind, u64, id, u16(), bytes(45_056))));
 
 const HEX = '0123456789abcdef';
 const someKey = (d: Dice): string =>
@@ -161,19 +162,28 @@ export function areRelays(urls: readonly string[]): boolean {
   );
 }
 
+/** Whatever is UTF-8. */
+export const anyText = text(1_048_576);
+
 const url = text(512, someUrl);
 const urls = list(8, url);
 const textsOf = (tree: Tree): string[] => tree.parts.map(textOf);
 
 export const genesis = such(
   row(
-    ...[tag('conclave/genesis'), version, id, text(64), id, raw(16), u64, u8(128, 1), u8(1)],
+    ...[tag('conclave/genesis'), version, id, text(64), id, id, raw(16), u64, u8(128, 1)],
+    ...[u8(1), u8(1), u8(1)],
     urls,
   ),
-  ({ parts: [g] }) => areRelays(textsOf(g!.parts.at(-1)!)),
+  ({ parts: [g] }) => {
+    const [sealing, minOnline, few] = [4, 8, 9].map((at) => g!.parts[at]!);
+    const least = intOf(few!) === 1 ? 1 : 2;
+    const isReader = sealing!.bytes.some((byte) => byte !== 0);
+    return isReader && intOf(minOnline!) >= least && areRelays(textsOf(g!.parts.at(-1)!));
+  },
 );
 
-const invite = row(version, id, raw(32), id, u64, id, text(128), urls);
+const invite = row(version, id, raw(32), id, u64, id, text(128), urls, list(1, id), u8(1));
 /** An invitation's bytes, without the checksum behind them. */
 export const inviteBody = invite;
 
@@ -196,20 +206,72 @@ export const STATEMENTS = {
   ack: statement('ack', kind, id, u64, u64, id),
   recall: statement('recall', ulid, u64, u64),
   report: statement('report', ulid, u64, u64, u64, u64, u64, u64, id),
-  join: statement('join', id, text(64), id, u64, id),
+  join: statement('join', id, text(64), id, id, u64, id),
+  replace: statement('replace', id, id, text(64), id, id, id),
+  recovery: statement('recovery', id, id, id),
 } as const;
 export const anyStatement = either(...Object.values(STATEMENTS));
 
 const base = u64;
 export const MEMBERSHIP = {
-  invite: row(base, id, u16(), u64),
+  invite: row(base, id, u16(), u64, id, u8(1)),
   revoke: row(base, id),
   join: row(base, bytes(1_024), sig, sig),
   vote: row(base, id),
   relays: row(base, urls),
+  leave: row(base),
+  remove: row(base, id),
+  role: row(base, id, u8(1)),
+  replace: row(base, bytes(1_024), sig, sig),
+  recovery: row(base, bytes(1_024), sig),
 } as const;
+/** Body of a `keys` record. */
+export const keysBody = row(id, u64, id, list(MEMBERS, row(id, raw(80))), bytes(16_424));
+
+const PROOF_FILE = 4_194_304;
+const sides = (side: Shape): Shape =>
+  such(row(side, side), ({ parts: [both] }) => {
+    const [one, other] = both!.parts.map((part) => Buffer.from(write(part))) as [Buffer, Buffer];
+    return Buffer.compare(one, other) < 0;
+  });
+const said = [bytes(512), sig];
+/** By offence: the channel, its number, the offender, and what each side has. */
+export const OFFENCES = [
+  row(id, u8(0, 0), id, sides(row(bytes(RECORD_BYTES), storedProof))),
+  row(id, u8(1, 1), id, sides(row(...said))),
+  row(id, u8(2, 2), id, u64, sides(row(id, headers, ...said))),
+  row(id, u8(3, 3), id, u64, sides(row(id, headers, ...said))),
+] as const;
+export const misbehaviourProof = row(
+  ...[tag('conclave/proof'), version, u8(1, 1)],
+  either(...OFFENCES),
+);
+export const finalProof = row(
+  ...[tag('conclave/proof'), version, u8(0, 0), bytes(8_192), sig],
+  ...[list(65_535, bytes(PROOF_FILE, step)), bytes(PROOF_FILE, step), bytes(0)],
+);
+export const portableProof = either(finalProof, misbehaviourProof);
+export const conviction = row(u64, bytes(196_608));
 
 export const signedPropose = row(sig, STATEMENTS.propose);
 export const storeBoots = row(boots, u8(1));
 export const page = list(4_096, row(text(2_048), bytes(16_777_216)));
-export const privateMessage = row(u8(1), id, ulid, text(65_536));
+const logged = [id, ulid, ulid, u64, id, id, bytes(65_536)];
+/** What came has its author's signature behind it; of what was sent, the first flag is set. */
+export const loggedMessage = either(
+  row(u8(0, 0), ...logged, sig),
+  row(u8(1, 1), ...logged),
+  row(u8(2, 2), ...logged, sig),
+  row(u8(3, 3), ...logged),
+);
+export const loggedReceipt = row(u64, sig);
+export const loggedPlace = row(u64, ulid, u64);
+/** What its author signs. */
+export const privateMessage = row(
+  ...[tag('conclave/private-message'), version, id, id, ulid, ulid, u64, id],
+  bytes(65_536),
+);
+/** Where `keys` records stand in a log. */
+export const keyLog = row(u64, list(4_096, u64));
+export const recoveryKey = row(version, raw(32));
+export const replaceRequest = row(version, bytes(1_024), sig, sig);

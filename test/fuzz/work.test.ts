@@ -10,9 +10,13 @@ import { decodeCommand } from '../../src/core/commands.js';
 import { FrameParser } from '../../src/core/frame.js';
 import { decodeHardState, decodeRun } from '../../src/core/layout.js';
 import { unpack } from '../../src/core/msgpack.js';
+import { decodePortableProof } from '../../src/core/portable-proof.js';
+import { unpadPrivate } from '../../src/core/private-statements.js';
 import { BatchProofs, decodeProof, decodeRecord } from '../../src/core/record.js';
 import { parseRelayUrl } from '../../src/core/relay-url.js';
 import { decodeStatement } from '../../src/core/statements.js';
+import { decodeKeys } from '../../src/node/keys-record.js';
+import { unarmour } from '../../src/node/proof-file.js';
 import { nativeCrypto } from '../unit/fixtures/ports.js';
 import { intBytes } from './grammar.js';
 import { WorkCounter } from './work.js';
@@ -102,6 +106,30 @@ const proofs = (input: Uint8Array): void => {
   new BatchProofs(hash).statementOf(decodeRecord(hash, record), decodeProof(proof));
 };
 
+/** The two chains of one who acknowledged both, as long as they may be. */
+const accusation = (headers: number): Uint8Array => {
+  const side = (n: number): Uint8Array =>
+    bytes(
+      ...[new Uint8Array(32).fill(n), u16(headers), new Uint8Array(80 * headers)],
+      ...[u32(512), new Uint8Array(512 + 64)],
+    );
+  const head = [text('conclave/proof'), 0, 1, new Uint8Array(32), 3, new Uint8Array(32 + 8)];
+  return bytes(...head, side(1), side(2));
+};
+
+/** A proof of what is final behind very many changes that are none. */
+const manySteps = (steps: number): Uint8Array => {
+  const step = bytes(new Uint8Array(40), u16(0), u32(0), u32(0), u32(0));
+  const one = bytes(u32(step.length), step);
+  return bytes(
+    ...[text('conclave/proof'), 0, 0, u32(0), new Uint8Array(64), u16(steps)],
+    ...[many(steps, () => one), one, u32(0)],
+  );
+};
+
+const keys = (receivers: number): Uint8Array =>
+  bytes(new Uint8Array(72), u16(receivers), new Uint8Array(112 * receivers), u32(0));
+
 interface Costly {
   readonly what: string;
   readonly of: (size: number) => Uint8Array;
@@ -149,6 +177,31 @@ const COSTLY: readonly Costly[] = [
     of: (n) => bytes(u16(n), new Uint8Array(80 * n)),
     size: 1_024,
     read: (b) => decodeHeaders(b, 1_024),
+  },
+  {
+    what: 'a proof of misbehaviour with all headers',
+    of: accusation,
+    size: 1_024,
+    read: decodePortableProof,
+  },
+  {
+    what: 'a proof with as many steps as there may be',
+    of: manySteps,
+    size: 65_535,
+    read: decodePortableProof,
+  },
+  { what: 'a key for all members', of: keys, size: 128, read: decodeKeys },
+  {
+    what: 'a private message as long as one may be, without zeros behind',
+    of: (n) => bytes(u32(0), new Uint8Array(n - 5), 1),
+    size: 66_048,
+    read: unpadPrivate,
+  },
+  {
+    what: 'a proof in very many lines',
+    of: (n) => Buffer.from('A\n'.repeat(n)),
+    size: 500_000,
+    read: (b) => unarmour(Buffer.from(b).toString()),
   },
   { what: 'a run of places', of: run, size: 512, read: decodeRun },
   { what: 'alike items that share all that they may', of: sharing, size: 255, read: append },

@@ -1,11 +1,14 @@
 /** All mutants, in the order of the table. */
 
 import { readFileSync } from 'node:fs';
+import { ARCHIVES } from './archives.js';
+import { CONVICTIONS } from './convictions.js';
 import { DURABILITY } from './durability.js';
 import { ELECTIONS } from './elections.js';
 import { ENVIRONMENT } from './environment.js';
 import { FINALITY } from './finality.js';
 import { LIVENESS } from './liveness.js';
+import { MEMBERSHIP } from './membership.js';
 import { MEMORY } from './memory.js';
 import type { Mutant } from './mutant.js';
 import { ONLINE } from './online.js';
@@ -20,11 +23,14 @@ export const MUTANTS: readonly Mutant[] = [
   ...PLACING,
   ...FINALITY,
   ...DURABILITY,
+  ...MEMBERSHIP,
+  ...ARCHIVES,
   ...ONLINE,
   ...RELAYS,
   ...PRIVATE,
   ...LIVENESS,
   ...RIVALS,
+  ...CONVICTIONS,
   ...ENVIRONMENT,
 ];
 

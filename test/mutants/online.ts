@@ -53,8 +53,8 @@ export const ONLINE: readonly Mutant[] = [
     edits: [
       {
         file: PROVISIONAL,
-        find: 'while (seq < branch.tip.seq && !holdsMessage(st, branch.headerAt(seq + 1)!.digest)) {',
-        replace: 'while (seq < branch.tip.seq) {',
+        find: '  return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;',
+        replace: '  return branch.tip.seq;',
       },
     ],
     options: apart,

@@ -123,7 +123,7 @@ export const PLACING: readonly Mutant[] = [
       },
       {
         file: 'src/core/provisional.ts',
-        find: '  return held !== undefined && isMessageLane(held.record);',
+        find: '  return held !== undefined && isMessageLane(held.record) && !isWithheldAt(st, branch, seq);',
         replace: "  return held !== undefined && !['epoch', 'merge'].includes(held.record.kind);",
       },
       {

@@ -15,7 +15,7 @@ import {
 } from '../../src/testing/prng.js';
 import type { Lies } from '../../src/testing/sim-liar.js';
 import { CALM } from '../../src/testing/weather.js';
-import type { Post } from '../../src/testing/workload.js';
+import type { Change, Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
 
 /** When all have joined, in ms, or nearly. */
@@ -54,7 +54,7 @@ const workload = (seed: number) => {
 };
 
 /** For runs of many members, which cost more. */
-const lightLoad = (seed: number) => {
+export const lightLoad = (seed: number) => {
   const draw = drawsOf(seed, 'light load');
   return { everyMs: between(draw, 60, 300), burst: pick(draw, [1, 5]) };
 };
@@ -473,3 +473,95 @@ export const HONEST: Lies = {
   rumour: 0,
   censored: [],
 };
+
+/**
+ * Three are cut off from the others for a while, again and again, and commit
+ * among themselves; meanwhile members of either side are removed, and leave.
+ */
+export function changing(seed: number): RunOptions {
+  const { workload, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'changing');
+  const changes: Change[] = [];
+  for (let node = 2; node < 5; node++) {
+    const at = Math.floor(between(draw, JOINED_MS + 2_000, LOAD_MS));
+    const leaves = chance(draw, 0.3);
+    changes.push({ at, what: leaves ? 'leave' : 'remove', node, by: leaves ? node : 0 });
+  }
+  return { ...rest, workload: { ...workload, changes } };
+}
+
+/** The same, and who is gone is taken back at once. */
+export function returning(seed: number): RunOptions {
+  const { workload, ...rest } = changing(seed);
+  const changes = workload?.changes ?? [];
+  const back = changes.map(
+    ({ at, node }): Change => ({ at: at + 1_000, what: 'return', node, by: 0 }),
+  );
+  return { ...rest, workload: { ...workload, changes: [...changes, ...back] } };
+}
+
+/**
+ * Three are cut off from the others for a while, again and again, and write on
+ * both sides; meanwhile members get new keys, by the founder or by their recovery
+ * keys, on nodes of either side, and others try it with a key of their own.
+ */
+export function replacing(seed: number): RunOptions {
+  const { nodes: members, workload, ...rest } = apart(seed);
+  const draw = drawsOf(seed, 'replacing');
+  const changes: Change[] = [];
+  for (const [i, node] of [2, 3].entries()) {
+    const what = { what: 'replace', node, as: members! + i } as const;
+    const at = Math.floor(between(draw, JOINED_MS + 2_000, LOAD_MS));
+    const asks = pick(draw, [1, 4, 5]);
+    if (chance(draw, 0.5)) {
+      changes.push({ at: JOINED_MS + 500, what: 'recovery', node, by: node });
+      changes.push({ at, ...what, by: asks, word: 'recovery' });
+    } else changes.push({ at, ...what, by: 0 });
+    if (chance(draw, 0.3)) changes.push({ at: at - 1_000, ...what, by: asks, word: 'forged' });
+    if (chance(draw, 0.3)) changes.push({ at: at - 800, ...what, by: asks });
+    if (chance(draw, 0.3)) {
+      changes.push({ at: JOINED_MS + 1_500, what: 'recovery', node, by: node, word: 'forged' });
+    }
+  }
+  const faults = (rest.faults as Fault[]).map((fault): Fault => {
+    if (fault.kind !== 'block') return fault;
+    // The node of a new key is on the side of somebody.
+    const beside = [0, 1].map((i) => [members! + i, below(draw, members!)] as const);
+    const pairs = fault.pairs.flatMap(([a, b]): [number, number][] => {
+      const at = (node: number) => [
+        node,
+        ...beside.filter(([, of]) => of === node).map(([n]) => n),
+      ];
+      return at(a).flatMap((x) => at(b).map((y): [number, number] => [x, y]));
+    });
+    return { ...fault, pairs };
+  });
+  return { ...rest, nodes: members!, faults, workload: { ...workload, changes } };
+}
+
+/**
+ * A thief is cut off from all but one member, who offers to the others what the
+ * old key wrote, over a slow network: some of it comes when they know the new key.
+ */
+export function offeringOld(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'offering old');
+  const [thief, device] = [4, 5];
+  const at = JOINED_MS + 4_000;
+  // Others offer what its author did not get placed by then.
+  const replaced = Math.floor(at + between(draw, 2_500, 3_500));
+  const pairs = pairsBetween([[thief], [0, 1, 2, device]]);
+  const posts = Array.from({ length: 60 }, (_, i) => ({
+    at: Math.floor(at + 50 * i),
+    ...{ node: thief, count: 1, bytes: 8 },
+  }));
+  const delay = { kind: 'uniform', min: 50, max: between(draw, 100, 400) } as const;
+  return {
+    ...{ nodes: 5, relays: 1, minOnline: 3, early: false, loadMs: LOAD_MS },
+    conditions: { weather: { ...CALM, delay }, workMs: 0, diskMs: 1 },
+    faults: [{ kind: 'block', pairs, at, until: at + 7_000 }],
+    workload: {
+      ...{ posts, invites: [] },
+      changes: [{ at: replaced, what: 'replace', node: thief, by: 0, as: device }],
+    },
+  };
+}

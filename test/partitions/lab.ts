@@ -5,21 +5,18 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { callNode } from '../../src/cli/demo/control.js';
 import { type Launch, Processes, type Running } from '../../src/cli/demo/processes.js';
 import { isAway } from '../../src/cli/demo/reader.js';
 import { type Probe, until } from '../../src/cli/demo/wait.js';
 import type { Json } from '../../src/cli/output.js';
 import type { ChannelStatus } from '../../src/node/api.js';
+import { builtCli } from '../unit/fixtures/built-cli.js';
 import { type Network, type NodeHost, openNetwork, type RelayHost } from './network.js';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const CONCLAVE = join(ROOT, 'dist/cli/main.js');
 const CHANNEL = 'team';
 /** A wait that takes longer has failed. */
 const LIMIT_S = 60;
@@ -66,7 +63,7 @@ export class Lab {
   }
 
   static async open({ nodes, relays, signal }: LabOptions): Promise<Lab> {
-    await assertBuilt();
+    builtCli();
     const root = await mkdtemp(join(tmpdir(), 'conclave-partitions-'));
     const lab = new Lab(await openNetwork(), root, signal);
     try {
@@ -114,7 +111,7 @@ export class Lab {
   /** `conclave …args`, which finds a node over its socket or opens its directory. */
   command(...args: readonly string[]): Promise<Json> {
     const [name] = args;
-    return this.#processes.result(`${name}-command`, args, { conclave: CONCLAVE });
+    return this.#processes.result(`${name}-command`, args, { conclave: builtCli() });
   }
 
   async start(...nodes: readonly LabNode[]): Promise<void> {
@@ -178,7 +175,7 @@ export class Lab {
 
   /** What a node's store holds while it is not up: every entry, and what `verify` says. */
   async stored({ name, dir }: LabNode): Promise<{ log: readonly Json[]; verified: Json }> {
-    const launch = { conclave: CONCLAVE };
+    const launch = { conclave: builtCli() };
     const [log, verify] = [
       await this.#processes.run(name, ['log', '--dir', dir, this.channel], launch),
       await this.#processes.run(name, ['verify', '--dir', dir, this.channel], launch),
@@ -198,13 +195,4 @@ export class Lab {
 
 const onDir = ({ dir }: LabNode): string[] => ['--dir', dir];
 
-const launchOn = ({ through }: NodeHost | RelayHost): Launch => ({ conclave: CONCLAVE, through });
-
-/** The build under test is that of the sources. `npm test` sees to it. */
-async function assertBuilt(): Promise<void> {
-  const source = join(ROOT, 'src');
-  const files = await readdir(source, { recursive: true });
-  const newest = Math.max(...files.map((file) => statSync(join(source, file)).mtimeMs));
-  if (existsSync(CONCLAVE) && statSync(CONCLAVE).mtimeMs >= newest) return;
-  throw new Error('dist/ is missing or older than src/: run "npm run build" first');
-}
+const launchOn = ({ through }: NodeHost | RelayHost): Launch => ({ conclave: builtCli(), through });

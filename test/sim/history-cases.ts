@@ -395,10 +395,12 @@ export const BAD: { readonly [C in CheckName]: { readonly [what: string]: Histor
   },
   'withheld after removal': {
     'of an author whom nobody removed': history([send(1, 'a1'), told(2, 'a1', 'withheld')]),
-    'of a message that is final': history(
-      [send(1, 'a1'), { type: 'removal', at: 2, author: 'a' }, read(3, 1, [['a1', 'withheld']])],
-      [['a1', 1]],
-    ),
+    'of a message that the node knew to be final': history([
+      send(1, 'a1'),
+      { type: 'removal', at: 2, author: 'a' },
+      read(3, 1, [['a1', 1]]),
+      read(4, 1, [['a1', 'withheld']]),
+    ]),
   },
   'equal ends': {
     'one log is longer': history([send(1, 'a1')], [[['a1', 1]], [], [['a1', 1]]] as Brief[][]),

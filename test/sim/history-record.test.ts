@@ -88,7 +88,7 @@ async function historyOfSplit(): Promise<History> {
     weather: CALM,
     early: false,
     faults: [split, crash],
-    workload: { everyMs: 200 },
+    workload: { everyMs: 200, changes: [] },
     loadMs: 12_000,
     onHistory: (h) => {
       history = h;

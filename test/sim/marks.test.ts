@@ -108,6 +108,25 @@ const GROUNDS: readonly Ground[] = [
     },
   },
   {
+    what: 'two people and an archive, of whom one is away, and then the archive leaves',
+    marks: ['placed-by-few', 'archive-departed'],
+    seeds: 10,
+    options: {
+      ...{ ...plain, nodes: 3, archives: 1, minOnline: 2, loadMs: 12_000 },
+      workload: { everyMs: 300, changes: [{ at: 11_000, what: 'leave', node: 2, by: 2 }] },
+      faults: [isolate(1, 5_000, 9_000)],
+    },
+  },
+  {
+    what: 'three people and an archive in halves',
+    marks: ['online-epoch-of-two'],
+    seeds: 10,
+    options: {
+      ...{ ...plain, nodes: 4, archives: 1, minOnline: 2, loadMs: 14_000 },
+      faults: [split(6_000, 13_000, [0, 1], [2, 3])],
+    },
+  },
+  {
     what: 'a founder that invites while others join',
     marks: ['wish-made-anew', 'joined-under-fire'],
     seeds: 60,
@@ -115,6 +134,19 @@ const GROUNDS: readonly Ground[] = [
       ...{ ...plain, nodes: 7, early: true, loadMs: 6_000 },
       workload: { everyMs: 1_000, invites: times(60, (i) => 100 * i) },
       faults: times(10, (i) => isolate('leader', 300 + 500 * i, 1_600 + 500 * i)),
+    },
+  },
+  {
+    what: 'a member whose key is replaced while it writes on the other side',
+    marks: ['key-replaced', 'old-key-writes', 'withheld'],
+    seeds: 20,
+    options: {
+      ...{ ...plain, minOnline: 1, nodes: 5, loadMs: 14_000 },
+      workload: {
+        everyMs: 200,
+        changes: [{ at: 8_000, what: 'replace', node: 4, by: 0, as: 5 }],
+      },
+      faults: [split(6_000, 12_000, [0, 1, 2, 5], [3], [4])],
     },
   },
 ];

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { problemOf } from '../../src/testing/check-options.js';
+import { isLasting } from '../../src/testing/faults.js';
 import {
   FAULT_KINDS,
   RARE_KINDS,
@@ -45,7 +46,7 @@ async function failing(options: SimulateOptions) {
 const search = { runsMax: 400, signal: new AbortController().signal };
 
 describe('a plan', () => {
-  it.each([3, 5, 8, 11])('of seed %i gives the same run from a file', async (seed) => {
+  it.each([3, 5, 8, 11, 92])('of seed %i gives the same run from a file', async (seed) => {
     const result = await simulate({ seed });
     const text = formatPlanFile({ conclave: '1.2.3', plan: planOf({ seed }, result) });
     const { plan } = parsePlanFile(text);
@@ -105,13 +106,17 @@ describe('a plan', () => {
   });
 
   it('that was drawn is never refused', () => {
-    const kinds = [...FAULT_KINDS, ...RARE_KINDS];
     for (let seed = 1; seed <= 300; seed++) {
+      const kinds = seed % 2 === 0 ? FAULT_KINDS : [...FAULT_KINDS, ...RARE_KINDS];
       const size = { seed, nodes: 5, relays: 2 };
       const faults = planFaults({ ...size, kinds, from: 3_000, until: 25_000 });
       const workload = planWorkload({ ...size, from: 3_000, until: 25_000 });
       const weather = drawWeather(drawsOf(seed, 'weather'));
-      expect(problemOf({ ...size, faults, workload, weather })).toBeUndefined();
+      // A run draws no changes of membership beside faults that last.
+      const changes = faults.some(isLasting) ? [] : workload.changes;
+      expect(
+        problemOf({ ...size, faults, workload: { ...workload, changes }, weather }),
+      ).toBeUndefined();
     }
   });
 
@@ -161,12 +166,17 @@ describe('events of a plan', () => {
 });
 
 describe('what a run can not be asked for', () => {
+  const LEAVE = { at: 1, what: 'leave', node: 1, by: 1 } as const;
+  const REPLACE = { at: 1, what: 'replace', node: 1, by: 0 } as const;
+  const STAYS = { stays: true, at: 1, until: 2 } as const;
   const options: [Partial<SimulateOptions>, string][] = [
     [{ seed: -1 }, '"seed"'],
     [{ nodes: 0 }, '"nodes" must be a whole number from 1 to 40'],
     [{ nodes: 200 }, '"nodes" must be a whole number from 1 to 40'],
     [{ relays: 9 }, '"relays" must be a whole number from 1 to 8'],
     [{ minOnline: 0 }, '"minOnline"'],
+    [{ minOnline: 1, archives: 1 }, '"minOnline"'],
+    [{ nodes: 3, archives: 3 }, '"archives"'],
     [{ loadMs: Number.NaN }, '"loadMs"'],
     [{ faults: ['luck' as 'crash'] }, 'fault 0 is no kind of fault: luck'],
     [{ faults: [{ kind: 'crush', at: 1, until: 2 } as never] }, 'no "kind" that is known'],
@@ -182,6 +192,40 @@ describe('what a run can not be asked for', () => {
     [{ quorum: 'all' as 'online' }, '"quorum" must be "online" or "roster", not all'],
     [{ checks: {} } as object, 'it has "checks"'],
     [{ workload: { everyMs: 0 } }, '"workload": "everyMs" must be ms above 0, not 0'],
+    [
+      { faults: ['crash', 'topology'], workload: { changes: [LEAVE] } },
+      `"workload": "changes" can't be with a fault that lasts (topology): leave out one of them`,
+    ],
+    [
+      {
+        nodes: 3,
+        faults: [{ ...STAYS, kind: 'block', pairs: [] }],
+        workload: { changes: [LEAVE] },
+      },
+      `can't be with a fault that lasts (block that stays)`,
+    ],
+    [
+      {
+        faults: [{ kind: 'misbehaves', node: 0, misdeeds: [], at: 1, until: 2 }],
+        workload: { changes: [LEAVE] },
+      },
+      `can't be with a fault that lasts (misbehaves)`,
+    ],
+    [
+      { workload: { changes: [{ ...REPLACE, as: 5 }] } },
+      '"as" means nothing where the run does not say',
+    ],
+    [{ nodes: 5, workload: { changes: [{ ...REPLACE, as: 4 }] } }, 'change 0: "as" must be'],
+    [{ nodes: 5, workload: { changes: [REPLACE] } }, 'change 0 lacks "as"'],
+    [{ nodes: 5, workload: { changes: [{ ...LEAVE, as: 5 }] } }, 'change 0 has "as", which means'],
+    [
+      {
+        nodes: 5,
+        faults: [{ kind: 'gone', node: 6, at: 1, until: 2 }],
+        workload: { changes: [{ ...REPLACE, as: 5 }] },
+      },
+      'fault 0 is of node 6, and there is none',
+    ],
   ];
   const isRefused = (refused: Promise<unknown>, why: string) =>
     expect(refused).rejects.toMatchObject({
@@ -231,9 +275,15 @@ describe('without a node', () => {
   const plan = {
     seed: 1,
     nodes: 4,
+    archives: 1,
     workload: {
       posts: [0, 1, 2, 3].map((node) => ({ at: node, node, count: 1, bytes: 0 })),
       invites: [],
+      changes: [
+        { at: 1, what: 'leave', node: 1, by: 1 },
+        { at: 2, what: 'remove', node: 3, by: 1 },
+        { at: 3, what: 'replace', node: 3, by: 0, as: 4 },
+      ],
     },
     faults: [
       { kind: 'pause', node: 1, at: 1, until: 2 },
@@ -254,8 +304,9 @@ describe('without a node', () => {
   } as unknown as Plan;
 
   it('the others keep their parts under their new index', () => {
-    const { nodes, faults, workload } = withoutNode(plan, 1);
-    expect(nodes).toBe(3);
+    const { nodes, archives, faults, workload } = withoutNode(plan, 1);
+    expect([nodes, archives]).toEqual([3, 1]);
+    expect(withoutNode(plan, 3).archives).toBe(0);
     expect(workload.posts.map(({ at, node }) => [at, node])).toEqual([
       [0, 0],
       [2, 1],
@@ -266,6 +317,7 @@ describe('without a node', () => {
       { kind: 'pause', node: 'leader', at: 2, until: 3 },
       { kind: 'block', pairs: [[1, 2]], at: 3, until: 4 },
     ]);
+    expect(workload.changes).toEqual([{ at: 3, what: 'replace', node: 2, by: 0, as: 3 }]);
   });
 });
 

@@ -11,8 +11,9 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import type { Sabotage, SimulateResult } from '../../src/testing/index.js';
+import type { Sabotage, SimulateOptions, SimulateResult } from '../../src/testing/index.js';
 import { simulate } from '../../src/testing/index.js';
+import type { Change } from '../../src/testing/workload.js';
 
 const RUN_MS = 480_000;
 const run = promisify(execFile);
@@ -86,6 +87,64 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
 ];
 
+/** What changes of membership brought to light. */
+const CHANGING: readonly (readonly [SimulateOptions & { seed: number }, string])[] = [
+  [
+    changes(14_414, 9, [
+      [3_000, 'admin', 2, 0],
+      [5_842, 'remove', 8, 0],
+      [8_182, 'remove', 2, 2],
+      [18_520, 'return', 2, 0],
+      [4_357, 'remove', 7, 0],
+      [11_151, 'return', 7, 0],
+    ]),
+    'who was taken back, and whose disk was put back, stopped where its log says that it was removed',
+  ],
+  [
+    changes(13_081, 8, [[24_270, 'leave', 2, 2]]),
+    'a leader called a branch done of which it withheld a part; others held a warrant for that',
+  ],
+  [
+    changes(14_439, 5, [
+      [18_214, 'leave', 4, 4],
+      [20_835, 'remove', 1, 0],
+      [24_613, 'return', 1, 0],
+    ]),
+    'a node called a message committed that it had called withheld',
+  ],
+  [
+    changes(7_761, 9, [
+      [3_103, 'remove', 7, 1],
+      [17_995, 'remove', 3, 0],
+      [22_566, 'leave', 8, 8],
+      [15_077, 'remove', 5, 0],
+      [18_085, 'return', 5, 0],
+    ]),
+    'others forgot how the store of one who left had grown, and it came back with an older one',
+  ],
+  [
+    changes(25_314, 9, [
+      [3_000, 'admin', 5, 0],
+      [19_973, 'remove', 5, 0],
+      [20_136, 'return', 5, 0],
+      [20_445, 'remove', 4, 0],
+      [19_496, 'leave', 1, 1],
+      [11_998, 'remove', 7, 0],
+      [19_479, 'return', 7, 0],
+    ]),
+    'two kept certificates of a branch lay further apart than a page may be long',
+  ],
+];
+
+function changes(
+  seed: number,
+  nodes: number,
+  those: readonly (readonly [number, Change['what'], number, number])[],
+): SimulateOptions & { seed: number } {
+  const all = those.map(([at, what, node, by]): Change => ({ at, what, node, by }));
+  return { seed, nodes, workload: { changes: all } };
+}
+
 /** The built command runs them, in a process for each core. */
 const FIXED = 300;
 const FRESH = 1_000;
@@ -111,6 +170,14 @@ describe('invariants and liveness hold', () => {
   it.each(REGRESSIONS)('for seed %i: %s', { timeout: RUN_MS }, async (seed) => {
     expect(await broken([seed])).toBe('');
   });
+
+  it.each(CHANGING.map(([options, what]) => ({ ...options, what, options })))(
+    'for seed $seed with changes of membership: $what',
+    { timeout: RUN_MS },
+    async ({ options }) => {
+      expect(report(await simulate(options))).toBe('');
+    },
+  );
 
   const fresh = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
 

@@ -12,6 +12,8 @@ it.each([100, 200, 250])(
         nodes: 5,
         relays: 1,
         minOnline: 3,
+        few: 'archive',
+        archives: 0,
         quorum: 'online',
         observe: () => {},
       });

@@ -110,7 +110,7 @@ describe('Branch', () => {
   it('is certified as far as its last certificate says', () => {
     const branch = branchFrom(0, 8);
     expect(branch.certified).toBe(0);
-    branch.certificates.push(3, 7);
+    for (const seq of [3, 7]) branch.certificates.push({ seq, bytes: new Uint8Array(0) });
     expect(branch.certified).toBe(7);
   });
 

@@ -14,7 +14,6 @@ import {
   encodeCertificate,
   encodeHeaders,
   encodeStep,
-  nestedSignatures,
   type RosterStep,
   recordSignatures,
 } from '../../src/core/certificate.js';
@@ -25,7 +24,7 @@ import {
   TAIL_ENTRIES_MAX,
 } from '../../src/core/limits.js';
 import { isMajority } from '../../src/core/quorum.js';
-import { applyMembership, type Roster, voters } from '../../src/core/roster.js';
+import { applyMembership, nestedSignatures, type Roster, voters } from '../../src/core/roster.js';
 import { decodeAs, encodeStatement } from '../../src/core/statements.js';
 import * as any from './fixtures/arbitraries.js';
 import {

@@ -39,10 +39,13 @@ describe('usage', () => {
           'tail',
           'log',
         ],
+        ...['leave', 'remove', 'role', 'rotate', 'recovery-key', 'recover', 'replace'],
         ...[
           'status',
           'members',
           'explain',
+          'prove',
+          'check-proof',
           'dm',
           'inbox',
           'verify',
@@ -100,6 +103,12 @@ describe('usage', () => {
     [['create', '--dir', 'd', 'team'], 'a channel needs a relay'],
     [['invite', '--dir', 'd', 'team', '--expires', 'soon'], '"soon" is no time'],
     [['invite', '--dir', 'd', 'team', '--expires', '7d', '--revoke', 'x'], 'goes without'],
+    [['invite', '--dir', 'd', 'team', '--for', 'ab', '--revoke', 'x'], 'goes without'],
+    [['invite', '--dir', 'd', 'team', '--for', 'bob'], 'the whole id of a user'],
+    [['invite', '--dir', 'd', 'team', '--for', 'ab', '--uses', '2'], 'has one use'],
+    [['leave', '--dir', 'd'], "missing required argument 'channel'"],
+    [['remove', '--dir', 'd', 'team'], "missing required argument 'user'"],
+    [['role', '--dir', 'd', 'team', 'bob', 'founder'], 'say "admin" or "member"'],
     [['relays', '--dir', 'd', 'team', 'drop', URL], '"drop" is not known here'],
     [['relays', '--dir', 'd', 'team', 'add'], 'say which: add URL'],
     [['relay', '--listen', '7420'], 'HOST:PORT'],
@@ -627,12 +636,122 @@ describe('reports', () => {
       ...{ epoch: { term: 1, kind: 'roster' } },
       ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
       head: `${'0'.repeat(63)}1`,
+      misbehaved: [],
     };
     const one = await h.run(['status', '--dir', h.dir, '--json', 'team']);
     expect(one.json).toEqual([expected]);
     const all = await h.run(['status', '--dir', h.dir, '--json']);
     expect(all.json).toEqual([{ user, name: 'alice', up: false, channels: [expected] }]);
     expect((await h.run(['status', '--dir', h.dir])).stdout).toMatch(/not up\n\nteam {2}offline\n/);
+  });
+
+  const other = (start: string, name: string) => ({
+    ...{ user: start.padEnd(64, '0') as UserId, name, role: 'member' as const },
+    ...{ online: true, leads: null },
+  });
+  const bob = other('b0b1', 'bob');
+  const cat = other('b0b2', 'cat');
+
+  test('remove and role take an id, the beginning of one, or a name', async () => {
+    for (const wanted of ['bob', 'b0b1', bob.user]) {
+      const h = new Harness();
+      const channel = await h.withChannel();
+      channel.others.push(bob, cat);
+      const at = { channel: channel.id, user: bob.user, name: 'bob' };
+      const role = await h.run(['role', '--dir', h.dir, '--json', 'team', wanted, 'admin']);
+      expect([role.code, role.json]).toEqual([0, [{ ...at, role: 'admin' }]]);
+      expect(channel.others[0]).toMatchObject({ name: 'bob', role: 'admin' });
+      const plain = await h.run(['members', '--dir', h.dir, 'team']);
+      expect(plain.stdout).toMatch(/bob +admin/);
+      const removed = await h.run(['remove', '--dir', h.dir, '--json', 'team', wanted]);
+      expect([removed.code, removed.json]).toEqual([0, [at]]);
+      expect(channel.others).toEqual([cat]);
+    }
+  });
+
+  test('rotate makes a new key', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const rotated = await h.run(['rotate', '--dir', h.dir, '--json', 'team']);
+    expect([rotated.code, rotated.json]).toEqual([0, [{ channel: channel.id }]]);
+    expect((await h.run(['rotate', '--dir', h.dir, 'team'])).stdout).toBe('team has a new key\n');
+    expect(channel.rotations).toBe(2);
+  });
+
+  test('log and tail say what can not be read, and tell it again once it can', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    await channel.send('later').stored;
+    const [{ text: _, ...entry }] = channel.entries as [(typeof channel.entries)[0]];
+    channel.entries.splice(0, 1, { ...entry, sealed: true });
+    channel.news.push({ type: 'opened', entry: { ...entry, text: 'later' }, cursor: '' });
+    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team']);
+    expect(json).toMatchObject([{ sealed: true }, { event: 'opened', text: 'later' }]);
+    expect(json[0]).not.toHaveProperty('text');
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team']);
+    expect(stdout).toMatch(/wrote something that this node has no key for\n.*: later/);
+  });
+
+  test('remove and role change nothing where it is not clear whom', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const namesake = other('c0ffee', 'bob');
+    const liar = other('d00d', cat.user);
+    channel.others.push(bob, cat, namesake, liar);
+    const wrong: [string, string, RegExp][] = [
+      ['bob', 'ambiguous_user', /2 members fit "bob": bob \(b0b10{12}\), bob \(c0ffee0{10}\)/],
+      ['b0b', 'not_member', /no member of the channel fits "b0b"/],
+      ['B0B1', 'not_member', /fits "B0B1"/],
+      ['dan', 'not_member', /"conclave members" shows who/],
+      ['ab'.repeat(32), 'not_member', /no member/],
+    ];
+    for (const [wanted, code, message] of wrong) {
+      const asked = [
+        ['remove', '--dir', h.dir, '--json', 'team', wanted],
+        ['role', '--dir', h.dir, '--json', 'team', wanted, 'admin'],
+      ];
+      for (const argv of asked) {
+        const result = await h.run(argv);
+        expect(result.code).toBe(1);
+        expect(errorOf(result)).toMatchObject({ code, message: expect.stringMatching(message) });
+      }
+    }
+    channel.others.push(other('b0b1ff', 'eve'));
+    expect(
+      errorOf(await h.run(['remove', '--dir', h.dir, '--json', 'team', 'b0b1'])),
+    ).toMatchObject({ code: 'ambiguous_user' });
+    expect(channel.others).toHaveLength(5);
+    // Nobody takes another's place by its name.
+    await h.run(['remove', '--dir', h.dir, 'team', cat.user]);
+    expect(channel.others.map((one) => one.name)).toEqual(['bob', 'bob', cat.user, 'eve']);
+  });
+
+  test('leave, and what people are told of all three', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob);
+    const role = await h.run(['role', '--dir', h.dir, 'team', 'bob', 'member']);
+    expect(role.stdout).toBe('bob (b0b10000) is a plain member\n');
+    const removed = await h.run(['remove', '--dir', h.dir, 'team', 'bob']);
+    expect(removed.stdout).toBe('removed bob (b0b10000)\n');
+    const left = await h.run(['leave', '--dir', h.dir, 'team']);
+    expect([left.code, left.stdout]).toEqual([0, 'left team\n']);
+    const status = await h.run(['status', '--dir', h.dir, '--json', 'team']);
+    expect(status.json[0]).toMatchObject({ state: 'removed' });
+  });
+
+  test('remove that is not done in time says what it waits for', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob);
+    channel.held = true;
+    const result = await h.run([
+      ...['remove', '--dir', h.dir, '--json', '--timeout', '0.05', 'team', 'bob'],
+    ]);
+    expect(errorOf(result)).toMatchObject({
+      code: 'timeout',
+      message: expect.stringMatching(/may still come into force later.*need 3 members online/),
+    });
   });
 
   test('members', async () => {
@@ -752,7 +871,7 @@ describe('private messages', () => {
     const { json } = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst']);
     const [message] = h.world.stores.get(h.dir)!.inbox;
     expect(json).toEqual([message]);
-    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text']);
+    expect(Object.keys(json[0]!)).toEqual(['id', 'from', 'to', 'time', 'state', 'text', 'digest']);
     expect((await h.run(['inbox', '--dir', h.dir, '--json'])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', USER])).json).toEqual([message]);
     expect((await h.run(['inbox', '--dir', h.dir, '--json', '0'.repeat(64)])).json).toEqual([]);
@@ -762,7 +881,12 @@ describe('private messages', () => {
     const h = new Harness();
     await h.withChannel();
     const { user, inbox } = h.world.stores.get(h.dir)!;
-    inbox.push({ ...{ id: ULID, from: user, to: user, time: 0 }, state: 'received', text: 'psst' });
+    inbox.push({
+      ...{ id: ULID, from: user, to: user, time: 0 },
+      state: 'received',
+      text: 'psst',
+      digest: '0d'.repeat(32) as Digest,
+    });
     const { json } = await h.run(['inbox', '--dir', h.dir, '--json']);
     expect(json).toMatchObject([{ from: user, name: 'alice' }]);
     const { stdout } = await h.run(['inbox', '--dir', h.dir]);
@@ -776,6 +900,35 @@ describe('private messages', () => {
     const argv = ['dm', '--dir', h.dir, '--json', USER, 'psst', '--until', 'delivered'];
     const late = await h.run([...argv, '--timeout', '0.05']);
     expect([late.code, errorOf(late)]).toMatchObject([1, { code: 'timeout' }]);
+    expect(errorOf(late)).toMatchObject({
+      message: expect.stringMatching(
+        /not delivered yet \(the receiver is away\)\. It stays queued/,
+      ),
+    });
+  });
+
+  test('one that is to be stored waits for nobody', async () => {
+    const h = new Harness();
+    await h.withChannel();
+    const stored = await h.run(['dm', '--dir', h.dir, '--json', USER, 'psst', '--until', 'stored']);
+    expect([stored.code, stored.json]).toMatchObject([0, [{ to: USER, text: 'psst' }]]);
+  });
+
+  test('a member of any channel is found by its name or the beginning of its id', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const user = 'b0b1'.padEnd(64, '0') as UserId;
+    channel.others.push({ user, name: 'bob', role: 'member', online: true, leads: null });
+    for (const wanted of ['bob', 'b0b1', user]) {
+      const { json } = await h.run(['dm', '--dir', h.dir, '--json', wanted, 'psst']);
+      expect(json).toMatchObject([{ to: user, name: 'bob' }]);
+    }
+    expect((await h.run(['inbox', '--dir', h.dir, '--json', 'bob'])).json.length).toBe(3);
+    const unknown = await h.run(['dm', '--dir', h.dir, '--json', 'eve', 'psst']);
+    expect([unknown.code, errorOf(unknown)]).toMatchObject([1, { code: 'not_member' }]);
+    expect(errorOf(unknown)).toMatchObject({
+      message: expect.stringMatching(/no member of this node's channels fits "eve"/),
+    });
   });
 
   test('inbox --follow goes on until it is stopped', async () => {

@@ -16,6 +16,7 @@ import { describe, expect, test } from 'vitest';
 import { findSocket, SOCKET_PATH_BYTES_MAX } from '../../src/cli/control-path.js';
 import { CALL_LINE_BYTES_MAX, INPUT_CREDIT } from '../../src/cli/control-wire.js';
 import { ConclaveError } from '../../src/core/errors.js';
+import type { UserId } from '../../src/core/ids.js';
 import { Harness, type Running, temporaryDir } from './fixtures/cli-harness.js';
 
 const errorOf = ({ json }: { json: Record<string, unknown>[] }) => json.at(-1)?.error;
@@ -223,6 +224,24 @@ describe('commands, while the node is up', () => {
     expect(status.json[0]).toMatchObject({ state: 'healthy', online: [expect.any(String)] });
     const members = await h.run(['members', '--dir', h.dir, '--json', 'team']);
     expect(members.json[0]).toMatchObject({ online: true });
+    await stop();
+  });
+
+  test('who is a member, and as what, is changed through it', async () => {
+    const { h, channel, stop } = await withUp();
+    const user = 'b0b'.padEnd(64, '0') as UserId;
+    channel.others.push({ user, name: 'bob', role: 'member', online: true, leads: null });
+    const at = { channel: channel.id, user, name: 'bob' };
+    const run = async (...argv: string[]) =>
+      (await h.run([...argv, '--dir', h.dir, '--json'])).json;
+    expect(await run('role', 'team', 'bob', 'admin')).toEqual([{ ...at, role: 'admin' }]);
+    expect(channel.others[0]).toMatchObject({ role: 'admin' });
+    expect(await run('remove', 'team', 'bob')).toEqual([at]);
+    expect(await run('remove', 'team', 'bob')).toMatchObject([{ error: { code: 'not_member' } }]);
+    const [{ invite }] = (await run('invite', 'team', '--for', user)) as [{ invite: string }];
+    expect(invite).toContain(`"for":"${user}"`);
+    expect(await run('leave', 'team')).toEqual([{ channel: channel.id }]);
+    expect(channel.removed).toBe(true);
     await stop();
   });
 

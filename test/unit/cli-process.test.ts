@@ -1,60 +1,16 @@
 /** The command as a process, with a real relay and real nodes: exit codes, signals, pipes, sockets. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { builtCli } from './fixtures/built-cli.js';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
+import { finish, json, relay, start } from './fixtures/cli-processes.js';
 import { FIRST, SECOND } from './fixtures/tls-certificates.js';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-
-/** The demo starts processes of what is built. */
-const BUILT = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** A relay that nobody runs. */
 const NOBODY = `conclave://${'ab'.repeat(32)}@127.0.0.1:9`;
-
-interface Spawned {
-  readonly child: ChildProcess;
-  readonly stdout: Collected;
-  readonly stderr: Collected;
-  /** Exit code, or the signal that ended it; only once nobody holds its streams any more. */
-  readonly closed: Promise<number | NodeJS.Signals | null>;
-}
-
-function start(...argv: string[]): Spawned {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...argv]);
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const stdout = new Collected();
-  const stderr = new Collected();
-  child.stdout.pipe(stdout);
-  child.stderr.pipe(stderr);
-  const closed = new Promise<number | NodeJS.Signals | null>((resolve) => {
-    child.on('close', (code, signal) => resolve(code ?? signal));
-  });
-  return { child, stdout, stderr, closed };
-}
-
-async function finish(...argv: string[]) {
-  const { closed, stdout, stderr, child } = start(...argv);
-  child.stdin!.end();
-  const code = await closed;
-  return { code, stdout: stdout.text, stderr: stderr.text, lines: stdout.lines };
-}
-
-async function json(...argv: string[]): Promise<Record<string, unknown>> {
-  const { code, lines, stderr } = await finish('--json', ...argv);
-  expect(code, `${argv.join(' ')}: ${stderr}`).toBe(0);
-  return JSON.parse(lines.at(-1)!) as Record<string, unknown>;
-}
-
-async function relay(): Promise<{ url: string; process: Spawned }> {
-  const process = start('relay', '--listen', '127.0.0.1:0', '--json');
-  await process.stdout.shows('\n');
-  return { url: process.stdout.json[0]!.url as string, process };
-}
 
 describe('exit codes', () => {
   test('0 for help, 2 for wrong usage, 1 for a failure', async () => {
@@ -74,7 +30,7 @@ test('a channel of one, from its making to its verification', async () => {
   const dir = join(temporaryDir(), 'alice');
   const { url, process: running } = await relay();
   await json('init', '--dir', dir, '--name', 'alice');
-  const made = ['--relay', url, '--min-online', '1', 'team'];
+  const made = ['--relay', url, '--min-online', '1', '--few', 'always', 'team'];
   const { channel } = await json('create', '--dir', dir, ...made);
   expect(await json('send', '--dir', dir, 'team', 'alone', '--until', 'final')).toMatchObject({
     state: 'final',
@@ -131,7 +87,7 @@ test('a relay that is down is named, with the reason, by all who need it', async
   const { url, process: running } = await relay();
   await json('init', '--dir', ann);
   await json('init', '--dir', bob);
-  const made = ['--relay', url, '--min-online', '1', 'team'];
+  const made = ['--relay', url, '--min-online', '1', '--few', 'always', 'team'];
   expect(await json('create', '--dir', ann, ...made)).not.toHaveProperty('warnings');
   const { invite } = await json('invite', '--dir', ann, 'team');
   running.child.kill('SIGTERM');
@@ -164,7 +120,18 @@ test('a damaged store: what the error says to type brings the channel back', asy
   await json('init', '--dir', ann, '--name', 'ann');
   const up = start('up', '--dir', ann, '--json');
   await up.stdout.shows('"event":"up"');
-  await json('create', '--dir', ann, '--relay', url, '--min-online', '1', 'team');
+  await json(
+    'create',
+    '--dir',
+    ann,
+    '--relay',
+    url,
+    '--min-online',
+    '1',
+    '--few',
+    'always',
+    'team',
+  );
   const { invite } = await json('invite', '--dir', ann, '--uses', '2', 'team');
   await json('join', '--dir', bob, invite as string);
   await json('send', '--dir', ann, 'team', 'kept by ann');
@@ -221,7 +188,18 @@ test('a pipe whose reader leaves ends it quietly', async () => {
   const dir = temporaryDir();
   const { url } = await relay();
   await json('init', '--dir', dir);
-  await json('create', '--dir', dir, '--relay', url, '--min-online', '1', 'team');
+  await json(
+    'create',
+    '--dir',
+    dir,
+    '--relay',
+    url,
+    '--min-online',
+    '1',
+    '--few',
+    'always',
+    'team',
+  );
   const sending = start('send', '--dir', dir, '--json', 'team', '-');
   const line = `${'x'.repeat(2_000)}\n`;
   sending.child.stdin!.end(line.repeat(500));
@@ -237,7 +215,7 @@ test('a pipe whose reader leaves ends it quietly', async () => {
 test('a demo that is interrupted twice leaves nothing behind', async () => {
   const tmp = temporaryDir();
   const env = { ...process.env, TMPDIR: tmp };
-  const demo = spawn(process.execPath, [BUILT, 'demo'], { env });
+  const demo = spawn(process.execPath, [builtCli(), 'demo'], { env });
   onTestFinished(() => void demo.kill('SIGKILL'));
   const stdout = new Collected();
   demo.stdout.pipe(stdout);

@@ -24,6 +24,7 @@ const status: NamedStatus = {
   ...{ channel: 'ab'.repeat(32) as ChannelId, name: 'team', relays: [up], members: 7 },
   ...{ online: [], leader: null, leaderName: null, epoch: null, state: 'healthy', waiting: null },
   ...{ queued: 0, sent: 0, committed: 0, final: 3, head: 'cd'.repeat(32) as Digest },
+  misbehaved: [],
 };
 const reason = 'messages need 3 members online, have 2';
 const waiting = (...names: string[]) => ({ need: 3, have: 2, missing: [], reason, names });
@@ -88,11 +89,21 @@ describe('entries', () => {
     ...{ name: 'ann', state: 'final', epoch: { term: 5, kind: 'roster' } },
   };
 
+  const bob = { user: 'b0b'.padEnd(64, '0'), name: 'bob' };
+
   test.each([
     ['join', { member: { user: 'x', name: 'bob' } }, '* bob joined, let in by ann'],
     ['invite', {}, '* ann made an invitation'],
     ['revoke', {}, '* ann revoked an invitation'],
     ['relays', {}, '* ann changed the relays'],
+    ['leave', { name: 'bob', member: bob }, '* bob left'],
+    ['remove', { member: bob }, '* ann removed bob'],
+    ['role', { member: bob, role: 'admin' }, '* ann made bob an admin'],
+    ['role', { member: bob, role: 'member' }, '* ann made bob a plain member'],
+    ['invite', { member: bob }, '* ann made an invitation for bob'],
+    ['invite', { member: { ...bob, name: '' } }, '* ann made an invitation for b0b00000'],
+    ['message', { sealed: true }, '* ann wrote something that this node has no key for'],
+    ['message', { plain: true }, '* ann wrote something without encrypting it: it is not shown'],
     ['novel', {}, '* novel, by ann'],
   ])('of kind %s', (kind, more, text) => {
     expect(entryLine({ ...entry, kind, ...more }, plain)).toBe(`[2026-01-02 10:11] ${text}`);
@@ -102,6 +113,7 @@ describe('entries', () => {
     const member = { user: 'x', name: 'bob' };
     for (const [kind, text] of [
       ['epoch', '* ann leads, term 5'],
+      ['keys', '* ann made a new key'],
       ['vote', '* bob has a vote now'],
     ] as const) {
       expect(entryLine({ ...entry, kind, member }, plain)).toBeUndefined();

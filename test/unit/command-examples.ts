@@ -26,7 +26,7 @@ const channelInfo = { id: channel, name: b(40), leader: user, status: 'healthy' 
 const entries = { headers: b(90), records: [b(200), b(201)], proofs: [b(66)] };
 const request = { ...signed, electorate: [user, other], grants: votes };
 const privateMessage = { ...always, from: user, to: other, msg_id: ulid, msg: b(30) };
-const receipt = { ...always, from: user, to: other, msg_id: ulid };
+const receipt = { ...always, from: user, to: other, msg_id: ulid, sig: b(64), have: digest };
 const handshake = { ...always, from: user, to: other, data: b(16) };
 const ack = { ...member, to: other, ...signed, re: true };
 const commit = { ...member, to: other, cert: b(300) };
@@ -165,6 +165,7 @@ export const EXAMPLES: { readonly [N in CommandName]: Payload<N> } = {
   },
   CH_RECALL: { ...member, ...signed },
   CH_REPORT: { ...member, to: other, ...signed },
+  CH_PROOF: { ...member, to: other, conviction: b(300) },
   CH_ACK_REQ: confirm,
   CH_MSG_CONFIRM: confirm,
 };
@@ -177,10 +178,13 @@ export const OPTIONAL: { readonly [name: string]: readonly string[] } = {
   RATE: ['limit'],
   CNN_USR: ['data'],
   USR_HSK: ['data'],
+  ACK_MSG: ['have'],
+  MSG_ACK: ['have'],
   LST_CH: ['channels[0].leader'],
   CH_STATUS: ['leader'],
   CH_MSG: ['to', 'batch', 'each'],
   CH_PROPOSE: ['to'],
+  CH_PROOF: ['to'],
   ACK_CH_MSG: ['to', 're'],
   CH_MSG_ACK: ['to', 're'],
   CH_COMMIT: ['to'],

@@ -1,6 +1,6 @@
 /**
  * The core against test/vectors/{records,statements,chain,genesis,ballots,
- * certificates,merges}.json, with both crypto ports. The vectors were made without
+ * certificates,merges,proofs}.json, with both crypto ports. The vectors were made without
  * the core: scripts/make-core-vectors.ts encodes everything a second time.
  */
 
@@ -28,6 +28,7 @@ import {
   electorateDigest,
   epochId,
 } from '../../src/core/chain.js';
+import { checkPortableProof, type Verifier } from '../../src/core/check-proof.js';
 import type { Crypto } from '../../src/core/crypto.js';
 import {
   ballotSignatures,
@@ -46,6 +47,7 @@ import {
 import type { ChannelId, Digest, EpochId, UserId } from '../../src/core/ids.js';
 import { decodeMergeBody, encodeMergeBody, type MergeBody } from '../../src/core/merge-record.js';
 import { merkleTree } from '../../src/core/merkle.js';
+import { decodePortableProof, encodePortableProof } from '../../src/core/portable-proof.js';
 import {
   batchOf,
   decodeProof,
@@ -63,7 +65,8 @@ import {
   type Statement,
   signedRecords,
 } from '../../src/core/statements.js';
-import { codeOf } from './fixtures/errors.js';
+import { armour, checkProof } from '../../src/node/proof-file.js';
+import { codeOf, errorOf } from './fixtures/errors.js';
 import { PORTS } from './fixtures/ports.js';
 
 type Vectors = ReturnType<typeof coreVectors>;
@@ -78,6 +81,7 @@ const genesis = read('genesis');
 const ballots = read('ballots');
 const certificates = read('certificates');
 const merges = read('merges');
+const proofs = read('proofs');
 
 const hex = hexToBytes;
 const bytesIn = (crypto: Crypto, s: { by: string; bytes: string; sig: string }): boolean =>
@@ -308,6 +312,47 @@ describe.each(PORTS)('with the $name port', (crypto) => {
     });
   });
 
+  describe('proofs.json', () => {
+    const verifier: Verifier = {
+      sha256: hash,
+      isValid: ({ by, statement, sig }) => crypto.ed25519Verify(hex(by), statement, sig),
+    };
+    /** The rule of `breaks` that a message of the checker names. */
+    const RULES: readonly (readonly [RegExp, string])[] = [
+      [/a signature of/, 'signature'],
+      [/a certificate does not hold|order of the log/, 'certificate'],
+      [/newer conclave/, 'version'],
+      [/an encoding|no proof of conclave/, 'encoding'],
+    ];
+
+    it.each(proofs.valid)('valid: $what', ({ bytes, shown }) => {
+      const proven = checkPortableProof(verifier, hex(bytes));
+      if (proven.proves !== 'final') throw new Error(`it proves ${proven.proves}`);
+      const { channel, seq, record, author, certificate } = proven;
+      expect({ channel, seq, digest: record.digest, author: author.user }).toStrictEqual({
+        channel: shown.channel,
+        seq: shown.seq,
+        digest: shown.digest,
+        author: shown.author,
+      });
+      expect(certificate).toMatchObject(shown.certified);
+      expect(bytesToHex(encodePortableProof(decodePortableProof(hex(bytes))))).toBe(bytes);
+      expect(checkProof(armour(hex(bytes)), crypto)).toMatchObject({ text: shown.text });
+    });
+
+    it('the text file', () => {
+      expect(armour(hex(proofs.valid[0]!.bytes))).toBe(proofs.armoured);
+    });
+
+    it.each(proofs.refused)('refused: $what', ({ bytes, breaks }) => {
+      const error = errorOf(() => checkPortableProof(verifier, hex(bytes)))!;
+      expect(RULES.find(([message]) => message.test(error.message))?.[1], error.message).toBe(
+        breaks,
+      );
+      expect(['bad_proof', 'proof_version']).toContain(error.code);
+    });
+  });
+
   describe('certificates.json', () => {
     /** The rule of `breaks` that a message of the core names. */
     const RULES: readonly (readonly [RegExp, string])[] = [
@@ -328,7 +373,8 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       const { channel, number, hash, members } =
         certificates.rosters[name as keyof typeof certificates.rosters];
       const all = members.map((m) => [m.user, m] as const);
-      return { channel, number, hash, members: new Map(all) } as unknown as Roster;
+      const policy = { minOnline: 3, few: 'archive' };
+      return { channel, number, hash, policy, members: new Map(all) } as unknown as Roster;
     };
 
     const brokenRule = (bytes: Uint8Array, check: (cert: Certificate) => void): string => {
@@ -398,6 +444,13 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       members: [...r.members.values()],
       invites: [...r.invites.values()],
       relays: [...r.relays],
+      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy }]) => ({
+        user,
+        since,
+        isRemoved,
+        replacedBy,
+      })),
+      readersSince: r.readersSince,
     });
 
     /** The roster after the first `count` steps. */
@@ -432,7 +485,11 @@ describe.each(PORTS)('with the $name port', (crypto) => {
 
   describe('merges.json', () => {
     it.each(merges.bodies)('a body $what', ({ fields, bytes }) => {
-      const body = fields as unknown as MergeBody;
+      const branches = (fields.branches as { warrant: string }[]).map((b) => ({
+        ...b,
+        warrant: hex(b.warrant),
+      }));
+      const body = { ...fields, branches } as unknown as MergeBody;
       expect(bytesToHex(encodeMergeBody(body))).toBe(bytes);
       expect(decodeMergeBody(hex(bytes))).toStrictEqual(body);
     });

@@ -23,6 +23,7 @@ import {
   PAGE_ENTRIES_MAX,
   PAGES_PER_ANSWER_MAX,
   TIMING,
+  WITHHELD_AGAIN_MS,
 } from '../../src/core/limits.js';
 import type { ChannelRecord } from '../../src/core/record.js';
 import { serveBranch } from '../../src/core/serve-branch.js';
@@ -172,9 +173,21 @@ describe('who lacks a branch', () => {
   });
 
   it('begins a branch where its own part ended that is final', () => {
-    state.st.exchange.done.set(chain.proof.id, { tip: 2 * PAGE, certified: 2 * PAGE });
+    state.st.exchange.done.set(chain.proof.id, {
+      tip: 2 * PAGE,
+      certified: 2 * PAGE,
+      againAt: null,
+    });
     comes(SENDER, pageFrom(2 * PAGE));
     expect(state.st.branches.get(chain.proof.id)).toMatchObject({ base: { seq: 2 * PAGE } });
+  });
+
+  it('asks for one that was withheld in part from its start, later, if it is still named', () => {
+    const againAt = state.now + WITHHELD_AGAIN_MS;
+    state.st.exchange.done.set(chain.proof.id, { tip: RECORDS, certified: 0, againAt });
+    expect(isTold(SENDER)).toEqual([]);
+    state.now = againAt;
+    expect(isTold(SENDER)).toEqual([[SENDER, 0]]);
   });
 
   it('asks on once the whole answer came, and not for what came twice', () => {

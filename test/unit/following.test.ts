@@ -12,7 +12,15 @@ import { TERM_JUMP_MAX } from '../../src/core/limits.js';
 import { type ChannelRecord, ZERO_BOOT } from '../../src/core/record.js';
 import { contextOf } from '../../src/core/replica.js';
 import type { Ack, Beat } from '../../src/core/statements.js';
-import { epochOf, hash, inviteBody, membershipBy, person, recordBy } from './fixtures/channel.js';
+import {
+  epochOf,
+  hash,
+  inviteBody,
+  membershipBy,
+  person,
+  proofUnder,
+  recordBy,
+} from './fixtures/channel.js';
 import { CoreState, messages, users } from './fixtures/core-state.js';
 
 const [SELF, LEADER, OTHER] = [1, 2, 3].map(person) as [
@@ -53,7 +61,7 @@ class Follower extends CoreState {
   takes(record: ChannelRecord, header = this.header(record)): boolean {
     const { seq } = this.st.log.tip;
     const at = { cameAt: this.now, offeredAt: this.now, kept: false };
-    this.st.pool.add({ record, proof: new Uint8Array(1), ...at }, true);
+    this.st.pool.add({ record, proof: proofUnder(this.st.roster), ...at }, true);
     const headers = [...this.#headers, header];
     follow(this.ctx, this.st, this.lead, stretchOf(hash, this.st.log.final, headers));
     const isLonger = this.st.log.tip.seq > seq;
@@ -105,7 +113,13 @@ describe('a follower', () => {
     state.st.leadership = before;
     const { hash: at } = state.st.log.tip;
     const [late] = messages(OTHER, 1, state.rootOf(3)) as [ChannelRecord];
-    const pooled = { record: late, proof: new Uint8Array(1), cameAt: 0, offeredAt: 0, kept: false };
+    const pooled = {
+      record: late,
+      proof: proofUnder(state.st.roster),
+      cameAt: 0,
+      offeredAt: 0,
+      kept: false,
+    };
     state.st.pool.add(pooled, true);
     const headers = [state.header(state.opening(5).record), state.header(late)];
     follow(state.ctx, state.st, before, stretchOf(hash, state.st.log.final, headers));

@@ -27,13 +27,13 @@ import {
   membershipBy,
   type Person,
   person,
+  proofUnder,
   recordBy,
   ulidOf,
 } from './fixtures/channel.js';
 import { CoreState, messages, PlacedChain, users } from './fixtures/core-state.js';
 
 const LEADER = person(2);
-const NO_PROOF = new Uint8Array(9);
 
 /** Messages of one author with bodies of so many bytes. */
 function chained(state: CoreState, count: number, bytes: number): ChannelRecord[] {
@@ -57,14 +57,20 @@ function followerOf(state: CoreState, proof: ElectionProof): void {
 
 function append(state: CoreState, { id, epoch }: ElectionProof, records: ChannelRecord[]): void {
   const at = { epoch: id, term: epoch.term, roster: state.st.roster.number };
-  for (const record of records) appendEntry(state.ctx, state.st, record, () => NO_PROOF, at);
+  const proof = proofUnder(state.st.roster);
+  for (const record of records) appendEntry(state.ctx, state.st, record, () => proof, at);
   state.carryOut();
 }
 
 /** What the leader proposes behind the follower's log, its records with it. */
 function propose(state: CoreState, { id, epoch }: ElectionProof, records: ChannelRecord[]): void {
   const { st } = state;
-  const offer = { proof: NO_PROOF, cameAt: state.now, offeredAt: state.now, kept: false };
+  const offer = {
+    proof: proofUnder(st.roster),
+    cameAt: state.now,
+    offeredAt: state.now,
+    kept: false,
+  };
   for (const record of records) st.pool.add({ record, ...offer }, true);
   const { term, roster } = epoch;
   const headers = records.map(({ digest }) => ({ epoch: id, term, roster, digest }));
@@ -165,7 +171,12 @@ describe('a roster leader', () => {
       person(1),
       inviteBody(state.st.roster, person(77)),
     );
-    const offer = { proof: NO_PROOF, cameAt: state.now, offeredAt: state.now, kept: false };
+    const offer = {
+      proof: proofUnder(state.st.roster),
+      cameAt: state.now,
+      offeredAt: state.now,
+      kept: false,
+    };
     queueMembership(state.st.leading!, { record, ...offer });
     placeOffers(state.ctx, state.st);
     expect(kinds(state).at(-1)).toBe('epoch');
@@ -181,7 +192,7 @@ describe("a leader's tail", () => {
     append(state, before, [epochRecord(before), ...chained(state, count, bytes)]);
     const { epoch, ballots } = elected(state, 6, person(1));
     takeLead(state.ctx, state.st, epoch, ballots);
-    state.st.cert = NO_PROOF;
+    state.st.cert = new Uint8Array(9);
     state.carryOut();
     const [self, asker] = [person(1).user, person(3).user];
     const asked = { id: CHANNEL, from: asker, to: self, anchor: [state.st.log.final], want: [] };

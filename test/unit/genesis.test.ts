@@ -9,8 +9,10 @@ import {
   encodeGenesis,
   type Genesis,
 } from '../../src/core/genesis.js';
+import type { SealingPublic } from '../../src/core/ids.js';
 import {
   MEMBERS_PER_CHANNEL_MAX,
+  MIN_ONLINE_ARCHIVE,
   NICKNAME_BYTES_MAX,
   RELAY_URL_BYTES_MAX,
   RELAYS_PER_CHANNEL_MAX,
@@ -22,14 +24,18 @@ import { refusesOtherLengths, staysCanonical } from './fixtures/hostile.js';
 import { portableCrypto } from './fixtures/ports.js';
 
 const hash = portableCrypto.sha256;
+const NONE = '0'.repeat(64) as SealingPublic;
 const genesis: fc.Arbitrary<Genesis> = any.plain({
   founder: any.user,
   founderName: any.text(NICKNAME_BYTES_MAX),
+  founderSealing: any.sealing.filter((key) => key !== null),
   nameCommitment: any.digest,
   salt: any.bytesOf(16),
   time: any.u64,
-  minOnline: fc.integer({ min: 1, max: MEMBERS_PER_CHANNEL_MAX }),
+  minOnline: fc.integer({ min: MIN_ONLINE_ARCHIVE, max: MEMBERS_PER_CHANNEL_MAX }),
+  few: fc.constantFrom('archive' as const, 'always' as const),
   quorum: fc.constantFrom('online' as const, 'roster' as const),
+  history: fc.constantFrom('all' as const, 'joined' as const),
   relays: any.relays,
 });
 
@@ -72,7 +78,9 @@ describe('a genesis', () => {
   });
 
   it.each<[string, Partial<Genesis>, string]>([
-    ['minOnline 0', { minOnline: 0 }, 'bad_genesis'],
+    ['minOnline 0', { minOnline: 0, few: 'always' }, 'bad_genesis'],
+    ['minOnline 1, which no archive makes enough', { minOnline: 1 }, 'bad_genesis'],
+    ['a founder without a sealing key', { founderSealing: NONE }, 'bad_genesis'],
     ['minOnline over a channel', { minOnline: MEMBERS_PER_CHANNEL_MAX + 1 }, 'bad_genesis'],
     ['a nickname too long', { founderName: 'x'.repeat(NICKNAME_BYTES_MAX + 1) }, 'bad_encoding'],
     ['no relay', { relays: [] }, 'bad_relay_url'],
@@ -82,6 +90,11 @@ describe('a genesis', () => {
     ['an address too long', { relays: [relayOf(1, RELAY_URL_BYTES_MAX + 1)] }, 'bad_encoding'],
   ])('with %s is refused', (_, change, code) => {
     expect(codeOf(() => decodeGenesis(encodeGenesis({ ...plain, ...change })))).toBe(code);
+  });
+
+  it('may have a minOnline of 1 where few is always', () => {
+    const least: Genesis = { ...plain, minOnline: 1, few: 'always' };
+    expect(decodeGenesis(encodeGenesis(least))).toStrictEqual(least);
   });
 
   it('is never written with a minOnline that its field cannot hold', () => {

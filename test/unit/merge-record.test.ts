@@ -13,6 +13,7 @@ const branch = plain<MergeBody['branches'][number]>({
   term: u64,
   leader: user,
   entries: fc.nat(65_535),
+  warrant: fc.uint8Array({ maxLength: 300 }),
 });
 const body = plain<MergeBody>({
   entries: fc.integer({ min: 1, max: MERGE_RECORDS_MAX }),

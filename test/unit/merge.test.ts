@@ -70,6 +70,9 @@ const bodies = (state: CoreState) =>
     .filter((e) => e.record.kind === 'merge')
     .map((e) => decodeMergeBody(e.record.body));
 
+/** Nobody left or was removed. */
+const warrant = new Uint8Array();
+
 /** Two sides of a partition: each an online epoch with messages of two authors. */
 function twoSides() {
   const state = new CoreState(7);
@@ -97,8 +100,22 @@ describe('a roster leader', () => {
       {
         entries: 12,
         branches: [
-          { epoch: one.proof.id, kind: 'online', term: 4, leader: person(2).user, entries: 6 },
-          { epoch: two.proof.id, kind: 'online', term: 5, leader: person(5).user, entries: 6 },
+          {
+            epoch: one.proof.id,
+            kind: 'online',
+            term: 4,
+            leader: person(2).user,
+            entries: 6,
+            warrant,
+          },
+          {
+            epoch: two.proof.id,
+            kind: 'online',
+            term: 5,
+            leader: person(5).user,
+            entries: 6,
+            warrant,
+          },
         ],
       },
     ]);
@@ -233,7 +250,7 @@ describe('a roster leader', () => {
       {
         entries: 4,
         branches: [
-          { epoch: newer.id, kind: 'roster', term: 4, leader: person(4).user, entries: 4 },
+          { epoch: newer.id, kind: 'roster', term: 4, leader: person(4).user, entries: 4, warrant },
         ],
       },
     ]);

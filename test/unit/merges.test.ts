@@ -16,7 +16,10 @@ function logOf(kinds: string): Entry[] {
     const seq = i + 1;
     const isMerge = /\d/.test(kind);
     const body = isMerge
-      ? encodeMergeBody({ entries: Number(kind), branches: [{ ...BRANCH, epoch: epochOf('x') }] })
+      ? encodeMergeBody({
+          entries: Number(kind),
+          branches: [{ ...BRANCH, epoch: epochOf('x'), warrant: new Uint8Array(0) }],
+        })
       : new Uint8Array(kind === 'M' ? RECORD_BODY_BYTES_MAX : 0);
     const name = isMerge ? 'merge' : kind === 'e' ? 'epoch' : kind === 'j' ? 'join' : 'message';
     const record = recordBy(LEADER, { n: seq, kind: kind === '!' ? 'merge' : name, body });

@@ -136,6 +136,20 @@ describe('Moves', () => {
     expect(told(moves, item(1), item(0))).toEqual(['moved 0 sent behind 1']);
   });
 
+  it('says once of what has vanished that it is withheld', () => {
+    const moves = new Moves();
+    told(moves, item(0), item(1, 'committed'), item(2));
+    const isWithheld = ({ digest }: ProvisionalEntry['record']) => digest !== RECORDS[2]!.digest;
+    const gone = moves.next([], isWithheld);
+    expect(gone.map(({ what, item: changed }) => [what, nameOf(changed), changed.state])).toEqual([
+      ['entry', 0, 'withheld'],
+      ['entry', 1, 'withheld'],
+    ]);
+    expect(gone.map(({ after }) => after && nameOf(after))).toEqual([null, 0]);
+    expect(moves.next([], isWithheld)).toEqual([]);
+    expect(moves.next([item(3)], isWithheld)).toHaveLength(1);
+  });
+
   it('forgets what is final', () => {
     const moves = new Moves();
     told(moves, item(0), item(1));

@@ -77,6 +77,11 @@ export class Cluster {
     return this.node(name, { ...options, store: levelStore(dir) });
   }
 
+  /** Also ends this. */
+  onStop(stop: () => Promise<unknown>): void {
+    this.#stops.push(stop);
+  }
+
   /** Last started, first ended. */
   async stop(): Promise<void> {
     for (const stop of this.#stops.splice(0).reverse()) await stop();
@@ -87,11 +92,17 @@ export class Cluster {
 export async function together(
   nodes: readonly Node[],
   relays: readonly string[],
-  policy: Pick<CreateOptions, 'minOnline' | 'quorum'> = {},
+  policy: Pick<CreateOptions, 'minOnline' | 'few' | 'quorum' | 'history'> = {},
 ): Promise<Channel[]> {
   const [founder, ...others] = nodes;
   const minOnline = Math.min(3, nodes.length);
-  const channel = await founder!.create({ name: 'team', relays, minOnline, ...policy });
+  const channel = await founder!.create({
+    name: 'team',
+    relays,
+    minOnline,
+    few: 'always',
+    ...policy,
+  });
   if (others.length === 0) return [channel];
   const invite = await channel.members.invite({ uses: others.length, ...patience() });
   const joined: Channel[] = [];

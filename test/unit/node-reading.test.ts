@@ -156,7 +156,12 @@ describe('a live reader', () => {
 
   test('leaves out what is not final when asked to', async () => {
     const node = await cluster.node('n');
-    const channel = await node.create({ name: 'x', relays: [NOWHERE], minOnline: 2 });
+    const channel = await node.create({
+      name: 'x',
+      relays: [NOWHERE],
+      minOnline: 2,
+      few: 'always',
+    });
     const sending = channel.send('not final');
     await sending.stored;
     const shown = async (provisional: boolean) => {

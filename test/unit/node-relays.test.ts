@@ -209,7 +209,7 @@ test('what is not there, is no relay, or wants nothing of this node, is said', a
     `conclave://${key}@127.0.0.1:${port}`,
     choosy.url,
   ];
-  const channel = await node.create({ name: 'x', relays, minOnline: 1 });
+  const channel = await node.create({ name: 'x', relays, minOnline: 1, few: 'always' });
   const { relays: shown } = await statusWhen(channel, ({ relays: all }) =>
     all.every(({ problem }) => problem !== undefined),
   );

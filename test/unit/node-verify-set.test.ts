@@ -366,7 +366,9 @@ describe('merge records', () => {
     for (const what of records) {
       const fields = { channel, boot: ZERO_BOOT, n: 0, time: 0, keyEpoch: 0, id: ZERO_BOOT };
       const isMerge = what !== 'message';
-      const branches = isMerge ? [{ ...BRANCH, leader: user, entries: what.named }] : [];
+      const branches = isMerge
+        ? [{ ...BRANCH, leader: user, entries: what.named, warrant: new Uint8Array(0) }]
+        : [];
       const record = encodeRecord(hash, {
         ...fields,
         author: election.leader,

@@ -281,7 +281,9 @@ describe('hooks', () => {
     const rubbish = { from: stranger.user, to: hooked.user, msg_id: '0'.repeat(26) };
     stranger.send({ name: 'PV_MSG', payload: rubbish } as unknown as Outgoing);
     stranger.send({ name: 'PV_MSG', payload: { ...rubbish, msg: new Uint8Array(1) } } as Outgoing);
-    await stranger.next('MSG_ACK');
+    // An answer to this says that what came before was handled.
+    stranger.send({ name: 'CNN_USR', payload: { from: stranger.user, to: hooked.user } });
+    await stranger.next('USR_HSK');
     stranger.destroy();
     expect(counts.refused).toBe(1);
     expect(lines).toContainEqual(expect.stringMatching(/debug.*"msg".*bad_payload/));
@@ -293,13 +295,13 @@ describe('hooks', () => {
   test('verify of a node tells its progress, for one channel or for all', async () => {
     const solo = await cluster.node('n');
     const made = [
-      await solo.create({ name: 'one', relays: [NOWHERE], minOnline: 1 }),
-      await solo.create({ name: 'two', relays: [NOWHERE], minOnline: 1 }),
+      await solo.create({ name: 'one', relays: [NOWHERE], minOnline: 1, few: 'always' }),
+      await solo.create({ name: 'two', relays: [NOWHERE], minOnline: 1, few: 'always' }),
     ];
     for (const each of made) await each.send('x').until('final', patience());
     const seen: number[] = [];
     expect(await solo.verify(made[0]!.id, (n) => seen.push(n))).toHaveLength(1);
-    expect(seen).toEqual([2]);
+    expect(seen).toEqual([3]);
     expect((await solo.verify()).map(({ channel: id }) => id).sort()).toEqual(
       made.map(({ id }) => id).sort(),
     );

@@ -333,6 +333,13 @@ describe('a user whose store was put back', () => {
     expect([p.hasNamed(BOB), p.bootOf(BOB), p.takeShown()]).toStrictEqual([false, undefined, []]);
   });
 
+  it('is remembered while it may come back, and not named', () => {
+    const p = started(0);
+    hear(p, 1, { ...known, heard: [mine(1)] }, 10);
+    const beacon = p.beacon(beacon_ms, new Set([ME, CAROL]), STORE, new Set([BOB]));
+    expect([beacon?.heard, p.storeOf(BOB)]).toMatchObject([[], { boot: BOB_BOOT }]);
+  });
+
   it('several at once are shown a few at a time', () => {
     const p = started(0);
     const users = Array.from({ length: BEACONS_SHOWN_MAX + 1 }, (_, i) => person(10 + i).user);

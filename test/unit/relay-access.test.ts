@@ -99,7 +99,12 @@ describe('a registration token', () => {
     const [, key] = /^conclave:\/\/([0-9a-f]+)@/.exec(relay.url)!;
     const relayTokens = token === undefined ? {} : { [key!]: token };
     const node = await cluster.node('ann', { seed: own, relayTokens });
-    const channel = await node.create({ name: 'team', relays: [relay.url], minOnline: 1 });
+    const channel = await node.create({
+      name: 'team',
+      relays: [relay.url],
+      minOnline: 1,
+      few: 'always',
+    });
     // Who is sent away sees the handshake succeed first: what comes after a KALIVE counts.
     const { relays } = await statusWhen(channel, ({ relays: [one] }) =>
       token === TOKEN ? one!.connected : one!.problem !== undefined,
@@ -126,7 +131,12 @@ describe('a registration token', () => {
     await start({ allowFile: path('allow') });
     const node = await cluster.node('ann', { seed: own });
     expect(lines).toEqual([ALICE.user, node.user]);
-    const channel = await node.create({ name: 'team', relays: [relay.url], minOnline: 1 });
+    const channel = await node.create({
+      name: 'team',
+      relays: [relay.url],
+      minOnline: 1,
+      few: 'always',
+    });
     await statusWhen(channel, ({ relays: [one] }) => one!.connected);
   });
 

@@ -7,7 +7,7 @@ import { encodeCertificate, encodeStep } from '../../src/core/certificate.js';
 import { chainNext } from '../../src/core/chain.js';
 import type { Body } from '../../src/core/commands.js';
 import { channelIdOf, commitName, encodeGenesis } from '../../src/core/genesis.js';
-import type { Digest, EpochId, UserId } from '../../src/core/ids.js';
+import type { Digest, EpochId, SealingPublic, UserId } from '../../src/core/ids.js';
 import { type LinkIdentity, linkIdentity } from '../../src/core/link.js';
 import { majorityOf } from '../../src/core/quorum.js';
 import { batchOf, encodeProof, encodeRecord, ZERO_BOOT } from '../../src/core/record.js';
@@ -26,6 +26,9 @@ import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 const hash = crypto.sha256;
 const EPOCH = 'e'.repeat(64) as EpochId;
 const HEAD = 'c'.repeat(64) as Digest;
+
+/** Some sealing key; nothing is sealed to it. */
+export const sealingOf = ({ user }: LinkIdentity): SealingPublic => user as string as SealingPublic;
 
 /** The same identity for the same number, every time. */
 export function identity(n: number): LinkIdentity {
@@ -48,11 +51,14 @@ export class TestChannel {
     const genesis = {
       founder: founder.user,
       founderName: 'founder',
+      founderSealing: sealingOf(founder),
       nameCommitment: commitName(hash, salt, 'a channel'),
       salt,
       time: 1_700_000_000_000,
       minOnline: options.minOnline ?? 3,
+      few: 'always' as const,
       quorum: 'online' as const,
+      history: 'all' as const,
       relays: [`conclave://${'ab'.repeat(32)}@127.0.0.1:7400`],
     };
     this.genesis = encodeGenesis(genesis);
@@ -84,6 +90,8 @@ export class TestChannel {
       key: invitation.user,
       uses: 1,
       expires,
+      invitee: null,
+      isArchive: false,
     });
     return invitation;
   }
@@ -173,6 +181,7 @@ export class TestChannel {
       rosterHash: this.roster.hash,
       user: user.user,
       name: 'newcomer',
+      sealing: sealingOf(user),
       invite: invitation.user,
       seq: 0,
       hash: HEAD,

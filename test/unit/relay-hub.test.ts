@@ -12,11 +12,12 @@ import {
   type Outgoing,
 } from '../../src/core/commands.js';
 import { type Digest, type Ulid, type UserId, unhex } from '../../src/core/ids.js';
+import { encodeStatement } from '../../src/core/statements.js';
 import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
 import type { Effect, Now } from '../../src/relay/effects.js';
 import { Hub } from '../../src/relay/hub.js';
 import { RELAY_LIMITS, type RelayLimits } from '../../src/relay/limits.js';
-import { identity, TestChannel } from './relay-channel.js';
+import { identity, sealingOf, TestChannel } from './relay-channel.js';
 
 const [ALICE, BOB, CAROL, DAVE, EVE] = [1, 2, 3, 4, 5].map(identity) as [
   ReturnType<typeof identity>,
@@ -568,6 +569,44 @@ describe('forwarding', () => {
     expect(send(ALICE, beacon)).toEqual(['bob:BEACON (forwarded)', 'carol:BEACON (forwarded)']);
     disconnect(BOB);
     expect(send(ALICE, beacon)).toEqual(['carol:BEACON (forwarded)']);
+  });
+});
+
+describe('a key that was replaced', () => {
+  const channel = TestChannel.of(ALICE, [BOB, CAROL], 9);
+  const before = channel.steps.length;
+  const request = encodeStatement({
+    ...{ tag: 'replace', channel: channel.id, roster: 0, rosterHash: channel.roster.hash },
+    ...{ old: CAROL.user, user: EVE.user, name: 'carol anew' },
+    ...{ sealing: sealingOf(EVE), recovery: null, by: null },
+  });
+  const sign = ({ seed }: typeof EVE) => crypto.ed25519Sign(seed, request);
+  const body = { kind: 'replace', request, bySig: new Uint8Array(64) } as const;
+
+  beforeEach(() => {
+    for (const who of [ALICE, BOB, CAROL, EVE]) connect(who);
+    announce(ALICE, channel);
+    expect(send(CAROL, commit(channel.id, CAROL))).toHaveLength(2);
+  });
+
+  it('is no member any more for the relay, and the new one is', () => {
+    const changed = TestChannel.of(ALICE, [BOB, CAROL], 9);
+    changed.change({ ...body, base: changed.roster.number, userSig: sign(EVE) });
+    const effects = announce(ALICE, changed, before);
+    expect(effects).toEqual(expect.arrayContaining(['carol:CH_ULEAVE carol', 'bob:CH_UJOIN eve']));
+    expect(send(CAROL, commit(channel.id, CAROL))).toEqual(['carol:ERR not_member CH_COMMIT']);
+    expect(send(ALICE, pull(channel.id, ALICE, CAROL))).toEqual(['alice:ERR not_member CH_PULL']);
+    expect(send(EVE, commit(channel.id, EVE)).sort()).toEqual([
+      'alice:CH_MSG_COMMIT (forwarded)',
+      'bob:CH_MSG_COMMIT (forwarded)',
+    ]);
+  });
+
+  it('is one still, when the new one did not sign that', () => {
+    const changed = TestChannel.of(ALICE, [BOB, CAROL], 9);
+    changed.change({ ...body, base: changed.roster.number, userSig: sign(BOB) });
+    expect(announce(ALICE, changed, before)).toContain('alice:ERR bad_signature CH_ROSTER');
+    expect(send(CAROL, commit(channel.id, CAROL))).toHaveLength(2);
   });
 });
 

@@ -60,7 +60,12 @@ describe('a relay on TLS', () => {
     const relay = await startTls();
     expect(relay.url).toMatch(/^conclave:\/\/[0-9a-f]{64}@127\.0\.0\.1:\d+\?via=tls$/);
     const [ann, bob] = [await cluster.node('ann'), await cluster.node('bob')];
-    const channel = await ann.create({ name: 'team', relays: [relay.url], minOnline: 2 });
+    const channel = await ann.create({
+      name: 'team',
+      relays: [relay.url],
+      minOnline: 2,
+      few: 'always',
+    });
     const joined = await bob.join(await channel.members.invite(patience()), patience());
     await said(joined, 'hello');
   });
@@ -84,7 +89,7 @@ describe('a relay on TLS', () => {
     const own = seed();
     const url = relay.url.replace(/:\d+\?/, `:${port}?`);
     const ann = await cluster.node('ann', { seed: own });
-    const channel = await ann.create({ name: 'team', relays: [url], minOnline: 1 });
+    const channel = await ann.create({ name: 'team', relays: [url], minOnline: 1, few: 'always' });
     await statusWhen(channel, isConnected);
     wire.close();
     const bytes = Buffer.concat(seen);
@@ -105,7 +110,7 @@ describe('a relay on TLS', () => {
     const { port } = middle.address() as { port: number };
     const ann = await cluster.node('ann');
     const url = relay.url.replace(/:\d+\?/, `:${port}?`);
-    const channel = await ann.create({ name: 'team', relays: [url], minOnline: 1 });
+    const channel = await ann.create({ name: 'team', relays: [url], minOnline: 1, few: 'always' });
     const { relays } = await statusWhen(
       channel,
       (status) => isConnected(status) || status.relays[0]!.problem?.code === 'tls_certificate',
@@ -132,7 +137,12 @@ describe('reloading', () => {
   it('serves new connections with the new certificate, and links stay up', async () => {
     const relay = await startTls();
     const ann = await cluster.node('ann');
-    const channel = await ann.create({ name: 'team', relays: [relay.url], minOnline: 1 });
+    const channel = await ann.create({
+      name: 'team',
+      relays: [relay.url],
+      minOnline: 1,
+      few: 'always',
+    });
     await statusWhen(channel, isConnected);
     const before = await shown(relay);
     let wasDown = false;

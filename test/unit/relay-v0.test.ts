@@ -249,7 +249,7 @@ describe('V0, Users, client to server', () => {
 
   it('ACK_MSG: "Confirm that the a message has received"', async () => {
     const [alice, bob] = [await connect(ALICE), await connect(BOB)];
-    const payload = { from: BOB.user, to: ALICE.user, msg_id: ULID };
+    const payload = { from: BOB.user, to: ALICE.user, msg_id: ULID, sig: new Uint8Array(64) };
     bob.send({ name: 'ACK_MSG', payload });
     expect(without(await alice.next('MSG_ACK'))).toEqual(payload);
   });
@@ -319,7 +319,8 @@ describe('V0, Users, server to client', () => {
 
   it('MSG_ACK: "Confirms that a private message was received"', async () => {
     const [alice, bob, carol] = [await connect(ALICE), await connect(BOB), await connect(CAROL)];
-    bob.send({ name: 'ACK_MSG', payload: { from: BOB.user, to: ALICE.user, msg_id: ULID } });
+    const payload = { from: BOB.user, to: ALICE.user, msg_id: ULID, sig: new Uint8Array(64) };
+    bob.send({ name: 'ACK_MSG', payload });
     expect((await alice.next('MSG_ACK')).msg_id).toBe(ULID);
     expect(await carol.all('MSG_ACK')).toEqual([]);
   });

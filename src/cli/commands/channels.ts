@@ -22,9 +22,16 @@ export function addCreate(program: Command, cli: () => Cli): void {
     .addOption(
       countOption(
         '--min-online <n>',
-        'members that must be online for messages to be placed (default: 3)',
+        'members that must be online for messages to be placed (default: 3); 2 counts while an archive ' +
+          'is a member, else 3',
         1,
       ),
+    )
+    .addOption(
+      new Option(
+        '--few <policy>',
+        '"always": a --min-online of 1 or 2 counts without an archive too (default: "archive")',
+      ).choices(['archive', 'always']),
     )
     .addOption(
       new Option(
@@ -32,7 +39,13 @@ export function addCreate(program: Command, cli: () => Cli): void {
         '"roster": a message is committed only when it is final (default: "online")',
       ).choices(['online', 'roster']),
     )
-    .action(async (name: string, { dir, relay = [], minOnline, quorum }) => {
+    .addOption(
+      new Option(
+        '--history <policy>',
+        '"joined": who joins reads only what is written from then on (default: "all")',
+      ).choices(['all', 'joined']),
+    )
+    .action(async (name: string, { dir, relay = [], minOnline, few, quorum, history }) => {
       if (relay.length === 0) {
         throw usageError(
           'a channel needs a relay: give --relay URL, as "conclave relay" prints it',
@@ -43,7 +56,7 @@ export function addCreate(program: Command, cli: () => Cli): void {
         dir,
         name: 'create',
         links: true,
-        args: { name, relays: relay, minOnline, quorum },
+        args: { name, relays: relay, minOnline, few, quorum, history },
         human: ({ channel, warnings = [] }, paint) => {
           const told = (warnings as readonly string[]).map((one) =>
             paint('yellow', `warning: ${printable(one)}`),
@@ -68,23 +81,42 @@ export function addInvite(program: Command, cli: () => Cli): void {
     .addOption(dirOption())
     .addOption(countOption('--uses <n>', 'how many may join with it (default: 1)', 1))
     .option('--expires <when>', 'until when it is good: 30m, 12h, 7d, or a date as 2030-01-31')
+    .option(
+      '--for <user>',
+      'the id of the one user that may join with it; needed to bring back who was removed',
+    )
+    .option(
+      '--archive',
+      "for an archive, which stores and never reads, and nobody else; does not say the channel's name",
+    )
     .option('--revoke <invite>', 'revoke this invitation instead')
     .addOption(timeoutOption())
-    .action(async (channel: string, { dir, uses, expires, revoke, timeout }) => {
-      const { host } = cli();
-      const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
-      if (revoke !== undefined && (uses !== undefined || until !== undefined)) {
-        throw usageError('--revoke goes without --uses and --expires');
-      }
-      await callNode(cli(), {
-        dir,
-        name: 'invite',
-        links: true,
-        args: { channel, uses, expires: until, revoke, timeout },
-        human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
-      });
-    });
-  example(command, 'conclave invite --dir ./alice team --uses 5 --expires 7d');
+    .action(
+      async (channel: string, { dir, uses, expires, for: user, archive, revoke, timeout }) => {
+        const { host } = cli();
+        const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
+        if (revoke !== undefined && (uses ?? until ?? user ?? archive) !== undefined) {
+          throw usageError('--revoke goes without --uses, --expires, --for and --archive');
+        }
+        if (user !== undefined && (uses ?? 1) !== 1) {
+          throw usageError('an invitation --for one user has one use');
+        }
+        if (user !== undefined && !/^[0-9a-f]{64}$/.test(user)) {
+          throw usageError('--for takes the whole id of a user, as "conclave init" prints it');
+        }
+        await callNode(cli(), {
+          dir,
+          name: 'invite',
+          links: true,
+          args: { channel, uses, expires: until, for: user, archive, revoke, timeout },
+          human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
+        });
+      },
+    );
+  example(
+    command,
+    'conclave invite --dir ./alice team --uses 5 --expires 7d\nconclave invite --dir ./alice team --archive',
+  );
 }
 
 export function addJoin(program: Command, cli: () => Cli): void {
@@ -98,18 +130,22 @@ export function addJoin(program: Command, cli: () => Cli): void {
     .argument('<invite>', 'what "conclave invite" printed')
     .addOption(dirOption())
     .addOption(relayOption('from now on reach the relay with the key in <url> at its address'))
+    .option('--archive', 'as an archive: for good, this node reads nothing of the channel')
     .addOption(timeoutOption())
-    .action(async (invite: string, { dir, relay, timeout }) => {
+    .action(async (invite: string, { dir, relay, archive, timeout }) => {
       await callNode(cli(), {
         dir,
         name: 'join',
         links: true,
-        args: { invite, relays: relay, timeout },
+        args: { invite, relays: relay, archive, timeout },
         human: ({ channel }) =>
-          `joined ${channel}\nNext, unless it is up: conclave up --dir ${dir}`,
+          `joined ${channel}\nNext, unless it is up: conclave up --dir ${dir}${archive ? ' --archive' : ''}`,
       });
     });
-  example(command, 'conclave join --dir ./bob conclave-invite.AAAA…');
+  example(
+    command,
+    'conclave join --dir ./bob conclave-invite.AAAA…\nconclave join --dir ./archive --archive conclave-invite.AAAA…',
+  );
 }
 
 export function addRelays(program: Command, cli: () => Cli): void {

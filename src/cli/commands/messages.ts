@@ -121,15 +121,22 @@ export function addDm(program: Command, cli: () => Cli): void {
     .command('dm')
     .summary('send a private message')
     .description(
-      'Sends a message to one user. It returns when the message is sent, or, with --until delivered, ' +
-        "when it is in the user's store. It stays queued until then.",
+      'Sends a message that one user alone can read. It returns when a relay took it; with --until ' +
+        'delivered, when the user has signed that it is in its store. A message to somebody who is away ' +
+        'stays queued, and goes out while "conclave up" runs.',
     )
-    .argument('<user>', 'the id of the user, as "conclave members" shows it')
+    .argument(
+      '<user>',
+      'the id of the user; of a member of a channel, its name or the beginning of its id',
+    )
     .argument('<text>', 'the message')
     .addOption(dirOption())
     .addOption(
-      new Option('--until <state>', 'what to wait for')
-        .choices(['sent', 'delivered'])
+      new Option(
+        '--until <state>',
+        'stored: in the own store; sent: a relay took it; delivered: the user has it',
+      )
+        .choices(['stored', 'sent', 'delivered'])
         .default('sent'),
     )
     .addOption(timeoutOption())
@@ -151,7 +158,7 @@ export function addInbox(program: Command, cli: () => Cli): void {
     .command('inbox')
     .summary('show private messages')
     .description('Shows private messages, of everybody or with one user. Times are UTC.')
-    .argument('[user]', 'the id of a user')
+    .argument('[user]', 'the id of a user, or a name, as for "conclave dm"')
     .addOption(dirOption())
     .option('--follow', 'go on until stopped')
     .action(async (user: string | undefined, { dir, follow = false }) => {

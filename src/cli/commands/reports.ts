@@ -1,9 +1,9 @@
-/** `status`, `members` and `explain`: how things are, and how they came about. */
+/** `status` and `explain`: how things are, and how they came about. */
 
 import type { Command } from 'commander';
 import { type Cli, callNode } from '../cli.js';
 import { explainLines } from '../explain-text.js';
-import { memberLine, nodeStatus } from '../human.js';
+import { nodeStatus } from '../human.js';
 import { dirOption, example } from './shared.js';
 
 export function addStatus(program: Command, cli: () => Cli): void {
@@ -26,27 +26,6 @@ export function addStatus(program: Command, cli: () => Cli): void {
       });
     });
   example(command, 'conclave status --dir ./alice team');
-}
-
-export function addMembers(program: Command, cli: () => Cli): void {
-  const command = program
-    .command('members')
-    .summary('show who is in a channel')
-    .description(
-      'Shows the members of a channel. Who is online is known only while the node is up.',
-    )
-    .argument('<channel>', 'the id of the channel, or its name')
-    .addOption(dirOption())
-    .action(async (channel: string, { dir }) => {
-      await callNode(cli(), {
-        dir,
-        name: 'members',
-        links: false,
-        args: { channel },
-        human: memberLine,
-      });
-    });
-  example(command, 'conclave members --dir ./alice team');
 }
 
 export function addExplain(program: Command, cli: () => Cli): void {

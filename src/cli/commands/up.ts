@@ -21,6 +21,8 @@ const DRAIN_MS = 2_000;
 interface UpOptions {
   readonly dir: string;
   readonly relay: readonly string[];
+  readonly archive?: true;
+  readonly removeMisbehaving?: true;
 }
 
 export function addUp(program: Command, cli: () => Cli): void {
@@ -34,22 +36,36 @@ export function addUp(program: Command, cli: () => Cli): void {
     )
     .addOption(dirOption())
     .addOption(relayOption('reach the relay with the key in <url> at its address, in this run'))
+    .option(
+      '--archive',
+      'as an archive: it stores, acknowledges, votes and serves, joins channels only so, and reads none',
+    )
+    .option(
+      '--remove-misbehaving',
+      'remove each member that a proof of misbehaviour convicts, in channels that you manage',
+    )
     .action((options: UpOptions) => runUp(cli(), options));
-  example(command, 'conclave up --dir ./alice');
+  example(command, 'conclave up --dir ./alice\nconclave up --dir ./archive --archive');
 }
 
-async function runUp(cli: Cli, { dir, relay }: UpOptions): Promise<void> {
+async function runUp(cli: Cli, options: UpOptions): Promise<void> {
+  const { dir, relay, archive, removeMisbehaving } = options;
   const { host, out, signal, log, passphrase } = cli;
   const node = await openForUp(host, {
-    ...{ dir, links: true, relays: relay, log },
+    ...{ dir, links: true, relays: relay, log, ...(archive && { archive }) },
     ...{ passphrase, warn: out.note },
+    misbehaviour: removeMisbehaving ? 'remove' : 'show',
   });
   let server: ControlServer | undefined;
   try {
     const watch = channelWatch(cli, node);
     server = await serveControl({ dir, node, handlers, log, afterCall: watch });
     const name = out.paint('bold', printable(node.name));
-    await out.result({ event: 'up', user: node.user }, `${name} is up  ${node.user}`);
+    const as = archive ? ' as an archive' : '';
+    await out.result(
+      { event: 'up', user: node.user, ...(archive && { archive }) },
+      `${name} is up${as}  ${node.user}`,
+    );
     watch();
     await untilAborted(signal);
     const stopping = `${name} is stopping: what is under way is sent first`;
@@ -89,7 +105,7 @@ async function watchChannel({ host, out, signal }: Cli, channel: Channel): Promi
     last = change;
     const time = host.now();
     const at = out.paint('dim', formatSeconds(time).slice(-SECONDS_CHARS));
-    const text = `${at} ${printable(name)}: ${stateWord(status)}, ${online.length} of ${members} online`;
+    const text = `${at} ${printable(name || channel.id.slice(0, SHORT_ID_CHARS))}: ${stateWord(status)}, ${online.length} of ${members} online`;
     const told = { state, members, online: online.length, reason };
     await out.result(
       { event: 'channel', time, channel: channel.id, name, ...told },
@@ -98,4 +114,6 @@ async function watchChannel({ host, out, signal }: Cli, channel: Channel): Promi
   }
 }
 
+/** Of a channel whose name is not known here. */
+const SHORT_ID_CHARS = 8;
 const SECONDS_CHARS = '10:11:12'.length;

@@ -1,8 +1,9 @@
 /** Handlers that make and change channels: `create`, `invite`, `join`, `relays`. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MIN_ONLINE_ARCHIVE } from '../../core/limits.js';
 import type { Channel, InviteOptions } from '../../node/api.js';
-import { type Handler, type Io, integer, oneOf, optional, text, texts } from '../io.js';
+import { flag, type Handler, type Io, integer, oneOf, optional, text, texts } from '../io.js';
 import { relayProblem } from '../waiting.js';
 import { explaining, saying, theChannel, why, withTimeout } from './shared.js';
 
@@ -14,15 +15,22 @@ const RELAYS_ANSWER_MS = 2_000;
 const NAMESAKE =
   'this node is in another channel of that name: commands for either need the id from now on';
 
+const NEEDS_ARCHIVE =
+  'messages need 3 members online until an archive is a member: "conclave invite --archive" invites one';
+
 export const create: Handler = async (node, args, io) => {
   const isNamesake = node.channels().some((channel) => channel.name === args.name);
   const minOnline = optional(integer, args, 'minOnline');
+  const few = optional((all, name) => oneOf(all, name, 'archive', 'always'), args, 'few');
   const quorum = optional((all, name) => oneOf(all, name, 'online', 'roster'), args, 'quorum');
+  const history = optional((all, name) => oneOf(all, name, 'all', 'joined'), args, 'history');
   const channel = await node.create({
     name: text(args, 'name'),
     relays: texts(args, 'relays'),
     ...(minOnline !== undefined && { minOnline }),
+    ...(few !== undefined && { few }),
     ...(quorum !== undefined && { quorum }),
+    ...(history !== undefined && { history }),
     signal: io.signal,
   });
   const problem = await relaysAnswer(channel, io);
@@ -31,6 +39,7 @@ export const create: Handler = async (node, args, io) => {
       ? []
       : [`${problem}. The channel is made, and goes on once one does`]),
     ...(isNamesake ? [NAMESAKE] : []),
+    ...(minOnline === MIN_ONLINE_ARCHIVE && few !== 'always' ? [NEEDS_ARCHIVE] : []),
   ];
   await io.emit({ channel: channel.id, ...(warnings.length > 0 && { warnings }) });
 };
@@ -54,9 +63,12 @@ export const invite: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const uses = optional(integer, args, 'uses');
   const expires = optional(integer, args, 'expires');
+  const user = optional(text, args, 'for');
   const options = {
     ...(uses !== undefined && { uses }),
     ...(expires !== undefined && { expires }),
+    ...(user !== undefined && { for: user }),
+    ...(flag(args, 'archive') && { archive: true }),
   };
   const revoked = optional(text, args, 'revoke');
   const consequence = (): string =>
@@ -80,6 +92,7 @@ export const join: Handler = async (node, args, io) => {
     `no member admitted this node (${reason()}). Run the same command again while one is up`;
   const invitation = text(args, 'invite');
   const relays = texts(args, 'relays');
+  const archive = flag(args, 'archive');
   const explain = async (signal: AbortSignal): Promise<void> => {
     for (;;) {
       io.progress({ waiting: reason() });
@@ -90,7 +103,11 @@ export const join: Handler = async (node, args, io) => {
     explaining(
       io,
       explain,
-      node.join(invitation, { signal, ...(relays.length > 0 && { relays }) }),
+      node.join(invitation, {
+        signal,
+        ...(relays.length > 0 && { relays }),
+        ...(archive && { archive }),
+      }),
     ),
   );
   await io.emit({ channel: channel.id });

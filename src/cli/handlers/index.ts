@@ -4,9 +4,10 @@ import type { Handler } from '../io.js';
 import { backup } from './backup.js';
 import { create, invite, join, relays } from './channels.js';
 import { importMessages } from './import.js';
+import { leave, members, recover, recoveryKey, remove, replace, role, rotate } from './members.js';
 import { dm, inbox } from './private.js';
 import { exportEntries, log, tail } from './read.js';
-import { explain, members, status, verify } from './report.js';
+import { explain, prove, status, verify } from './report.js';
 import { send } from './send.js';
 
 export const handlers: Readonly<Record<string, Handler>> = {
@@ -19,9 +20,17 @@ export const handlers: Readonly<Record<string, Handler>> = {
   inbox,
   invite,
   join,
+  leave,
   log,
   members,
+  prove,
+  recover,
+  'recovery-key': recoveryKey,
   relays,
+  remove,
+  replace,
+  role,
+  rotate,
   send,
   status,
   tail,

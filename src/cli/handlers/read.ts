@@ -56,6 +56,8 @@ function eventObject(event: ReadEvent, channel: Channel): Json {
   switch (event.type) {
     case 'entry':
       return entryObject(event.entry, channel);
+    case 'opened':
+      return { event: 'opened', ...entryObject(event.entry, channel) };
     case 'moved':
       return { event: 'moved', id: event.entry.id, after: event.after?.id ?? null };
     case 'merged': {
@@ -73,11 +75,18 @@ function named(branches: Merged['branches'], channel: Channel): Json[] {
 }
 
 function entryObject(entry: ChannelEntry, channel: Channel): Json {
-  const { seq, id, from, name, time, state, kind, epoch, text, member, merge } = entry;
+  const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
+  const { sealed, plain, disputed, replacement, replacedBy } = entry;
   return {
     ...{ seq, id, from, name, time, state, kind, epoch },
     ...(text !== undefined && { text }),
+    ...(sealed && { sealed }),
+    ...(plain && { plain }),
     ...(member && { member }),
+    ...(role && { role }),
+    ...(replacement && { replacement }),
+    ...(replacedBy && { replacedBy }),
+    ...(disputed && { disputed }),
     ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
   };
 }

@@ -1,4 +1,4 @@
-/** Handlers that report: `status`, `members`, `explain`, `verify`. */
+/** Handlers that report: `status`, `explain`, `verify`. */
 
 import type { Channel, ChannelStatus } from '../../node/api.js';
 import { type Handler, optional, text } from '../io.js';
@@ -24,15 +24,20 @@ export const status: Handler = async (node, args, io) => {
   await io.emit({ user: node.user, name: node.name, up: io.up, channels });
 };
 
-export const members: Handler = async (node, args, io) => {
-  for (const { user, name, role, online, leads } of theChannel(node, args).members.list()) {
-    await io.emit({ user, name, role, online: io.up && online, leads: io.up ? leads : null });
-  }
-};
-
 export const explain: Handler = async (node, args, io) => {
   const explanations = await theChannel(node, args).explain(text(args, 'id'));
   for (const explanation of explanations) await io.emit({ ...explanation });
+};
+
+export const prove: Handler = async (node, args, io) => {
+  const channel = theChannel(node, args);
+  const user = optional(text, args, 'misbehaviour');
+  if (user !== undefined) {
+    const proof = channel.proveMisbehaviour(user);
+    return io.emit({ channel: channel.id, misbehaviour: user, proof });
+  }
+  const id = text(args, 'id');
+  await io.emit({ channel: channel.id, id, proof: await channel.prove(id) });
 };
 
 export const verify: Handler = async (node, args, io) => {

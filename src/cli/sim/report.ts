@@ -19,13 +19,16 @@ const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 const number = (n: number): string => n.toLocaleString('en');
 const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
 
+const archivesText = ({ few, archives }: SimulateResult['plan']): string =>
+  few === 'always' ? '' : ` beside an archive (${count(archives, 'archive')})`;
+
 /** One run in a few lines. */
 export function verdictText(result: SimulateResult, paint: Paint): string {
   const { seed, ok, plan, steps, virtualMs, final, messages, terms, frames, traceHash } = result;
   const head = ok ? paint('green', 'ok') : paint('red', 'FAILED');
   const lines = [
     `seed ${seed}: ${head}`,
-    `  ${count(plan.nodes, 'node')}, ${count(plan.relays, 'relay')}, minOnline ${plan.minOnline}; ${faultsText(result)}`,
+    `  ${count(plan.nodes, 'node')}, ${count(plan.relays, 'relay')}, minOnline ${plan.minOnline}${archivesText(plan)}; ${faultsText(result)}`,
     `  ${count(steps, 'step')} and ${count(frames, 'frame')} in ${seconds(virtualMs)} of virtual time, ${count(terms, 'roster leadership')}`,
     `  ${count(final, 'final entry').replace('entrys', 'entries')}, ${number(messages)} of them messages`,
     `  trace ${traceHash}`,

@@ -64,6 +64,7 @@ function outcomeOf(title: string, { problems, failedAt, stage }: ScenarioResult)
   return {
     ...{ title, ok: problems.length === 0, early: false, loadAt: 0, virtualMs: timeline.now },
     ...{ nodes: options.nodes, relays: options.relays, minOnline: options.minOnline },
+    ...{ few: options.few, archives: options.archives },
     final: final.length,
     messages: final.filter(({ entry }) => entry.kind === 'message').length,
     ...(message !== undefined &&

@@ -163,15 +163,17 @@ type Course = 'waits' | 'ends';
 
 /** Whether the node has anything to say of these lines: a call, or that one is out of place. */
 function courseOf(lines: readonly string[]): Course {
+  let [inputs, isEnded] = [0, false];
   for (const line of lines) {
     if (!isRequest(line)) return 'ends';
     const message = JSON.parse(line);
-    if (!('in' in message) && message.end !== true) return 'ends';
+    if ('in' in message) {
+      inputs += 1;
+      if (isEnded || inputs > INPUT_CREDIT) return 'ends';
+    } else if (message.end === true) isEnded = true;
+    else return 'ends';
   }
-  const end = lines.findIndex((line) => JSON.parse(line).end === true);
-  const inputs = lines.filter((line) => 'in' in JSON.parse(line)).length;
-  const isBehindEnd = end >= 0 && lines.slice(end).some((line) => 'in' in JSON.parse(line));
-  return isBehindEnd || inputs > INPUT_CREDIT ? 'ends' : 'waits';
+  return 'waits';
 }
 
 /** What the node answers to these bytes until it closes the connection, or has nothing to say of them. */

@@ -5,13 +5,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBackup } from '../../../src/cli/backup-file.js';
-import type { Ulid, UserId } from '../../../src/core/ids.js';
+import type { Digest, Ulid, UserId } from '../../../src/core/ids.js';
 import { memoryStore } from '../../../src/core/memory-store.js';
-import { readLogged, sentOps } from '../../../src/node/private-log.js';
+import type { Store, StoreOp } from '../../../src/core/store.js';
+import {
+  deliveredOps,
+  type Logged,
+  placesOf,
+  readLogged,
+  readReceipts,
+  sentOps,
+} from '../../../src/node/private-log.js';
 import { fillStore, snapshot } from '../../../src/node/snapshot.js';
 import { mutate } from '../../unit/mutate.js';
 import type { Dice } from '../dice.js';
-import { parse, type Tree, textOf, write } from '../grammar.js';
+import { parse, type Shape, type Tree, textOf, write } from '../grammar.js';
 import { someBytes } from '../mutations.js';
 import * as shapes from '../shapes.js';
 import { must, mustBeBounded, refusal, same, type Target } from '../target.js';
@@ -71,30 +79,63 @@ function hasKey({ parts }: Tree): boolean {
 }
 
 const ZERO = '0'.repeat(26) as Ulid;
-const KEY = sentOps({ n: 1, out: true, peer: '0'.repeat(64) as UserId, id: ZERO, text: '' })[0]!
-  .key;
-
-const privateMessage: Target = {
-  name: 'private-message',
-  what: 'private messages in the store',
-  share: 10,
-  make: (d, seen) => someBytes(d, shapes.privateMessage, seen),
-  async check(input) {
-    const store = memoryStore([[KEY, input]]);
-    const read = await typedAsync(() => readLogged(store, 1), ['bad_encoding']);
-    must(
-      (read !== undefined) === (parse(shapes.privateMessage, input) !== undefined),
-      'a private message',
-    );
-    if (!read) return false;
-    mustBeBounded(read.value, input);
-    must(
-      same(sentOps(read.value)[0]!.value as Uint8Array, input),
-      'a private message has two encodings',
-    );
-    return true;
-  },
+const PEER = '0'.repeat(64) as UserId;
+const DIGEST = '0'.repeat(64) as Digest;
+const NOTHING = new Uint8Array(0);
+const MESSAGE: Logged = {
+  ...{ n: 1, out: true, rewound: false, peer: PEER, id: ZERO, boot: ZERO, count: 1 },
+  ...{ prev: DIGEST, digest: DIGEST, body: NOTHING, sig: NOTHING },
 };
+const [LOGGED, PLACE] = sentOps(MESSAGE).map(({ key }) => key) as [string, string];
+const RECEIPT = deliveredOps(1, { time: 0, sig: new Uint8Array(64) })[1]!.key;
+
+/** A value that is read out of the store: what the product makes of it, and writes again. */
+interface Kept<T> {
+  readonly name: string;
+  readonly what: string;
+  readonly key: string;
+  readonly shape: Shape;
+  readonly read: (store: Store) => Promise<T>;
+  readonly write: (value: T) => readonly StoreOp[];
+}
+
+function keptTarget<T>({ name, what, key, shape, read, write: put }: Kept<T>): Target {
+  return {
+    ...{ name, what, share: 10 },
+    make: (d, seen) => someBytes(d, shape, seen),
+    async check(input) {
+      const found = await typedAsync(() => read(memoryStore([[key, input]])), ['bad_encoding']);
+      const isGood = parse(shape, input) !== undefined;
+      must((found !== undefined) === isGood, `a ${name} is ${found ? 'taken' : 'refused'}`);
+      if (!found) return false;
+      mustBeBounded(found.value, input);
+      const again = put(found.value).find((op) => op.key === key)?.value as Uint8Array;
+      must(same(again, input), `a ${name} has two encodings`);
+      return true;
+    },
+  };
+}
+
+const PRIVATE_TARGETS: readonly Target[] = [
+  keptTarget({
+    ...{ name: 'private-message', what: 'private messages in the store' },
+    ...{ key: LOGGED, shape: shapes.loggedMessage },
+    read: (store) => readLogged(store, 1),
+    write: sentOps,
+  }),
+  keptTarget({
+    ...{ name: 'private-receipt', what: 'receipts of private messages in the store' },
+    ...{ key: RECEIPT, shape: shapes.loggedReceipt },
+    read: async (store) => (await readReceipts(store, [1]))[0]!,
+    write: (receipt) => deliveredOps(1, receipt),
+  }),
+  keptTarget({
+    ...{ name: 'private-place', what: 'places of private messages in the store' },
+    ...{ key: PLACE, shape: shapes.loggedPlace },
+    read: async (store) => (await placesOf(store, true, [MESSAGE]))[0]!,
+    write: (place) => sentOps({ ...MESSAGE, ...place }),
+  }),
+];
 
 const MAGIC = 'conclave-backup 1\n';
 const TAG_BYTES = 16;
@@ -214,4 +255,4 @@ const backup: Target = {
   },
 };
 
-export const FILE_TARGETS: readonly Target[] = [page, privateMessage, backup];
+export const FILE_TARGETS: readonly Target[] = [page, ...PRIVATE_TARGETS, backup];

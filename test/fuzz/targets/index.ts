@@ -5,8 +5,10 @@ import type { Target } from '../target.js';
 import { CONTROL_TARGETS } from './control.js';
 import { FILE_TARGETS } from './files.js';
 import { LINK_TARGETS } from './links.js';
+import { PORTABLE_TARGETS } from './portable.js';
 import { PROOF_TARGETS } from './proofs.js';
 import { ROSTER_TARGETS } from './rosters.js';
+import { SEALED_TARGETS } from './sealed.js';
 import { STORED_TARGETS } from './stored.js';
 import { TEXT_TARGETS } from './texts.js';
 import { commandTarget, WIRE_TARGETS } from './wire.js';
@@ -19,6 +21,8 @@ export const targetsFor = (schemas: { readonly [command: string]: Type }): reado
   ...STORED_TARGETS,
   ...PROOF_TARGETS,
   ...ROSTER_TARGETS,
+  ...PORTABLE_TARGETS,
+  ...SEALED_TARGETS,
   ...TEXT_TARGETS,
   ...FILE_TARGETS,
   ...CONTROL_TARGETS,

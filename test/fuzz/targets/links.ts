@@ -4,6 +4,7 @@
  * what a member makes of a command that passed.
  */
 
+import type { ChannelState } from '../../../src/core/channel-state.js';
 import type { ClientLink } from '../../../src/core/client-link.js';
 import { COMMANDS, type CommandName, decodeCommand } from '../../../src/core/commands.js';
 import type { UserId } from '../../../src/core/ids.js';
@@ -12,6 +13,7 @@ import { unpack } from '../../../src/core/msgpack.js';
 import type { RelayLink } from '../../../src/core/relay-link.js';
 import { broadcastKey, type MacKey, sealFrame } from '../../../src/core/seal.js';
 import { nativeCrypto } from '../../../src/native/crypto-native.js';
+import { CHANNEL } from '../../unit/fixtures/channel.js';
 import { mutate } from '../../unit/mutate.js';
 import {
   broadcastOf,
@@ -28,6 +30,7 @@ import { readPayload, writeValue } from '../msgpack-twin.js';
 import { someBytes } from '../mutations.js';
 import * as shapes from '../shapes.js';
 import { must, type Target, typed } from '../target.js';
+import { someConviction } from './portable.js';
 import { commandInput, commandOf } from './wire.js';
 
 /** A link at one end, with the keys of the other. */
@@ -193,6 +196,7 @@ const INSIDE: { readonly [field: string]: Shape } = {
   proof: shapes.electionProof,
   request: shapes.STATEMENTS.join,
   genesis: shapes.genesis,
+  conviction: shapes.misbehaviourProof,
 };
 
 /** A value with some of the statements, certificates … inside it changed. */
@@ -235,7 +239,21 @@ const INSPECT_CODES = [
   'bad_relay_url',
   'bad_membership',
   'bad_page',
+  ...['bad_proof', 'proof_version', 'proof_too_large'],
 ];
+
+/** A channel that has no proof of misbehaviour yet, of which anybody is a member. */
+const ACCUSED = {
+  convictions: new Map(),
+  roster: { members: { has: () => true }, departed: { has: () => false } },
+} as unknown as ChannelState;
+
+/** A command with a proof of misbehaviour that is most often good. */
+const accusing = (d: Dice, value: object): object => ({
+  ...value,
+  id: new Uint8Array(Buffer.from(CHANNEL, 'hex')),
+  conviction: someConviction(d),
+});
 const SIGNATURE_BYTES = 64;
 
 const inspected: Target = {
@@ -245,7 +263,9 @@ const inspected: Target = {
   make(d, seen) {
     if (seen.length === 0) return new Uint8Array(1);
     const good = d.pick(seen);
-    const value = damagedInside(d, unpack(good.subarray(1)));
+    const taken = unpack(good.subarray(1));
+    const isAccusing = commandOf(good) === 'CH_PROOF';
+    const value = damagedInside(d, isAccusing ? accusing(d, taken) : taken);
     return new Uint8Array(Buffer.concat([good.subarray(0, 1), writeValue(d, value, NO_LIES)]));
   },
   check(input) {
@@ -257,7 +277,8 @@ const inspected: Target = {
       hashed += data.length;
       return nativeCrypto.sha256(data);
     };
-    const context = { hash, self: SELF, channel: () => undefined };
+    const channel = () => (name === 'CH_PROOF' ? ACCUSED : undefined);
+    const context = { hash, self: SELF, channel };
     const found = typed(() => inspect(context, command.value), INSPECT_CODES);
     const items = itemsIn(command.value.payload);
     must(

@@ -3,7 +3,6 @@
  * Each against a second check that follows the document's words.
  */
 
-import { createHash } from 'node:crypto';
 import {
   certificateSignatures,
   checkFinalCertificate,
@@ -37,34 +36,11 @@ import { mutate } from '../../unit/mutate.js';
 import type { Dice } from '../dice.js';
 import { bytes, generate, list, parse, row, type Shape, type Tree, write } from '../grammar.js';
 import { someBytes } from '../mutations.js';
+import { hexOf, rootOf } from '../proof-twin.js';
 import * as shapes from '../shapes.js';
 import { must, mustEqual, same, type Target, typed } from '../target.js';
 
 const DECODES = ['bad_encoding', 'bad_record'];
-export const sha256 = (...parts: Uint8Array[]): Buffer =>
-  parts.reduce((h, part) => h.update(part), createHash('sha256')).digest();
-export const hexOf = (b: Uint8Array): string => Buffer.from(b).toString('hex');
-
-/** RFC 9162, section 2.1.3.2, which walks from the leaf up by the bits of its index. */
-function rootOf(leaf: Uint8Array, index: number, count: number, path: readonly Uint8Array[]) {
-  let fn = index;
-  let sn = count - 1;
-  let node: Buffer = sha256(Uint8Array.of(0), leaf);
-  for (const p of path) {
-    if (sn === 0) return undefined;
-    if (fn % 2 === 1 || fn === sn) {
-      node = sha256(Uint8Array.of(1), p, node);
-      while (fn % 2 === 0 && fn !== 0) {
-        fn >>= 1;
-        sn >>= 1;
-      }
-    } else node = sha256(Uint8Array.of(1), node, p);
-    fn >>= 1;
-    sn >>= 1;
-  }
-  return sn === 0 ? node : undefined;
-}
-
 const recordBytes = bytes(70_000);
 const proofBytes = bytes(2_000);
 const pairShape = row(recordBytes, proofBytes);
@@ -228,7 +204,7 @@ const certificate: Target = {
 };
 
 /** Items doubled, gone, or of other members; or anything. */
-function damagedCertificate(d: Dice, good: Uint8Array): Uint8Array {
+export function damagedCertificate(d: Dice, good: Uint8Array): Uint8Array {
   const tree = parse(shapes.certificate, good);
   if (!tree || d.oneIn(2)) return someBytes(d, shapes.certificate, [good]);
   const acks = tree.parts.at(-1)!.parts;

@@ -22,6 +22,7 @@ import {
 import { decodeGenesis, encodeGenesis } from '../../../src/core/genesis.js';
 import type { ChannelId } from '../../../src/core/ids.js';
 import {
+  decodeConviction,
   decodeEntry,
   decodeFinal,
   decodeHardState,
@@ -31,6 +32,7 @@ import {
   decodeRun,
   decodeSigned,
   decodeStoredGenesis,
+  encodeConviction,
   encodeEntry,
   encodeFinal,
   encodeHardState,
@@ -42,6 +44,8 @@ import {
   type RawPlace,
 } from '../../../src/core/layout.js';
 import { decodeMergeBody, encodeMergeBody } from '../../../src/core/merge-record.js';
+import { decodePortableProof, encodePortableProof } from '../../../src/core/portable-proof.js';
+import { decodePrivate, encodePrivate } from '../../../src/core/private-statements.js';
 import {
   type ChannelRecord,
   decodeProof,
@@ -53,6 +57,7 @@ import { decodeMembership, encodeMembership, MEMBERSHIP_KINDS } from '../../../s
 import { decodeAs, decodeStatement, encodeStatement } from '../../../src/core/statements.js';
 import { bootsOf, encodeBoots } from '../../../src/core/store-boots.js';
 import { nativeCrypto } from '../../../src/native/crypto-native.js';
+import { decodeKeys, encodeKeys } from '../../../src/node/keys-record.js';
 import type { Dice } from '../dice.js';
 import { parse, type Shape, type Tree } from '../grammar.js';
 import { someBytes } from '../mutations.js';
@@ -225,6 +230,33 @@ const CODECS = {
     },
     encode: ({ propose, sig }) => encodeSigned(encodeStatement(propose), sig),
     share: 10,
+  }),
+  conviction: codec({
+    what: 'proofs of misbehaviour in the store',
+    shape: shapes.conviction,
+    decode: decodeConviction,
+    encode: encodeConviction,
+    share: 10,
+  }),
+  'portable-proof': codec({
+    what: 'portable proofs, nothing of them checked',
+    shape: shapes.portableProof,
+    decode: decodePortableProof,
+    encode: encodePortableProof,
+    codes: ['bad_encoding', 'bad_proof', 'proof_version', 'proof_too_large'],
+    share: 40,
+  }),
+  'keys-body': codec({
+    what: 'bodies of keys records',
+    shape: shapes.keysBody,
+    decode: decodeKeys,
+    encode: encodeKeys,
+  }),
+  'private-statement': codec({
+    what: 'private messages as their authors sign them',
+    shape: shapes.privateMessage,
+    decode: decodePrivate,
+    encode: encodePrivate,
   }),
   boots: codec({
     what: 'the boots of a store',

@@ -1,4 +1,7 @@
-/** Texts that people hand over or that lie in files: relay addresses, invitations, identity files. */
+/**
+ * Texts that people hand over or that lie in files: relay addresses,
+ * invitations, requests of new keys, recovery keys, proofs, identity files.
+ */
 
 import { createHash } from 'node:crypto';
 import { decodeIdentity } from '../../../src/cli/identity-file.js';
@@ -10,12 +13,24 @@ import {
 } from '../../../src/core/relay-url.js';
 import { nativeCrypto } from '../../../src/native/crypto-native.js';
 import { decodeInvite, encodeInvite } from '../../../src/node/invite.js';
+import { unarmour } from '../../../src/node/proof-file.js';
+import { decodeReplacing, recoveryKeyOf } from '../../../src/node/recovery.js';
+import { founded, person } from '../../unit/fixtures/channel.js';
+import { replaceBody } from '../../unit/fixtures/replacements.js';
 import { mutate } from '../../unit/mutate.js';
 import type { Dice } from '../dice.js';
-import { parse } from '../grammar.js';
+import { intBytes, parse } from '../grammar.js';
 import { someBytes } from '../mutations.js';
-import { areRelays, inviteBody, readUrl, someUrl } from '../shapes.js';
-import { must, mustBeBounded, mustEqual, refusal, type Target, typed } from '../target.js';
+import {
+  areRelays,
+  inviteBody,
+  readUrl,
+  recoveryKey,
+  replaceRequest,
+  STATEMENTS,
+  someUrl,
+} from '../shapes.js';
+import { must, mustBeBounded, mustEqual, refusal, same, type Target, typed } from '../target.js';
 
 const hash = nativeCrypto.sha256;
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
@@ -62,46 +77,161 @@ function checkUrl(url: string): void {
   must(relayKeyOf(url) === key, `"${url}" has two keys`);
 }
 
-const PREFIX = 'conclave-invite.';
-
 const withChecksum = (body: Uint8Array): Uint8Array =>
   new Uint8Array(Buffer.concat([body, createHash('sha256').update(body).digest().subarray(0, 4)]));
 
-/** Whether a text is an invitation, read without the product. */
-function isInvite(text: string): boolean {
+/** What a text of this word holds, read without the product; undefined where it is not whole. */
+function checkedBody(word: string, text: string): Uint8Array | undefined {
   const trimmed = text.trim();
-  if (!trimmed.startsWith(PREFIX)) return false;
-  const whole = Buffer.from(trimmed.slice(PREFIX.length), 'base64url');
-  if (whole.toString('base64url') !== trimmed.slice(PREFIX.length) || whole.length < 4)
-    return false;
+  if (!trimmed.startsWith(`${word}.`)) return undefined;
+  const encoded = trimmed.slice(word.length + 1);
+  const whole = Buffer.from(encoded, 'base64url');
+  if (whole.toString('base64url') !== encoded || whole.length < 4) return undefined;
   const body = new Uint8Array(whole.subarray(0, -4));
-  return whole.equals(withChecksum(body)) && parse(inviteBody, body) !== undefined;
+  return whole.equals(withChecksum(body)) ? body : undefined;
 }
+
+/** A text of this word, most often whole. */
+function someChecked(d: Dice, word: string, body: Uint8Array): Uint8Array {
+  const whole = d.oneIn(10) ? mutate(d, withChecksum(body), body) : withChecksum(body);
+  const text = `${word}.${Buffer.from(whole).toString('base64url')}`;
+  const spaced = d.oneIn(10) ? d.pick([` ${text}\n`, `${text}=`, text.slice(1), `${text}A`]) : text;
+  return d.oneIn(6) ? damagedText(d, spaced, text) : bytesOf(spaced);
+}
+
+const INVITE = 'conclave-invite';
 
 const invite: Target = {
   name: 'invite',
   what: 'invitations, most under a right checksum',
   share: 40,
-  make(d) {
-    const body = someBytes(d, inviteBody, []);
-    const whole = d.oneIn(10) ? mutate(d, withChecksum(body), body) : withChecksum(body);
-    const text = `${PREFIX}${Buffer.from(whole).toString('base64url')}`;
-    const spaced = d.oneIn(10)
-      ? d.pick([` ${text}\n`, `${text}=`, text.slice(1), `${text}A`])
-      : text;
-    return d.oneIn(6) ? damagedText(d, spaced, text) : bytesOf(spaced);
-  },
+  make: (d) => someChecked(d, INVITE, someBytes(d, inviteBody, [])),
   check(input) {
     const text = textOf(input);
     const decoded = typed(() => decodeInvite(hash, text), ['bad_invite']);
-    must(
-      (decoded !== undefined) === isInvite(text),
-      `an invitation is ${decoded ? 'taken' : 'refused'}`,
-    );
+    const body = checkedBody(INVITE, text);
+    const isGood = body !== undefined && parse(inviteBody, body) !== undefined;
+    must((decoded !== undefined) === isGood, `an invitation is ${decoded ? 'taken' : 'refused'}`);
     if (!decoded) return false;
     mustBeBounded(decoded.value, input);
     must(encodeInvite(hash, decoded.value) === text.trim(), 'an invitation has two texts');
     return true;
+  },
+};
+
+const RECOVERY = 'conclave-recovery';
+
+const recovery: Target = {
+  name: 'recovery-key',
+  what: 'recovery keys as texts',
+  share: 5,
+  make: (d) => someChecked(d, RECOVERY, someBytes(d, recoveryKey, [])),
+  check(input) {
+    const text = textOf(input);
+    const key = typed(() => recoveryKeyOf(text), ['bad_recovery_key']);
+    const body = checkedBody(RECOVERY, text);
+    const seed = body && parse(recoveryKey, body)?.parts[1]?.bytes;
+    must(
+      (key !== undefined) === (seed !== undefined),
+      `a recovery key is ${key ? 'taken' : 'refused'}`,
+    );
+    if (!key || !seed) return false;
+    must(key.value === hexOf(nativeCrypto.ed25519PublicKey(seed)), 'another public half');
+    return true;
+  },
+};
+
+const REPLACE = 'conclave-replace';
+const NOBODY = '0'.repeat(64);
+
+/** A request with its signatures, most often good ones. */
+function someReplacing(d: Dice): Uint8Array {
+  const [user, by] = [person(50), person(300)];
+  const body = replaceBody(founded(), person(1), d.oneIn(2) ? by : null, { next: user });
+  const request = d.oneIn(6) ? someBytes(d, STATEMENTS.replace, [body.request]) : body.request;
+  const length = intBytes(BigInt(request.length), 4);
+  const sigs = [d.oneIn(12) ? body.bySig : body.userSig, d.oneIn(12) ? d.bytes(64) : body.bySig];
+  const whole = new Uint8Array(Buffer.concat([Uint8Array.of(0), length, request, ...sigs]));
+  return d.oneIn(6) ? someBytes(d, replaceRequest, [whole]) : whole;
+}
+
+/** Whether a request is whole, and its keys signed it. */
+function isReplacing(text: string): boolean {
+  const body = checkedBody(REPLACE, text);
+  const parts = body && parse(replaceRequest, body)?.parts;
+  if (!parts) return false;
+  const [, request, userSig, bySig] = parts.map(({ bytes }) => bytes) as [
+    ...[Uint8Array, Uint8Array, Uint8Array, Uint8Array],
+  ];
+  const asked = parse(STATEMENTS.replace, request)?.parts;
+  if (!asked) return false;
+  const isSigned = (key: Uint8Array, sig: Uint8Array): boolean =>
+    nativeCrypto.ed25519Verify(key, request, sig);
+  const by = asked[10]!.bytes;
+  return isSigned(asked[6]!.bytes, userSig) && (hexOf(by) === NOBODY || isSigned(by, bySig));
+}
+
+const replacing: Target = {
+  name: 'replace-request',
+  what: 'requests of new keys for the place of old ones, as texts',
+  share: 8,
+  make: (d) => someChecked(d, REPLACE, someReplacing(d)),
+  check(input) {
+    const text = textOf(input);
+    const read = typed(() => decodeReplacing(nativeCrypto, text), ['bad_replace_request']);
+    must((read !== undefined) === isReplacing(text), `a request is ${read ? 'taken' : 'refused'}`);
+    if (read) mustBeBounded(read.value, input);
+    return read !== undefined;
+  },
+};
+
+const [BEGIN, END] = ['BEGIN', 'END'].map((w) => `-----${w} CONCLAVE PROOF-----`) as [
+  string,
+  string,
+];
+
+/** RFC 7468 as the document has it. */
+function armoured(proof: Uint8Array): string {
+  const encoded = Buffer.from(proof).toString('base64');
+  return [BEGIN, ...(encoded.match(/.{1,64}/g) ?? []), END].join('\n');
+}
+
+function someArmour(d: Dice): string {
+  const text = armoured(d.bytes(d.int(200)));
+  switch (d.int(8)) {
+    case 0:
+      return ` ${text.replaceAll('\n', '\r\n')}\n\n`;
+    case 1:
+      return text.replace('\n', d.pick(['', '\n\n', '\r', ' \n']));
+    case 2:
+      return text.replace(/=*\n-/, d.pick(['=\n-', 'A\n-', '\n-']));
+    case 3:
+      return text.replace('PROOF', 'PROVE');
+    default:
+      return text;
+  }
+}
+
+const proofFile: Target = {
+  name: 'proof-file',
+  what: 'portable proofs as text',
+  share: 10,
+  make(d) {
+    const text = someArmour(d);
+    return d.oneIn(4) ? damagedText(d, text, someArmour(d)) : bytesOf(text);
+  },
+  check(input) {
+    const text = textOf(input);
+    const read = typed(() => unarmour(text), ['bad_proof', 'proof_too_large']);
+    const lines = text.trim().split('\n');
+    const plain = lines.map((line) => line.replace(/\r$/, '')).join('\n');
+    const proof = Buffer.from(plain.split('\n').slice(1, -1).join(''), 'base64');
+    must(
+      (read !== undefined) === (armoured(proof) === plain),
+      `a proof is ${read ? 'taken' : 'refused'}`,
+    );
+    if (read) must(same(read.value, proof), 'a proof is read as another');
+    return read !== undefined;
   },
 };
 
@@ -204,4 +334,6 @@ const identity: Target = {
   },
 };
 
-export const TEXT_TARGETS: readonly Target[] = [relayUrl, invite, identity];
+export const TEXT_TARGETS: readonly Target[] = [
+  ...[relayUrl, invite, identity, recovery, replacing, proofFile],
+];

@@ -1,0 +1,62 @@
+/** Whom a text names: a whole id, or where only one member fits, its name or the beginning of its id. */
+
+import { ConclaveError } from '../../core/errors.js';
+import type { UserId } from '../../core/ids.js';
+import type { Channel, MemberInfo, Node } from '../../node/api.js';
+
+type Member = Pick<MemberInfo, 'user' | 'name'>;
+
+const HEX_32 = /^[0-9a-f]{64}$/;
+/** The beginning of an id: shorter ones fit somebody by chance. */
+const PREFIX = /^[0-9a-f]{4,63}$/;
+const SHOWN_CHARS = 16;
+const SHOWN_MAX = 5;
+
+/** Of one channel. One who left can still be kept out, by its whole id. */
+export function theMember(channel: Channel, wanted: string, node: Node): Member {
+  const hint = `no member of the channel fits "${wanted}": "conclave members" shows who is in it`;
+  return memberAmong(channel.members.list(), wanted, node.user, hint);
+}
+
+/** Of any channel that this node is in, or anybody by the whole id. */
+export function theUser(node: Node, wanted: string): UserId {
+  const all = new Map<UserId, Member>();
+  for (const channel of node.channels()) {
+    for (const member of channel.members.list()) {
+      if (!all.get(member.user)?.name) all.set(member.user, member);
+    }
+  }
+  const hint = `no member of this node's channels fits "${wanted}": give the whole id, which "conclave init" printed there`;
+  return memberAmong([...all.values()], wanted, node.user, hint).user;
+}
+
+function memberAmong(
+  all: readonly Member[],
+  wanted: string,
+  self: UserId,
+  noneFits: string,
+): Member {
+  // A whole id is nobody else's name.
+  const exact = all.filter(({ user }) => user === wanted);
+  const fits =
+    exact.length > 0
+      ? exact
+      : all.filter(({ user, name }) => name === wanted || isPrefix(wanted, user));
+  if (fits.length === 1) return fits[0]!;
+  if (fits.length > 1) {
+    const shown = fits.slice(0, SHOWN_MAX).map(({ user, name }) => {
+      const own = user === self ? ', this node' : '';
+      return `${name} (${user.slice(0, SHOWN_CHARS)}${own})`;
+    });
+    const more = fits.length > SHOWN_MAX ? `, and ${fits.length - SHOWN_MAX} more` : '';
+    throw new ConclaveError(
+      'ambiguous_user',
+      `${fits.length} members fit "${wanted}": ${shown.join(', ')}${more}. Give more of the id`,
+    );
+  }
+  if (HEX_32.test(wanted)) return { user: wanted as UserId, name: '' };
+  throw new ConclaveError('not_member', noneFits);
+}
+
+const isPrefix = (wanted: string, user: string): boolean =>
+  PREFIX.test(wanted) && user.startsWith(wanted);

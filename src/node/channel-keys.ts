@@ -1,0 +1,353 @@
+/**
+ * The keys of one channel at work (docs/PROTOCOL.md, section "Encryption"):
+ * encrypts what is sent, opens what is read, learns keys from the log, and makes
+ * new ones when there is none to write under, when this node is the one to make
+ * it for all, and on request.
+ *
+ * Promises: nothing is written under a key that is for others than those who
+ * are members where it is written; what is sent keeps its order, also over the
+ * making of a key; no plain text leaves here but to who reads.
+ */
+
+import type { CoreEvent, Submission } from '../core/effects.js';
+import { ConclaveError } from '../core/errors.js';
+import type { UserId } from '../core/ids.js';
+import { KEY_PATIENCE_MS, KEY_REPEAT_MS } from '../core/limits.js';
+import { type ChannelRecord, KEY_EPOCH_SEALED } from '../core/record.js';
+import type { Also, Bodies, BodiesHost, Opened } from './bodies.js';
+import {
+  type ChannelKey,
+  channelKey,
+  type KeyId,
+  keyIdOf,
+  openBody,
+  SECRET_BYTES,
+  sealedBody,
+  sealName,
+} from './channel-cipher.js';
+import { KeyLog } from './key-log.js';
+import { Keyring } from './keyring.js';
+import { decodeKeys, KEYS_KIND, makeKeys, type Opener } from './keys-record.js';
+import type { PlainSubmission } from './message-body.js';
+import type { Settle } from './wait.js';
+
+/** What it needs of the channel and its node. */
+export interface KeysHost extends BodiesHost, Opener {}
+
+/** So many entries become final between two notes of how far the log was looked through. */
+const NOTED_ENTRIES = 4_096;
+
+interface Waiting extends Settle {
+  /** Its place in the order of what was sent. */
+  readonly turn: number;
+  readonly submissions: readonly PlainSubmission[];
+  readonly also: Also;
+}
+
+const is = (error: unknown, code: string): boolean =>
+  error instanceof ConclaveError && error.code === code;
+
+export class ChannelKeys implements Bodies {
+  readonly #host: KeysHost;
+  readonly #ring: Keyring;
+  readonly #log: KeyLog;
+  /** Settles once all records that came are learned. */
+  #learning: Promise<void> = Promise.resolve();
+  #turn = 0;
+  readonly #waiting: Waiting[] = [];
+  #isFlushing = false;
+  #making: Promise<KeyId> | undefined;
+  /** When this node made its last key, and for which readers. */
+  #made = { at: 0, readersSince: -1 };
+  #timer: NodeJS.Timeout | undefined;
+  #namedUnder: KeyId | undefined;
+  #notedUpTo = 0;
+  #isClosed = false;
+
+  constructor(host: KeysHost) {
+    this.#host = host;
+    this.#ring = new Keyring(host);
+    this.#log = new KeyLog(host.id, host.store);
+  }
+
+  load(): Promise<void> {
+    this.#learning = this.#load();
+    return this.#learning;
+  }
+
+  async #load(): Promise<void> {
+    const { state, crypto, mayWrite } = this.#host;
+    const { log, outbox } = state();
+    for await (const { record, seq } of this.#log.load(crypto.sha256, log.final.seq, mayWrite)) {
+      await this.#ring.learn(record, seq);
+    }
+    for (const { pooled } of outbox.values()) {
+      if (this.#ring.isNews(pooled.record)) await this.#ring.learn(pooled.record, null);
+    }
+    this.#notedUpTo = log.final.seq;
+    this.#learned();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  onEvent(event: CoreEvent): void {
+    const { seq: final } = this.#host.state().log.final;
+    if (final - this.#notedUpTo >= NOTED_ENTRIES) this.#noteSeen(final);
+    if (event.type === 'carried' && event.record.kind === KEYS_KIND) {
+      const { record, seq } = event;
+      this.#learn(async () => {
+        await this.#log.note(seq);
+        await this.#ring.learn(record, seq);
+      });
+    }
+    this.#consider();
+  }
+
+  /** What this step made final is told in other events of it, which come first. */
+  #noteSeen(final: number): void {
+    this.#notedUpTo = final;
+    if (!this.#host.mayWrite) return;
+    setImmediate(() => this.#learn(() => this.#log.noteSeen(final)));
+  }
+
+  #learn(some: () => Promise<void>): void {
+    this.#learning = this.#learning
+      .then(some)
+      .then(() => this.#learned())
+      .catch((error) => this.#host.failed(error));
+  }
+
+  #learned(): void {
+    if (this.#isClosed) return;
+    this.#tellName();
+    this.#host.changed();
+    this.#consider();
+  }
+
+  ready(): Promise<void> {
+    return this.#learning;
+  }
+
+  async learnOf(records: readonly ChannelRecord[]): Promise<void> {
+    for (const record of records) {
+      if (this.#ring.isNews(record)) await this.#ring.learn(record, null);
+    }
+  }
+
+  isNews(record: ChannelRecord): boolean {
+    return this.#ring.isNews(record);
+  }
+
+  has(id: KeyId): boolean {
+    return this.#ring.get(id) !== undefined;
+  }
+
+  open(record: ChannelRecord): Opened {
+    if (record.keyEpoch === 0) return { is: 'plain' };
+    const id = record.keyEpoch === KEY_EPOCH_SEALED ? keyIdOf(record.body) : undefined;
+    if (id === undefined) return { is: 'sealed', key: null };
+    const key = this.#ring.get(id);
+    if (!key) return { is: 'sealed', key: id };
+    const body = openBody(key, record);
+    return body ? { is: 'open', body } : { is: 'sealed', key: null };
+  }
+
+  // Sending
+
+  submit(submissions: readonly PlainSubmission[], also: Also): Promise<void> {
+    const turn = ++this.#turn;
+    return new Promise((resolve, reject) => {
+      const waiting = { turn, submissions, also, resolve, reject };
+      const isFree = this.#waiting.length === 0 && !this.#isFlushing;
+      const key = isFree ? this.#ring.usable(this.#host.state()) : undefined;
+      if (key) this.#give(waiting, key);
+      else this.#wait(waiting);
+    });
+  }
+
+  #give(waiting: Waiting, key: ChannelKey): void {
+    const { submissions, also } = waiting;
+    const sealed = submissions.map((s) => ({ ...s, body: this.#sealed(s, key) }));
+    this.#submit(sealed, also).then(waiting.resolve, (error) => {
+      if (is(error, 'readers_changed')) this.#wait(waiting);
+      else waiting.reject(error);
+    });
+  }
+
+  #sealed({ body }: PlainSubmission, key: ChannelKey) {
+    return sealedBody(key, body, (bytes) => this.#host.random(bytes));
+  }
+
+  #submit(submissions: readonly Submission[], also: Also): Promise<void> {
+    const { id: channel } = this.#host;
+    const { readersSince } = this.#host.state().roster;
+    const input = { type: 'submit', channel, submissions, also, readersSince } as const;
+    return this.#host.request((token) => ({ ...input, token }));
+  }
+
+  #wait(waiting: Waiting): void {
+    const at = this.#waiting.findIndex(({ turn }) => turn > waiting.turn);
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, waiting);
+    if (!this.#isFlushing) void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    this.#isFlushing = true;
+    try {
+      while (this.#waiting.length > 0) {
+        // What one step refused is all here by then.
+        await new Promise((resolve) => setImmediate(resolve));
+        const key = this.#ring.usable(this.#host.state()) ?? (await this.#makeUsable());
+        if (key) for (const each of this.#waiting.splice(0)) this.#give(each, key);
+      }
+    } catch (error) {
+      for (const { reject } of this.#waiting.splice(0)) reject(error);
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  async #makeUsable(): Promise<ChannelKey | undefined> {
+    const id = await this.#make();
+    const usable = this.#ring.usable(this.#host.state());
+    return usable?.id === id ? usable : undefined;
+  }
+
+  // Making keys
+
+  /** Makes a key for the present readers and puts it into this node's lane, durably; one at a time. */
+  #make(): Promise<KeyId> {
+    this.#making ??= this.#makeNow().finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #makeNow(): Promise<KeyId> {
+    await this.#learning;
+    for (;;) {
+      const host = this.#host;
+      const st = host.state();
+      const { roster } = st;
+      if (!this.#isReader()) {
+        this.#checkMember();
+        throw holdsNoKeys();
+      }
+      const random = (bytes: number): Uint8Array => host.random(bytes);
+      const key = channelKey(host.crypto, host.id, random(SECRET_BYTES));
+      const older = this.#ring.toCarry(st);
+      const secrets = older.map(({ secret }) => secret);
+      const body = await makeKeys(key, roster, host.user, secrets, random);
+      if (host.state().roster.readersSince !== roster.readersSince) continue;
+      try {
+        this.#made = { at: host.now(), readersSince: roster.readersSince };
+        await this.#submit([host.made(KEYS_KIND, body)], []);
+      } catch (error) {
+        if (is(error, 'readers_changed')) continue;
+        throw error;
+      }
+      this.#ring.addOwn(
+        key,
+        decodeKeys(body),
+        older.map(({ id }) => id),
+      );
+      this.#learned();
+      return key.id;
+    }
+  }
+
+  /** Whether this node is to make a key for all; if it still is after a while, it does. */
+  #consider(): void {
+    if (this.#timer !== undefined || this.#isClosed || !this.#mayMake()) return;
+    const { at, readersSince } = this.#made;
+    const isRepeated = readersSince === this.#host.state().roster.readersSince;
+    const pause = isRepeated ? at + KEY_REPEAT_MS - this.#host.now() : 0;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        if (this.#isClosed || !this.#mayMake() || !this.#isKeeper()) return;
+        this.#make().catch((error) => {
+          // What can't be made now is considered again with what happens next.
+          if (!(error instanceof ConclaveError)) this.#host.failed(error);
+        });
+      },
+      Math.max(KEY_PATIENCE_MS, pause),
+    );
+  }
+
+  #mayMake(): boolean {
+    const { mayWrite, user, state } = this.#host;
+    if (!mayWrite || this.#making) return false;
+    const st = state();
+    return !this.#ring.hasOwn(st) && this.#ring.makers(st)?.includes(user) === true;
+  }
+
+  /** The one of those who may to make it: the leader, else the first that is online. */
+  #isKeeper(): boolean {
+    const { user, state, view } = this.#host;
+    const { leader, epoch, online, state: health } = view();
+    if (health !== 'healthy' || epoch?.kind !== 'roster') return false;
+    const makers = this.#ring.makers(state()) ?? [];
+    const isAmong = (one: UserId | null): boolean => one !== null && makers.includes(one);
+    return user === (isAmong(leader) ? leader : online.find(isAmong));
+  }
+
+  async rotate(signal?: AbortSignal): Promise<void> {
+    await this.#making?.catch(() => {});
+    const id = await this.#make();
+    while (!this.#ring.isFinal(id)) {
+      this.#checkMember();
+      await this.#host.next(signal);
+    }
+  }
+
+  async replace(signal?: AbortSignal): Promise<void> {
+    await this.#learning;
+    const st = this.#host.state();
+    if (!this.#isReader()) return;
+    if (!this.#ring.usable(st)) await this.#make();
+    const isStuck = (state: string): boolean => state === 'waiting' || state === 'removed';
+    while (!this.#ring.isSettled(this.#host.state()) && !isStuck(this.#host.view().state)) {
+      await this.#host.next(signal);
+    }
+  }
+
+  async firstKey(signal: AbortSignal): Promise<void> {
+    if (!this.#isReader()) return;
+    await this.#learning;
+    while (this.#ring.hasFinal && !this.#ring.isSettled(this.#host.state())) {
+      await this.#host.next(signal);
+    }
+  }
+
+  #isReader(): boolean {
+    const { mayWrite, user, state } = this.#host;
+    return mayWrite && Boolean(state().roster.members.get(user)?.sealing);
+  }
+
+  #checkMember(): void {
+    if (this.#host.state().roster.members.has(this.#host.user)) return;
+    throw new ConclaveError('removed', 'this node is not a member of the channel');
+  }
+
+  /** Gives the core the channel's name as relays may have it, under a key that all members have. */
+  #tellName(): void {
+    const { mayWrite, state, input, id: channel, random } = this.#host;
+    const st = state();
+    if (!mayWrite || !this.#ring.isSettled(st)) return;
+    const key = this.#ring.usable(st);
+    if (!key || key.id === this.#namedUnder) return;
+    this.#namedUnder = key.id;
+    const name = sealName(key, st.stored.name, random);
+    input({ type: 'name', channel, name });
+  }
+}
+
+const holdsNoKeys = (): ConclaveError =>
+  new ConclaveError(
+    'no_key',
+    'this member stores and never reads: it holds no key to write under. Write from another member',
+  );

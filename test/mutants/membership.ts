@@ -1,0 +1,108 @@
+/** Mutants of who is a member: departures, and what becomes of what was written before. */
+
+import type { Mutant } from './mutant.js';
+import { changing, offeringOld, replacing, returning } from './plans.js';
+
+const STANDING = 'src/core/standing.ts';
+const ROSTER = 'src/core/roster.ts';
+
+export const MEMBERSHIP: readonly Mutant[] = [
+  {
+    name: 'place-for-anyone',
+    invariant: 12,
+    what: 'what a former member wrote is placed like a member’s',
+    edits: [
+      {
+        file: STANDING,
+        find: '  if (member === undefined) return false;',
+        replace: '  if (member === undefined) return true;',
+      },
+    ],
+    options: changing,
+  },
+  {
+    name: 'warrant-of-anyone',
+    invariant: 12,
+    what: 'any certificate of commitment is a warrant, whoever signed it',
+    edits: [
+      {
+        file: STANDING,
+        find: '  return isMajority(signed.length, left.length) ? seq : 0;',
+        replace: '  return signed.length >= 0 ? seq : 0;',
+      },
+    ],
+    options: changing,
+  },
+  {
+    name: 'change-again',
+    invariant: 12,
+    what: 'a change of membership counts under any later roster: an old removal, offered again, removes who came back',
+    edits: [
+      {
+        file: ROSTER,
+        find: '  if (body.base !== roster.number) {\n',
+        replace: '  if (body.base > roster.number) {\n',
+      },
+    ],
+    options: returning,
+  },
+  {
+    name: 'replaced-writes-on',
+    invariant: 12,
+    what: 'members take in what a key offers that was replaced, or whose user is out',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: '    if (!isInStanding(st, pooled) && !isAwaited(st, record.digest)) continue;\n',
+        replace: '',
+      },
+    ],
+    options: offeringOld,
+  },
+  {
+    name: 'replaced-stays',
+    invariant: 12,
+    what: 'a key that was replaced stays a member beside the new one',
+    edits: [{ file: ROSTER, find: '  members.delete(old.user);\n', replace: '' }],
+    options: replacing,
+  },
+  {
+    name: 'recovery-by-any-key',
+    invariant: 12,
+    what: 'any key that signs a replacement counts as the recovery key',
+    edits: [
+      {
+        file: ROSTER,
+        find: '    if (by !== old.recovery) refuse(',
+        replace: '    if (by === old.user) refuse(',
+      },
+    ],
+    options: replacing,
+  },
+  {
+    name: 'recovery-key-anew',
+    invariant: 12,
+    what: 'a member changes its recovery key without the signature of the one before',
+    edits: [
+      {
+        file: ROSTER,
+        find: '  if (request.by !== author.recovery) {',
+        replace: '  if (request.by !== null && request.by !== author.recovery) {',
+      },
+    ],
+    options: replacing,
+  },
+  {
+    name: 'replace-by-anyone',
+    invariant: 12,
+    what: 'any member replaces the key of a plain one',
+    edits: [
+      {
+        file: ROSTER,
+        find: '    refuse("only the founder, an admin or the member\'s recovery key replaces its key");\n',
+        replace: '    return;\n',
+      },
+    ],
+    options: replacing,
+  },
+];

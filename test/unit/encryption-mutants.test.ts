@@ -1,0 +1,179 @@
+/**
+ * Mistakes planted in the encryption, as the simulator's mutants are in the core
+ * (docs/mutants.md): it runs outside of the core, and the simulator's bodies are
+ * plain, so no seed sees them. Each rule of `fixtures/encryption-rules.ts` holds
+ * for the modules as they are, and each mistake breaks the rule that it is for.
+ */
+
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { bundle } from '../mutants/bundle.js';
+import type { Edit } from '../mutants/mutant.js';
+import { temporaryDir } from './fixtures/cli-harness.js';
+import type * as Rules from './fixtures/encryption-rules.js';
+
+const ENTRY = fileURLToPath(new URL('./fixtures/encryption-rules.ts', import.meta.url));
+const CIPHER = 'src/node/channel-cipher.ts';
+const KEYRING = 'src/node/keyring.ts';
+const NO_NONCE_TWICE = 'no nonce is used twice, over restarts too';
+
+/** The names of the rules that do not hold with these edits, over two starts of the process. */
+async function broken(name: string, edits: readonly Edit[]): Promise<string[]> {
+  const file = join(temporaryDir(), 'rules.mjs');
+  await bundle(name, edits, file, ENTRY);
+  const started = (time: number): Promise<typeof Rules> =>
+    import(`${pathToFileURL(file)}?start=${time}`);
+  const [first, second] = [await started(1), await started(2)];
+  const results = await Promise.all(
+    Object.entries(first.RULES).map(async ([rule, holds]) => ((await holds()) ? [] : [rule])),
+  );
+  const nonces = [...first.nonces(), ...second.nonces()];
+  const areAll = new Set(nonces).size === nonces.length;
+  return [...results.flat(), ...(areAll ? [] : [NO_NONCE_TWICE])];
+}
+
+const SEAL = 'random(NONCE_BYTES), header, plain),';
+
+const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly Edit[] } } = {
+  'a nonce is a count that begins anew with each start': {
+    breaks: NO_NONCE_TWICE,
+    edits: [
+      {
+        file: CIPHER,
+        find: SEAL,
+        replace: 'new Uint8Array(NONCE_BYTES).fill(counted++), header, plain),',
+      },
+      { file: CIPHER, find: 'const NO_SALT =', replace: 'let counted = 1;\nconst NO_SALT =' },
+    ],
+  },
+  'a nonce follows from the text': {
+    breaks: NO_NONCE_TWICE,
+    edits: [{ file: CIPHER, find: SEAL, replace: 'plain.slice(0, NONCE_BYTES), header, plain),' }],
+  },
+  'a name has one nonce for ever': {
+    breaks: NO_NONCE_TWICE,
+    edits: [
+      {
+        file: CIPHER,
+        find: 'random(NONCE_BYTES), nameAd(key.channel), utf8(name))',
+        replace: 'new Uint8Array(NONCE_BYTES), nameAd(key.channel), utf8(name))',
+      },
+    ],
+  },
+  'the key goes on when a member is removed': {
+    breaks: 'a key of members of whom one is out is not written under',
+    edits: [
+      {
+        file: KEYRING,
+        find: 'number < roster.readersSince || number > roster.number',
+        replace: 'number > roster.number',
+      },
+      {
+        file: KEYRING,
+        find: 'readers.length === receivers.length && readers.every((user, i) => user === receivers[i])',
+        replace: 'readers.every((user) => receivers.includes(user))',
+      },
+    ],
+  },
+  'no key is made when a member is removed': {
+    breaks: 'a key is to be made anew once somebody is out',
+    edits: [
+      { file: KEYRING, find: 'if (!newest) return readers;', replace: 'if (!newest) return null;' },
+    ],
+  },
+  'who was away and back makes no difference': {
+    breaks: 'a key of before somebody was away and back is not written under',
+    edits: [
+      {
+        file: KEYRING,
+        find: 'number < roster.readersSince || number > roster.number',
+        replace: 'number > roster.number',
+      },
+    ],
+  },
+  'a key may be for others too': {
+    breaks: 'a key whose maker let somebody else in is not written under',
+    edits: [
+      {
+        file: KEYRING,
+        find: 'readers.length === receivers.length && readers.every((user, i) => user === receivers[i])',
+        replace: 'readers.every((user) => receivers.includes(user))',
+      },
+    ],
+  },
+  'the core takes what was encrypted for readers of before': {
+    breaks: 'what was encrypted for other readers becomes no record',
+    edits: [
+      {
+        file: 'src/core/offers.ts',
+        find: 'readersSince !== undefined && readersSince !== st.roster.readersSince',
+        replace: 'readersSince !== undefined && readersSince > st.roster.readersSince',
+      },
+    ],
+  },
+  'a new key carries the old ones whatever the policy says': {
+    breaks: 'a newcomer gets no older key where the policy says so',
+    edits: [
+      { file: KEYRING, find: "    if (genesis.history === 'joined') return [];\n", replace: '' },
+    ],
+  },
+  'a key is made for whom the policy gives nothing': {
+    breaks: 'nobody makes a key to hand over older ones where the policy says so',
+    edits: [
+      {
+        file: KEYRING,
+        find: "    if (st.genesis.history === 'joined') return null;\n",
+        replace: '',
+      },
+    ],
+  },
+  'a new key carries the newest alone': {
+    breaks: 'a newcomer gets all older keys where the policy says so',
+    edits: [
+      { file: KEYRING, find: 'carry.length >= KEYS_CARRIED_MAX', replace: 'carry.length >= 1' },
+    ],
+  },
+  'the header is not bound to the body': {
+    breaks: 'a body opens in the record that it was made for alone',
+    edits: [
+      { file: CIPHER, find: SEAL, replace: 'random(NONCE_BYTES), header.subarray(0, 0), plain),' },
+      {
+        file: CIPHER,
+        find: 'key, headerOf(record), record.body)',
+        replace: 'key, new Uint8Array(0), record.body)',
+      },
+    ],
+  },
+  'a body is written as it is': {
+    breaks: 'no plain text is in what is stored and sent',
+    edits: [
+      {
+        file: CIPHER,
+        find: '  xchachaSeal(key, nonce, ad, plain, sealed, PREFIX_BYTES);',
+        replace: '  sealed.set(plain, PREFIX_BYTES);',
+      },
+    ],
+  },
+};
+
+describe('encryption', () => {
+  test('keeps its rules', async () => {
+    expect(await broken('none', [])).toEqual([]);
+  });
+
+  test.each(Object.entries(MISTAKES))(
+    'where %s, a rule says so',
+    async (name, { breaks, edits }) => {
+      expect(await broken(name, edits)).toContain(breaks);
+    },
+  );
+
+  test('has a mistake planted for each rule', async () => {
+    const { RULES } = await import('./fixtures/encryption-rules.js');
+    const planted = new Set(Object.values(MISTAKES).map(({ breaks }) => breaks));
+    expect([...Object.keys(RULES), NO_NONCE_TWICE].filter((rule) => !planted.has(rule))).toEqual(
+      [],
+    );
+  });
+});
