@@ -248,6 +248,8 @@ export interface ChannelState {
   readonly branches: Map<EpochId, Branch>;
   /** The newest proposal of a roster leader that this log has reached: proof of whose tail it holds. */
   tailProof: { readonly propose: Propose; readonly signed: Omit<Signed, 'by'> } | null;
+  /** Whom a candidate asked for a better log than its own, while that ended with `tip`. */
+  tailAsked: { readonly tip: Digest; readonly users: Set<UserId> } | null;
   /** What this node acknowledged last under each of them. */
   readonly acks: Map<EpochId, { readonly ack: Ack; readonly signed: Signed }>;
   /** Newest certificate of commitment over the log's tail. */

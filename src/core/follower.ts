@@ -570,7 +570,7 @@ export function onCommit(
 
 /**
  * Whether a certificate is a valid final one of the roster in force or of the
- * one before it: majorities of two neighbouring rosters intersect, and nobody
+ * one before it: majorities of two neighbouring rosters intersect (but where a key was replaced), and nobody
  * acknowledges under a roster once it is under the next.
  */
 export function isValidFinal(st: ChannelState, cert: Certificate): boolean {

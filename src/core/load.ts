@@ -72,6 +72,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     branches: new Map(),
     acks: new Map(),
     tailProof: null,
+    tailAsked: null,
     logCert: null,
     orphans: new Set(),
     version: 0,

@@ -43,9 +43,20 @@ export function pullFrom(ctx: StepContext, st: ChannelState, user: UserId): void
   }));
 }
 
-/** Asks who refused this candidate for the log that is better than its own. */
+/**
+ * Asks who refused this candidate for the log that is better than its own. Who
+ * was asked before, and brought nothing, may be unable to prove its log: it is
+ * left to chance whether it is asked again, or another that refuses too.
+ */
 export function askForTail(ctx: StepContext, st: ChannelState, user: UserId): void {
   if (st.pull && ctx.now - st.pull.at < ctx.timing.pull_ms) return;
+  const { tip } = st.log;
+  const known = st.tailAsked?.tip === tip.hash ? st.tailAsked.users : new Set<UserId>();
+  if (known.has(user)) {
+    if (ctx.random() < 0.5) return;
+    known.clear();
+  }
+  st.tailAsked = { tip: tip.hash, users: known.add(user) };
   st.pull = { to: user, at: ctx.now };
   const anchor = st.log.locators(LOCATORS_MAX);
   sendToUser(ctx, ctx.ready.early, user, () => ({

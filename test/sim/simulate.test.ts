@@ -61,6 +61,10 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     'a member that came back from nothing, restarted under an early roster, reached nobody who was in that',
   ],
   [
+    4_100_740,
+    'a candidate in the middle of a star asked the same member for a better log each time, which could not prove its own',
+  ],
+  [
     3_506_878,
     'a node restarted and got a branch with a record that its log places: it showed it as one whose predecessor is missing',
   ],
