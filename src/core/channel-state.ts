@@ -127,7 +127,6 @@ export interface Asked {
   isVain: boolean;
 }
 
-/** Answers to questions for a branch that may be under way still. */
 /** A branch of which nothing is left here. */
 export interface Done {
   /** Its end, and up to where it was certified; 0 where it is asked for from the start, if at all. */
@@ -137,6 +136,7 @@ export interface Done {
   readonly againAt: Millis | null;
 }
 
+/** Answers to questions for a branch that may be under way still. */
 export interface Served {
   readonly askers: Map<UserId, Millis>;
   /** Pages by what they follow: to whom they went, null for all. */

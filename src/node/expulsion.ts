@@ -7,7 +7,7 @@
  */
 
 import type { ChannelState, Conviction } from '../core/channel-state.js';
-import type { UserId } from '../core/ids.js';
+import type { Digest, UserId } from '../core/ids.js';
 import { rosterOfOffence } from '../core/misbehaviour.js';
 import { decodePortableProof } from '../core/portable-proof.js';
 
@@ -22,8 +22,8 @@ export interface ExpulsionHost {
 
 export class Expulsion {
   readonly #host: ExpulsionHost;
-  /** Under which roster it was tried last. */
-  readonly #tried = new Map<UserId, number>();
+  /** Under which roster each proof was looked at last. */
+  readonly #seen = new Map<Digest, number>();
 
   constructor(host: ExpulsionHost) {
     this.#host = host;
@@ -35,10 +35,11 @@ export class Expulsion {
     if (convictions.size === 0) return;
     const own = roster.members.get(this.#host.user);
     if (own === undefined || own.role === 'member') return;
-    for (const conviction of convictions.values()) {
+    for (const [id, conviction] of convictions) {
       const { offender } = conviction;
-      if (this.#tried.get(offender) === roster.number || !this.#isDue(conviction)) continue;
-      this.#tried.set(offender, roster.number);
+      if (this.#seen.get(id) === roster.number) continue;
+      this.#seen.set(id, roster.number);
+      if (!this.#isDue(conviction)) continue;
       this.#host.remove(offender).catch((error) => this.#host.failed(offender, error));
     }
   }
