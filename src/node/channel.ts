@@ -134,17 +134,8 @@ export class NodeChannel implements Channel, ReadableChannel {
       self: this.user,
       crypto: this.#node.crypto,
       roster: () => this.state.roster,
-      when: (fits, signal) => this.#when(fits, signal),
       change: (make, options) => this.#change(make, options),
     };
-  }
-
-  async #when(fits: (roster: Roster) => boolean, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const seen = this.changes.version;
-      if (fits(this.state.roster)) return;
-      await this.changes.next(seen, signal);
-    }
   }
 
   leave(options: WaitOptions = {}): Promise<void> {

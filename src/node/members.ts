@@ -8,7 +8,6 @@
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type UserId, userId } from '../core/ids.js';
-import { isMajority } from '../core/quorum.js';
 import {
   currentKey,
   GIVEN_ROLES,
@@ -16,7 +15,6 @@ import {
   type Member,
   type MembershipBody,
   type Roster,
-  voters,
 } from '../core/roster.js';
 import type { WaitOptions } from './api.js';
 import { decodeReplacing, recoveryChange } from './recovery.js';
@@ -26,8 +24,6 @@ export interface MembersHost {
   readonly self: UserId;
   readonly crypto: Crypto;
   roster(): Roster;
-  /** Waits until the roster in force fits. */
-  when(fits: (roster: Roster) => boolean, signal: AbortSignal): Promise<void>;
   /** Makes a change and waits until it is in force and done; false when there is nothing to change. */
   change(make: (roster: Roster) => MembershipBody | null, options: WaitOptions): Promise<boolean>;
 }
@@ -35,19 +31,24 @@ export interface MembersHost {
 export async function leave(host: MembersHost, o: WaitOptions): Promise<void> {
   const { self } = host;
   if (!host.roster().members.has(self)) return;
-  await host.change((roster) => lastVote(roster, self), o);
+  await host.change(
+    (roster) => (someoneManagesBut(roster, self) ? lastVote(roster, self) : null),
+    o,
+  );
   await host.change(
     (roster) => (roster.members.has(self) ? { kind: 'leave', base: roster.number } : null),
     o,
   );
 }
 
-/** Of two members the second may have no vote yet: it gets one before the first leaves. */
-function lastVote({ members, number }: Roster, self: UserId): MembershipBody | null {
-  const others = [...members.values()].filter((m) => m.user !== self);
+const someoneManagesBut = ({ members }: Roster, user: UserId): boolean =>
+  [...members.values()].some((m) => m.user !== user && m.role !== 'member');
+
+/** Where nobody else votes, another member gets a vote before one leaves, or its key is replaced. */
+function lastVote({ members, number }: Roster, user: UserId): MembershipBody | null {
+  const others = [...members.values()].filter((m) => m.user !== user);
   const waiting = others.find((m) => !m.votes);
-  const mayLeave = others.some((m) => m.role !== 'member');
-  if (!waiting || !mayLeave || others.some((m) => m.votes)) return null;
+  if (!waiting || others.some((m) => m.votes)) return null;
   return { kind: 'vote', base: number, user: waiting.user };
 }
 
@@ -63,10 +64,7 @@ export async function remove(host: MembersHost, text: string, o: WaitOptions): P
   }, o);
 }
 
-/**
- * Returns the new key, once it has the place of the old one; at once where it has it already. Where
- * no leader is elected without it, that is once the change is final here: it has to be led in first.
- */
+/** Returns the new key, once it has the place of the old one; at once where it has it already. */
 export async function replace(
   host: MembersHost,
   text: string,
@@ -86,25 +84,9 @@ export async function replace(
   }
   const isDone = ({ members, departed }: Roster): boolean =>
     members.has(asked.user) && departed.get(old)?.replacedBy === asked.user;
-  const isUpToIt = (roster: Roster): boolean => isDone(roster) && needsVoteOf(roster, asked.user);
-  const over = new AbortController();
-  const signal = o.signal ? AbortSignal.any([o.signal, over.signal]) : over.signal;
-  const done = host.change((roster) => (isDone(roster) ? null : { ...body, base: roster.number }), {
-    signal,
-  });
-  try {
-    await Promise.race([done, host.when(isUpToIt, signal)]);
-  } finally {
-    done.catch(() => {});
-    over.abort();
-  }
+  if (host.self === old) await host.change((roster) => lastVote(roster, old), o);
+  await host.change((roster) => (isDone(roster) ? null : { ...body, base: roster.number }), o);
   return asked.user;
-}
-
-/** Whether the others are no majority without this one. */
-function needsVoteOf(roster: Roster, user: UserId): boolean {
-  const all = voters(roster);
-  return all.includes(user) && !isMajority(all.length - 1, all.length);
 }
 
 export async function setRecoveryKey(

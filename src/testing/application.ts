@@ -310,7 +310,9 @@ export class Application {
         node,
         () => {},
         () => {
-          if (!named || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
+          this.#inviteAgain(node);
+          const isAgain = this.#backBy.get(node.index) === this.#againBy(node);
+          if (!named || isAgain || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
         },
       );
       node.input({
@@ -338,6 +340,35 @@ export class Application {
     const rosters = this.#nodes.flatMap((node) => node.state(this.channel)?.roster ?? []);
     const newest = Math.max(...rosters.map(({ number }) => number));
     return rosters.some(({ number, departed }) => number === newest && departed.has(user));
+  }
+
+  #againBy({ user }: SimNode): UserId {
+    return this.#o.crypto.userOf(`again ${user}`);
+  }
+
+  /** The invitation of one that never came in ends when another that used it is removed: who manages invites it by name. */
+  #inviteAgain(node: SimNode): void {
+    const { user } = node;
+    const first = this.#invitationOf(node);
+    if (this.isForNewKey(node) || !first.isOpen || this.#isDeparted(node)) return;
+    const manager = this.#nodes.find((other) => other.isUp && this.#manages(other));
+    const { invites, departed } = manager?.state(this.channel)?.roster ?? {};
+    if (!manager || !invites || invites.has(first.key) || departed?.size === 0) return;
+    const key = this.#againBy(node);
+    node.inviteKeys.add(key);
+    if (invites.has(key)) this.#backBy.set(node.index, key);
+    const isArchive = this.isArchive(user);
+    const terms = { key, uses: 1, expires: 0, invitee: user, isArchive };
+    this.wish(manager, ({ number, members, ...roster }) =>
+      members.has(user) || roster.invites.has(key)
+        ? null
+        : { kind: 'invite', base: number, ...terms },
+    );
+  }
+
+  #manages(node: SimNode): boolean {
+    const member = node.state(this.channel)?.roster.members.get(node.user);
+    return member !== undefined && member.role !== 'member';
   }
 
   /** Carries out what a plan says of membership. */

@@ -47,8 +47,14 @@ const COMMANDS: { readonly [name: string]: Run } = {
     const { user } = stage.node(index);
     return change(stage, by, ({ number }) => ({ kind: 'remove', base: number, user }));
   },
-  /** `replace 2 by 0`: another key takes the place of node 2's, on a device that is never on. */
-  replace(stage, [index, , by]) {
+  /** `replace 2 by 0`: another key takes the place of node 2's, on a device that is never on; `… as 3`: on that node. */
+  replace(stage, [index, , by, , as]) {
+    if (as !== undefined) {
+      const [node, asks, device] = [index, by, as].map((name) => stage.node(name).index);
+      const what = { what: 'replace', node: node!, by: asks!, as: device! } as const;
+      stage.cluster.app.change({ at: 0, ...what });
+      return DONE;
+    }
     const { crypto } = stage.cluster;
     const { user: old, index: gone } = stage.node(index);
     stage.cluster.app.mayGo(gone);

@@ -31,14 +31,15 @@ export function unsettled(
 ): string | undefined {
   // Two histories are final: what becomes of those who hold them is not asked here.
   if (invariants.offences.isForked) return undefined;
-  const { members, unaware, minOnline } = membersOf(nodes, app);
+  const { members, unaware, minOnline, mayVote } = membersOf(nodes, app);
   if (unaware) return `node ${unaware.index} does not know that it is no member any more`;
-  return unsettledMembers(members, app, invariants, minOnline, reach);
+  return unsettledMembers(members, app, invariants, { minOnline, mayVote, reach });
 }
 
 /**
  * Who is a member by the newest roster, or never was one; how many must be online
- * under it; and one that it does not name any more and that does not know.
+ * under it; who of them votes, or will once it is let in; and one that it does
+ * not name any more and that does not know.
  */
 export function membersOf(nodes: readonly SimNode[], app: Application) {
   const states = nodes.map((node) => node.state(app.channel));
@@ -49,6 +50,7 @@ export function membersOf(nodes: readonly SimNode[], app: Application) {
   return {
     members: nodes.filter((node) => !isDeparted(node) && (!app.isForNewKey(node) || isIn(node))),
     minOnline: app.leastOnline(roster?.members.keys() ?? []),
+    mayVote: ({ user }: SimNode): boolean => roster?.members.get(user)?.votes ?? true,
     unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
   };
 }
@@ -57,14 +59,19 @@ function unsettledMembers(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  minOnline: number,
-  reach: Reach,
+  { minOnline, mayVote, reach }: Pick<Terms, 'minOnline' | 'reach'> & { mayVote: MayVote },
 ): string | undefined {
   const { offences } = invariants;
   const honest = nodes.filter(({ user, isGone }) => offences.isHonest(user) && !isGone);
   const indices = honest.map(({ index }) => index);
   const heard = (node: SimNode): number => indices.filter((i) => reach(node.index, i)).length;
-  const first = honest.find((node) => isMore(heard(node), nodes.length));
+  const voting = nodes.filter(mayVote);
+  const hearsMore = (node: SimNode): boolean =>
+    isMore(
+      voting.filter((o) => honest.includes(o) && reach(node.index, o.index)).length,
+      voting.length,
+    );
+  const first = honest.find(hearsMore);
   if (!first) {
     const areLost = nodes.some(({ isGone }) => isGone);
     const why = unsettledApart(honest, app, reach);
@@ -75,9 +82,11 @@ function unsettledMembers(
     honest.filter(({ index }) => others.includes(index)),
     app,
     invariants,
-    { minOnline, all: nodes, reach, heard },
+    { minOnline, all: nodes, reach, heard, hearsMore },
   );
 }
+
+type MayVote = (node: SimNode) => boolean;
 
 interface Terms {
   readonly minOnline: number;
@@ -86,6 +95,8 @@ interface Terms {
   readonly reach: Reach;
   /** How many a node reaches, itself among them. */
   readonly heard: (node: SimNode) => number;
+  /** Whether it reaches more than half of those who vote. */
+  readonly hearsMore: (node: SimNode) => boolean;
 }
 
 /** Where somebody reaches more than half, and these are connected to it. */
@@ -93,7 +104,7 @@ function unsettledTogether(
   nodes: readonly SimNode[],
   app: Application,
   invariants: Invariants,
-  { minOnline, all, reach, heard }: Terms,
+  { minOnline, all, reach, heard, hearsMore }: Terms,
 ): string | undefined {
   const states = nodes.map((node) => node.state(app.channel));
   const first = states[0];
@@ -101,8 +112,7 @@ function unsettledTogether(
   const leaders = all.filter((node) => leads(node, app, 'roster'));
   if (leaders.length !== 1) return 'there is not one leader';
   const [leader] = leaders as [SimNode];
-  if (!isMore(heard(leader), all.length))
-    return `node ${leader.index} leads and reaches no majority`;
+  if (!hearsMore(leader)) return `node ${leader.index} leads and reaches no majority`;
   const { offences } = invariants;
   const isTwoFaced = offences.hasTwoChains(leader.state(app.channel)!.leadership!.id);
   const canCommit = heard(leader) >= minOnline;
@@ -119,7 +129,10 @@ function unsettledTogether(
   for (const [k, st] of states.entries()) {
     const node = nodes[k]!;
     const i = node.index;
-    if (!st?.roster.members.has(node.user)) return `node ${i} is not a member`;
+    const member = st?.roster.members.get(node.user);
+    if (!st || !member) return `node ${i} is not a member`;
+    const hearsAll = nodes.length > 2 && nodes.every((other) => reach(leader.index, other.index));
+    if (hearsAll && !member.votes) return `node ${i} has no vote`;
     const why =
       differs(i, st, first, nodes[0]!.index, isTwoFaced) ??
       (served.has(i) ? waits(node, st, authors, states) : undefined);

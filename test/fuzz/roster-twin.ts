@@ -36,7 +36,7 @@ type Parts = Pick<Roster, 'number' | 'channel' | 'hash' | 'lastMembership'> & {
   departed: Map<UserId, { name: string; since: number; isRemoved: boolean } & Gone>;
   relays: readonly string[];
 };
-type Gone = { replacedBy: UserId | null };
+type Gone = { replacedBy: UserId | null; invite: UserId | null };
 
 const copyOf = (roster: Roster): Parts => ({
   ...roster,
@@ -113,19 +113,19 @@ function areLeft({ next }: Asked): boolean {
 }
 
 /** "Invitations end …" */
-function endInvites({ next }: Asked, user: UserId): void {
+function endInvites({ next }: Asked, user: UserId, used: UserId | null = null): void {
   for (const [key, { author, invitee }] of next.invites) {
-    if (author === user || invitee === user) next.invites.delete(key);
+    if (author === user || invitee === user || key === used) next.invites.delete(key);
   }
 }
 
 function depart(is: Asked, user: UserId, isRemoved: boolean): boolean {
-  const { name } = is.next.members.get(user)!;
+  const { name, invite } = is.next.members.get(user)!;
   is.next.members.delete(user);
   is.next.departed.set(user, {
-    ...{ name, since: is.roster.number + 1, isRemoved, replacedBy: null },
+    ...{ name, since: is.roster.number + 1, isRemoved, replacedBy: null, invite },
   });
-  endInvites(is, user);
+  endInvites(is, user, isRemoved ? invite : null);
   return areLeft(is);
 }
 
@@ -161,7 +161,8 @@ const join: Rule = (is) => {
   if (open.isArchive !== (idOf(sealing!) === ZERO)) return false;
   if (roster.departed.get(user)?.isRemoved && open.invitee !== user) return false;
   if (wasReplaced(is, user)) return false;
-  if ([...roster.members.values()].some(({ votes }) => !votes)) return false;
+  const voting = [...roster.members.values()].filter(({ votes }) => votes);
+  if (voting.length === 1 && roster.members.size !== 1) return false;
   open.usesLeft -= 1;
   if (open.usesLeft === 0) next.invites.delete(open.key);
   endInvites(is, user);
@@ -169,14 +170,14 @@ const join: Rule = (is) => {
   next.members.set(user, {
     ...{ user, name: textOf(name!), role: 'member', votes: roster.members.size !== 1 },
     ...{ sealing: orNull<SealingPublic>(hexOf(sealing!.bytes)), since: roster.number + 1 },
-    ...{ root: change.digest as Digest, recovery: null },
+    ...{ root: change.digest as Digest, recovery: null, invite: open.key },
   });
   return true;
 };
 
 const vote: Rule = (is) => {
   const member = is.next.members.get(idOf(is.fields[0]!));
-  if (!manages(is.by) || !member || member.votes) return false;
+  if (!(manages(is.by) || is.by.votes) || !member || member.votes) return false;
   member.votes = true;
   return true;
 };
@@ -198,7 +199,7 @@ const remove: Rule = (is) => {
   const gone = is.next.departed.get(user);
   if (!gone || gone.isRemoved) return false;
   gone.isRemoved = true;
-  endInvites(is, user);
+  endInvites(is, user, gone.invite);
   return true;
 };
 
@@ -231,11 +232,11 @@ const replace: Rule = (is) => {
   if (isInUse(is, user)) return false;
   if ((idOf(sealing!) === ZERO) !== (old.sealing === null)) return false;
   if (recovery !== null && (recovery === user || isInUse(is, recovery))) return false;
-  depart(is, old.user, true);
+  if (!depart(is, old.user, true) && ![...next.members.values()].some((m) => m.votes)) return false;
   endInvites(is, user);
   next.departed.get(old.user)!.replacedBy = user;
   next.members.set(user, {
-    ...{ user, name: textOf(name!), role: old.role, votes: old.votes, recovery },
+    ...{ user, name: textOf(name!), role: old.role, votes: false, recovery, invite: null },
     ...{ sealing: orNull<SealingPublic>(hexOf(sealing!.bytes)), since: roster.number + 1 },
     root: is.change.digest as Digest,
   });

@@ -1,7 +1,7 @@
 /** Mutants of who is a member: departures, and what becomes of what was written before. */
 
 import type { Mutant } from './mutant.js';
-import { changing, offeringOld, replacing, returning } from './plans.js';
+import { changing, offeringOld, replacing, replacingApart, returning } from './plans.js';
 
 const STANDING = 'src/core/standing.ts';
 const ROSTER = 'src/core/roster.ts';
@@ -65,6 +65,19 @@ export const MEMBERSHIP: readonly Mutant[] = [
     what: 'a key that was replaced stays a member beside the new one',
     edits: [{ file: ROSTER, find: '  members.delete(old.user);\n', replace: '' }],
     options: replacing,
+  },
+  {
+    name: 'replaced-votes-on',
+    invariant: 1,
+    what: 'a new key has the vote of the one that it replaces at once: one change takes a vote and gives another',
+    edits: [
+      {
+        file: ROSTER,
+        find: 'sealing, votes: false, since },',
+        replace: 'sealing, votes: old.votes, since },',
+      },
+    ],
+    options: replacingApart,
   },
   {
     name: 'recovery-by-any-key',

@@ -13,7 +13,7 @@ import {
   pick,
   sample,
 } from '../../src/testing/prng.js';
-import type { Lies } from '../../src/testing/sim-liar.js';
+import type { Censored, Lies } from '../../src/testing/sim-liar.js';
 import { CALM } from '../../src/testing/weather.js';
 import type { Change, Post } from '../../src/testing/workload.js';
 import type { RunOptions } from './mutant.js';
@@ -564,4 +564,39 @@ export function offeringOld(seed: number): RunOptions {
       changes: [{ at: replaced, what: 'replace', node: thief, by: 0, as: device }],
     },
   };
+}
+
+/**
+ * A key of three is replaced, and one member alone learns that this is final.
+ * Then it is left with the new key, and the others, who do not know, together:
+ * they elect another leader under the old roster.
+ */
+export function replacingApart(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'replacing apart');
+  const [old, knowing] = chance(draw, 0.5) ? [1, 2] : [2, 1];
+  const device = 3;
+  const at = JOINED_MS + between(draw, 1_000, 2_000);
+  const split = at + between(draw, 100, 600);
+  const heard = split + between(draw, 2_000, 5_000);
+  const until = heard + between(draw, 3_000, 6_000);
+  const unsure = [0, old].map((to) => ({ to, name: 'CH_MSG_ACK' }));
+  const unknown = [{ name: 'CH_MSG_COMMIT' }, { from: knowing, name: 'CH_APPEND' }];
+  const lying = (relay: number, censored: Censored[], end: number): Fault => ({
+    ...{ kind: 'lying-relay', relay, lies: { ...HONEST, censored }, restarts: false },
+    ...{ at: at - 50, until: end },
+  });
+  const cut = (node: number, relay: number, from: number): Fault => ({
+    ...{ kind: 'cut', node, relay, directions: BOTH, reset: true, at: from, until },
+  });
+  // A relay that knows the new roster serves the old key no more: each side has one of its own.
+  const faults: Fault[] = [
+    ...[knowing, device].map((node) => cut(node, 0, JOINED_MS + 200)),
+    lying(0, unsure, heard),
+    lying(1, [...unsure, ...unknown], split),
+    ...[0, old].map((node) => cut(node, 1, split)),
+  ];
+  const changes: Change[] = [{ at, what: 'replace', node: old, as: device, by: 0 }];
+  const conditions = { workMs: 0, weather: CALM };
+  const load = { everyMs: between(draw, 100, 300), burst: 1, invites: [], changes };
+  return { ...SMALL, relays: 2, nodes: 3, conditions, faults, loadMs: until, workload: load };
 }

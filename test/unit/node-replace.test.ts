@@ -120,7 +120,7 @@ describe('a key is replaced', () => {
     expect(rolesOf(back)).toEqual(['bob admin', 'cat member', 'ann anew founder']);
   });
 
-  test('of two, the one who votes: the other hands over the log, and both go on', async () => {
+  test('of two, the one who votes: it gives the other a vote first, who hands over the log, and all go on', async () => {
     const { nodes, channels } = await team('ann', 'bob');
     const [ann, bob] = channels as [Channel, Channel];
     const { secret, key } = makeRecoveryKey();
@@ -130,12 +130,20 @@ describe('a key is replaced', () => {
     const device = await cluster.node('ann anew');
     const asked = { channel: ann.id, user: nodes[0]!.user, recovery: secret };
     const request = device.requestReplacement(asked);
-    const invite = await bob.members.replace(nodes[0]!.user, request, patience());
+    await expect(bob.members.replace(nodes[0]!.user, request, patience())).rejects.toThrow(
+      error('not_allowed', /another gets a vote first/),
+    );
+    const invite = await ann.members.replace(nodes[0]!.user, request, patience());
     const back = await device.join(invite, patience());
     await back.send('after').until('final', patience());
     await allEqual([bob, back]);
     expect(await textsOf(bob)).toEqual(['before', 'after']);
     expect(rolesOf(back)).toEqual(['bob member', 'ann anew founder']);
+    // Once there is a third, the new key votes again.
+    const third = await cluster.node('cat');
+    const cat = await third.join(await back.members.invite(patience()), patience());
+    await nodes[1]!.close();
+    await cat.send('without bob').until('final', patience());
   });
 
   test('of one alone is refused: nobody who holds the log would be left', async () => {

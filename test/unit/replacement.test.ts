@@ -45,28 +45,35 @@ import {
   roleBody,
   SECOND,
   THIRD,
+  voteBody,
 } from './fixtures/replacements.js';
 
 const memberOf = (roster: Roster, p: Person) => roster.members.get(p.user);
 
 describe('a member whose key is replaced', () => {
-  it('is out for good, and the new key is what it was', () => {
+  it('is out for good, and the new key is what it was, but for its vote', () => {
     const record = membershipBy(ADMINS, FOUNDER, replaceBody(ADMINS, FOURTH, null));
     const next = applyMembership(hash, ADMINS, record);
     expect(memberOf(next, FOURTH)).toBeUndefined();
     expect(memberOf(next, NEW)).toStrictEqual({
-      ...{ user: NEW.user, name: 'anew', role: 'member', sealing: sealingOf(NEW), votes: true },
-      ...{ since: next.number, root: record.digest, recovery: null },
+      ...{ user: NEW.user, name: 'anew', role: 'member', sealing: sealingOf(NEW), votes: false },
+      ...{ since: next.number, root: record.digest, recovery: null, invite: null },
     });
     expect(next.departed).toStrictEqual(
       new Map([
         [
           FOURTH.user,
-          { name: 'joiner', since: next.number, isRemoved: true, replacedBy: NEW.user },
+          {
+            ...{ name: 'joiner', since: next.number, isRemoved: true, replacedBy: NEW.user },
+            invite: memberOf(ADMINS, FOURTH)!.invite,
+          },
         ],
       ]),
     );
-    expect(voters(next)).toHaveLength(voters(ADMINS).length);
+    // Its vote is given to it in another change: majorities of neighbouring rosters meet.
+    expect(voters(next)).toStrictEqual(voters(ADMINS).filter((user) => user !== FOURTH.user));
+    const voting = apply(next, SECOND, voteBody(next, NEW));
+    expect(voters(voting)).toHaveLength(voters(ADMINS).length);
     expect(next.readersSince).toBe(next.number);
     expect([departedBy(record), enteredBy(record)]).toStrictEqual([FOURTH.user, NEW.user]);
     // What it wrote is shown under the name that it had.
@@ -103,11 +110,28 @@ describe('a member whose key is replaced', () => {
     expect([...next.invites.keys()]).toStrictEqual([person(101).user]);
   });
 
+  it('loses the invitation that it came by: a thief knows it', () => {
+    const open = apply(ADMINS, FOUNDER, inviteBody(ADMINS, INVITE, { uses: 5 }));
+    const five = apply(open, FOUNDER, joinBody(open, person(5), INVITE));
+    expect(five.invites.size).toBe(1);
+    expect(apply(five, FOUNDER, replaceBody(five, person(5), null)).invites.size).toBe(0);
+  });
+
   it('may be the second of two, without a vote: so is the new one, and nothing waits for it', () => {
     const two = grown(2);
     const next = apply(two, FOUNDER, replaceBody(two, SECOND, null));
     expect(memberOf(next, NEW)).toMatchObject({ votes: false });
     expect(voters(next)).toStrictEqual([FOUNDER.user]);
+  });
+
+  it('may not be the only one who votes', () => {
+    const two = apply(grown(2), FOUNDER, recoveryBody(grown(2), FOUNDER, RECOVERY));
+    const alone = replaceBody(two, FOUNDER, RECOVERY);
+    expect(errorOf(() => apply(two, SECOND, alone))?.message).toMatch(/another gets a vote first/);
+    const both = apply(two, FOUNDER, voteBody(two, SECOND));
+    const next = apply(both, SECOND, { ...alone, base: both.number });
+    expect(memberOf(next, NEW)).toMatchObject({ role: 'founder', votes: false });
+    expect(voters(next)).toStrictEqual([SECOND.user]);
   });
 
   it('may be replaced again, and its first key leads to the last', () => {

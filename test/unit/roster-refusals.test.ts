@@ -459,13 +459,13 @@ const REFUSALS: readonly Refusal[] = [
     'a third member while the second has no vote',
     TWO_OPEN,
     () => membershipBy(TWO_OPEN, FOUNDER, joinBody(TWO_OPEN, THIRD, INVITE)),
-    /second member has no vote yet/,
+    /one member alone votes/,
   ],
   [
     'a vote that the second member gives itself',
     TWO,
     () => membershipBy(TWO, SECOND, { kind: 'vote', ...base(TWO), user: SECOND.user }),
-    /only the founder or an admin gives a vote/,
+    /only who manages or votes gives a vote/,
   ],
   [
     'a vote for who has one',

@@ -83,6 +83,11 @@ const withRole = (roster: Roster, p: Person, role: Role): Roster => {
   return { ...roster, members: new Map(roster.members).set(p.user, member) };
 };
 
+/** What is kept of one of `grown(3)` that is none any more. */
+const gone = (p: Person) => ({
+  ...{ name: 'joiner', replacedBy: null, invite: memberOf(grown(3), p)!.invite },
+});
+
 /** Roster 1: the founder and one open invitation. */
 const OPEN = invited(founded());
 
@@ -105,6 +110,7 @@ describe('the roster of a genesis', () => {
             since: 0,
             root: CHANNEL,
             recovery: null,
+            invite: null,
           },
         ],
       ]),
@@ -287,9 +293,7 @@ describe('a member who leaves', () => {
     expect([...left.members.keys()]).toStrictEqual([FOUNDER.user, THIRD.user]);
     expect(voters(left)).toStrictEqual([FOUNDER.user, THIRD.user].sort());
     expect(left.departed).toStrictEqual(
-      new Map([
-        [SECOND.user, { name: 'joiner', since: left.number, isRemoved: false, replacedBy: null }],
-      ]),
+      new Map([[SECOND.user, { ...gone(SECOND), since: left.number, isRemoved: false }]]),
     );
   });
 
@@ -341,9 +345,7 @@ describe('a member who is removed', () => {
   it('is none any more, and no longer votes', () => {
     expect(voters(removed)).toStrictEqual([FOUNDER.user, THIRD.user].sort());
     expect(removed.departed).toStrictEqual(
-      new Map([
-        [SECOND.user, { name: 'joiner', since: removed.number, isRemoved: true, replacedBy: null }],
-      ]),
+      new Map([[SECOND.user, { ...gone(SECOND), since: removed.number, isRemoved: true }]]),
     );
   });
 
@@ -367,6 +369,20 @@ describe('a member who is removed', () => {
     const named = apply(left, FOUNDER, inviteBody(left, OTHER_INVITE, { invitee: SECOND.user }));
     const banned = apply(named, FOUNDER, removeBody(named, SECOND));
     expect([...banned.invites.keys()]).toStrictEqual([INVITE.user]);
+  });
+
+  it('takes with it the invitation that it came by, also once it left; who leaves does not', () => {
+    const open = apply(grown(3), FOUNDER, inviteBody(grown(3), INVITE, { uses: 5 }));
+    const four = apply(open, FOUNDER, joinBody(open, FOURTH, INVITE));
+    const other = apply(four, FOUNDER, inviteBody(four, OTHER_INVITE));
+    const keysOf = (roster: Roster) => [...roster.invites.keys()];
+    const removed = apply(other, FOUNDER, removeBody(other, FOURTH));
+    expect(keysOf(removed)).toStrictEqual([OTHER_INVITE.user]);
+    const left = apply(other, FOURTH, leaveBody(other));
+    expect(keysOf(left)).toStrictEqual([INVITE.user, OTHER_INVITE.user]);
+    expect(keysOf(apply(left, FOUNDER, removeBody(left, FOURTH)))).toStrictEqual([
+      OTHER_INVITE.user,
+    ]);
   });
 
   it('may be a plain member for an admin, and anyone else for the founder', () => {
@@ -479,8 +495,6 @@ describe('any sequence of changes', () => {
     expect(members.some((m) => m.role !== 'member')).toBe(true);
     expect(members.filter((m) => m.role === 'founder').length).toBeLessThanOrEqual(1);
     expect(members.filter(isArchive).every((m) => m.role === 'member')).toBe(true);
-    const waiting = members.length - voters(roster).length;
-    expect(waiting).toBeLessThanOrEqual(members.length === 2 ? 1 : 0);
     for (const invite of roster.invites.values()) {
       expect(invite.usesLeft).toBeGreaterThan(0);
       expect(roster.members.get(invite.author)?.role).toMatch(/founder|admin/);
@@ -498,8 +512,11 @@ describe('any sequence of changes', () => {
     expect(grown).toBe(wasGone ? 0 : (GROWS[c.kind] ?? 0));
     const kept = voters(next).filter((user) => voters(before).includes(user));
     const changed = voters(next).length + voters(before).length - 2 * kept.length;
-    expect(changed).toBeLessThanOrEqual(c.kind === 'replace' ? 2 : 1);
-    if (c.kind === 'replace') expect(voters(next)).toHaveLength(voters(before).length);
+    // So majorities of neighbouring rosters have somebody in common.
+    expect(changed).toBeLessThanOrEqual(1);
+    if (c.kind === 'join') {
+      expect(voters(next).length).toBe(before.members.size === 1 ? 1 : voters(before).length + 1);
+    }
     const isOut = (user: UserId, roster: Roster) => roster.departed.get(user)?.isRemoved === true;
     for (const user of before.departed.keys()) {
       if (!isOut(user, before) || isOut(user, next)) continue;
@@ -507,7 +524,7 @@ describe('any sequence of changes', () => {
     }
   }
 
-  it('leaves who votes and who manages, at most one member without a vote, and a ban a ban', () => {
+  it('leaves who votes and who manages, changes one vote at most, and leaves a ban a ban', () => {
     const seen = { most: 0, withoutFounder: 0, removed: 0, back: 0, replaced: 0 };
     fc.assert(
       fc.property(fc.array(change, { minLength: 120, maxLength: 200 }), (changes) => {
