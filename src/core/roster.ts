@@ -529,6 +529,9 @@ export function keysBefore({ departed }: Pick<Roster, 'departed'>, user: UserId)
   return keys;
 }
 
+const NOT_OPEN =
+  'the invitation is not open: it was used up or revoked, ended when somebody who came by it was removed, or was never final';
+
 /** Throws `bad_membership` unless `request` may be admitted on this roster at `time` (ms since 1970). */
 export function checkJoinRequest(roster: Roster, request: JoinRequest, time: number): void {
   if (request.channel !== roster.channel) refuse('the request is for another channel');
@@ -538,19 +541,16 @@ export function checkJoinRequest(roster: Roster, request: JoinRequest, time: num
   }
   if (wasReplaced(roster, request.user)) refuse('the user was replaced by another key');
   const invite = roster.invites.get(request.invite);
-  if (!invite)
-    refuse(
-      'the invitation is not open: it was used up, revoked, or never final, or ended with the removal of one who came by it',
-    );
+  if (roster.departed.get(request.user)?.isRemoved && !invite?.invitee) {
+    refuse('the user was removed: only an invitation that names it brings it back');
+  }
+  if (!invite) refuse(NOT_OPEN);
   if (invite.expires !== 0 && time > invite.expires) refuse('the invitation has expired');
   if (invite.invitee !== null && invite.invitee !== request.user) {
     refuse('the invitation is for another user');
   }
   if (invite.isArchive !== isArchive(request)) {
     refuse(`the invitation is for ${invite.isArchive ? 'an archive' : 'one who reads'}`);
-  }
-  if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {
-    refuse('the user was removed: only an invitation that names it brings it back');
   }
 }
 

@@ -322,7 +322,7 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     edits: [
       edit(
         'core/roster.ts',
-        'if (roster.departed.get(request.user)?.isRemoved && invite.invitee === null) {',
+        'if (roster.departed.get(request.user)?.isRemoved && !invite?.invitee) {',
         'if (false) {',
       ),
     ],
@@ -360,8 +360,26 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     edits: [
       edit(
         'core/roster.ts',
-        'return { members, departed, invites: invitesWithout(roster, user) };',
+        'return { members, departed, invites: invitesWithout(roster, user, isRemoved ? invite : null) };',
         'return { members, departed };',
+      ),
+    ],
+    targets: ['membership'],
+  },
+  {
+    name: 'used-invitations',
+    what: 'the invitation that a removed member came by stays open',
+    edits: [edit('core/roster.ts', 'invitee !== user && key !== used,', 'invitee !== user,')],
+    targets: ['membership'],
+  },
+  {
+    name: 'votes-at-once',
+    what: 'a new key votes as soon as it has the place of the old one',
+    edits: [
+      edit(
+        'core/roster.ts',
+        'sealing, votes: false, since }',
+        'sealing, votes: old.votes, since }',
       ),
     ],
     targets: ['membership'],
