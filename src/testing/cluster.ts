@@ -206,6 +206,7 @@ export class Cluster implements NodeWatcher {
     this.app.started(node);
   }
   crashed(node: SimNode): void {
+    this.invariants.crashed(node);
     this.#reporter.crashed(node);
   }
 }

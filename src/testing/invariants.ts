@@ -22,7 +22,6 @@ import { certifiedPoint, decodeCertificate } from '../core/certificate.js';
 import type { Leadership } from '../core/channel-state.js';
 import type { Verifier } from '../core/check-proof.js';
 import type { Body, Outgoing } from '../core/commands.js';
-import type { Hash } from '../core/crypto.js';
 import type { CoreEvent, Ready } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, Digest, EpochId, UserId } from '../core/ids.js';
@@ -65,8 +64,7 @@ import type { Reach } from './topology.js';
 export class Invariants {
   readonly #channel: ChannelId;
   readonly #keys: ChannelKeys;
-  readonly #hash: Hash;
-  readonly #isValid: Verifier['isValid'];
+  readonly #crypto: Verifier;
   readonly chains: Chains;
   /** What members that misbehave have signed, and so what is excused. */
   readonly offences = new Offences();
@@ -126,9 +124,7 @@ export class Invariants {
     };
     this.#nodes = nodes;
     this.#putBack = new PutBack(nodes, (user) => this.offences.isHonest(user), broke);
-    const hash = crypto.sha256;
-    this.#hash = hash;
-    this.#isValid = crypto.isValid;
+    this.#crypto = crypto;
     this.#channel = channel;
     this.#keys = channelKeys(channel);
     this.#onDisk = new OnDisk(this.#keys, onBreak);
@@ -139,9 +135,9 @@ export class Invariants {
     this.chains.leastOnline = (members) => this.leastOnline(members);
     this.chains.electorateOf = (epoch) => this.#epochs.get(epoch)?.electorate;
     this.chains.hasTwoChains = (epoch) => this.offences.hasTwoChains(epoch);
-    this.#branches = new Branches(hash, this.chains, this.finalAt, onBreak);
+    this.#branches = new Branches(this.#crypto.sha256, this.chains, this.finalAt, onBreak);
     this.#disks = new DiskModel(
-      hash,
+      this.#crypto.sha256,
       this.#keys,
       this.chains,
       this.#branches,
@@ -173,9 +169,14 @@ export class Invariants {
     return this.#leaders.size;
   }
 
-  /** A node booted: what it knows is what its disk holds. */
-  started(node: SimNode): void {
+  /** A node lost power: it has what its disk holds. */
+  crashed(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
+  }
+
+  /** It booted. */
+  started(node: SimNode): void {
+    this.crashed(node);
     this.#told.started(node.index);
     // A node may have lost power between writing an acknowledgement and giving it: then it gives it now.
     for (const [, value] of node.disk.scan(this.#keys.acks)) {
@@ -314,7 +315,7 @@ export class Invariants {
     }
     const certificate = this.#certificates.check(index, cert);
     const { term } = certificate;
-    if (certifiedPoint(this.#hash, certificate).hash !== hash) {
+    if (certifiedPoint(this.#crypto.sha256, certificate).hash !== hash) {
       this.broke('4 final', `node ${index} calls seq ${seq} final, which is not what is certified`);
     }
     this.#isFinal(entry, term);
@@ -399,14 +400,14 @@ export class Invariants {
     const { user } = node;
     if (name === 'ACK_CH_MSG') {
       const ack = decodeAs('ack', payload.s);
-      if (!this.#isValid({ by: user, statement: payload.s, sig: payload.sig })) return;
+      if (!this.#crypto.isValid({ by: user, statement: payload.s, sig: payload.sig })) return;
       if (ack.kind === 'roster' && !this.#onDisk.mayAcknowledge(node, ack)) {
         this.offences.spokeFalsely(ack.term);
       }
       this.#acknowledged(user, ack);
     } else if (name === 'CH_VOTE' && payload.ballot) {
       const { s: statement, sig } = payload.ballot;
-      if (!this.#isValid({ by: user, statement, sig })) return;
+      if (!this.#crypto.isValid({ by: user, statement, sig })) return;
       const ballot = decodeAs('ballot', statement);
       if (ballot.kind === 'roster' && !this.#onDisk.isPromised(node, ballot)) {
         this.offences.spokeFalsely(ballot.term);
@@ -423,7 +424,7 @@ export class Invariants {
   #noteTwins(user: UserId, { batch, each }: Body<'CH_MSG'>): void {
     if (!this.offences.may(user, 'two-records') && !this.offences.may(user, 'two-places')) return;
     for (const bytes of [...(batch?.records ?? []), ...(each?.records ?? [])]) {
-      const record = decodeRecord(this.#hash, bytes);
+      const record = decodeRecord(this.#crypto.sha256, bytes);
       if (record.author === user) this.offences.twins.add(record.digest);
     }
   }
@@ -565,7 +566,7 @@ export class Invariants {
   /** Own records leave once they are durable. */
   #checkOwn(node: SimNode, batch: { records: readonly Uint8Array[] }): void {
     for (const bytes of batch.records) {
-      const record = decodeRecord(this.#hash, bytes);
+      const record = decodeRecord(this.#crypto.sha256, bytes);
       if (isMessageLane(record) && !this.#ownDurable.has(`${node.index}/${record.digest}`)) {
         this.broke('7 durable first', `node ${node.index} offers a message before it is durable`);
       }
@@ -575,26 +576,24 @@ export class Invariants {
   /** What the node's application is told must be so, and durable. */
   event(node: SimNode, event: CoreEvent): void {
     if (event.type === 'changed') {
-      const st = node.state(this.#channel);
-      if (st && this.offences.isHonest(node.user))
-        this.#pages.look(node.index, st, this.#disks.of(node.index));
+      const st = this.offences.isHonest(node.user) && node.state(this.#channel);
+      if (st) this.#pages.look(node.index, st, this.#disks.of(node.index));
     }
     // What one that misbehaves is told by its own core is not judged: others answered to what it said.
     if (event.type !== 'progress' || !this.offences.isHonest(node.user)) return;
     this.#told.progress(node.index, event, () => this.#disks.isPlaced(node.index, event.digest));
-    const { index } = node;
     const isKnown = this.committed.has(event.digest) || !this.offences.isOfOneChain;
     if (event.state === 'committed' && !isKnown) {
-      this.broke('7 durable first', `node ${index} reports as committed what no majority has`);
+      this.broke('7 durable first', `node ${node.index} reports as committed what no majority has`);
     }
     if (event.state !== 'final' || this.offences.isForked) return;
     const placed = event.seq === null ? undefined : this.final[event.seq - 1];
     if (placed?.entry.digest !== event.digest) {
-      this.broke('4 final', `node ${index} reports a record as final where it is not`);
+      this.broke('4 final', `node ${node.index} reports a record as final where it is not`);
     }
     const stored = node.disk.durable(this.#keys.final);
     if (!stored || decodeFinal(stored).seq < event.seq!) {
-      this.broke('7 durable first', `node ${index} reports final before it is durable`);
+      this.broke('7 durable first', `node ${node.index} reports final before it is durable`);
     }
   }
 }

@@ -118,7 +118,12 @@ export class PutBack {
     const hasLost = ({ node, st }: (typeof states)[number]): boolean =>
       this.#ever.has(node) && (!st || st.memory !== null);
     const ofVoters = states.filter(({ node }) => all.includes(node.user));
-    const telling = ofVoters.filter((one) => !hasLost(one) && this.#isHonest(one.node.user));
+    // Who knows that it was removed or replaced, when none of these knows, is heard by none.
+    const isIn = ({ node, st }: (typeof states)[number]): boolean =>
+      st?.roster.members.has(node.user) ?? false;
+    const telling = ofVoters.filter(
+      (one) => !hasLost(one) && isIn(one) && this.#isHonest(one.node.user),
+    );
     for (const { node } of ofVoters.filter(hasLost)) {
       const told = telling.filter((other) => reach(node.index, other.node.index)).length;
       if (told < enough)

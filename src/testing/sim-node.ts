@@ -210,8 +210,8 @@ export class SimNode implements LinkUser {
     this.#o.timeline.cancel(this.#wake);
     this.#soon = undefined;
     this.#o.network.stop(this.index);
-    this.#o.watcher.crashed(this);
     this.disk.crash();
+    this.#o.watcher.crashed(this);
   }
 
   /** Loses power for good: neither the node nor its disk comes back. */

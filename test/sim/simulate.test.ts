@@ -89,6 +89,8 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
     'a voter that lost its disk twice came back to the same term, and voted in the one above it twice',
   ],
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
+  [4200277, 'who lost its memory can be told by no former member: no fault of the channel'],
+  [4202565, 'what a crash cuts off was held by nobody, as the simulator counts'],
 ];
 
 /** What changes of membership brought to light. */
