@@ -13,20 +13,33 @@ import { CONVICTION_BYTES_MAX, CONVICTIONS_PER_OFFENCE_MAX } from './limits.js';
 import { disputedIn, type Misbehaviour } from './misbehaviour.js';
 import { sendToMembers, sendToUser } from './sending.js';
 
-/** Whether there is room for one more proof of the kind, of who is or was a member. */
-export function hasRoomForProof(
-  { convictions, roster }: ChannelState,
+type Kept = Pick<ChannelState, 'convictions' | 'roster'>;
+
+/**
+ * Which proofs give way to one more of the kind, or undefined where there is no
+ * room for it. Those of present members never do, and those of former members
+ * to these alone, oldest first: else who comes in again and again under new
+ * identities, to be removed for it, would leave no room for anybody's.
+ */
+export function roomForProof(
+  { convictions, roster }: Kept,
   { offence, offender }: Pick<Misbehaviour, 'offence' | 'offender'>,
   bytes: number,
-): boolean {
-  if (!roster.members.has(offender) && !roster.departed.has(offender)) return false;
-  let count = 0;
-  let sum = bytes;
-  for (const known of convictions.values()) {
-    if (known.offence === offence && known.offender === offender) count += 1;
-    sum += known.proof.length;
+): readonly Digest[] | undefined {
+  const isMember = roster.members.has(offender);
+  if (!isMember && !roster.departed.has(offender)) return undefined;
+  const all = [...convictions];
+  const alike = all.filter(([, c]) => c.offence === offence && c.offender === offender);
+  if (alike.length >= CONVICTIONS_PER_OFFENCE_MAX) return undefined;
+  let over = all.reduce((sum, [, c]) => sum + c.proof.length, bytes) - CONVICTION_BYTES_MAX;
+  const dropped: Digest[] = [];
+  for (const [id, c] of all.sort(([, a], [, b]) => a.since - b.since)) {
+    if (over <= 0) return dropped;
+    if (!isMember || roster.members.has(c.offender)) continue;
+    dropped.push(id);
+    over -= c.proof.length;
   }
-  return count < CONVICTIONS_PER_OFFENCE_MAX && sum <= CONVICTION_BYTES_MAX;
+  return over <= 0 ? dropped : undefined;
 }
 
 /** A proof that the driver has verified; `from` sent it, or this node found it. */
@@ -44,7 +57,12 @@ export function onMisbehaviour(
     known.told.add(from);
     return;
   }
-  if (!hasRoomForProof(st, { offence, offender }, proof.length)) return;
+  const dropped = roomForProof(st, { offence, offender }, proof.length);
+  if (!dropped) return;
+  for (const one of dropped) {
+    st.convictions.delete(one);
+    ctx.ready.del(st.keys.conviction(one));
+  }
   const told = new Set([from, offender]);
   const conviction: Conviction = {
     offence,

@@ -6,7 +6,7 @@
 
 import { electorateDigest } from './chain.js';
 import { type ChannelState, chainOf } from './channel-state.js';
-import { hasRoomForProof } from './convictions.js';
+import { roomForProof } from './convictions.js';
 import type { StepContext } from './effects.js';
 import type { UserId } from './ids.js';
 import type { Inspection } from './inspect.js';
@@ -86,7 +86,7 @@ function denounceAll(ctx: StepContext, st: ChannelState, found: readonly Misbeha
 
 /** Has what the witness found judged, unless enough of it was handed on already. */
 function denounce(ctx: StepContext, st: ChannelState, found: Misbehaviour | undefined): void {
-  if (!found || !hasRoomForProof(st, found, 0)) return;
+  if (!found || !roomForProof(st, found, 0)) return;
   const key = `${found.offence}${found.offender}`;
   const times = st.denounced.get(key) ?? 0;
   if (times >= CONVICTIONS_PER_OFFENCE_MAX) return;

@@ -22,7 +22,7 @@ import {
 import { type Chain, endOf, type Stretch, stretchOf } from './chain.js';
 import type { ChannelState } from './channel-state.js';
 import type { Command, Payload } from './commands.js';
-import { hasRoomForProof } from './convictions.js';
+import { roomForProof } from './convictions.js';
 import type { Hash } from './crypto.js';
 import { electedProof, expectedGrant } from './election.js';
 import { ballotSignatures, decodeElectionProof, type ElectionProof } from './epoch-record.js';
@@ -401,7 +401,7 @@ function misbehaviourOf(ctx: InspectContext, p: Payload<'CH_PROOF'>): Parts | un
   if (decoded.kind !== 'misbehaviour') return mismatch('kind of proof');
   const { misbehaviour } = decoded;
   ofChannel(misbehaviour, p.id);
-  if (!hasRoomForProof(st, misbehaviour, p.conviction.length)) return undefined;
+  if (!roomForProof(st, misbehaviour, p.conviction.length)) return undefined;
   const checks = checkMisbehaviour(ctx.hash, misbehaviour);
   return { what: { type: 'misbehaviour', misbehaviour, id, proof: p.conviction.slice() }, checks };
 }

@@ -78,7 +78,7 @@ export const CONVICTIONS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/convictions.ts',
-        find: '  if (!hasRoomForProof(st, { offence, offender }, proof.length)) return;\n',
+        find: '  if (!dropped) return;\n',
         replace: '  if (offender !== ctx.self) return;\n',
       },
     ],
