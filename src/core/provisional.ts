@@ -41,21 +41,23 @@ import { isBetterWarrant, isInStanding, warrantOf } from './standing.js';
 export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined =>
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
-/**
- * What a branch says of what it places at `seq`: that it `matters`, being a
- * message that is not final; that it is `withheld`, being a former member's
- * that no warrant covers; or `nothing`: it is final, or vanishes with its place.
- */
+/** Whether what a branch places at `seq` is a former member's, and no warrant covers it. */
+const isWithheld = (st: ChannelState, branch: Branch, seq: number, held: Offer): boolean =>
+  !isInStanding(st, held) && seq > (warrantOf(st, branch)?.seq ?? 0);
+
+/** What a branch places at `seq`, if it is not final, and not withheld. */
+export function shownAt(st: ChannelState, branch: Branch, seq: number): Offer | undefined {
+  const held = heldRecord(st, branch.headerAt(seq)!.digest);
+  return held && !isWithheld(st, branch, seq, held) ? held : undefined;
+}
+
+/** What a branch says of what it places at `seq`: `nothing` where it is final, or vanishes with its place. */
 function saysAt(st: ChannelState, branch: Branch, seq: number): 'matters' | 'withheld' | 'nothing' {
   const held = heldRecord(st, branch.headerAt(seq)!.digest);
   if (held === undefined) return 'nothing';
-  if (!isInStanding(st, held) && seq > (warrantOf(st, branch)?.seq ?? 0)) return 'withheld';
+  if (isWithheld(st, branch, seq, held)) return 'withheld';
   return isMessageLane(held.record) ? 'matters' : 'nothing';
 }
-
-/** Whether what a branch places at `seq` is a former member's, and no warrant covers it. */
-export const isWithheldAt = (st: ChannelState, branch: Branch, seq: number): boolean =>
-  saysAt(st, branch, seq) === 'withheld';
 
 /** Forgets an offer that nothing places. */
 export function dropOffer(ctx: StepContext, st: ChannelState, pooled: Pooled): void {
