@@ -75,20 +75,19 @@ function encodeAlike(items: readonly Uint8Array[], limits: AlikeLimits): Uint8Ar
 function decodeAlike(bytes: Uint8Array, limits: AlikeLimits): Uint8Array[] {
   const out = new Uint8Array(decodedBytes(bytes, limits));
   const r = new Reader(bytes);
+  let before = 0;
   let start = 0;
-  let before = NOTHING;
   return r.list(limits.items, () => {
     const first = r.u16();
     const last = r.u16();
     const between = r.bytes(limits.itemBytes);
-    const end = start + first + between.length + last;
-    const item = out.subarray(start, end);
-    item.set(before.subarray(0, first));
-    item.set(between, first);
-    item.set(before.subarray(before.length - last), first + between.length);
-    start = end;
-    before = item;
-    return item;
+    const lastAt = start + first + between.length;
+    out.copyWithin(start, before, before + first);
+    out.set(between, start + first);
+    out.copyWithin(lastAt, start - last, start);
+    before = start;
+    start = lastAt + last;
+    return out.subarray(before, start);
   });
 }
 

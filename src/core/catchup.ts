@@ -26,6 +26,7 @@ import { JOIN_REPEAT_MS, TAIL_ENTRIES_MAX } from './limits.js';
 import { isMessageLane } from './log.js';
 import { askWhetherIn } from './membership.js';
 import { noteOwnAck, noteOwnRecord, remember } from './memory.js';
+import { pooledFrom } from './pool.js';
 import { isProven, rememberEpoch } from './provisional.js';
 import { pullFrom } from './pulls.js';
 import { type ChannelRecord, decodeRecord } from './record.js';
@@ -263,7 +264,7 @@ function holdTail(ctx: StepContext, st: ChannelState, page: Page): void {
     const isFinal = page.anchor.seq + i < st.log.final.seq;
     if (isFinal || st.log.seqOf(record.digest) !== undefined) return;
     st.pool.add(
-      { record, proof: page.proofs[i]!, cameAt: ctx.now, offeredAt: ctx.now, kept: false },
+      pooledFrom({ record, proof: page.proofs[i]! }, { cameAt: ctx.now, kept: false }),
       true,
     );
   });

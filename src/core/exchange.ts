@@ -29,7 +29,7 @@ import {
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnAck, noteOwnBallot, noteOwnRecord } from './memory.js';
-import type { Pooled } from './pool.js';
+import { type Pooled, pooledFrom } from './pool.js';
 import {
   branchesLedBy,
   heldRecord,
@@ -389,7 +389,7 @@ function holdRecords(ctx: StepContext, st: ChannelState, page: BranchPage): Pool
     if (st.facts.has(digest) || heldRecord(st, digest)) return;
     noteOwnRecord(ctx, st, record);
     const proof = page.proofs[i]!;
-    const pooled = { record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: false };
+    const pooled = pooledFrom({ record, proof }, { cameAt: ctx.now, kept: false });
     st.pool.add(pooled, true);
     held.push(pooled);
   });

@@ -43,7 +43,7 @@ import { MERGE_RECORDS_MAX } from './limits.js';
 import { Log } from './log.js';
 import { nothingKnown } from './memory.js';
 import { disputedIn } from './misbehaviour.js';
-import { Pool } from './pool.js';
+import { Pool, pooledFrom } from './pool.js';
 import { decodePortableProof } from './portable-proof.js';
 import { heldRecord, isCommitted, isInBranch, isShownPlaced } from './provisional.js';
 import { decodeRecord } from './record.js';
@@ -253,7 +253,7 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   for (const [key, value] of await scan(keys.outs)) {
     const offer = decodeOffer(hash, value);
     const count = Number.parseInt(key.slice(keys.outs.length), 16);
-    const pooled = { ...offer, cameAt: 0, offeredAt: 0, kept: false };
+    const pooled = pooledFrom(offer, { cameAt: 0, kept: false });
     const placed = st.log.seqOf(offer.record.digest) !== undefined;
     st.outbox.set(offer.record.digest, { pooled, count, state: placed ? 'sent' : 'queued' });
     st.outBytes += offer.record.bytes.length;
@@ -263,8 +263,8 @@ async function loadOffers(hash: Hash, self: UserId, st: ChannelState, scan: Scan
   }
   st.ownPrev ??= st.log.tipOf(self) ?? null;
   for (const [, value] of await scan(keys.pools)) {
-    const apart = { cameAt: 0, offeredAt: 0, kept: true, apart: true };
-    st.pool.add({ ...decodeOffer(hash, value), ...apart }, true);
+    const apart = { cameAt: 0, kept: true, apart: true };
+    st.pool.add(pooledFrom(decodeOffer(hash, value), apart), true);
   }
 }
 
@@ -333,7 +333,7 @@ async function loadRun(
     const offer = { record: decodeRecord(hash, record.slice()), proof: proof.slice() };
     // What stands behind a message that is not final is not final either.
     if (!heldRecord(st, offer.record.prev) && (await isFinal(st, header.digest, scan))) continue;
-    st.pool.add({ ...offer, cameAt: 0, offeredAt: 0, kept: true }, true);
+    st.pool.add(pooledFrom(offer, { cameAt: 0, kept: true }), true);
   }
 }
 

@@ -27,7 +27,7 @@ import {
 } from './limits.js';
 import { isMessageLane } from './log.js';
 import { noteOwnRecord } from './memory.js';
-import type { Pooled } from './pool.js';
+import { type Pooled, pooledFrom } from './pool.js';
 import { isCertified } from './provisional.js';
 import { batchOf, type ChannelRecord, encodeProof, encodeRecord, sealRecord } from './record.js';
 import { contextOf, isPlaced, rosterAfter } from './replica.js';
@@ -143,15 +143,9 @@ export function signBatch(
   const { root, proofs } = batchOf(ctx.crypto.sha256, records, context);
   const signed = ctx.ready.signed(ctx.self, signedRecords(context, root, records.length));
   const batch = { roster: context.roster, rosterHash: context.rosterHash, signed, records };
-  const pooled = records.map(
-    (record): Pooled => ({
-      record,
-      proof: new Uint8Array(0),
-      cameAt: ctx.now,
-      offeredAt: ctx.now,
-      kept: false,
-      batch,
-    }),
+  const came = { cameAt: ctx.now, kept: false };
+  const pooled = records.map((record) =>
+    pooledFrom({ record, proof: new Uint8Array(0) }, came, batch),
   );
   ctx.ready.onSigned.push(() => {
     proofs(signed.sig).forEach((proof, i) => {
@@ -212,7 +206,7 @@ function offersOf(ctx: StepContext, st: ChannelState): Pooled[] {
     if (st.offered.size >= OFFER_WINDOW_RECORDS) break;
     const { digest } = pooled.record;
     const mayWait = state !== 'queued' && mayWaitForMerge(ctx, st, pooled);
-    if (mayWait && isCertified(st, digest)) continue;
+    if (mayWait && (state === 'committed' || isCertified(st, digest))) continue;
     if (st.offered.has(digest) || isPlaced(st, digest)) continue;
     st.offered.add(digest);
     noteOffer(ctx, st, pooled);
@@ -317,13 +311,7 @@ export function onRecords(
       notePlaceable(st, record.digest);
       continue;
     }
-    const pooled: Pooled = {
-      record,
-      proof: proof(),
-      cameAt: ctx.now,
-      offeredAt: ctx.now,
-      kept: false,
-    };
+    const pooled = pooledFrom({ record, proof: proof() }, { cameAt: ctx.now, kept: false });
     // A former member's is only held where it is placed: by a merge, under a warrant.
     if (!isInStanding(st, pooled) && !isAwaited(st, record.digest)) continue;
     noteOwnRecord(ctx, st, record);

@@ -18,14 +18,21 @@ export interface Pooled extends Offer {
   /** When it came, or was last offered to a leader by this node. */
   offeredAt: Millis;
   /** Under which leadership this node offered it first, and when. */
-  offer?: { readonly epoch: EpochId; readonly at: Millis };
+  offer?: { readonly epoch: EpochId; readonly at: Millis } | undefined;
   /** Kept in the store: a branch places it or it fell out of the log, so somebody may rely on it. */
   kept: boolean;
   /** Kept under its own key, not in the run of a branch that places it. */
   apart?: boolean;
   /** Own records: the batch whose one signature covers this one. */
-  readonly batch?: SignedBatch;
+  readonly batch?: SignedBatch | undefined;
 }
+
+/** One as it comes; all have their fields in this order: engines read objects of one shape much faster. */
+export const pooledFrom = (
+  { record, proof }: Offer,
+  { cameAt, kept, apart = false }: Pick<Pooled, 'cameAt' | 'kept'> & { readonly apart?: boolean },
+  batch?: SignedBatch,
+): Pooled => ({ record, proof, cameAt, offeredAt: cameAt, offer: undefined, kept, apart, batch });
 
 /** Records of this node under one signature. */
 export interface SignedBatch {

@@ -42,19 +42,21 @@ export const heldRecord = (st: ChannelState, digest: Digest): Offer | undefined 
   st.pool.get(digest) ?? st.log.entryOf(digest);
 
 /** Whether what a branch places at `seq` is a former member's, and no warrant covers it. */
-export function isWithheldAt(st: ChannelState, branch: Branch, seq: number): boolean {
+const isWithheld = (st: ChannelState, branch: Branch, seq: number, held: Offer): boolean =>
+  !isInStanding(st, held) && seq > (warrantOf(st, branch)?.seq ?? 0);
+
+/** What a branch places at `seq`, if it is not final, and not withheld. */
+export function shownAt(st: ChannelState, branch: Branch, seq: number): Offer | undefined {
   const held = heldRecord(st, branch.headerAt(seq)!.digest);
-  if (held === undefined || isInStanding(st, held)) return false;
-  return seq > (warrantOf(st, branch)?.seq ?? 0);
+  return held && !isWithheld(st, branch, seq, held) ? held : undefined;
 }
 
-/**
- * Whether a branch still says something of what it places at `seq`: it is a
- * message, and neither final nor withheld. Others vanish with their place.
- */
-function mattersAt(st: ChannelState, branch: Branch, seq: number): boolean {
+/** What a branch says of what it places at `seq`: `nothing` where it is final, or vanishes with its place. */
+function saysAt(st: ChannelState, branch: Branch, seq: number): 'matters' | 'withheld' | 'nothing' {
   const held = heldRecord(st, branch.headerAt(seq)!.digest);
-  return held !== undefined && isMessageLane(held.record) && !isWithheldAt(st, branch, seq);
+  if (held === undefined) return 'nothing';
+  if (isWithheld(st, branch, seq, held)) return 'withheld';
+  return isMessageLane(held.record) ? 'matters' : 'nothing';
 }
 
 /** Forgets an offer that nothing places. */
@@ -474,33 +476,30 @@ export function pruneSet(ctx: StepContext, st: ChannelState, entries: readonly E
 }
 
 /**
- * Up to where a branch says nothing any more. What is withheld at its front
- * stays as long as the rest: a certificate that is to come may be its warrant,
- * and what follows it can't be merged without it.
+ * Up to where a branch says nothing any more, and whether some of that is
+ * withheld. What is withheld at its front stays as long as the rest: a
+ * certificate that is to come may be its warrant, and what follows it can't be
+ * merged without it.
  */
-function untilMatters(st: ChannelState, branch: Branch): number {
-  let seq = branch.base.seq;
+function untilMatters(st: ChannelState, branch: Branch): { seq: number; isWithheld: boolean } {
   let withheld = Number.POSITIVE_INFINITY;
-  while (seq < branch.tip.seq && !mattersAt(st, branch, seq + 1)) {
-    seq += 1;
-    if (isWithheldAt(st, branch, seq)) withheld = Math.min(withheld, seq);
+  for (let seq = branch.base.seq + 1; seq <= branch.tip.seq; seq++) {
+    const says = saysAt(st, branch, seq);
+    if (says === 'matters') return { seq: Math.min(seq, withheld) - 1, isWithheld: false };
+    if (says === 'withheld') withheld = Math.min(withheld, seq);
   }
-  return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;
+  return { seq: branch.tip.seq, isWithheld: Number.isFinite(withheld) };
 }
 
 /** What is placed at the front, and is no message that is held, is final or vanishes. Returns whether some of it is withheld. */
 function trimBranch(ctx: StepContext, st: ChannelState, branch: Branch): boolean {
-  const seq = untilMatters(st, branch);
+  const { seq, isWithheld } = untilMatters(st, branch);
   if (seq === branch.base.seq) return false;
-  let isWithheld = false;
-  for (let at = branch.base.seq + 1; at <= seq && !isWithheld; at++) {
-    isWithheld = isWithheldAt(st, branch, at);
-  }
-  const withheld = headersOf(branch, branch.base.seq + 1, seq).map(({ digest }) => digest);
+  const gone = isWithheld ? headersOf(branch, branch.base.seq + 1, seq) : [];
   trimRuns(ctx, st, branch, seq);
   branch.trim(seq);
   ctx.ready.put(st.keys.branch(branch.id), encodePoint(branch.base));
-  for (const digest of withheld) {
+  for (const { digest } of gone) {
     const pooled = st.pool.get(digest);
     if (!pooled || st.outbox.has(digest) || isInStanding(st, pooled)) continue;
     if (isMessageLane(pooled.record) && !isInBranch(st, digest)) dropOffer(ctx, st, pooled);

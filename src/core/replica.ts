@@ -28,6 +28,7 @@ import {
   TAIL_ENTRIES_MAX,
 } from './limits.js';
 import { isCarried, isMessageLane } from './log.js';
+import { pooledFrom } from './pool.js';
 import { isInBranch, keepDisplaced, pruneSet, reportProgress } from './provisional.js';
 import { majorityOf, majorityPosition } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -156,7 +157,7 @@ export function truncateTail(ctx: StepContext, st: ChannelState, seq: number): v
       }
       continue;
     }
-    const pooled = { record, proof, cameAt: ctx.now, offeredAt: ctx.now, kept: true };
+    const pooled = pooledFrom({ record, proof }, { cameAt: ctx.now, kept: true });
     st.pool.add(pooled, true);
     keepApart(ctx, st, pooled);
   }

@@ -16,11 +16,10 @@ import { inOrder, type Ordered, type Unordered } from './order.js';
 import {
   certifiedPlace,
   committedInLog,
-  heldRecord,
   isOrphan,
   isSetFull,
   isShownPlaced,
-  isWithheldAt,
+  shownAt,
 } from './provisional.js';
 import { majorityOf } from './quorum.js';
 import type { ChannelRecord } from './record.js';
@@ -87,7 +86,7 @@ function placedItems(st: ChannelState): Item[] {
   for (const { record } of st.log.tail) add(record);
   for (const branch of st.branches.values()) {
     for (let seq = branch.base.seq + 1; seq <= branch.tip.seq; seq++) {
-      if (!isWithheldAt(st, branch, seq)) add(st.pool.get(branch.headerAt(seq)!.digest)?.record);
+      add(shownAt(st, branch, seq)?.record);
     }
   }
   for (const { record } of [...items.values()].filter(({ isOrphan }) => isOrphan)) {
@@ -179,8 +178,8 @@ function countCommitted(st: ChannelState): number {
   for (const { seq, record } of st.log.tail) if (seq <= last) consider(record);
   for (const branch of st.branches.values()) {
     for (let seq = branch.base.seq + 1; seq <= branch.certified; seq++) {
-      const held = heldRecord(st, branch.headerAt(seq)!.digest);
-      if (held && !isWithheldAt(st, branch, seq)) consider(held.record);
+      const shown = shownAt(st, branch, seq);
+      if (shown) consider(shown.record);
     }
   }
   // Branches are in no order: a predecessor may have come after its successors.

@@ -17,19 +17,22 @@ const LENGTH_BYTES = 4;
 const SCRATCH_BYTES = 16_384;
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
+const UTF8_BYTES_PER_CHAR_MAX = 3;
+
 /** The bytes to store for `value` under `key`, valid until the next call: to be copied at once. */
 export function seal(key: string, value: Uint8Array): Uint8Array {
-  const keyBytes = Buffer.byteLength(key);
-  // One buffer serves both: the tag overwrites the end of what was hashed before the value.
-  const valueAt = Math.max(TAG_BYTES, LENGTH_BYTES + keyBytes);
-  const end = valueAt + value.length;
-  const buffer = end <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(end);
-  const start = valueAt - keyBytes - LENGTH_BYTES;
-  buffer.writeUInt32BE(keyBytes, start);
-  buffer.write(key, start + LENGTH_BYTES);
+  const most = TAG_BYTES + LENGTH_BYTES + UTF8_BYTES_PER_CHAR_MAX * key.length + value.length;
+  const buffer = most <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafeSlow(most);
+  const keyBytes = buffer.write(key, TAG_BYTES + LENGTH_BYTES);
+  buffer.writeUInt32BE(keyBytes, TAG_BYTES);
+  const valueAt = TAG_BYTES + LENGTH_BYTES + keyBytes;
   buffer.set(value, valueAt);
-  buffer.write(tagOf(buffer.subarray(start, end)), valueAt - TAG_BYTES, TAG_BYTES, 'latin1');
-  return buffer.subarray(valueAt - TAG_BYTES, end);
+  const memory = buffer.buffer;
+  const hashed = new Uint8Array(memory, TAG_BYTES, LENGTH_BYTES + keyBytes + value.length);
+  const tag = tagOf(hashed);
+  // One buffer serves both: the tag overwrites the end of what was hashed before the value.
+  for (let i = 0; i < TAG_BYTES; i++) buffer[valueAt - TAG_BYTES + i] = tag.charCodeAt(i);
+  return new Uint8Array(memory, valueAt - TAG_BYTES, TAG_BYTES + value.length);
 }
 
 /** The value in what is stored under `key`, or undefined if it fails its checksum. */
@@ -48,4 +51,4 @@ export function unseal(key: Uint8Array, stored: Uint8Array): Uint8Array | undefi
 }
 
 /** A character a byte, and more than the tag needs: Node hands out a digest as text in half the time of a buffer. */
-const tagOf = (buffer: Buffer): string => hash('sha256', buffer, 'binary');
+const tagOf = (bytes: Uint8Array): string => hash('sha256', bytes, 'binary');

@@ -123,8 +123,8 @@ export const PLACING: readonly Mutant[] = [
       },
       {
         file: 'src/core/provisional.ts',
-        find: '  return held !== undefined && isMessageLane(held.record) && !isWithheldAt(st, branch, seq);',
-        replace: "  return held !== undefined && !['epoch', 'merge'].includes(held.record.kind);",
+        find: "  return isMessageLane(held.record) ? 'matters' : 'nothing';",
+        replace: "  return ['epoch', 'merge'].includes(held.record.kind) ? 'nothing' : 'matters';",
       },
       {
         file: 'src/core/merge.ts',
