@@ -283,7 +283,7 @@ export function asksRelays(ctx: StepContext, st: ChannelState): boolean {
   const isDue = ctx.now >= st.askRelaysAt;
   const isDeaf = st.roster.members.has(ctx.self) && !hearsRosterLeader(ctx, st);
   if (isDue || !isDeaf) st.askRelaysAt = ctx.now + ASK_RELAYS_MS;
-  ctx.ready.wake(st.askRelaysAt);
+  if (isDeaf) ctx.ready.wake(st.askRelaysAt);
   return isDue && isDeaf;
 }
 
