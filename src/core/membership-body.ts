@@ -216,7 +216,7 @@ function signedBy(
 }
 
 /** The signatures inside a membership record's body. Throws `bad_encoding`. */
-export function nestedSignatures(record: ChannelRecord): Signed[] {
+export function nestedSignatures(record: Pick<ChannelRecord, 'kind' | 'body'>): Signed[] {
   if (!isMembership(record.kind)) return [];
   const body = decodeMembership(record.kind, record.body);
   switch (body.kind) {

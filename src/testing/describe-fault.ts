@@ -98,6 +98,8 @@ function describeMisdeed(misdeed: Misdeed): string {
       return 'it makes up certificates';
     case 'false-pages':
       return 'it serves false pages';
+    case 'false-changes':
+      return 'it asks for changes of membership that nobody signed';
     case 'two-votes':
       return 'it votes for everyone';
     case 'two-acks':

@@ -72,6 +72,7 @@ const DEEDS: Record<Deed, Fields> = {
   replay: { often },
   'false-certificates': { often },
   'false-pages': { often },
+  'false-changes': { often },
   'two-votes': {},
   'two-acks': {},
   'two-records': { often },

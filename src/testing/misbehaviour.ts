@@ -10,10 +10,12 @@ import type { Body, Command, Outgoing, Payload } from '../core/commands.js';
 import { COMMANDS } from '../core/commands.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import { type ChannelId, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
+import { type ChannelId, type Digest, type Ulid, type UserId, ulidFromBytes } from '../core/ids.js';
 import type { LinkId } from '../core/presence.js';
 import { batchOf, type ChannelRecord, decodeRecord, encodeRecord } from '../core/record.js';
+import { encodeMembership, membershipPrev } from '../core/roster.js';
 import { decodeAs, encodeStatement, signedRecords } from '../core/statements.js';
+import { falseChange } from './false-changes.js';
 import { forgedCertificate, oddStatement, shuffledSomewhere } from './forgeries.js';
 import type { Deed, Misdeed } from './misdeeds.js';
 import { below, chance, type Draw, pick } from './prng.js';
@@ -38,6 +40,9 @@ export interface MisbehaviourPorts {
   /** Told of what its core never meant to say, before it leaves. */
   readonly added: (command: Outgoing) => void;
 }
+
+/** What is done now and then. */
+type Frequent = Exclude<Extract<Misdeed, { readonly often: number }>['do'], 'two-places'>;
 
 /** The names under which members send what relays forward under others. */
 const SENT_AS = new Map(
@@ -77,7 +82,7 @@ export class Misbehaviour {
   }
 
   /** Whether it does this one now, for a deed that is done now and then. */
-  #does(deed: 'forge' | 'replay' | 'false-certificates' | 'false-pages' | 'two-records'): boolean {
+  #does(deed: Frequent): boolean {
     const often = this.#deed(deed)?.often;
     return often !== undefined && chance(this.#o.draw, often);
   }
@@ -144,6 +149,7 @@ export class Misbehaviour {
       const cert = forgedCertificate(draw, this.#certificates);
       if (cert) this.#say(links, this.#withCertificate(cert));
     }
+    if (this.#does('false-changes')) this.#askFalsely(links);
     if (command.name === 'CH_MSG' && command.payload.batch?.author === self) {
       if (this.#does('two-records')) this.#sayTwin(links, command.payload.batch);
     }
@@ -203,22 +209,46 @@ export class Misbehaviour {
 
   /** Another record at the same boot and `n`, to all or to one. */
   #sayTwin(links: readonly LinkId[], batch: NonNullable<Payload<'CH_MSG'>['batch']>): void {
+    const { draw, hash } = this.#o;
+    const twin = this.#twinOf(decodeRecord(hash, pick(draw, batch.records)));
+    this.#offer(links, twin, { roster: batch.roster, rosterHash: batch.roster_hash });
+  }
+
+  #askFalsely(links: readonly LinkId[]): void {
+    const { draw, self, channel, hash, sign, state } = this.#o;
+    const roster = state()?.roster;
+    const prev = roster && membershipPrev(roster, self);
+    if (!roster || !prev) return;
+    const body = falseChange(draw, hash, roster, self, sign);
+    const record = encodeRecord(hash, {
+      ...{ channel, author: self, boot: this.#someUlid(), n: 1, prev, kind: body.kind },
+      ...{ id: this.#someUlid(), time: 0, keyEpoch: 0, body: encodeMembership(body) },
+    });
+    this.#offer(links, record, { roster: roster.number, rosterHash: roster.hash });
+  }
+
+  /** A record under its signature alone, to all or to one. */
+  #offer(
+    links: readonly LinkId[],
+    record: ChannelRecord,
+    context: { readonly roster: number; readonly rosterHash: Digest },
+  ): void {
     const { draw, self, channel, hash, sign, users } = this.#o;
-    const record = decodeRecord(hash, pick(draw, batch.records));
-    const twin = this.#twinOf(record);
-    const { roster, roster_hash } = batch;
-    const { root } = batchOf(hash, [twin], { roster, rosterHash: roster_hash });
-    const sig = sign(signedRecords({ channel, roster, rosterHash: roster_hash }, root, 1));
+    const { root } = batchOf(hash, [record], context);
+    const sig = sign(signedRecords({ channel, ...context }, root, 1));
     const to = chance(draw, 0.5) ? { to: pick(draw, users) } : {};
-    const twins = { author: self, roster, roster_hash, sig, records: [twin.bytes] };
-    this.#say(links, { name: 'CH_MSG', payload: { id: channel, from: self, ...to, batch: twins } });
+    const { roster, rosterHash: roster_hash } = context;
+    const batch = { author: self, roster, roster_hash, sig, records: [record.bytes] };
+    this.#say(links, { name: 'CH_MSG', payload: { id: channel, from: self, ...to, batch } });
+  }
+
+  #someUlid(): Ulid {
+    return ulidFromBytes(Uint8Array.from({ length: 16 }, () => below(this.#o.draw, 256)));
   }
 
   #twinOf(record: ChannelRecord): ChannelRecord {
     const { draw, hash } = this.#o;
-    const id: Ulid = chance(draw, 0.5)
-      ? record.id
-      : ulidFromBytes(Uint8Array.from({ length: 16 }, () => below(draw, 256)));
+    const id = chance(draw, 0.5) ? record.id : this.#someUlid();
     return encodeRecord(hash, { ...record, id, body: Uint8Array.of(below(draw, 256)) });
   }
 

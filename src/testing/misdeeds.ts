@@ -18,6 +18,8 @@ export type Misdeed =
   | { readonly do: 'replay'; readonly often: number }
   | { readonly do: 'false-certificates'; readonly often: number }
   | { readonly do: 'false-pages'; readonly often: number }
+  /** Asks for changes of membership that nobody signed, or that it may not ask for. */
+  | { readonly do: 'false-changes'; readonly often: number }
   /** Grants and votes for every candidate. */
   | { readonly do: 'two-votes' }
   /** Acknowledges whatever any leader proposes, at once, held or not. */

@@ -185,7 +185,8 @@ const DRAWN_BY: { readonly [K in FaultKind]: (d: Drawing) => Fault[] } = {
     drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), (draw, node) =>
       chance(draw, 0.5) ? drawCensorship(draw, d.o.nodes, node) : drawSilence(draw),
     ),
-  'lying-member': (d) => drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), drawLyingMember),
+  'lying-member': (d) =>
+    alsoFalseChanges(d, drawOffenders(d, Math.floor((d.o.nodes - 1) / 2), drawLyingMember)),
   'two-faced-member': (d) => drawOffenders(d, 1, drawTwoFaces),
   topology: ({ o, draw, time }) => drawTopology(draw, o.nodes, o.relays, time),
   gone: drawGone,
@@ -240,6 +241,16 @@ function drawBridge(o: PlanOptions, draw: Draw, time: Lasting, fault: Fault): Fa
   if (fault.kind !== 'misbehaves') return [];
   const pairs = drawHalves(draw, o.nodes).filter((pair) => !pair.includes(fault.node));
   return [{ ...long(o, draw, time), kind: 'block', pairs }];
+}
+
+/** From a stream of its own, so that the other seeds stay as they were. */
+function alsoFalseChanges({ o }: Drawing, faults: readonly Fault[]): Fault[] {
+  const draw = drawsOf(o.seed, 'false changes');
+  return faults.map((fault) => {
+    if (fault.kind !== 'misbehaves' || !chance(draw, 0.3)) return fault;
+    const asks = { do: 'false-changes', often: 0.02 * 20 ** draw() } as const;
+    return { ...fault, misdeeds: [...fault.misdeeds, asks] };
+  });
 }
 
 const FORGETFUL: ReadonlySet<FaultKind> = new Set(['old-disk', 'lost-disk']);

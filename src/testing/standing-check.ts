@@ -12,6 +12,8 @@ import { decodeMembership, isMembership, type MembershipBody } from '../core/ros
 import { decodeAs } from '../core/statements.js';
 import type { Break, ChainEntry, Placed } from './chains.js';
 
+const NEED_A_MANAGER: ReadonlySet<string> = new Set(['invite', 'revoke', 'relays', 'remove']);
+
 interface Standing {
   role: 'founder' | 'admin' | 'member';
   recovery: UserId | null;
@@ -62,6 +64,18 @@ export class StandingCheck {
       if (user !== author) return 'a recovery key is registered by another than its member';
       return by === as.recovery ? undefined : 'a recovery key is changed without the one before';
     }
+    const isHead = as.role === 'founder' || (as.role === 'admin' && !this.#hasFounder);
+    if (NEED_A_MANAGER.has(change.kind) && as.role === 'member') {
+      return `its author is a plain member, and may not ask for a ${change.kind}`;
+    }
+    if (change.kind === 'role') {
+      const stepsDown = change.user === author && change.role === 'member';
+      return isHead || stepsDown ? undefined : 'a role is given by one who may not';
+    }
+    if (change.kind === 'remove') {
+      const whose = this.#members.get(change.user)?.role ?? 'member';
+      return isHead || whose === 'member' ? undefined : 'who manages is removed by one who may not';
+    }
     if (change.kind !== 'replace') return undefined;
     const { old, by } = decodeAs('replace', change.request);
     const whose = this.#members.get(old);
@@ -69,7 +83,6 @@ export class StandingCheck {
     if (by !== null) {
       return by === whose.recovery ? undefined : 'a key is replaced by a wrong recovery key';
     }
-    const isHead = as.role === 'founder' || (as.role === 'admin' && !this.#hasFounder);
     const may = isHead || (as.role === 'admin' && whose.role === 'member');
     return may && old !== author ? undefined : 'a key is replaced by one who may not';
   }

@@ -1,7 +1,14 @@
 /** Mutants of who is a member: departures, and what becomes of what was written before. */
 
 import type { Mutant } from './mutant.js';
-import { changing, offeringOld, replacing, replacingApart, returning } from './plans.js';
+import {
+  askingFalsely,
+  changing,
+  offeringOld,
+  replacing,
+  replacingApart,
+  returning,
+} from './plans.js';
 
 const STANDING = 'src/core/standing.ts';
 const ROSTER = 'src/core/roster.ts';
@@ -65,6 +72,32 @@ export const MEMBERSHIP: readonly Mutant[] = [
     what: 'a key that was replaced stays a member beside the new one',
     edits: [{ file: ROSTER, find: '  members.delete(old.user);\n', replace: '' }],
     options: replacing,
+  },
+  {
+    name: 'changes-of-strangers',
+    invariant: 10,
+    what: 'the signatures inside a change of membership, of who joins or of a recovery key, are not looked at',
+    edits: [
+      {
+        file: 'src/core/inspect.ts',
+        find: '      ...records.flatMap((record) => nestedSignatures(record)),\n',
+        replace: '',
+      },
+    ],
+    options: askingFalsely,
+  },
+  {
+    name: 'changes-by-anyone',
+    invariant: 12,
+    what: 'any member gives roles, its own too',
+    edits: [
+      {
+        file: ROSTER,
+        find: "  if (!isHead(roster, author) && !stepsDown) refuse('only the founder gives and takes roles');\n",
+        replace: '  void stepsDown;\n',
+      },
+    ],
+    options: askingFalsely,
   },
   {
     name: 'replaced-votes-on',

@@ -600,3 +600,18 @@ export function replacingApart(seed: number): RunOptions {
   const load = { everyMs: between(draw, 100, 300), burst: 1, invites: [], changes };
   return { ...SMALL, relays: 2, nodes: 3, conditions, faults, loadMs: until, workload: load };
 }
+
+/**
+ * Two of five ask again and again for changes of membership that nobody signed,
+ * or that they may not ask for, while an invitation is open.
+ */
+export function askingFalsely(seed: number): RunOptions {
+  const draw = drawsOf(seed, 'asking falsely');
+  const first = 1 + below(draw, 4);
+  const offenders = [first, 1 + (first % 4)];
+  const misdeeds = [{ do: 'false-changes', often: 0.1 }] as const;
+  const at = { at: JOINED_MS, until: LOAD_MS };
+  const faults = offenders.map((node): Fault => ({ ...at, kind: 'misbehaves', node, misdeeds }));
+  const load = { everyMs: between(draw, 100, 300), burst: 1, invites: [JOINED_MS + 1_000] };
+  return { ...SMALL, nodes: 5, faults, workload: load };
+}
