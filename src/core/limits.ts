@@ -189,6 +189,11 @@ export const KEY_ENTRIES_MAX = 65_536;
 export const KEY_PATIENCE_MS = 250;
 /** A node makes another key for the same readers, unasked, no sooner. */
 export const KEY_REPEAT_MS = 5_000;
+/** Who joined looks so often whether it can read what was before it … */
+export const FIRST_KEY_LOOK_MS = 1_000;
+/** … so many times, and no more once so many looks running found nobody online who could give it the key. */
+export const FIRST_KEY_LOOKS_MAX = 30;
+export const FIRST_KEY_ALONE_MAX = 5;
 
 // Outbox
 /** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */

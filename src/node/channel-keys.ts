@@ -12,7 +12,13 @@
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
 import type { UserId } from '../core/ids.js';
-import { KEY_PATIENCE_MS, KEY_REPEAT_MS } from '../core/limits.js';
+import {
+  FIRST_KEY_ALONE_MAX,
+  FIRST_KEY_LOOK_MS,
+  FIRST_KEY_LOOKS_MAX,
+  KEY_PATIENCE_MS,
+  KEY_REPEAT_MS,
+} from '../core/limits.js';
 import { type ChannelRecord, KEY_EPOCH_SEALED } from '../core/record.js';
 import type { Also, Bodies, BodiesHost, Opened } from './bodies.js';
 import {
@@ -315,11 +321,28 @@ export class ChannelKeys implements Bodies {
     }
   }
 
-  async firstKey(signal: AbortSignal): Promise<void> {
+  async firstKey(signal?: AbortSignal): Promise<void> {
     if (!this.#isReader()) return;
     await this.#learning;
-    while (this.#ring.hasFinal && !this.#ring.isSettled(this.#host.state())) {
-      await this.#host.next(signal);
+    let alone = 0;
+    for (let looks = 0; looks < FIRST_KEY_LOOKS_MAX && alone < FIRST_KEY_ALONE_MAX; looks++) {
+      if (await this.#isGivenSoon(signal)) return;
+      const givers = this.#ring.givers(this.#host.state()) ?? [];
+      const isHelped = this.#host.view().online.some((user) => givers.includes(user));
+      alone = isHelped ? 0 : alone + 1;
+    }
+  }
+
+  /** Whether this node lacks no key any more, within one look. */
+  async #isGivenSoon(signal: AbortSignal | undefined): Promise<boolean> {
+    const look = AbortSignal.timeout(FIRST_KEY_LOOK_MS);
+    const either = signal ? AbortSignal.any([signal, look]) : look;
+    try {
+      while (this.#ring.givers(this.#host.state()) !== null) await this.#host.next(either);
+      return true;
+    } catch (error) {
+      if (!is(error, 'aborted') || signal?.aborted) throw error;
+      return false;
     }
   }
 

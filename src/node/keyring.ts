@@ -66,6 +66,9 @@ export class Keyring {
   readonly #seen = new Set<Digest>();
   /** Own keys, in this node's lane already, that are not final. */
   readonly #own: Listed[] = [];
+  /** The newest final record, and the newest that gave this node nothing. */
+  #last: Listed | undefined;
+  #before: Listed | undefined;
   #known: View | undefined;
   /** Grows with each record and key that is new. */
   version = 0;
@@ -131,6 +134,10 @@ export class Keyring {
     const receivers = sealed.map(({ user }) => user);
     const listed = { id, seq, author, roster, rosterHash, receivers };
     this.#listed.set(id, listed);
+    if (isNewer(listed, this.#last)) this.#last = listed;
+    if (!receivers.includes(this.#opener.user) && isNewer(listed, this.#before)) {
+      this.#before = listed;
+    }
     if (author !== this.#opener.user) return;
     const at = this.#own.findIndex((own) => own.id === id);
     if (seq === null && at < 0) this.#own.push(listed);
@@ -178,11 +185,6 @@ export class Keyring {
     return this.#view(st).own !== undefined;
   }
 
-  /** Whether anybody made a key that is final. */
-  get hasFinal(): boolean {
-    return [...this.#listed.values()].some(({ seq }) => seq !== null);
-  }
-
   isFinal(id: KeyId): boolean {
     return (this.#listed.get(id)?.seq ?? null) !== null;
   }
@@ -190,6 +192,17 @@ export class Keyring {
   /** Whether a key for the present readers is final, and this node has it. */
   isSettled(st: Channel): boolean {
     return this.#view(st).newestOpen !== undefined;
+  }
+
+  /**
+   * Who can give this node what it lacks still to read what the policy lets it read; null where it
+   * lacks nothing. A key of another newcomer gives none of what was before both.
+   */
+  givers(st: Channel): readonly UserId[] | null {
+    const before = st.genesis.history === 'all' ? this.#before : undefined;
+    if (before && !this.#keys.has(before.id))
+      return among(receiversOf(st.roster), before.receivers);
+    return this.#last === undefined || this.isSettled(st) ? null : receiversOf(st.roster);
   }
 
   /** All keys that who has this one gets. */
@@ -228,20 +241,34 @@ export class Keyring {
   #makersOf(st: Channel, readers: readonly UserId[], newest: Listed | undefined) {
     const { user } = this.#opener;
     if (!readers.includes(user)) return null;
-    if (!newest) return readers;
+    if (!newest) return this.#holders(st, readers);
     // Its maker left this node out.
     if (!this.#keys.has(newest.id)) return [user];
     if (st.genesis.history === 'joined') return null;
     const reached = this.#reach(newest.id, new Set());
     for (const { id, seq, receivers } of this.#listed.values()) {
       if (seq === null || reached.has(id) || !this.#keys.has(id)) continue;
-      const has = new Set(receivers);
-      const holders = readers.filter((reader) => has.has(reader));
+      const holders = among(readers, receivers);
       if (holders.length > 0 && holders.length < readers.length) return holders;
     }
     return null;
   }
+
+  /** Those readers who can hand on what was before. */
+  #holders({ genesis }: Channel, readers: readonly UserId[]): readonly UserId[] {
+    if (genesis.history === 'joined' || !this.#last) return readers;
+    const holders = among(readers, this.#last.receivers);
+    return holders.length > 0 ? holders : readers;
+  }
 }
+
+function among(readers: readonly UserId[], receivers: readonly UserId[]): readonly UserId[] {
+  const has = new Set(receivers);
+  return readers.filter((reader) => has.has(reader));
+}
+
+const isNewer = ({ seq }: Listed, than: Listed | undefined): boolean =>
+  seq !== null && (than === undefined || seq > than.seq!);
 
 /** Whether a record gives its key to exactly those who may read now. */
 function isForReaders(

@@ -79,7 +79,11 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
   'no key is made when a member is removed': {
     breaks: 'a key is to be made anew once somebody is out',
     edits: [
-      { file: KEYRING, find: 'if (!newest) return readers;', replace: 'if (!newest) return null;' },
+      {
+        file: KEYRING,
+        find: 'if (!newest) return this.#holders(st, readers);',
+        replace: 'if (!newest) return null;',
+      },
     ],
   },
   'who was away and back makes no difference': {

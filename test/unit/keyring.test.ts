@@ -113,6 +113,22 @@ describe('a newcomer', () => {
     }
   });
 
+  test('waits for the key that its elders had, not for one of another newcomer', async () => {
+    const four = rosterOf([alice, bob, carol, dave], 3);
+    const [now, joined] = [channelOf(four), channelOf({ ...four }, { history: 'joined' })];
+    const ring = new Keyring(carol.opener);
+    expect(ring.givers(now)).toBeNull();
+    await ring.learn((await keysBy(alice.person, two, one)).record, 1);
+    const elders = [alice, bob].map(({ person }) => person.user).sort();
+    expect(ring.givers(now)).toEqual(elders);
+    expect(ring.givers(joined)).toHaveLength(4);
+    await ring.learn((await keysBy(dave.person, four, other)).record, 2);
+    expect(ring.givers(now)).toEqual(elders);
+    expect(ring.givers(joined)).toBeNull();
+    await ring.learn((await keysBy(bob.person, four, third, [one])).record, 3);
+    expect(ring.givers(now)).toBeNull();
+  });
+
   test('loses none to one who names the same key in a record of its own', async () => {
     const honest = await keysBy(alice.person, three, third, [other]);
     const copy = recordBy(bob.person, { kind: 'keys', body: honest.record.body });
@@ -151,7 +167,21 @@ describe('a key is to be made', () => {
     expect(ring.makers(channelOf(two))).toEqual(users(alice, bob));
     await ring.learn((await keysBy(alice.person, two, one)).record, 1);
     expect(ring.makers(channelOf(two))).toBeNull();
-    expect(ring.makers(channelOf(three))).toEqual(users(alice, bob, carol));
+  });
+
+  test('by those who can hand on what was before, not by who comes new', async () => {
+    const ring = new Keyring(alice.opener);
+    const late = new Keyring(carol.opener);
+    const { record } = await keysBy(alice.person, two, one);
+    for (const each of [ring, late]) {
+      await each.learn(record, 1);
+      expect(each.makers(channelOf(three))).toEqual(users(alice, bob));
+      const joined = channelOf({ ...three }, { history: 'joined' });
+      expect(each.makers(joined)).toEqual(users(alice, bob, carol));
+    }
+    // None of them is there any more.
+    const strangers = channelOf(rosterOf([carol, dave], 3));
+    expect(late.makers(strangers)).toEqual(users(carol, dave));
   });
 
   test('by who has one that a reader lacks, unless the policy wants that', async () => {
