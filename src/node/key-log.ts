@@ -138,8 +138,9 @@ export class KeyLog {
   /** All `keys` records up to `final` that count, newest first. */
   async *load(final: number, mayWrite: boolean): AsyncGenerator<Found> {
     const last = stretchOf(final);
+    if (mayWrite) await this.#forgetFrom(last + 1);
     for (let number = last; number >= 0; number--) {
-      const stretch = await this.#load(number, Math.min(final, endOf(number)), mayWrite);
+      const stretch = await this.#stretch(number, Math.min(final, endOf(number)), mayWrite);
       if (number === last) this.#last = stretch;
       for (const seq of stretch.seqs.toReversed()) {
         const record = await this.read(seq);
@@ -148,12 +149,19 @@ export class KeyLog {
     }
   }
 
-  async #load(number: number, end: number, mayWrite: boolean): Promise<Stretch> {
+  async #stretch(number: number, end: number, mayWrite: boolean): Promise<Stretch> {
     const { seen, stretch } = await this.#known(number, end);
     if (seen >= end) return stretch;
     await this.#scan(stretch, seen + 1, end);
     if (mayWrite) await this.#write(stretch, end);
     return stretch;
+  }
+
+  /** A log that was cut back, as by a repair, may grow otherwise than was noted. */
+  async #forgetFrom(first: number): Promise<void> {
+    for (let number = first; await this.#store.get(this.#key(number)); number++) {
+      await this.#store.write([{ key: this.#key(number) }], { sync: false });
+    }
   }
 
   /** What was noted, if it fits the log. */

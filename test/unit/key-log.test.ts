@@ -1,6 +1,7 @@
 /** Which `keys` records count, and where they are noted to stand (docs/PROTOCOL.md, section "Encryption"). */
 
 import { describe, expect, test } from 'vitest';
+import { Writer } from '../../src/core/bytes.js';
 import { channelKeys, encodeEntry } from '../../src/core/layout.js';
 import { KEY_ENTRIES_MAX, KEYS_PER_AUTHOR_MAX } from '../../src/core/limits.js';
 import { memoryStore } from '../../src/core/memory-store.js';
@@ -133,6 +134,20 @@ describe('opening', () => {
     scanned();
     expect(await loaded(new KeyLog(CHANNEL, store, hash), final)).toEqual(all);
     expect(scanned().sort()).toEqual([at(2 * KEY_ENTRIES_MAX + 11), at(3 * KEY_ENTRIES_MAX + 1)]);
+  });
+
+  test('believes no note of a part that was cut off, once the log has grown again', async () => {
+    const { store } = storeOf(log);
+    const before = [2, 3].map((n) => ({ n, seen: n * KEY_ENTRIES_MAX + 100 }));
+    for (const { n, seen } of before) {
+      const value = new Writer(16)
+        .u64(seen)
+        .list([], () => {})
+        .done();
+      await store.write([{ key: noteOf(n), value }], { sync: false });
+    }
+    await loaded(new KeyLog(CHANNEL, store, hash), 2 * KEY_ENTRIES_MAX);
+    expect(await loaded(new KeyLog(CHANNEL, store, hash), final)).toEqual(all);
   });
 
   test('finds all that was noted while it was open, over the ends of stretches', async () => {
