@@ -327,9 +327,9 @@ export class ChannelKeys implements Bodies {
     }
   }
 
-  /** Resolves once an own key is final, to false where its record came to nothing. */
+  /** Resolves once the key that this node made last is final, to false where its record came to nothing. */
   async #isFinal(id: KeyId, signal?: AbortSignal): Promise<boolean> {
-    const { readersSince } = this.#host.state().roster;
+    const { readersSince } = this.#made;
     for (;;) {
       await this.#learning;
       if (!this.#ring.isOnItsWay(id)) return true;

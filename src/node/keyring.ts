@@ -163,18 +163,17 @@ export class Keyring {
     this.#noteEarly(record, seq !== null);
     const keys = keysIn(record);
     if (!keys) return;
-    const isPresent = isForReaders(st, this.#readersOf(st.roster), keys);
-    const given = await this.#givenBy(record, keys, isPresent);
-    if (seq !== null) this.#place(record, keys, seq);
-    if (given) {
-      if (seq !== null) this.#give(given, seq, isPresent, st);
-      else if (isPresent) this.#noteOwn(record, given, st);
-      await this.#hold([{ key: given, by: record.author }], seq);
-    }
-    if (isPresent && seq !== null) {
-      const present = this.#presentOf(st);
-      present.newest = Math.max(present.newest, seq);
-    }
+    const isForPresent = (): boolean => isForReaders(st, this.#readersOf(st.roster), keys);
+    const wasForPresent = isForPresent();
+    const given = await this.#givenBy(record, keys, wasForPresent);
+    // The readers may have changed meanwhile. From here to what is noted of them nothing is waited for.
+    const isPresent = wasForPresent && isForPresent();
+    if (seq !== null) {
+      this.#place(record, keys, seq);
+      if (isPresent) this.#presentOf(st).newest = Math.max(this.#presentOf(st).newest, seq);
+      if (given) this.#give(given, seq, isPresent, st);
+    } else if (given && isPresent) this.#noteOwn(record, given, st);
+    if (given) await this.#hold([{ key: given, by: record.author }], seq);
     const key = this.get(keyIdIn(keys));
     if (key) await this.#hold(this.#carriedBy(record, seq, key), null);
   }
@@ -187,7 +186,7 @@ export class Keyring {
   }
 
   /**
-   * The key that a record gives to this node. Opening takes some ms: of one whose key an other record
+   * The key that a record gives to this node. Opening takes some ms: of one whose key another record
    * gave, and that nothing else named, it is enough that it lists this node.
    */
   async #givenBy(

@@ -22,7 +22,7 @@ import {
   rosterOf,
 } from './fixtures/readers.js';
 
-type Channel = Pick<ChannelState, 'roster' | 'electors' | 'log' | 'genesis'>;
+type Channel = { roster: Roster } & Pick<ChannelState, 'electors' | 'log' | 'genesis'>;
 
 /** A channel under a roster, with so many final entries. */
 const channelOf = (
@@ -120,6 +120,19 @@ describe('the key to write under', () => {
     await ring.learn(own.record, 6, now2);
     expect(ring.hasOwn(now2)).toBe(false);
     expect(ring.usable(now2)?.id).toBe(other.id);
+  });
+
+  test('is not one of readers who changed while it was opened', async () => {
+    for (const seq of [5, null]) {
+      const ring = new LoggedRing(bob.opener);
+      const st = { ...now3 };
+      const { record } = await keysBy(bob.person, three, one);
+      const learning = ring.learn(record, seq, st);
+      st.roster = rosterOf([alice, bob], 3);
+      await learning;
+      expect(ring.has(one.id)).toBe(true);
+      expect(ring.usable(st)).toBeUndefined();
+    }
   });
 
   test('is an own one again after a restart, while it is on its way', async () => {
