@@ -185,10 +185,21 @@ export const RECONNECT_MAX_MS = 5_000;
 export const KEYS_CARRIED_MAX = 512;
 /** A channel key is replaced once the log is so much longer than where the key stands. */
 export const KEY_ENTRIES_MAX = 65_536;
+/** Of one author so many `keys` records count in each KEY_ENTRIES_MAX entries of the log, the first ones. */
+export const KEYS_PER_AUTHOR_MAX = 512;
+/** Of one author so many `keys` records that are not final are looked at. */
+export const KEYS_EARLY_PER_AUTHOR_MAX = 64;
 /** How long changes of the readers are waited for before a key is made for them. */
 export const KEY_PATIENCE_MS = 250;
+/** Where several may make it, each leaves so much time to the one before it. */
+export const KEY_TURN_MS = 2_000;
 /** A node makes another key for the same readers, unasked, no sooner. */
 export const KEY_REPEAT_MS = 5_000;
+/** Who joined looks so often whether it can read what was before it … */
+export const FIRST_KEY_LOOK_MS = 1_000;
+/** … so many times, and no more once so many looks running found nobody online who could give it the key. */
+export const FIRST_KEY_LOOKS_MAX = 30;
+export const FIRST_KEY_ALONE_MAX = 5;
 
 // Outbox
 /** Own records that may wait for finality in one channel; then `outbox_full` until some are final. */

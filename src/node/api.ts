@@ -520,7 +520,8 @@ export interface Node {
   /** Resolves once the channel is in this node's store; no relay need answer. */
   create(options: CreateOptions): Promise<Channel>;
   /**
-   * Resolves once the membership is final. With `archive`, or on a node opened so, as an archive: then
+   * Resolves once the membership is final and what the policy gives of the history can be read; without
+   * the latter where nobody who has the keys is online for 5 s, or gives them within 30 s. With `archive`, or on a node opened so, as an archive: then
    * the invitation must be for one, else for none (`invite_for_archive`, `invite_for_reader`).
    */
   join(invite: string, options?: JoinOptions): Promise<Channel>;

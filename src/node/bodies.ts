@@ -45,8 +45,11 @@ export interface Bodies {
    * nothing can become final now.
    */
   replace(signal?: AbortSignal): Promise<void>;
-  /** Resolves once a newcomer has a key for what was written before it came, or nothing was. */
-  firstKey(signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves once a newcomer can read what the policy gives it of what was written before it came;
+   * without, where nobody comes online who could give it the keys, or nobody does so.
+   */
+  firstKey(signal?: AbortSignal): Promise<void>;
 }
 
 /** What they need of the channel. */

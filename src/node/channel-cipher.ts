@@ -11,8 +11,8 @@
  *     name   = key id 16 ‖ nonce 24 ‖ XChaCha20-Poly1305(name key, nonce, name, text "conclave/name" ‖ channel 32)
  *
  * A nonce is 24 random bytes: no state is kept that a restart or a restored
- * backup could put back. The key id commits to the key, so no bytes open under
- * two keys.
+ * backup could put back. The key id commits to the key: who wants bytes that open
+ * under two keys has to compute 2^64 of them, until two have one id.
  */
 
 import { bytesEqual, fromUtf8, utf8, Writer } from '../core/bytes.js';
@@ -30,7 +30,7 @@ import {
 export const SECRET_BYTES = 32;
 export const COMMITMENT_BYTES = 32;
 const KEY_BYTES = 32;
-const KEY_ID_BYTES = 16;
+export const KEY_ID_BYTES = 16;
 export const NONCE_BYTES = XCHACHA_NONCE_BYTES;
 export const TAG_BYTES = XCHACHA_TAG_BYTES;
 const PREFIX_BYTES = KEY_ID_BYTES + NONCE_BYTES;

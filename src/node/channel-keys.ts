@@ -11,8 +11,14 @@
 
 import type { CoreEvent, Submission } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import type { UserId } from '../core/ids.js';
-import { KEY_PATIENCE_MS, KEY_REPEAT_MS } from '../core/limits.js';
+import {
+  FIRST_KEY_ALONE_MAX,
+  FIRST_KEY_LOOK_MS,
+  FIRST_KEY_LOOKS_MAX,
+  KEY_ENTRIES_MAX,
+  KEY_REPEAT_MS,
+  KEYS_PER_AUTHOR_MAX,
+} from '../core/limits.js';
 import { type ChannelRecord, KEY_EPOCH_SEALED } from '../core/record.js';
 import type { Also, Bodies, BodiesHost, Opened } from './bodies.js';
 import {
@@ -26,8 +32,9 @@ import {
   sealName,
 } from './channel-cipher.js';
 import { KeyLog } from './key-log.js';
+import { patienceOf } from './key-turn.js';
 import { Keyring } from './keyring.js';
-import { decodeKeys, KEYS_KIND, makeKeys, type Opener } from './keys-record.js';
+import { KEYS_KIND, keyIdIn, keysIn, makeKeys, type Opener } from './keys-record.js';
 import type { PlainSubmission } from './message-body.js';
 import type { Settle } from './wait.js';
 
@@ -59,15 +66,18 @@ export class ChannelKeys implements Bodies {
   #making: Promise<KeyId> | undefined;
   /** When this node made its last key, and for which readers. */
   #made = { at: 0, readersSince: -1 };
+  /** Since when a key is missing that this node may make, while one could become final. */
+  #missingSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #namedUnder: KeyId | undefined;
   #notedUpTo = 0;
+  #isLoaded = false;
   #isClosed = false;
 
   constructor(host: KeysHost) {
     this.#host = host;
-    this.#ring = new Keyring(host);
-    this.#log = new KeyLog(host.id, host.store);
+    this.#log = new KeyLog(host.id, host.store, host.crypto.sha256);
+    this.#ring = new Keyring(host, host.id, (seq) => this.#log.read(seq));
   }
 
   load(): Promise<void> {
@@ -76,15 +86,14 @@ export class ChannelKeys implements Bodies {
   }
 
   async #load(): Promise<void> {
-    const { state, crypto, mayWrite } = this.#host;
+    const { state, mayWrite } = this.#host;
     const { log, outbox } = state();
-    for await (const { record, seq } of this.#log.load(crypto.sha256, log.final.seq, mayWrite)) {
-      await this.#ring.learn(record, seq);
+    for await (const { record, seq } of this.#log.load(log.final.seq, mayWrite)) {
+      await this.#ring.learn(record, seq, state());
     }
-    for (const { pooled } of outbox.values()) {
-      if (this.#ring.isNews(pooled.record)) await this.#ring.learn(pooled.record, null);
-    }
+    await this.learnOf([...outbox.values()].map(({ pooled }) => pooled.record));
     this.#notedUpTo = log.final.seq;
+    this.#isLoaded = true;
     this.#learned();
   }
 
@@ -99,8 +108,9 @@ export class ChannelKeys implements Bodies {
     if (event.type === 'carried' && event.record.kind === KEYS_KIND) {
       const { record, seq } = event;
       this.#learn(async () => {
-        await this.#log.note(seq);
-        await this.#ring.learn(record, seq);
+        if (await this.#log.note(record, seq)) {
+          await this.#ring.learn(record, seq, this.#host.state());
+        } else this.#ring.ignore(record);
       });
     }
     this.#consider();
@@ -133,7 +143,7 @@ export class ChannelKeys implements Bodies {
 
   async learnOf(records: readonly ChannelRecord[]): Promise<void> {
     for (const record of records) {
-      if (this.#ring.isNews(record)) await this.#ring.learn(record, null);
+      if (this.#ring.isNews(record)) await this.#ring.learn(record, null, this.#host.state());
     }
   }
 
@@ -142,7 +152,7 @@ export class ChannelKeys implements Bodies {
   }
 
   has(id: KeyId): boolean {
-    return this.#ring.get(id) !== undefined;
+    return this.#ring.has(id);
   }
 
   open(record: ChannelRecord): Opened {
@@ -161,7 +171,8 @@ export class ChannelKeys implements Bodies {
     const turn = ++this.#turn;
     return new Promise((resolve, reject) => {
       const waiting = { turn, submissions, also, resolve, reject };
-      const isFree = this.#waiting.length === 0 && !this.#isFlushing;
+      // Of a part of the log it can't be told which key is for whom.
+      const isFree = this.#isLoaded && this.#waiting.length === 0 && !this.#isFlushing;
       const key = isFree ? this.#ring.usable(this.#host.state()) : undefined;
       if (key) this.#give(waiting, key);
       else this.#wait(waiting);
@@ -200,6 +211,7 @@ export class ChannelKeys implements Bodies {
       while (this.#waiting.length > 0) {
         // What one step refused is all here by then.
         await new Promise((resolve) => setImmediate(resolve));
+        if (!this.#isLoaded) await this.#learning;
         const key = this.#ring.usable(this.#host.state()) ?? (await this.#makeUsable());
         if (key) for (const each of this.#waiting.splice(0)) this.#give(each, key);
       }
@@ -236,6 +248,7 @@ export class ChannelKeys implements Bodies {
         this.#checkMember();
         throw holdsNoKeys();
       }
+      this.#checkRoom(st.log.final.seq);
       const random = (bytes: number): Uint8Array => host.random(bytes);
       const key = channelKey(host.crypto, host.id, random(SECRET_BYTES));
       const older = this.#ring.toCarry(st);
@@ -249,57 +262,85 @@ export class ChannelKeys implements Bodies {
         if (is(error, 'readers_changed')) continue;
         throw error;
       }
-      this.#ring.addOwn(
-        key,
-        decodeKeys(body),
-        older.map(({ id }) => id),
-      );
+      const ids = older.map(({ id }) => id);
+      this.#ring.addOwn(key, roster.readersSince, ids);
       this.#learned();
       return key.id;
     }
   }
 
-  /** Whether this node is to make a key for all; if it still is after a while, it does. */
-  #consider(): void {
-    if (this.#timer !== undefined || this.#isClosed || !this.#mayMake()) return;
-    const { at, readersSince } = this.#made;
-    const isRepeated = readersSince === this.#host.state().roster.readersSince;
-    const pause = isRepeated ? at + KEY_REPEAT_MS - this.#host.now() : 0;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        if (this.#isClosed || !this.#mayMake() || !this.#isKeeper()) return;
-        this.#make().catch((error) => {
-          // What can't be made now is considered again with what happens next.
-          if (!(error instanceof ConclaveError)) this.#host.failed(error);
-        });
-      },
-      Math.max(KEY_PATIENCE_MS, pause),
+  /** Others would not take its key from one more record. */
+  #checkRoom(final: number): void {
+    if (this.#log.left(this.#host.user, final) > this.#ring.onTheirWay) return;
+    throw new ConclaveError(
+      'too_many_keys',
+      `this node made ${KEYS_PER_AUTHOR_MAX} keys within ${KEY_ENTRIES_MAX} entries of the log, the most that count: ` +
+        'go on once another member made one',
+      { retryable: true },
     );
   }
 
-  #mayMake(): boolean {
-    const { mayWrite, user, state } = this.#host;
-    if (!mayWrite || this.#making) return false;
-    const st = state();
-    return !this.#ring.hasOwn(st) && this.#ring.makers(st)?.includes(user) === true;
+  /** Makes the key that is missing for all once it is this node's turn. */
+  #consider(): void {
+    const patience = this.#isClosed ? null : this.#patience();
+    if (patience === null) {
+      this.#missingSince = undefined;
+      return;
+    }
+    const now = this.#host.now();
+    this.#missingSince ??= now;
+    const due = Math.max(this.#missingSince + patience, this.#pausedUntil());
+    if (due <= now) this.#makeUnasked();
+    else {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#consider(), due - now);
+    }
   }
 
-  /** The one of those who may to make it: the leader, else the first that is online. */
-  #isKeeper(): boolean {
-    const { user, state, view } = this.#host;
-    const { leader, epoch, online, state: health } = view();
-    if (health !== 'healthy' || epoch?.kind !== 'roster') return false;
-    const makers = this.#ring.makers(state()) ?? [];
-    const isAmong = (one: UserId | null): boolean => one !== null && makers.includes(one);
-    return user === (isAmong(leader) ? leader : online.find(isAmong));
+  #patience(): number | null {
+    const { mayWrite, user, state, view } = this.#host;
+    const st = state();
+    if (!mayWrite || this.#making || !this.#isLoaded || this.#ring.hasOwn(st)) return null;
+    const makers = this.#ring.makers(st);
+    return makers && patienceOf(user, makers, view());
+  }
+
+  #pausedUntil(): number {
+    const { at, readersSince } = this.#made;
+    const isSame = readersSince === this.#host.state().roster.readersSince;
+    return isSame ? at + KEY_REPEAT_MS : 0;
+  }
+
+  #makeUnasked(): void {
+    this.#missingSince = undefined;
+    this.#make().catch((error) => {
+      // What can't be made now is considered again with what happens next.
+      if (!(error instanceof ConclaveError)) this.#host.failed(error);
+    });
   }
 
   async rotate(signal?: AbortSignal): Promise<void> {
     await this.#making?.catch(() => {});
-    const id = await this.#make();
-    while (!this.#ring.isFinal(id)) {
+    for (;;) {
+      const id = await this.#make();
+      if (await this.#isFinal(id, signal)) return;
+    }
+  }
+
+  /** Resolves once the key that this node made last is final, to false where its record came to nothing. */
+  async #isFinal(id: KeyId, signal?: AbortSignal): Promise<boolean> {
+    const { readersSince } = this.#made;
+    for (;;) {
+      await this.#learning;
+      if (!this.#ring.isOnItsWay(id)) return true;
       this.#checkMember();
+      const { roster, outbox } = this.#host.state();
+      // Who was removed and is back has lost what was on its way.
+      const isLost = roster.readersSince !== readersSince && !isIn(outbox.values(), id);
+      if (isLost) {
+        this.#ring.dropOwn(id);
+        return false;
+      }
       await this.#host.next(signal);
     }
   }
@@ -310,16 +351,33 @@ export class ChannelKeys implements Bodies {
     if (!this.#isReader()) return;
     if (!this.#ring.usable(st)) await this.#make();
     const isStuck = (state: string): boolean => state === 'waiting' || state === 'removed';
-    while (!this.#ring.isSettled(this.#host.state()) && !isStuck(this.#host.view().state)) {
+    while (!this.#ring.settled(this.#host.state()) && !isStuck(this.#host.view().state)) {
       await this.#host.next(signal);
     }
   }
 
-  async firstKey(signal: AbortSignal): Promise<void> {
+  async firstKey(signal?: AbortSignal): Promise<void> {
     if (!this.#isReader()) return;
     await this.#learning;
-    while (this.#ring.hasFinal && !this.#ring.isSettled(this.#host.state())) {
-      await this.#host.next(signal);
+    let alone = 0;
+    for (let looks = 0; looks < FIRST_KEY_LOOKS_MAX && alone < FIRST_KEY_ALONE_MAX; looks++) {
+      if (await this.#isGivenSoon(signal)) return;
+      const givers = this.#ring.givers(this.#host.state()) ?? [];
+      const isHelped = this.#host.view().online.some((user) => givers.includes(user));
+      alone = isHelped ? 0 : alone + 1;
+    }
+  }
+
+  /** Whether this node lacks no key any more, within one look. */
+  async #isGivenSoon(signal: AbortSignal | undefined): Promise<boolean> {
+    const look = AbortSignal.timeout(FIRST_KEY_LOOK_MS);
+    const either = signal ? AbortSignal.any([signal, look]) : look;
+    try {
+      while (this.#ring.givers(this.#host.state()) !== null) await this.#host.next(either);
+      return true;
+    } catch (error) {
+      if (!is(error, 'aborted') || signal?.aborted) throw error;
+      return false;
     }
   }
 
@@ -337,13 +395,23 @@ export class ChannelKeys implements Bodies {
   #tellName(): void {
     const { mayWrite, state, input, id: channel, random } = this.#host;
     const st = state();
-    if (!mayWrite || !this.#ring.isSettled(st)) return;
-    const key = this.#ring.usable(st);
+    const key = mayWrite ? this.#ring.settled(st) : undefined;
     if (!key || key.id === this.#namedUnder) return;
     this.#namedUnder = key.id;
     const name = sealName(key, st.stored.name, random);
     input({ type: 'name', channel, name });
   }
+}
+
+function isIn(
+  outbox: Iterable<{ readonly pooled: { readonly record: ChannelRecord } }>,
+  id: KeyId,
+) {
+  for (const { pooled } of outbox) {
+    const keys = keysIn(pooled.record);
+    if (keys && keyIdIn(keys) === id) return true;
+  }
+  return false;
 }
 
 const holdsNoKeys = (): ConclaveError =>

@@ -15,7 +15,7 @@
 import { bytesEqual, decodeWhole, Writer } from '../core/bytes.js';
 import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
-import { type ChannelId, type Digest, type UserId, unhex } from '../core/ids.js';
+import { type ChannelId, type Digest, hex, type UserId, unhex } from '../core/ids.js';
 import { KEYS_CARRIED_MAX, MEMBERS_PER_CHANNEL_MAX, PROTOCOL_VERSION } from '../core/limits.js';
 import type { ChannelRecord } from '../core/record.js';
 import { type Roster, readers } from '../core/roster.js';
@@ -23,6 +23,8 @@ import {
   type ChannelKey,
   COMMITMENT_BYTES,
   channelKey,
+  KEY_ID_BYTES,
+  type KeyId,
   NONCE_BYTES,
   openOlder,
   type Random,
@@ -82,6 +84,10 @@ export function keysIn({ kind, body }: ChannelRecord): KeysBody | undefined {
     return undefined;
   }
 }
+
+/** The key that a record is about. */
+export const keyIdIn = ({ commitment }: Pick<KeysBody, 'commitment'>): KeyId =>
+  hex(commitment.subarray(0, KEY_ID_BYTES));
 
 type Sealing = Pick<KeysBody, 'commitment' | 'roster' | 'rosterHash'> & {
   readonly channel: ChannelId;

@@ -70,8 +70,6 @@ import { verifyChannel } from './verify.js';
 import { abortable, aborted, closed, type Settle } from './wait.js';
 
 const DRAIN_MS_DEFAULT = 2_000;
-/** How long a newcomer waits for its first key; then it is a member, and reads once the key comes. */
-const FIRST_KEY_MS = 5_000;
 
 /**
  * Opens a node over its store.
@@ -424,21 +422,11 @@ class ConclaveNode implements Node, NodeParts {
     try {
       await this.#askToJoin(invite, o.signal);
       const channel = this.#adopt(id);
-      await this.#firstKey(channel, o.signal);
+      await channel.bodies.firstKey(o.signal);
       return channel;
     } finally {
       this.#joining.delete(id);
       this.#keepLinks();
-    }
-  }
-
-  /** Where messages can be written a newcomer has a key soon, and shows no history sealed. */
-  async #firstKey({ bodies }: NodeChannel, signal: AbortSignal | undefined): Promise<void> {
-    const patience = AbortSignal.timeout(FIRST_KEY_MS);
-    try {
-      await bodies.firstKey(signal ? AbortSignal.any([signal, patience]) : patience);
-    } catch (error) {
-      if (!patience.aborted) throw error;
     }
   }
 

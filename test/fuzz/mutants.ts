@@ -464,8 +464,8 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     edits: [
       edit(
         'node/key-log.ts',
-        'if (record?.kind !== KEYS_KIND) return nothing;',
-        'if (!record) return nothing;',
+        'return record?.kind === KEYS_KIND ? record : undefined;',
+        'return record;',
       ),
     ],
     targets: ['key-log'],

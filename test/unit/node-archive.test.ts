@@ -1,7 +1,9 @@
 /** Two people and an archive: a healthy channel with two of them, and an archive that gives back what it never read. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Channel } from '../../src/node/index.js';
+import { hex } from '../../src/core/ids.js';
+import { nativeCrypto } from '../../src/native/crypto-native.js';
+import type { Channel, ChannelStatus } from '../../src/node/index.js';
 import {
   Cluster,
   isHealthy,
@@ -53,6 +55,62 @@ test('two people wait for a third member, and an archive is one that makes two e
   const newcomer = await (await cluster.node('cat')).join(late, patience());
   expect(await textsOf(newcomer)).toEqual(['all three', 'bob is away', 'the archive was away too']);
   expect(bob.id).toBe(ann.id);
+});
+
+/** A seed whose user is the first of all, in the order in which members stand in for a leader. */
+function firstSeed(others: readonly string[]): Uint8Array {
+  for (;;) {
+    const own = seed();
+    const user = hex(nativeCrypto.ed25519PublicKey(own));
+    if (others.every((other) => user < other)) return own;
+  }
+}
+
+test('who joins while an archive leads can read the history once it is a member', async () => {
+  const relay = await cluster.relay();
+  const [dir, own] = [await cluster.dir(), seed()];
+  const first = await cluster.levelNode('ann', dir, { seed: own });
+  const founded = await first.create({ name: 'team', relays: [relay.url], minOnline: 2 });
+  const kept: Channel[] = [];
+  for (const name of ['keeper', 'vault']) {
+    const keeper = await cluster.node(name, { archive: true });
+    kept.push(await keeper.join(await invited(founded, true), patience()));
+  }
+  await says(founded, 'before');
+  await first.close({ drainMs: 0 });
+  // One of them leads now, and goes on to when the reader is back.
+  const isLed = ({ leader, state }: ChannelStatus): boolean =>
+    leader !== null && leader !== first.user && state === 'healthy';
+  await statusWhen(kept[0]!, isLed);
+  const ann = (await cluster.levelNode('ann', dir, { seed: own })).channels()[0]!;
+  await statusWhen(ann, isLed);
+
+  const newcomer = await cluster.node('cat', { seed: firstSeed([first.user]) });
+  const cat = await newcomer.join(await invited(ann), patience());
+  expect(await textsOf(cat)).toEqual(['before']);
+});
+
+test('who joins while only an archive is up is a member, and reads once a reader is back', async () => {
+  const relay = await cluster.relay();
+  const [dir, own] = [await cluster.dir(), seed()];
+  const first = await cluster.levelNode('ann', dir, { seed: own });
+  const founded = await first.create({ name: 'team', relays: [relay.url], minOnline: 2 });
+  const keeper = await cluster.node('keeper', { archive: true });
+  const kept = await keeper.join(await invited(founded, true), patience());
+  await says(founded, 'before');
+  const invite = await invited(founded);
+  await statusWhen(kept, ({ final }) => final === founded.currentStatus().final);
+  await first.close({ drainMs: 0 });
+  const joining = (await cluster.node('bob')).join(invite, patience());
+  const ann = await cluster.levelNode('ann', dir, { seed: own });
+  expect(ann.channels()).toHaveLength(1);
+  const shown: string[] = [];
+  for await (const event of (await joining).read({ live: true, ...patience() })) {
+    const isMessage = 'entry' in event && event.entry.kind === 'message';
+    if (isMessage) shown.push(`${event.type} ${event.entry.text}`);
+    if (shown.some((line) => line.endsWith('before'))) break;
+  }
+  expect(shown.at(-1)).toMatch(/^(entry|opened) before$/);
 });
 
 test('what one wrote while the other was away, the archive hands on alone', async () => {

@@ -335,7 +335,7 @@ describe('messages', () => {
     const notes = [undefined, noted(99), noted(3, 1), noted(1, 70), new Uint8Array(3), noted(0)];
     for (const value of notes) {
       const store = await levelStore(dir)();
-      const key = `node/keyed/${channel!.id}`;
+      const key = `node/keyed/${channel!.id}/0`;
       await store.write([value ? { key, value } : { key }], { sync: true });
       await store.close();
       const again = await cluster.levelNode('a', dir, { seed: own });

@@ -353,7 +353,7 @@ const shownKey: Target = {
   },
 };
 
-const HINT = `node/keyed/${CHANNEL}`;
+const HINT = `node/keyed/${CHANNEL}/0`;
 const ENTRIES = ['message', 'keys', 'message', 'keys', 'message'].map((kind, i) => {
   const record = recordBy(person(1), { kind, n: i + 1 });
   const epoch = ZERO_ID as Parameters<typeof encodeEntry>[0]['header']['epoch'];
@@ -381,11 +381,8 @@ const keyLog: Target = {
   async check(input) {
     const store = memoryStore([...ENTRIES, [HINT, input]]);
     const found: number[] = [];
-    for await (const { record, seq } of new KeyLog(CHANNEL, store).load(
-      hash,
-      ENTRIES.length,
-      false,
-    )) {
+    const log = new KeyLog(CHANNEL, store, hash);
+    for await (const { record, seq } of log.load(ENTRIES.length, false)) {
       must(record.kind === 'keys', 'a record of another kind');
       found.push(seq);
     }
