@@ -282,7 +282,7 @@ describe('channels', () => {
     expect(h.world.stores.get(h.dir)!.overrides).toEqual(['conclave://key@127.0.0.1:2']);
   });
 
-  test('a channel is named by its id or, if only one has it, its name', async () => {
+  test('a channel is named by its id or, if only one fits, the beginning of that or its name', async () => {
     const h = new Harness();
     const { id } = await h.withChannel();
     const status = async (channel: string) => h.run(['status', '--dir', h.dir, '--json', channel]);
@@ -290,8 +290,21 @@ describe('channels', () => {
     expect((await status('team')).json[0]!.channel).toBe(id);
     expect(errorOf(await status('nope'))).toMatchObject({ code: 'no_channel' });
     expect(errorOf(await status('0'.repeat(64)))).toMatchObject({ code: 'no_channel' });
+    expect((await status(id.slice(0, 4))).json[0]!.channel).toBe(id);
+    expect(errorOf(await status(id.slice(0, 3)))).toMatchObject({ code: 'no_channel' });
     await h.run(['create', '--dir', h.dir, '--relay', URL, 'team']);
-    expect(errorOf(await status('team'))).toMatchObject({ code: 'ambiguous' });
+    const short = id.slice(0, 16);
+    for (const both of ['team', id.slice(0, 8)]) {
+      expect(errorOf(await status(both))).toEqual({
+        code: 'ambiguous',
+        message: `2 channels fit "${both}": team (${short}), team (${short}). Give more of the id`,
+      });
+    }
+    expect((await status(id.slice(0, 63))).json[0]!.channel).toBe(id);
+    // Who founds a channel does not choose what another's id means.
+    await h.run(['create', '--dir', h.dir, '--relay', URL, id.slice(0, 63)]);
+    expect(errorOf(await status(id.slice(0, 63)))).toMatchObject({ code: 'ambiguous' });
+    expect((await status(id)).json[0]!.channel).toBe(id);
   });
 });
 

@@ -6,7 +6,7 @@ import { usageError } from '../errors.js';
 import { relayLine } from '../human.js';
 import { printable } from '../printable.js';
 import { parseExpiry } from '../when.js';
-import { countOption, dirOption, example, relayOption, timeoutOption } from './shared.js';
+import { CHANNEL, countOption, dirOption, example, relayOption, timeoutOption } from './shared.js';
 
 export function addCreate(program: Command, cli: () => Cli): void {
   const command = program
@@ -77,7 +77,7 @@ export function addInvite(program: Command, cli: () => Cli): void {
       'Makes an invitation: one string, to be handed over in private, since who has it can join. ' +
         'Returns when it is final. --revoke ends one that was made earlier.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .addOption(dirOption())
     .addOption(countOption('--uses <n>', 'how many may join with it (default: 1)', 1))
     .option('--expires <when>', 'until when it is good: 30m, 12h, 7d, or a date as 2030-01-31')
@@ -156,7 +156,7 @@ export function addRelays(program: Command, cli: () => Cli): void {
       'Lists the channel\'s relays; "add" and "remove" change them for all members, and return when ' +
         'that is final. --relay changes only the address under which this node reaches a relay.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('[action]', '"add" or "remove"')
     .argument('[url]', 'the relay to add or remove')
     .addOption(dirOption())

@@ -4,9 +4,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type Cli, callNode } from '../cli.js';
 import { memberLine, userText } from '../human.js';
 import { printable } from '../printable.js';
-import { dirOption, example, timeoutOption } from './shared.js';
+import { CHANNEL, dirOption, example, timeoutOption } from './shared.js';
 
-const CHANNEL = 'the id of the channel, or its name';
 const USER = 'the member: its id or the beginning of it, or its name, if only one fits';
 
 export function addMembers(program: Command, cli: () => Cli): void {

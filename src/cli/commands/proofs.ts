@@ -12,7 +12,7 @@ import type { Args } from '../io.js';
 import type { Json } from '../output.js';
 import { printable } from '../printable.js';
 import { proofLines } from '../proof-text.js';
-import { dirOption, example, parser } from './shared.js';
+import { CHANNEL, dirOption, example, parser } from './shared.js';
 
 export function addProve(program: Command, cli: () => Cli): void {
   const command = program
@@ -24,7 +24,7 @@ export function addProve(program: Command, cli: () => Cli): void {
         'than half of its voters. Whoever has it can read all that. With --misbehaviour it writes one ' +
         'that a member signed two things that contradict each other, as "conclave status" says.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument(
       '[message]',
       'the id of the message, as "conclave send" and "conclave log --long" show it, or its digest',

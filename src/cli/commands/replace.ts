@@ -6,7 +6,7 @@ import { type Cli, callNode } from '../cli.js';
 import { userText } from '../human.js';
 import { printable } from '../printable.js';
 import { readRecoveryKey, theRecoveryKey } from '../recovery-file.js';
-import { dirOption, example, timeoutOption } from './shared.js';
+import { CHANNEL, dirOption, example, timeoutOption } from './shared.js';
 
 export function addRecoveryKey(program: Command, cli: () => Cli): void {
   const command = program
@@ -18,7 +18,7 @@ export function addRecoveryKey(program: Command, cli: () => Cli): void {
         'place, whoever you are in the channel. Do it before: a thief can register one too, and the ' +
         'first stays until its own signature changes it. Keep the file away from this device.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('<file>', "the recovery key's file")
     .option('--old <file>', 'the file of the recovery key that you have, to change it')
     .addOption(dirOption())
@@ -83,7 +83,7 @@ export function addReplace(program: Command, cli: () => Cli): void {
         'founder may do it for anyone else, an admin for whoever is none. Prints an invitation for ' +
         '"conclave join" on the new node.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('<user>', 'the member: its id or the beginning of it, or its name, if only one fits')
     .argument('<request>', 'what "conclave recover" printed')
     .addOption(dirOption())

@@ -5,6 +5,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { HostAddress } from '../host.js';
 import { parseSeconds } from '../when.js';
 
+/** How every command's `<channel>` is named. */
+export const CHANNEL = 'the channel: its name, or its id or the beginning of it, if only one fits';
+
 /** A parser of values for commander, which shows its errors as wrong usage. */
 export function parser<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
