@@ -312,10 +312,14 @@ export interface ChannelStatus {
   readonly leader: UserId | null;
   readonly epoch: EpochRef | null;
   readonly state: ChannelHealth;
+  /** How many members must be online for messages to be placed: what the founder chose, or 3 where that takes an archive and none is a member. */
+  readonly minOnline: number;
   readonly waiting: {
     readonly need: number;
     readonly have: number;
     readonly missing: readonly UserId[];
+    /** How many more members the channel needs, whoever is online; absent where it has enough. */
+    readonly lacking?: number;
     readonly reason: string;
   } | null;
   /** This node's own messages that no leader has yet, and that a leader has. */
@@ -343,6 +347,28 @@ export interface MemberInfo {
   readonly recoverable?: true;
   /** The keys that it had before, first to last. */
   readonly replaces?: readonly UserId[];
+}
+
+/** One who was a member. */
+export interface FormerMember extends Named {
+  /** It was removed: only an invitation for it brings it back. Else it left. */
+  readonly removed: boolean;
+  /** The key that has its place now: nothing brings this one back. */
+  readonly replacedBy?: UserId;
+}
+
+/** An invitation with which somebody can join. */
+export interface OpenInvite {
+  /** Its public key: what `revoke` takes too. */
+  readonly id: UserId;
+  readonly by: Named;
+  /** How many may still join with it. */
+  readonly uses: number;
+  /** ms since 1970 after which it is refused. */
+  readonly expires?: number;
+  /** The one user that it is for. */
+  readonly for?: Named;
+  readonly archive?: true;
 }
 
 export interface InviteOptions extends WaitOptions {
@@ -383,9 +409,13 @@ export interface Channel {
   currentStatus(): ChannelStatus;
   readonly members: {
     list(): MemberInfo[];
+    /** Those who left, were removed or were replaced, and are no members now. */
+    former(): FormerMember[];
     /** Resolves with one string to hand over, once the invitation is in force. */
     invite(options?: InviteOptions): Promise<string>;
-    /** Throws `invite_not_open` when there is nothing to revoke. */
+    /** Invitations that are in force. */
+    invites(): OpenInvite[];
+    /** By the string that was handed over, or by its id. Throws `invite_not_open` when there is nothing to revoke. */
     revoke(invite: string, options?: WaitOptions): Promise<void>;
     /**
      * Ends a membership. Of one who left meanwhile it says that it stays out. Throws `not_member`,

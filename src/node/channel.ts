@@ -12,6 +12,7 @@ import {
   isArchiveIn,
   keysBefore,
   type MembershipBody,
+  minOnline,
   type Roster,
 } from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
@@ -42,8 +43,11 @@ import type { ChannelHost, ReadableChannel } from './parts.js';
 import { armour } from './proof-file.js';
 import { proveFinal } from './prove.js';
 import { readChannel } from './reader.js';
+import { formerMembers, openInvites } from './roster-shown.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
+
+const HEX_32 = /^[0-9a-f]{64}$/;
 
 export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
@@ -73,6 +77,8 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     this.members = {
       list: () => this.#members(),
+      former: () => formerMembers(this.state.roster),
+      invites: () => openInvites(this.state.roster, this.#node.clock().wall),
       invite: (options) => this.#invite(options ?? {}),
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
       remove: (user, options) => this.#remove(user, options ?? {}),
@@ -239,6 +245,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       ...(isArchiveIn(st.roster, this.user) && { archive: true }),
       relays: this.#relays(),
       members: st.roster.members.size,
+      minOnline: minOnline(st.roster),
       ...view,
       ...(isOffline ? { ...alone, state: 'offline' } : {}),
       final: this.#final.seq,
@@ -325,11 +332,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   }
 
   async #revoke(invite: string, o: WaitOptions): Promise<void> {
-    const { channel, secret } = decodeInvite(this.#node.hash, invite);
-    if (channel !== this.id) {
-      throw new ConclaveError('bad_invite', 'the invitation is for another channel');
-    }
-    const key = this.#node.publicKey(secret);
+    const key = this.#inviteKey(invite);
     const revoked = await this.#change(
       (roster) => (roster.invites.has(key) ? { kind: 'revoke', base: roster.number, key } : null),
       o,
@@ -340,6 +343,14 @@ export class NodeChannel implements Channel, ReadableChannel {
         'the invitation is not open: it was used up, or revoked before. Nothing is left to revoke',
       );
     }
+  }
+
+  /** Of the string that was handed over; an id is it already. */
+  #inviteKey(invite: string): UserId {
+    if (HEX_32.test(invite)) return userId(invite);
+    const { channel, secret } = decodeInvite(this.#node.hash, invite);
+    if (channel === this.id) return this.#node.publicKey(secret);
+    throw new ConclaveError('bad_invite', 'the invitation is for another channel');
   }
 
   #relays(): RelayStatus[] {

@@ -22,6 +22,7 @@ const plain = (_: unknown, text: string): string => text;
 
 const status: NamedStatus = {
   ...{ channel: 'ab'.repeat(32) as ChannelId, name: 'team', relays: [up], members: 7 },
+  minOnline: 3,
   ...{ online: [], leader: null, leaderName: null, epoch: null, state: 'healthy', waiting: null },
   ...{ queued: 0, sent: 0, committed: 0, final: 3, head: 'cd'.repeat(32) as Digest },
   misbehaved: [],

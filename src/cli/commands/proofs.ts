@@ -30,7 +30,10 @@ export function addProve(program: Command, cli: () => Cli): void {
       'the id of the message, as "conclave send" and "conclave log --long" show it, or its digest',
     )
     .addOption(dirOption())
-    .option('--misbehaviour <user>', 'prove what the user with this id did, not a message')
+    .option(
+      '--misbehaviour <user>',
+      'prove what this user did, not a message: a name, or an id or its beginning',
+    )
     .option('--out <file>', 'the file to write (default: stdout)')
     .action((channel: string, id: string | undefined, { dir, out, misbehaviour }) => {
       if ((id === undefined) === (misbehaviour === undefined)) {

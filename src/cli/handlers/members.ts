@@ -3,7 +3,7 @@
 import type { Channel } from '../../node/api.js';
 import { type Args, flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
 import { saying, theChannel, why, withTimeout } from './shared.js';
-import { theMember } from './whom.js';
+import { theMember, theRemoved } from './whom.js';
 
 export const members: Handler = async (node, args, io) => {
   for (const member of theChannel(node, args).members.list()) {
@@ -15,20 +15,43 @@ export const members: Handler = async (node, args, io) => {
       ...(replaces && { replaces }),
     });
   }
+  if (!flag(args, 'former')) return;
+  for (const one of theChannel(node, args).members.former())
+    await io.emit({ ...one, former: true });
 };
 
 export const leave: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   await change(io, args, channel, (signal) => channel.leave({ signal }));
-  await io.emit({ channel: channel.id });
+  const warnings = tooFew(channel);
+  await io.emit({ channel: channel.id, ...(warnings.length > 0 && { warnings }) });
 };
 
 export const remove: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  const { user, name } = theMember(channel, text(args, 'user'), node);
+  const { user, name } = theRemoved(channel, text(args, 'user'), node);
   await change(io, args, channel, (signal) => channel.members.remove(user, { signal }));
-  await io.emit({ channel: channel.id, user, name });
+  // One that names a user lets in nobody else.
+  const invites = channel.members.invites().filter((open) => open.for === undefined);
+  const warnings = tooFew(channel);
+  await io.emit({
+    ...{ channel: channel.id, user, name },
+    ...(invites.length > 0 && { invites }),
+    ...(warnings.length > 0 && { warnings }),
+  });
 };
+
+/** What stops a channel for good, whoever is online. */
+function tooFew(channel: Channel): string[] {
+  const { members, minOnline } = channel.currentStatus();
+  if (members >= minOnline) return [];
+  const more = minOnline - members;
+  const those = members === 1 ? '1 member is left' : `${members} members are left`;
+  const needed = more === 1 ? 'another one joins' : `${more} more join`;
+  return [
+    `${those}, and messages need ${minOnline} online: none is placed until ${needed}. "conclave invite" invites them`,
+  ];
+}
 
 export const role: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);

@@ -5,6 +5,7 @@ import { type Handler, optional, text } from '../io.js';
 import { tellVerified } from '../verified.js';
 import { type NamedStatus, named } from '../waiting.js';
 import { theChannel } from './shared.js';
+import { theKnown } from './whom.js';
 
 export const status: Handler = async (node, args, io) => {
   // The store alone knows what was; who is online and leads, only a node that is up.
@@ -31,8 +32,9 @@ export const explain: Handler = async (node, args, io) => {
 
 export const prove: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  const user = optional(text, args, 'misbehaviour');
-  if (user !== undefined) {
+  const wanted = optional(text, args, 'misbehaviour');
+  if (wanted !== undefined) {
+    const user = theKnown(channel, wanted, node);
     const proof = channel.proveMisbehaviour(user);
     return io.emit({ channel: channel.id, misbehaviour: user, proof });
   }
