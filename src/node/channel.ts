@@ -366,7 +366,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     const others = ({ relays }: Roster): string[] => relays.filter((r) => relayKeyOf(r) !== key);
     if (others(this.state.roster).length >= RELAYS_PER_CHANNEL_MAX) {
       throw new ConclaveError(
-        'bad_relays',
+        'not_allowed',
         `the channel has ${RELAYS_PER_CHANNEL_MAX} relays, its limit: remove one first`,
       );
     }
@@ -380,7 +380,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { key } = pinnedRelayUrl(url);
     const isLast = ({ relays }: Roster): boolean => relays.every((r) => relayKeyOf(r) === key);
     if (isLast(this.state.roster)) {
-      throw new ConclaveError('bad_relays', "it is the channel's last relay: add another first");
+      throw new ConclaveError('not_allowed', "it is the channel's last relay: add another first");
     }
     await this.#change((roster) => {
       const relays = roster.relays.filter((r) => relayKeyOf(r) !== key);

@@ -785,6 +785,29 @@ describe('reports', () => {
     expect(channel.gone.find(({ name }) => name === 'eve')!.removed).toBe(true);
   });
 
+  test('recovery-key keeps its file where the key may be registered yet, and says how to use it', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const file = join(h.dir, 'ann.recovery');
+    const argv = ['recovery-key', '--dir', h.dir, 'team', file];
+    channel.held = true;
+    const late = await h.run([...argv, '--timeout', '0.05', '--json']);
+    expect(errorOf(late)).toEqual({
+      code: 'timeout',
+      message: expect.stringMatching(
+        /ann\.recovery may be registered yet: keep it, and run the same/,
+      ),
+    });
+    const kept = readFileSync(file, 'utf8');
+    channel.held = false;
+    const { stdout } = await h.run(argv);
+    const { user } = JSON.parse(readFileSync(join(h.dir, 'identity.json'), 'utf8'));
+    expect(stdout).toContain(
+      `conclave recover --dir NEW ${channel.id} ${user} --recovery-key ${file}\n`,
+    );
+    expect(readFileSync(file, 'utf8')).toBe(kept);
+  });
+
   test('rotate makes a new key', async () => {
     const h = new Harness();
     const channel = await h.withChannel();

@@ -1,9 +1,11 @@
 /** Handlers of who is in a channel, as what, and under which key: `members`, `leave`, `remove`, `role`, `replace`, `recover`, `recovery-key`, `rotate`. */
 
+import { ConclaveError } from '../../core/errors.js';
 import type { Channel } from '../../node/api.js';
+import { usageError } from '../errors.js';
 import { type Args, flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
 import { saying, theChannel, why, withTimeout } from './shared.js';
-import { theMember, theRemoved } from './whom.js';
+import { theKnown, theMember, theRemoved } from './whom.js';
 
 export const members: Handler = async (node, args, io) => {
   for (const member of theChannel(node, args).members.list()) {
@@ -71,26 +73,53 @@ export const replace: Handler = async (node, args, io) => {
   });
 };
 
-/** Needs no channel here: the new key's node is in none yet. */
+/** Of a channel that this node is in, as under an earlier key, names will do; else nobody is known here yet. */
 export const recover: Handler = async (node, args, io) => {
   const recovery = optional(text, args, 'recovery');
-  const asked = { channel: text(args, 'channel'), user: text(args, 'user') };
+  const wanted = text(args, 'channel');
+  const user = text(args, 'user');
+  const isWhole = HEX_32.test(wanted);
+  if (!isWhole && node.channels().length === 0) noWholeId('channel', wanted, 'conclave status');
+  const channel = isWhole
+    ? node.channels().find(({ id }) => id === wanted)
+    : theChannel(node, args);
+  if (!channel && !HEX_32.test(user)) noWholeId('user', user, 'conclave members');
   const request = node.requestReplacement({
-    ...asked,
+    channel: channel ? channel.id : wanted,
+    user: channel ? theKnown(channel, user, node) : user,
     ...(recovery !== undefined && { recovery }),
     ...(flag(args, 'archive') && { archive: true }),
   });
   await io.emit({ request });
 };
 
+const HEX_32 = /^[0-9a-f]{64}$/;
+
+function noWholeId(what: string, wanted: string, shownBy: string): never {
+  throw usageError(
+    `"${wanted}" is not the whole id of a ${what}, 64 digits, and this node knows no names yet: ` +
+      `"${shownBy}" shows a member the id, and "conclave recovery-key" printed it`,
+  );
+}
+
 export const recoveryKey: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const key = text(args, 'key');
   const previous = optional(text, args, 'previous');
-  await change(io, args, channel, (signal) =>
-    channel.members.setRecoveryKey(key, { signal, ...(previous !== undefined && { previous }) }),
-  );
-  await io.emit({ channel: channel.id, key });
+  const has = channel.members.list().find(({ user }) => user === node.user)?.recoverable === true;
+  try {
+    await change(io, args, channel, (signal) =>
+      channel.members.setRecoveryKey(key, { signal, ...(previous !== undefined && { previous }) }),
+    );
+  } catch (error) {
+    if (!has || !(error instanceof ConclaveError) || error.code !== 'not_allowed') throw error;
+    const hint =
+      previous === undefined
+        ? 'you have one: give its file with --old'
+        : 'what --old gives is not the one that you have';
+    throw new ConclaveError(error.code, `${error.message}; ${hint}`, { cause: error });
+  }
+  await io.emit({ channel: channel.id, user: node.user, key });
 };
 
 export const rotate: Handler = async (node, args, io) => {
