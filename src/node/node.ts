@@ -197,6 +197,8 @@ class ConclaveNode implements Node, NodeParts {
       ...{ crypto: o.crypto, sealing, log: o.log, clock: o.clock, ulid: o.ulid },
       sign: (statement) => o.crypto.ed25519Sign(o.identity.seed, statement),
       links: () => this.links(),
+      isOnline: (user) =>
+        [...this.#channels.values()].some((channel) => channel.view().online.includes(user)),
       checkOpen: () => this.checkOpen(),
       fail: (error) => this.fail(error),
     });
