@@ -442,7 +442,7 @@ describe('reading', () => {
       'epoch',
     ]);
     expect(await log('--from', '3')).toEqual(all.slice(2));
-    expect(await log('--limit', '2')).toEqual(all.slice(0, 2));
+    expect(await log('--limit', '2')).toEqual(all.slice(-2));
   });
 
   test('log for people: time, nick, text, and the state of what is not final', async () => {
@@ -571,7 +571,17 @@ describe('reading', () => {
         '',
       ]);
     }
-    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team', '--limit', '1']);
+    const { json } = await h.run([
+      'log',
+      '--dir',
+      h.dir,
+      '--json',
+      'team',
+      '--limit',
+      '1',
+      '--from',
+      '1',
+    ]);
     expect(json).toMatchObject([
       { kind: 'merge', merge: { branches: [{ leaderName: 'abababab' }] } },
     ]);
@@ -586,12 +596,23 @@ describe('reading', () => {
       const { stdout } = await h.run(['log', '--dir', h.dir, 'team', '--limit', '2', ...more]);
       return stdout.trimEnd().split('\n');
     };
-    expect((await log()).map((line) => line.at(-1))).toEqual(['a', 'b']);
-    expect(await log('--long')).toEqual([
+    expect((await log()).map((line) => line.at(-1))).toEqual(['b', 'c']);
+    expect((await log('--json')).map((line) => JSON.parse(line).seq)).toEqual([4, 5]);
+    expect((await log('--from', '1')).map((line) => line.at(-1))).toEqual(['a', 'b']);
+    expect(await log('--long', '--from', '1')).toEqual([
       expect.stringMatching(/alice leads$/),
       expect.stringMatching(/has a vote now$/),
     ]);
-    expect((await log('--json')).map((line) => JSON.parse(line).seq)).toEqual([1, 2]);
+    for (let i = 0; i < 20; i++) channel.add({ kind: 'epoch' });
+    expect((await log()).map((line) => line.at(-1))).toEqual(['b', 'c']);
+    channel.held = true;
+    channel.send('d');
+    expect(await log()).toEqual([
+      expect.stringMatching(/c$/),
+      expect.stringMatching(/d \(queued\)$/),
+    ]);
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team', '--limit', '99']);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(4);
   });
 
   test('an export has the entries alone', async () => {

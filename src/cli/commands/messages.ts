@@ -102,7 +102,13 @@ export function addLog(program: Command, cli: () => Cli): void {
     .addOption(
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
     )
-    .addOption(countOption('--limit <n>', 'no more than so many of the entries that are shown', 1))
+    .addOption(
+      countOption(
+        '--limit <n>',
+        'only the last so many of the entries that are shown; with --from, the first so many from there on',
+        1,
+      ),
+    )
     .option(...LONG)
     .action(async (channel: string, { dir, from, limit, long = false }) => {
       await callNode(cli(), {
@@ -113,7 +119,10 @@ export function addLog(program: Command, cli: () => Cli): void {
         human: long ? longEntryLine : entryLine,
       });
     });
-  example(command, 'conclave log --dir ./alice team --from 100 --limit 20 --long');
+  example(
+    command,
+    'conclave log --dir ./alice team --limit 20\nconclave log --dir ./alice team --from 100 --limit 20 --long',
+  );
 }
 
 export function addDm(program: Command, cli: () => Cli): void {
