@@ -7,7 +7,14 @@ import type { OpenInvite } from '../node/api.js';
 import { isLeading } from './kinds.js';
 import type { Json, Paint } from './output.js';
 import { printable } from './printable.js';
-import { isCutOff, type NamedStatus, notFinal, stateWord, waitingFor } from './waiting.js';
+import {
+  departureText,
+  isCutOff,
+  type NamedStatus,
+  notFinal,
+  stateWord,
+  waitingFor,
+} from './waiting.js';
 import { formatTime } from './when.js';
 
 export type Human = (result: Json, paint: Paint) => string | undefined;
@@ -33,8 +40,10 @@ const SEQ_CHARS = 7;
 const anyEntryLine: Human = (entry, paint) => {
   // What is final comes in its place, and a merge was told before what it brought.
   if (entry.event === 'moved' || entry.event === 'merged') return undefined;
-  if (entry.event === 'removed')
-    return paint('yellow', '--- this node was removed from the channel');
+  if (entry.event === 'removed') {
+    const how = entry.how === undefined ? '' : `: ${show(departureText(entry as never))}`;
+    return paint('yellow', `--- this node is not in the channel any more${how}`);
+  }
   if (entry.merge) return paint('dim', `--- ${mergeText(entry)}`);
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
@@ -260,6 +269,7 @@ const channelStatus: Human = (result, paint) => {
     text === undefined ? [] : [[name, paint('yellow', show(text))]];
   const rows: (readonly [string, string])[] = [
     ...warn(isCutOff(s) ? 'cut off' : 'waiting', waits),
+    ...warn('removed', s.departure && departureText(s.departure)),
     ...warn('not final', lacks),
     ['channel', show(s.channel)],
     ...(s.archive ? [['archive', 'stores and serves, reads nothing'] as const] : []),

@@ -59,12 +59,23 @@ export interface ChannelEntry {
   readonly role?: GivenRole;
   /** Of a 'replace': who has the place of `member` from then on. */
   readonly replacement?: Named;
-  /** The key that has the place of the author's by now: that was replaced. */
-  readonly replacedBy?: UserId;
+  /** The key that has the place of `from` by now: that was replaced. */
+  readonly fromReplacedBy?: UserId;
   /** Its author signed another record with the same counter, and a proof of that is kept here. */
   readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
   readonly merge?: Pick<Merged, 'entries' | 'branches'>;
+}
+
+/** How this node's user ceased to be a member. */
+export interface Departure {
+  readonly how: 'left' | 'removed' | 'replaced';
+  /** Who made the record that says so. */
+  readonly by: Named;
+  /** When, by that one's clock, ms since 1970. */
+  readonly time: number;
+  /** The key that has its place now. */
+  readonly replacedBy?: UserId;
 }
 
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
@@ -119,7 +130,7 @@ export type ReadEvent =
   | { readonly type: 'opened'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   /** All that a merge moved was shown just now, as final. */
   | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
-  | { readonly type: 'removed'; readonly cursor: Cursor };
+  | { readonly type: 'removed'; readonly departure?: Departure; readonly cursor: Cursor };
 
 export interface ReadOptions extends WaitOptions {
   /** Start behind this cursor, or at this seq; from the beginning by default. */
@@ -322,6 +333,8 @@ export interface ChannelStatus {
     readonly lacking?: number;
     readonly reason: string;
   } | null;
+  /** Where the state is `removed`: how that came. */
+  readonly departure?: Departure;
   /** This node's own messages that no leader has yet, and that a leader has. */
   readonly queued: number;
   readonly sent: number;

@@ -20,6 +20,7 @@ import { type ChannelView, channelView } from '../core/view.js';
 import type {
   Channel,
   ChannelStatus,
+  Departure,
   Explanation,
   InviteOptions,
   MemberInfo,
@@ -31,6 +32,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import type { Bodies, BodiesHost } from './bodies.js';
+import { departureOf } from './departure.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
 import { Expulsion } from './expulsion.js';
@@ -60,6 +62,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   readonly #importing = new Set<string>();
   readonly #expulsion: Expulsion | undefined;
   #final: Point;
+  #departure: Departure | undefined;
 
   constructor(id: ChannelId, node: ChannelHost) {
     this.id = id;
@@ -184,8 +187,16 @@ export class NodeChannel implements Channel, ReadableChannel {
       if (event.state === 'final') this.#handles.delete(event.id);
     }
     this.bodies.onEvent(event);
+    if (event.type === 'roster') this.learnDeparture().catch((error) => this.#node.fail(error));
     this.#expulsion?.look();
     this.changes.notify();
+  }
+
+  /** Reads how this node's user went, for `currentStatus`. */
+  async learnDeparture(): Promise<void> {
+    const { store, hash } = this.#node;
+    this.#departure = await departureOf(store, hash, this.state, this.user);
+    if (this.#departure) this.changes.notify();
   }
 
   fail(error: unknown): void {
@@ -247,6 +258,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       members: st.roster.members.size,
       minOnline: minOnline(st.roster),
       ...view,
+      ...(view.state === 'removed' && this.#departure && { departure: this.#departure }),
       ...(isOffline ? { ...alone, state: 'offline' } : {}),
       final: this.#final.seq,
       head: this.#final.hash,

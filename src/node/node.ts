@@ -225,6 +225,7 @@ class ConclaveNode implements Node, NodeParts {
         const channel = new NodeChannel(id, this);
         this.#channels.set(id, channel);
         await channel.bodies.load();
+        await channel.learnDeparture();
       }
     }
     await this.#private.load();

@@ -163,7 +163,17 @@ test('a user with a recovery key comes back under a new key, and the thief is ou
   const sent = await errorOf('send', '--dir', thief, 'team', 'from the thief', '--until', 'final');
   expect(sent.code).toBe('removed');
   const again = await errorOf('send', '--dir', thief, 'team', 'and again');
-  expect(again).toMatchObject({ code: 'removed', message: expect.stringMatching(/not a member/) });
+  expect(again).toMatchObject({
+    code: 'removed',
+    message: expect.stringMatching(
+      /not a member of the channel: another key has its place, [0-9a-f]{8}: cat \([0-9a-f]{8}\) made it so, 20/,
+    ),
+  });
+  const out = (await finish('status', '--dir', thief, 'team')).stdout;
+  expect(out).toMatch(/removed +another key has its place.*cat/);
+  expect((await finish('log', '--dir', thief, 'team')).stdout).toMatch(
+    /--- this node is not in the channel any more: another key has its place/,
+  );
   // … and by hand.
   const port = Number(new URL(url).port);
   const { seed } = JSON.parse(readFileSync(join(thief, 'identity.json'), 'utf8'));

@@ -89,7 +89,7 @@ function eventObject(event: ReadEvent, channel: Channel): Json {
       return { event: 'merged', seq, by, entries, first, last, branches: named(branches, channel) };
     }
     case 'removed':
-      return { event: 'removed' };
+      return { event: 'removed', ...event.departure };
   }
 }
 
@@ -100,7 +100,7 @@ function named(branches: Merged['branches'], channel: Channel): Json[] {
 
 function entryObject(entry: ChannelEntry, channel: Channel): Json {
   const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
-  const { sealed, plain, disputed, replacement, replacedBy } = entry;
+  const { sealed, plain, disputed, replacement, fromReplacedBy } = entry;
   return {
     ...{ seq, id, from, name, time, state, kind, epoch },
     ...(text !== undefined && { text }),
@@ -109,7 +109,7 @@ function entryObject(entry: ChannelEntry, channel: Channel): Json {
     ...(member && { member }),
     ...(role && { role }),
     ...(replacement && { replacement }),
-    ...(replacedBy && { replacedBy }),
+    ...(fromReplacedBy && { fromReplacedBy }),
     ...(disputed && { disputed }),
     ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
   };

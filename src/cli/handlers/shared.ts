@@ -5,7 +5,7 @@ import { ConclaveError } from '../../core/errors.js';
 import type { Channel, Node } from '../../node/api.js';
 import { channelNamed } from '../../node/channel-named.js';
 import { type Args, type Io, optional, seconds, text } from '../io.js';
-import { named, waitingFor } from '../waiting.js';
+import { departureText, named, waitingFor } from '../waiting.js';
 
 /** A wait that is over sooner is not worth a word. */
 const QUIET_MS = 3_000;
@@ -72,13 +72,22 @@ export async function explaining<T>(
   }
 }
 
-/** Awaits `work`; when that takes a while, says what the channel waits for. */
-export function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
+/** Awaits `work`; when that takes a while, says what the channel waits for. An error says how this node was removed. */
+export async function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
   const explain = async (signal: AbortSignal): Promise<void> => {
     for await (const status of channel.status({ signal })) {
       const reason = waitingFor(named(channel, status));
       if (reason !== undefined) io.progress({ waiting: reason });
     }
   };
-  return explaining(io, explain, work);
+  try {
+    return await explaining(io, explain, work);
+  } catch (error) {
+    const { departure } = channel.currentStatus();
+    const isOut = error instanceof ConclaveError && error.code === 'removed';
+    if (!isOut || !departure) throw error;
+    throw new ConclaveError('removed', `${error.message}: ${departureText(departure)}`, {
+      cause: error,
+    });
+  }
 }
