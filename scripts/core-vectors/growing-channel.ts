@@ -236,7 +236,7 @@ export class GrowingChannel {
       cert,
       ...said,
     });
-    return { step: encoded, digest, end };
+    return { step: encoded, record: made.record, digest, end };
   }
 
   /** Takes a step; `next` is what it changes. */

@@ -398,6 +398,11 @@ export interface InviteOptions extends WaitOptions {
   readonly archive?: boolean;
 }
 
+export interface ProveOptions {
+  /** Whether the proof shows the text of the message (default true). */
+  readonly text?: boolean;
+}
+
 export interface Channel {
   readonly id: ChannelId;
   readonly name: string;
@@ -411,10 +416,11 @@ export interface Channel {
   explain(id: string): Promise<Explanation[]>;
   /**
    * A text with which anybody can check, by `checkProof`, that a message is final: no store and no
-   * network is needed for that. By the message's id, or its digest. Rejects with `bad_id`,
-   * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
+   * network is needed for that. By the message's id, or its digest. It shows the text of that message
+   * to whoever has it, and of no other, unless `text` is false or this node has no key for it.
+   * Rejects with `bad_id`, `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
    */
-  prove(id: string): Promise<string>;
+  prove(id: string, options?: ProveOptions): Promise<string>;
   /** A text with which anybody can check that a member misbehaved, as `status` says. Throws `no_proof`. */
   proveMisbehaviour(user: string): string;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */

@@ -24,6 +24,7 @@ import type {
   Explanation,
   InviteOptions,
   MemberInfo,
+  ProveOptions,
   ReadEvent,
   ReadOptions,
   RelayStatus,
@@ -33,12 +34,14 @@ import type {
 } from './api.js';
 import type { Bodies, BodiesHost } from './bodies.js';
 import { departureOf } from './departure.js';
+import { messageKeyFor } from './disclosure.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
 import { Expulsion } from './expulsion.js';
 import { type ImportMessage, type ImportOptions, importMessages } from './importing.js';
 import { checkWhole } from './input.js';
 import { decodeInvite, encodeInvite, type Invite } from './invite.js';
+import type { Opener } from './keys-record.js';
 import { leave, type MembersHost, remove, replace, setRecoveryKey, setRole } from './members.js';
 import { messageSubmission, type PlainSubmission } from './message-body.js';
 import type { ChannelHost, ReadableChannel } from './parts.js';
@@ -228,9 +231,16 @@ export class NodeChannel implements Channel, ReadableChannel {
     return explain(state, id, { log, bodies, view: offline ? undefined : this.view() });
   }
 
-  prove(id: string): Promise<string> {
+  prove(id: string, { text = true }: ProveOptions = {}): Promise<string> {
     const { store, verifier: crypto } = this.#node;
-    return proveFinal(this.state, id, { store, crypto, finalSeq: this.#final.seq });
+    const options = { store, crypto, finalSeq: this.#final.seq };
+    if (!text) return proveFinal(this.state, id, options);
+    const opener = (): Opener => this.#node.opener;
+    const keys = { channel: this.id, store, opener, finalSeq: options.finalSeq };
+    return proveFinal(this.state, id, {
+      ...options,
+      keyFor: (record) => messageKeyFor(keys, record),
+    });
   }
 
   proveMisbehaviour(user: string): string {

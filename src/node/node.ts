@@ -48,6 +48,7 @@ import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName } from './input.js';
 import { checkPurpose, decodeInvite, type Invite } from './invite.js';
+import type { Opener } from './keys-record.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -260,9 +261,13 @@ class ConclaveNode implements Node, NodeParts {
     return hex32<SealingPublic>(this.#o.sealing.publicKey);
   }
 
-  bodiesOf(host: BodiesHost): Bodies {
+  get opener(): Opener {
     const { crypto, sealing } = this.#o;
-    return new ChannelKeys({ ...host, crypto, sealing });
+    return { user: this.user, crypto, sealing };
+  }
+
+  bodiesOf(host: BodiesHost): Bodies {
+    return new ChannelKeys({ ...host, ...this.opener });
   }
 
   get removesMisbehaving(): boolean {

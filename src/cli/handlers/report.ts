@@ -1,7 +1,8 @@
 /** Handlers that report: `status`, `explain`, `verify`. */
 
 import type { Channel, ChannelStatus } from '../../node/api.js';
-import { type Handler, optional, text } from '../io.js';
+import { checkProof } from '../../node/proof-file.js';
+import { flag, type Handler, optional, text } from '../io.js';
 import { tellVerified } from '../verified.js';
 import { type NamedStatus, named } from '../waiting.js';
 import { theChannel } from './shared.js';
@@ -39,7 +40,10 @@ export const prove: Handler = async (node, args, io) => {
     return io.emit({ channel: channel.id, misbehaviour: user, proof });
   }
   const id = text(args, 'id');
-  await io.emit({ channel: channel.id, id, proof: await channel.prove(id) });
+  const proof = await channel.prove(id, { text: !flag(args, 'withoutText') });
+  const checked = checkProof(proof);
+  const showsText = checked.proves === 'final' && checked.text !== undefined;
+  await io.emit({ channel: channel.id, id, showsText, proof });
 };
 
 export const verify: Handler = async (node, args, io) => {
