@@ -113,7 +113,7 @@ export function addInvite(program: Command, cli: () => Cli): void {
         channel: string,
         { dir, uses, expires, for: user, archive, revoke, list, timeout },
       ) => {
-        const { host } = cli();
+        const { host, out } = cli();
         const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
         const instead = revoke !== undefined ? '--revoke' : list === true ? '--list' : undefined;
         if (instead !== undefined && (uses ?? until ?? user ?? archive) !== undefined) {
@@ -133,10 +133,10 @@ export function addInvite(program: Command, cli: () => Cli): void {
           name: 'invite',
           links: true,
           args: { channel, uses, expires: until, for: user, archive, revoke, timeout },
-          human: ({ invite, for: whom }) => {
-            if (revoke !== undefined) return 'revoked';
-            const alone = whom ? `\nIt is for ${userText(whom as Json)} alone` : '';
-            return `${printable(String(invite))}${alone}`;
+          human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
+          // Beside the string, which may be captured.
+          seen: ({ for: whom }) => {
+            if (whom && !out.json) out.note(`It is for ${userText(whom as Json)} alone:`);
           },
         });
       },
