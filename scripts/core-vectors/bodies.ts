@@ -47,6 +47,22 @@ function hchacha20(key: Buffer, nonce: Buffer): Buffer {
   return out;
 }
 
+const subkeyOf = (key: Hex, nonce: Hex): Hex =>
+  hchacha20(buffer(key), buffer(nonce).subarray(0, 16)).toString('hex');
+
+/** What a body says of the key of its message. */
+const commitmentOf = (messageKey: Hex): Hex =>
+  createHash('sha256')
+    .update(buffer(text('conclave/message-key') + VERSION + messageKey))
+    .digest('hex');
+
+/** An encrypted body, and the key that opens it and no other. */
+export function sealedBody(key: ReturnType<typeof keyOf>, nonce: Hex, header: Hex, plain: Hex) {
+  const message_key = subkeyOf(key.body_key, nonce);
+  const sealed = xchacha20poly1305(key.body_key, nonce, header, plain);
+  return { message_key, body: key.key_id + nonce + commitmentOf(message_key) + sealed };
+}
+
 function xchacha20poly1305(key: Hex, nonce: Hex, ad: Hex, plain: Hex): Hex {
   const subkey = hchacha20(buffer(key), buffer(nonce).subarray(0, 16));
   const iv = Buffer.concat([Buffer.alloc(4), buffer(nonce).subarray(16)]);
@@ -101,8 +117,8 @@ function hpkeSeal(receiver: Hex, ephemeral: Hex, info: Hex, plain: Hex): Hex {
 const SECRET = id('a channel key');
 const OLDER = [id('an older key'), id('an even older key')];
 
-function keyOf(secret: Hex) {
-  const info = text('conclave/channel-key') + VERSION + CHANNEL;
+export function keyOf(secret: Hex, channel = CHANNEL) {
+  const info = text('conclave/channel-key') + VERSION + channel;
   const all = Buffer.from(
     hkdfSync('sha3-256', buffer(secret), Buffer.alloc(0), buffer(info), 128),
   ).toString('hex');
@@ -136,8 +152,8 @@ function bodies() {
     };
     const header = record({ ...fields, body: '' }).slice(0, -8);
     const nonce = nonceOf(what);
-    const body = key.key_id + nonce + xchacha20poly1305(key.body_key, nonce, header, plain);
-    return { what, plain, header, nonce, body, record: record({ ...fields, body }) };
+    const { message_key, body } = sealedBody(key, nonce, header, plain);
+    return { what, plain, header, nonce, message_key, body, record: record({ ...fields, body }) };
   });
 }
 
@@ -188,7 +204,8 @@ export const bodiesVectors = () => ({
   description: [
     'Encryption of bodies and names, and records of kind `keys` (docs/PROTOCOL.md, section "Encryption").',
     'An implementation passes when it derives all of `key` from its `secret` in `channel`; opens `body` of each',
-    'of `bodies` to `plain` with `header` as associated data, and makes it with that `nonce`; opens `sealed` of',
+    'of `bodies` to `plain` with `header` as associated data, by the channel key and by `message_key` alone, and',
+    'makes it with that `nonce`; opens `sealed` of',
     'each of `names`; and, of `keys`, decodes `body`, opens the secret with each of the `receivers`, and finds the',
     'older secrets `carries`.',
     ENCODING,

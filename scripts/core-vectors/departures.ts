@@ -28,6 +28,7 @@ export function departures(channel: GrowingChannel) {
     since: channel.state.number + 1,
     isRemoved,
     replacedBy: null,
+    invite: channel.state.members.find((m) => m.user === user.user)?.invite ?? null,
   });
 
   channel.refuse('a role that a plain member gives', 'membership', bob, 'role', {
@@ -85,7 +86,7 @@ export function departures(channel: GrowingChannel) {
     channel.joinFields(dave, third, { sealing: sealingOf(erin) }),
   );
   const fourthIn = channel.take(carol, 'join', channel.joinFields(dave, third), (root) => ({
-    members: members((m) => [...m, memberOf(dave, true, channel.state.number + 1, root)]),
+    members: members((m) => [...m, memberOf(dave, true, channel.state.number + 1, root, third)]),
     invites: [],
   }));
 

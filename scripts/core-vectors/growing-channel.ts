@@ -61,6 +61,8 @@ export interface MemberState {
   readonly since: number;
   readonly root: Hex;
   readonly recovery: Hex | null;
+  /** The invitation that it joined with. */
+  readonly invite: Hex | null;
 }
 export interface InviteState {
   readonly key: Hex;
@@ -75,6 +77,7 @@ export interface DepartedState {
   readonly since: number;
   readonly isRemoved: boolean;
   readonly replacedBy: Hex | null;
+  readonly invite: Hex | null;
 }
 interface State {
   readonly number: number;
@@ -100,6 +103,7 @@ export const FOUNDED: State = {
       since: 0,
       root: CHANNEL_ID,
       recovery: null,
+      invite: null,
     },
   ],
   invites: [],
@@ -236,7 +240,7 @@ export class GrowingChannel {
       cert,
       ...said,
     });
-    return { step: encoded, digest, end };
+    return { step: encoded, record: made.record, digest, end };
   }
 
   /** Takes a step; `next` is what it changes. */
@@ -276,7 +280,13 @@ export class GrowingChannel {
 /** The invitee of an invitation for anyone. */
 export const ANYONE = repeat(0, 32);
 
-export const memberOf = (a: Actor, votes: boolean, since: number, root: Hex): MemberState => ({
+export const memberOf = (
+  a: Actor,
+  votes: boolean,
+  since: number,
+  root: Hex,
+  invite: Actor | null,
+): MemberState => ({
   user: a.user,
   name: a.name,
   role: 'member',
@@ -285,6 +295,7 @@ export const memberOf = (a: Actor, votes: boolean, since: number, root: Hex): Me
   since,
   root,
   recovery: null,
+  invite: invite?.user ?? null,
 });
 
 export const inviteState = (

@@ -136,14 +136,14 @@ export function growth(channel: GrowingChannel) {
     'join',
     channel.joinFields(bob, first),
     (root) => ({
-      members: members((m) => [...m, memberOf(bob, false, 2, root)]),
+      members: members((m) => [...m, memberOf(bob, false, 2, root, first)]),
       invites: [inviteState(first, 1)],
     }),
     2,
   );
 
   channel.refuse(
-    'a third member while the second has no vote',
+    'a third member while one alone votes',
     'membership',
     alice,
     'join',
@@ -173,7 +173,7 @@ export function growth(channel: GrowingChannel) {
     channel.joinFields(bob, first),
   );
   const thirdIn = channel.take(bob, 'join', channel.joinFields(carol, first), (root) => ({
-    members: members((m) => [...m, memberOf(carol, true, 4, root)]),
+    members: members((m) => [...m, memberOf(carol, true, 4, root, first)]),
     invites: [],
   }));
 

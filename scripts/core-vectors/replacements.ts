@@ -21,11 +21,14 @@ export function replacements(channel: GrowingChannel) {
   const inThePlaceOf = (old: Actor, by: Actor, root: string, change: Partial<MemberState>) => ({
     members: [
       ...channel.state.members.filter((m) => m.user !== old.user),
-      { ...memberOf(by, true, next(), root), ...change },
+      { ...memberOf(by, false, next(), root, null), ...change },
     ],
     departed: [
       ...channel.state.departed,
-      { user: old.user, since: next(), isRemoved: true, replacedBy: by.user },
+      {
+        ...{ user: old.user, since: next(), isRemoved: true, replacedBy: by.user },
+        invite: channel.state.members.find((m) => m.user === old.user)?.invite ?? null,
+      },
     ],
     invites: [],
   });
@@ -39,7 +42,7 @@ export function replacements(channel: GrowingChannel) {
     () => ({ invites: [inviteState(sixth, 1, { author: bob.user })] }),
   );
   const second = channel.take(bob, 'join', channel.joinFields(erin, sixth), (root) => ({
-    members: [...channel.state.members, memberOf(erin, false, next(), root)],
+    members: [...channel.state.members, memberOf(erin, false, next(), root, sixth)],
     invites: [],
   }));
 
@@ -58,6 +61,14 @@ export function replacements(channel: GrowingChannel) {
 
   const unsigned = channel.recoveryFields(bob, other, null);
   refuse('another recovery key without the one before', bob, 'recovery', unsigned);
+  const alone = channel.replaceFields(bob, frank, recovery);
+  refuse('a replacement of the only one who votes', erin, 'replace', alone);
+  channel.refuse('a vote that who has none gives itself', 'membership', erin, 'vote', {
+    user: erin.user,
+  });
+  const both = channel.take(bob, 'vote', { user: erin.user }, () => ({
+    members: changed(erin, { votes: true }),
+  }));
   const asAdmin = channel.replaceFields(bob, frank, null);
   refuse('a key that replaces itself without its recovery key', bob, 'replace', asAdmin);
   refuse('a replacement by a plain member', erin, 'replace', asAdmin);
@@ -103,21 +114,30 @@ export function replacements(channel: GrowingChannel) {
     members: changed(frank, { recovery: recovery.user }),
   }));
 
+  const voting = channel.take(erin, 'vote', { user: frank.user }, () => ({
+    members: changed(frank, { votes: true }),
+  }));
+
   const byAdmin = channel.replaceFields(erin, anew, null);
   channel.refuse('bytes where nobody signs', 'encoding', frank, 'replace', {
     ...byAdmin,
     bySig: `${NOBODYS.slice(0, -2)}01`,
   });
   const last = channel.take(frank, 'replace', byAdmin, (root) =>
-    inThePlaceOf(erin, anew, root, { votes: false }),
+    inThePlaceOf(erin, anew, root, {}),
   );
 
   return [
     { ...open, what: 'the admin invites anyone' },
     { ...second, what: 'a second member joins, without a vote' },
     { ...first, what: 'the admin registers a recovery key' },
-    { ...moved, what: 'the recovery key puts another key in its place' },
+    { ...both, what: 'the second member gets its vote' },
+    {
+      ...moved,
+      what: 'the recovery key puts another key in the place of the admin, without a vote',
+    },
     { ...another, what: 'that one has another recovery key' },
+    { ...voting, what: 'the member who votes gives it its vote' },
     { ...last, what: 'the admin puts a new key in the place of the second member' },
   ];
 }

@@ -70,9 +70,13 @@ export const fileExists = (path: string, cause?: unknown): ConclaveError =>
     cause,
   });
 
-/** Writes a whole file, or leaves what was there. Throws `cannot_write`. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await atomicFile(path);
+/** Writes a whole file, or leaves what was there. Throws `cannot_write`, and `exists`. */
+export async function writeWhole(
+  path: string,
+  text: string,
+  options: AtomicOptions = {},
+): Promise<void> {
+  const file = await atomicFile(path, options);
   try {
     await file.write(text);
     await file.commit();

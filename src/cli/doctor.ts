@@ -18,9 +18,17 @@ import type { Passphrase } from './passphrase.js';
 import type { Progress } from './progress.js';
 import { restoringName } from './restoring.js';
 
+/** What was done, and what of it takes something away that does not come back by itself. */
+export interface Repair {
+  readonly deeds: readonly string[];
+  readonly lost: readonly string[];
+}
+
+const did = (deed: string): Repair => ({ deeds: [deed], lost: [] });
+
 export interface Ailment extends Finding {
   /** Repairs it, and says what was done. Absent where nothing can be. */
-  readonly mend?: () => Promise<readonly string[]>;
+  readonly mend?: () => Promise<Repair>;
 }
 
 export interface Consultation {
@@ -63,7 +71,7 @@ const mendable = (
   code: string,
   where: string,
   what: string,
-  mend: () => Promise<readonly string[]>,
+  mend: () => Promise<Repair>,
 ): Ailment => ({ code, where, what, repair: 'possible', mend });
 
 async function* identityIn({
@@ -96,7 +104,7 @@ async function* modesIn(dir: string): AsyncGenerator<Ailment> {
   for (const loose of await looseModes(dir)) {
     yield mendable('modes', loose.path, describeMode(loose), async () => {
       await tighten(loose);
-      return ["it is its owner's alone now"];
+      return did("it is its owner's alone now");
     });
   }
 }
@@ -108,7 +116,7 @@ async function* leftoversOf(dir: string): AsyncGenerator<Ailment> {
     const what = 'the socket of a node that is not up any more';
     yield mendable('stale_socket', socket, what, async () => {
       await releaseSocket(dir);
-      return ['it was removed'];
+      return did('it was removed');
     });
   }
   const hasOwner = await hasIdentity(dir);
@@ -141,7 +149,7 @@ const REPAIR = 'store.repair';
 const leftover = (path: string, what: string): Ailment =>
   mendable('leftover', path, what, async () => {
     await rm(path, { recursive: true, force: true });
-    return ['it was removed'];
+    return did('it was removed');
   });
 
 function isAlive(pid: number): boolean {
@@ -164,16 +172,16 @@ async function* storeOf(o: Consultation, user: UserId | undefined): AsyncGenerat
     yield mendable('half_repaired', where, what, async () => {
       await rename(join(dir, kept), where);
       await rm(join(dir, REPAIR), { recursive: true, force: true });
-      return ['it was moved back: run "conclave doctor" again'];
+      return did('it was moved back: run "conclave doctor" again');
     });
     return;
   }
   const onProgress = (what: 'keys' | 'entries', done: number): void =>
     progress({ what: `${what} checked`, done });
   const { findings, filesDamaged } = await host.examineStore({ dir, user, onProgress });
-  let mended: Promise<readonly string[]> | undefined;
-  const mend = async (): Promise<readonly string[]> => {
-    if (mended) return [];
+  let mended: Promise<Repair> | undefined;
+  const mend = async (): Promise<Repair> => {
+    if (mended) return { deeds: [], lost: [] };
     mended = host.mendStore({ dir, user, filesDamaged, onProgress }).then(toldOf);
     return mended;
   };
@@ -190,14 +198,19 @@ function toldOf({
   keys,
   dropped,
   deeds,
+  lost,
   memoryLost,
-}: Awaited<ReturnType<Host['mendStore']>>): string[] {
-  return [
-    `the store was made anew from ${keys} values; ${dropped} could not be read`,
-    ...deeds.map(({ where, what }) => `${where}: ${what}`),
-    ...(memoryLost ? [FORGOTTEN] : []),
-    `the damaged one is in ${kept}: remove it once all is well`,
-  ];
+}: Awaited<ReturnType<Host['mendStore']>>): Repair {
+  const told = (some: typeof deeds): string[] => some.map(({ where, what }) => `${where}: ${what}`);
+  return {
+    deeds: [
+      `the store was made anew from ${keys} values; ${dropped} could not be read`,
+      ...told(deeds),
+      ...(memoryLost ? [FORGOTTEN] : []),
+      `the damaged one is in ${kept}: remove it once all is well`,
+    ],
+    lost: told(lost),
+  };
 }
 
 const FORGOTTEN =

@@ -1,6 +1,9 @@
 /**
  * How a command ends: any failure as a `ConclaveError`, and its exit code
- * (0 done, 1 failed, 2 wrong usage, 128 + n interrupted by signal n).
+ * (0 done, 1 failed, 2 wrong usage, 128 + n interrupted by signal n). Usage is
+ * wrong where no node could ever carry out what was typed: an option or argument
+ * too many, missing, or not of its form. What fails for what a node holds, or
+ * for what is in a file, has failed.
  */
 
 import { constants } from 'node:os';
@@ -14,6 +17,13 @@ export const usageError = (message: string): ConclaveError => new ConclaveError(
 export function interruptionOf(signal: AbortSignal): Interruption | undefined {
   return signal.aborted && signal.reason instanceof Interruption ? signal.reason : undefined;
 }
+
+/** What is thrown of an argument that is not of its form, besides `usage`. */
+const MALFORMED = new Set([
+  ...['usage', 'bad_id', 'bad_user', 'bad_name', 'bad_text', 'bad_time', 'bad_role', 'bad_limit'],
+  ...['bad_invite', 'bad_invite_options', 'bad_replace_request'],
+  ...['bad_policy', 'bad_relays', 'bad_relay_url'],
+]);
 
 const ABORTS = new Set(['interrupted', 'aborted', 'closed']);
 
@@ -36,7 +46,7 @@ export function asConclaveError(error: unknown): ConclaveError {
 
 export function exitCode(error: ConclaveError, interruption: Interruption | undefined): number {
   if (interruption) return 128 + (constants.signals[interruption.signal] ?? 0);
-  return error.code === 'usage' ? EXIT.usage : EXIT.failed;
+  return MALFORMED.has(error.code) ? EXIT.usage : EXIT.failed;
 }
 
 /** Codes that tell a script apart from bugs; anything thrown by an abort is one of these. */

@@ -3,10 +3,18 @@
  * somebody else wrote goes through `printable`. Times are UTC.
  */
 
+import type { OpenInvite } from '../node/api.js';
 import { isLeading } from './kinds.js';
 import type { Json, Paint } from './output.js';
 import { printable } from './printable.js';
-import { isCutOff, type NamedStatus, notFinal, stateWord, waitingFor } from './waiting.js';
+import {
+  departureText,
+  isCutOff,
+  type NamedStatus,
+  notFinal,
+  stateWord,
+  waitingFor,
+} from './waiting.js';
 import { formatTime } from './when.js';
 
 export type Human = (result: Json, paint: Paint) => string | undefined;
@@ -32,8 +40,10 @@ const SEQ_CHARS = 7;
 const anyEntryLine: Human = (entry, paint) => {
   // What is final comes in its place, and a merge was told before what it brought.
   if (entry.event === 'moved' || entry.event === 'merged') return undefined;
-  if (entry.event === 'removed')
-    return paint('yellow', '--- this node was removed from the channel');
+  if (entry.event === 'removed') {
+    const how = entry.how === undefined ? '' : `: ${show(departureText(entry as never))}`;
+    return paint('yellow', `--- this node is not in the channel any more${how}`);
+  }
   if (entry.merge) return paint('dim', `--- ${mergeText(entry)}`);
   const at = paint('dim', `[${formatTime(Number(entry.time))}]`);
   if (typeof entry.text !== 'string') return `${at} ${paint('dim', `* ${recordText(entry)}`)}`;
@@ -141,7 +151,39 @@ export const sentLine: Human = ({ id, state, seq }, paint) => {
 export const userText = ({ user, name }: Json): string =>
   name === '' ? show(user) : `${show(name)} (${short(user)})`;
 
+/** What a command warns of, besides its result. */
+export const warningLines = ({ warnings = [] }: Json, paint: Paint): string[] =>
+  (warnings as readonly string[]).map((one) => paint('yellow', `warning: ${show(one)}`));
+
+/** Each open invitation, and how to end it; `invite` is the command but for its options. */
+export function openInviteLines({ invites = [] }: Json, invite: string, paint: Paint): string[] {
+  const open = invites as readonly OpenInvite[];
+  if (open.length === 0) return [];
+  const what =
+    open.length === 1
+      ? 'an invitation is open: who has it can join'
+      : `${open.length} invitations are open: who has one can join`;
+  const lines = open.map(
+    (one) => `  ${inviteText(one)}: ${show(invite)} --revoke ${short(one.id)}`,
+  );
+  return [paint('yellow', `warning: ${what}, under a new identity too. To end it:`), ...lines];
+}
+
+function inviteText({ by, uses, expires, archive }: OpenInvite): string {
+  const kind = archive ? ', for an archive' : '';
+  const until = expires === undefined ? '' : `, until ${formatTime(expires)}`;
+  return `by ${userText({ ...by })}, ${uses === 1 ? '1 use' : `${uses} uses`} left${until}${kind}`;
+}
+
+/** An open invitation, as a list shows it. */
+export const inviteLine: Human = (result) => {
+  const open = result as unknown as OpenInvite;
+  const whom = open.for ? `, for ${userText({ ...open.for })} alone` : '';
+  return `${short(open.id)}  ${inviteText(open)}${whom}`;
+};
+
 export const memberLine: Human = (member, paint) => {
+  if (member.former === true) return formerLine(member, paint);
   const { user, name, role, archive, online, leads, replaces } = member;
   const dot = online === true ? paint('green', '●') : paint('dim', '○');
   const epoch = leads as { readonly term: number; readonly kind: string } | null;
@@ -150,6 +192,12 @@ export const memberLine: Human = (member, paint) => {
   const leader = epoch ? `  ${paint('bold', `leads ${epochText(epoch)}`)}` : '';
   const as = archive === true ? 'archive' : show(role);
   return `${dot} ${show(name).padEnd(20)} ${as.padEnd(8)} ${show(user)}${leader}${before}`;
+};
+
+const formerLine: Human = ({ user, name, removed, replacedBy }, paint) => {
+  const how = replacedBy ? 'replaced' : removed ? 'removed' : 'left';
+  const by = replacedBy ? `  (by ${short(replacedBy)})` : '';
+  return paint('dim', `- ${show(name).padEnd(20)} ${how.padEnd(8)} ${show(user)}${by}`);
 };
 
 /** An online epoch commits, and makes nothing final. */
@@ -221,10 +269,11 @@ const channelStatus: Human = (result, paint) => {
     text === undefined ? [] : [[name, paint('yellow', show(text))]];
   const rows: (readonly [string, string])[] = [
     ...warn(isCutOff(s) ? 'cut off' : 'waiting', waits),
+    ...warn('removed', s.departure && departureText(s.departure)),
     ...warn('not final', lacks),
     ['channel', show(s.channel)],
     ...(s.archive ? [['archive', 'stores and serves, reads nothing'] as const] : []),
-    ['members', `${s.members}, ${s.online.length} online`],
+    ['members', `${s.members}, ${s.online.length} online${lackingText(s)}`],
     ['leader', s.leader === null ? 'none' : `${show(s.leaderName)}, ${epoch}`],
     ['log', logText(s)],
     ['own messages', `${s.queued} queued, ${s.sent} sent`],
@@ -243,6 +292,10 @@ const channelStatus: Human = (result, paint) => {
   const title = `${paint('bold', show(s.name || short(s.channel)))}  ${paintState(stateWord(s), paint)}`;
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(13)} ${value}`)].join('\n');
 };
+
+/** Said of a store that nobody has up, too. */
+const lackingText = ({ members, minOnline, state }: NamedStatus): string =>
+  state === 'removed' || members >= minOnline ? '' : `; messages need ${minOnline} members online`;
 
 /** Places count all entries, those by which members lead and join too; `verify` counts messages. */
 function logText({ final, head, committed }: NamedStatus): string {

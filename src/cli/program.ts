@@ -59,8 +59,9 @@ const COMMANDS = [
 
 const NOTES = `
 With --json a command prints one JSON object a line on stdout, and nothing else there.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM (relay, up
-and --follow end with 0 then). "conclave <command> --help" explains a command.`;
+Exit codes: 0 done; 1 failed; 2 wrong usage, as an unknown option or an argument that is not of
+its form; 130 stopped by Ctrl-C, 143 by SIGTERM (relay, up and --follow end with 0 then).
+"conclave <command> --help" explains a command.`;
 
 export interface ProgramOptions {
   readonly version: string;

@@ -33,8 +33,11 @@ function withRows(title: string, rows: readonly (readonly string[])[], paint: Pa
 
 function finalLines(proof: CheckedFinal, paint: Paint): string {
   const { certificate: cert } = proof;
+  const sealed = proof.kind === 'message' ? 'a message, whose text the proof does not show' : '';
   const what =
-    proof.text === undefined ? `a record of kind ${proof.kind}` : `"${printable(proof.text)}"`;
+    proof.text === undefined
+      ? sealed || `a record of kind ${proof.kind}`
+      : `"${printable(proof.text)}"`;
   const former = proof.authorIsMember ? '' : ', who had left by then';
   const about = `${proof.member ? `, of ${who(proof.member)}` : ''}${proof.role ? `: ${proof.role}` : ''}`;
   const further = cert.seq === proof.seq ? '' : `, with all up to ${cert.seq}`;

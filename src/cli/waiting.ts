@@ -1,7 +1,8 @@
 /** What a channel waits for, in words that name members and relays; programs get the same as fields. */
 
 import type { UserId } from '../core/ids.js';
-import type { Channel, ChannelStatus, Misbehaved, RelayStatus } from '../node/api.js';
+import type { Channel, ChannelStatus, Departure, Misbehaved, RelayStatus } from '../node/api.js';
+import { formatTime } from './when.js';
 
 /** A status with the names of whom it speaks of. */
 export type NamedStatus = Omit<ChannelStatus, 'waiting' | 'misbehaved'> & {
@@ -83,4 +84,12 @@ export function notFinal({
   if (epoch?.kind !== 'online') return undefined;
   const need = Math.floor(members / 2) + 1;
   return `messages are committed on this side; nothing becomes final until ${need} of the ${members} members meet`;
+}
+
+/** By whom and when this node's user went. */
+export function departureText({ how, by, time, replacedBy }: Departure): string {
+  if (how === 'left') return `it left, ${formatTime(time)}`;
+  const who = `${by.name || 'somebody'} (${by.user.slice(0, SHORT_ID_CHARS)})`;
+  if (how === 'removed') return `${who} removed it, ${formatTime(time)}`;
+  return `another key has its place, ${replacedBy!.slice(0, SHORT_ID_CHARS)}: ${who} made it so, ${formatTime(time)}`;
 }

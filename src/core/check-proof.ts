@@ -12,6 +12,7 @@ import type { Hash } from './crypto.js';
 import { ConclaveError } from './errors.js';
 import { channelIdOf, decodeGenesis } from './genesis.js';
 import type { ChannelId, UserId } from './ids.js';
+import { openDisclosed } from './message-key.js';
 import { checkMisbehaviour, type Misbehaviour } from './misbehaviour.js';
 import { decodePortableProof, type FinalProof } from './portable-proof.js';
 import type { ChannelRecord } from './record.js';
@@ -44,6 +45,8 @@ export interface ProvenFinal {
   readonly channel: ChannelId;
   readonly founder: Person;
   readonly record: ChannelRecord;
+  /** The plain body of the record, where the proof opens an encrypted one. */
+  readonly opened?: Uint8Array;
   /** Its place in the channel's log. */
   readonly seq: number;
   readonly author: Person;
@@ -106,6 +109,7 @@ function checkFinal(crypto: Verifier, proof: FinalProof): ProvenFinal {
   if (cert.seq <= (proof.steps.at(-1)?.seq ?? 0)) bad('its certificate is older than its roster');
   const placedUnder = rosters[header.roster];
   if (!placedUnder) bad(`the entry is of roster ${header.roster}, which nothing proves`);
+  const opened = openedIn(crypto, proof, record);
   const changes = isMembership(record.kind) && header.roster === last.number;
   const roster = changes ? applyMembership(sha256, last, record) : last;
   const named = (user: UserId): Person => ({ user, name: nameIn(roster, user) });
@@ -114,6 +118,7 @@ function checkFinal(crypto: Verifier, proof: FinalProof): ProvenFinal {
     channel,
     founder: { user: genesis.founder, name: genesis.founderName },
     record,
+    ...(opened && { opened }),
     seq: proof.inclusion.seq,
     author: named(record.author),
     authorIsMember: standsIn(placedUnder, { record, proof: proof.inclusion.proof }),
@@ -126,6 +131,16 @@ function checkFinal(crypto: Verifier, proof: FinalProof): ProvenFinal {
       of: voters(last).length,
     },
   };
+}
+
+/** What the record says, to whoever is shown the key of the message; no other key opens it. */
+function openedIn(
+  { sha256 }: Verifier,
+  { disclosure }: FinalProof,
+  record: ChannelRecord,
+): Uint8Array | undefined {
+  if (!disclosure) return undefined;
+  return openDisclosed(sha256, record, disclosure) ?? bad('its key does not open the message');
 }
 
 /** Every roster up to the last that a step puts in force, from the founder's on. */

@@ -9,14 +9,15 @@
  *
  * `steps` are the roster steps 1, 2, 3 … up to the roster of the certificate.
  * `inclusion` has the form of a step: a record, where it stands, the headers up
- * to the certified entry, and the certificate. `disclosure` is empty: what will
- * open the encrypted body of this one message has its place there.
+ * to the certified entry, and the certificate. `disclosure` is the key of this
+ * one message (message-key.ts), or nothing.
  */
 
 import { bytesEqual, decodeWhole, type Reader, utf8, Writer } from './bytes.js';
 import { decodeStep, encodeStep, type RosterStep } from './certificate.js';
 import { ConclaveError } from './errors.js';
 import { PORTABLE_PROOF_BYTES_MAX, PROTOCOL_VERSION } from './limits.js';
+import { MESSAGE_KEY_BYTES } from './message-key.js';
 import { type Misbehaviour, readMisbehaviour, writeMisbehaviour } from './misbehaviour.js';
 
 /** What a proof of a final record holds, nothing of it checked. */
@@ -26,6 +27,8 @@ export interface FinalProof {
   readonly genesisSig: Uint8Array;
   readonly steps: readonly RosterStep[];
   readonly inclusion: RosterStep;
+  /** The key of the message, where its text is shown. */
+  readonly disclosure?: Uint8Array;
 }
 
 /** What a proof of misbehaviour holds. */
@@ -38,6 +41,7 @@ export type PortableProof = FinalProof | MisbehaviourProof;
 
 const TAG = utf8('conclave/proof');
 const KINDS = ['final', 'misbehaviour'] as const;
+const NOTHING = new Uint8Array(0);
 const GENESIS_BYTES_MAX = 8_192;
 const STEPS_MAX = 65_535;
 
@@ -58,10 +62,11 @@ export function encodePortableProof(proof: PortableProof): Uint8Array {
   return bytes;
 }
 
-function writeFinal(w: Writer, { genesis, genesisSig, steps, inclusion }: FinalProof): void {
+function writeFinal(w: Writer, proof: FinalProof): void {
+  const { genesis, genesisSig, steps, inclusion, disclosure = NOTHING } = proof;
   w.bytes(genesis).raw(genesisSig);
   w.list(steps, (step) => w.bytes(encodeStep(step)));
-  w.bytes(encodeStep(inclusion)).bytes(new Uint8Array(0));
+  w.bytes(encodeStep(inclusion)).bytes(disclosure);
 }
 
 /** Throws `proof_too_large`, `proof_version`, `bad_proof` or `bad_encoding`. */
@@ -91,11 +96,11 @@ function readFinal(r: Reader): FinalProof {
     steps: r.list(STEPS_MAX, () => decodeStep(r.bytes(PORTABLE_PROOF_BYTES_MAX))),
     inclusion: decodeStep(r.bytes(PORTABLE_PROOF_BYTES_MAX)),
   };
-  if (r.bytes(PORTABLE_PROOF_BYTES_MAX).length > 0) {
-    throw new ConclaveError(
-      'proof_version',
-      'the proof opens an encrypted message, which this version can not do: check it with a newer conclave',
-    );
-  }
-  return proof;
+  const disclosure = r.bytes(PORTABLE_PROOF_BYTES_MAX);
+  if (disclosure.length === 0) return proof;
+  if (disclosure.length === MESSAGE_KEY_BYTES) return { ...proof, disclosure };
+  throw new ConclaveError(
+    'proof_version',
+    'the proof opens an encrypted message in a way that this version does not know: check it with a newer conclave',
+  );
 }

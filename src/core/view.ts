@@ -103,6 +103,8 @@ export interface Waiting {
   readonly need: number;
   readonly have: number;
   readonly missing: readonly UserId[];
+  /** How many more members the channel needs, whoever is online: absent where it has enough. */
+  readonly lacking?: number;
   readonly reason: string;
 }
 
@@ -127,7 +129,7 @@ export function channelView(ctx: StepContext, st: ChannelState): ChannelView {
   const online = onlineMembers(ctx, st);
   const led = hearsLeader(ctx, st) && st.leadership ? st.leadership.epoch : null;
   const member = st.roster.members.has(ctx.self);
-  const waiting = member ? waitingFor(st, online) : null;
+  const waiting = member ? waitingFor(ctx.self, st, online) : null;
   let queued = 0;
   let sent = 0;
   for (const { pooled, state } of st.outbox.values()) {
@@ -202,12 +204,16 @@ function misbehavedIn({ convictions }: ChannelState): ChannelView['misbehaved'] 
   return [...first.values()].sort((a, b) => a.since - b.since || (a.user < b.user ? -1 : 1));
 }
 
-function waitingForMemory(st: ChannelState): Waiting {
+function waitingForMemory(self: UserId, st: ChannelState): Waiting {
   const all = voters(st.roster);
   const need = Math.min(majorityOf(all.length), all.length - 1);
   const have = st.memory!.reports.size;
-  const missing = all.filter((u) => !st.memory!.reports.has(u));
-  const reason = `this node lost memory: it votes again once ${need} other voting members have reported their logs, ${have} have`;
+  const missing = all.filter((u) => u !== self && !st.memory!.reports.has(u));
+  const whose =
+    need === 1
+      ? 'another voting member has reported its log'
+      : `${need} other voting members have reported their logs`;
+  const reason = `this node lost memory: it votes again once ${whose}, ${have} have`;
   return { need, have, missing, reason };
 }
 
@@ -236,9 +242,9 @@ function removalUnderWay({ log, wishes, roster }: ChannelState): UserId | null {
   return body?.kind === 'remove' ? body.user : null;
 }
 
-function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null {
+function waitingFor(self: UserId, st: ChannelState, online: readonly UserId[]): Waiting | null {
   if (st.conflict) return { need: 0, have: 0, missing: [], reason: st.conflict };
-  if (st.memory) return waitingForMemory(st);
+  if (st.memory) return waitingForMemory(self, st);
   const missing = [...st.roster.members.keys()].filter((u) => !online.includes(u)).sort();
   const all = voters(st.roster);
   const majority = majorityOf(all.length);
@@ -252,7 +258,12 @@ function waitingFor(st: ChannelState, online: readonly UserId[]): Waiting | null
   if (online.length < need) {
     const fewer = need > st.genesis.minOnline ? ` (${st.genesis.minOnline} with an archive)` : '';
     const reason = `messages need ${need} members online${fewer}, have ${online.length}`;
-    return { need, have: online.length, missing, reason };
+    const few = { need, have: online.length, missing };
+    const { size } = st.roster.members;
+    if (size >= need) return { ...few, reason };
+    const lacking = need - size;
+    const only = `the channel has only ${size}, and needs ${lacking} more to join`;
+    return { ...few, lacking, reason: `${reason}: ${only}` };
   }
   const { quorum } = st.genesis;
   const canBeOnline = quorum === 'online' && isElectorate('online', reachable, all.length, need);

@@ -8,26 +8,24 @@
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { hchacha } from '@noble/ciphers/chacha.js';
+import { KEY_NONCE_BYTES, nonceUnder } from '../core/message-key.js';
 
 export const XCHACHA_NONCE_BYTES = 24;
 export const XCHACHA_TAG_BYTES = 16;
 
 const CIPHER = 'chacha20-poly1305';
 const OPTIONS = { authTagLength: XCHACHA_TAG_BYTES } as const;
-const HCHACHA_NONCE_BYTES = 16;
-const ZERO_BYTES = 4;
 /** The ASCII text "expand 32-byte k", as little-endian words. */
 const SIGMA = Uint32Array.from([0x61707865, 0x3320646e, 0x79622d32, 0x6b206574]);
 
 /** A copy of bytes as words, whatever they are aligned to. */
 const words = (bytes: Uint8Array): Uint32Array => new Uint32Array(bytes.slice().buffer);
 
-function underneath(key: Uint8Array, nonce: Uint8Array): { key: Uint8Array; nonce: Uint8Array } {
+/** The key under which ChaCha20-Poly1305 seals: of the key and the first 16 bytes of the nonce. */
+export function xchachaKey(key: Uint8Array, nonce: Uint8Array): Uint8Array {
   const out = new Uint32Array(8);
-  hchacha(SIGMA, words(key), words(nonce.subarray(0, HCHACHA_NONCE_BYTES)), out);
-  const rest = new Uint8Array(ZERO_BYTES + XCHACHA_NONCE_BYTES - HCHACHA_NONCE_BYTES);
-  rest.set(nonce.subarray(HCHACHA_NONCE_BYTES), ZERO_BYTES);
-  return { key: new Uint8Array(out.buffer), nonce: rest };
+  hchacha(SIGMA, words(key), words(nonce.subarray(0, KEY_NONCE_BYTES)), out);
+  return new Uint8Array(out.buffer);
 }
 
 /** Writes ciphertext and tag, 16 bytes more than the plain text, into `into` from `at` on. */
@@ -39,8 +37,19 @@ export function xchachaSeal(
   into: Uint8Array,
   at: number,
 ): void {
-  const under = underneath(key, nonce);
-  const cipher = createCipheriv(CIPHER, under.key, under.nonce, OPTIONS);
+  sealUnder(xchachaKey(key, nonce), nonce, ad, plain, into, at);
+}
+
+/** The same, for whoever has the key underneath already. */
+export function sealUnder(
+  under: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  plain: Uint8Array,
+  into: Uint8Array,
+  at: number,
+): void {
+  const cipher = createCipheriv(CIPHER, under, nonceUnder(nonce), OPTIONS);
   cipher.setAAD(ad, { plaintextLength: plain.length });
   into.set(cipher.update(plain), at);
   cipher.final();
@@ -48,16 +57,23 @@ export function xchachaSeal(
 }
 
 /** The plain text; undefined where the tag does not fit. */
-export function xchachaOpen(
+export const xchachaOpen = (
   key: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | undefined => openUnder(xchachaKey(key, nonce), nonce, ad, sealed);
+
+/** The same, for whoever has the key underneath already. */
+export function openUnder(
+  under: Uint8Array,
   nonce: Uint8Array,
   ad: Uint8Array,
   sealed: Uint8Array,
 ): Uint8Array | undefined {
   const length = sealed.length - XCHACHA_TAG_BYTES;
   if (length < 0) return undefined;
-  const under = underneath(key, nonce);
-  const decipher = createDecipheriv(CIPHER, under.key, under.nonce, OPTIONS);
+  const decipher = createDecipheriv(CIPHER, under, nonceUnder(nonce), OPTIONS);
   decipher.setAAD(ad, { plaintextLength: length });
   decipher.setAuthTag(sealed.subarray(length));
   const plain = new Uint8Array(decipher.update(sealed.subarray(0, length)));

@@ -59,12 +59,23 @@ export interface ChannelEntry {
   readonly role?: GivenRole;
   /** Of a 'replace': who has the place of `member` from then on. */
   readonly replacement?: Named;
-  /** The key that has the place of the author's by now: that was replaced. */
-  readonly replacedBy?: UserId;
+  /** The key that has the place of `from` by now: that was replaced. */
+  readonly fromReplacedBy?: UserId;
   /** Its author signed another record with the same counter, and a proof of that is kept here. */
   readonly disputed?: true;
   /** What a 'merge' brings, directly behind it, unless its leader was deposed before the end; absent for other kinds. */
   readonly merge?: Pick<Merged, 'entries' | 'branches'>;
+}
+
+/** How this node's user ceased to be a member. */
+export interface Departure {
+  readonly how: 'left' | 'removed' | 'replaced';
+  /** Who made the record that says so. */
+  readonly by: Named;
+  /** When, by that one's clock, ms since 1970. */
+  readonly time: number;
+  /** The key that has its place now. */
+  readonly replacedBy?: UserId;
 }
 
 /** Opaque position in a channel's reading order; give it to `read` to go on behind it. */
@@ -119,7 +130,7 @@ export type ReadEvent =
   | { readonly type: 'opened'; readonly entry: ChannelEntry; readonly cursor: Cursor }
   /** All that a merge moved was shown just now, as final. */
   | (Merged & { readonly type: 'merged'; readonly cursor: Cursor })
-  | { readonly type: 'removed'; readonly cursor: Cursor };
+  | { readonly type: 'removed'; readonly departure?: Departure; readonly cursor: Cursor };
 
 export interface ReadOptions extends WaitOptions {
   /** Start behind this cursor, or at this seq; from the beginning by default. */
@@ -312,12 +323,18 @@ export interface ChannelStatus {
   readonly leader: UserId | null;
   readonly epoch: EpochRef | null;
   readonly state: ChannelHealth;
+  /** How many members must be online for messages to be placed: what the founder chose, or 3 where that takes an archive and none is a member. */
+  readonly minOnline: number;
   readonly waiting: {
     readonly need: number;
     readonly have: number;
     readonly missing: readonly UserId[];
+    /** How many more members the channel needs, whoever is online; absent where it has enough. */
+    readonly lacking?: number;
     readonly reason: string;
   } | null;
+  /** Where the state is `removed`: how that came. */
+  readonly departure?: Departure;
   /** This node's own messages that no leader has yet, and that a leader has. */
   readonly queued: number;
   readonly sent: number;
@@ -345,6 +362,28 @@ export interface MemberInfo {
   readonly replaces?: readonly UserId[];
 }
 
+/** One who was a member. */
+export interface FormerMember extends Named {
+  /** It was removed: only an invitation for it brings it back. Else it left. */
+  readonly removed: boolean;
+  /** The key that has its place now: nothing brings this one back. */
+  readonly replacedBy?: UserId;
+}
+
+/** An invitation with which somebody can join. */
+export interface OpenInvite {
+  /** Its public key: what `revoke` takes too. */
+  readonly id: UserId;
+  readonly by: Named;
+  /** How many may still join with it. */
+  readonly uses: number;
+  /** ms since 1970 after which it is refused. */
+  readonly expires?: number;
+  /** The one user that it is for. */
+  readonly for?: Named;
+  readonly archive?: true;
+}
+
 export interface InviteOptions extends WaitOptions {
   /** How many may join with it (default 1). */
   readonly uses?: number;
@@ -357,6 +396,11 @@ export interface InviteOptions extends WaitOptions {
    * (default false).
    */
   readonly archive?: boolean;
+}
+
+export interface ProveOptions {
+  /** Whether the proof shows the text of the message (default true). */
+  readonly text?: boolean;
 }
 
 export interface Channel {
@@ -372,10 +416,11 @@ export interface Channel {
   explain(id: string): Promise<Explanation[]>;
   /**
    * A text with which anybody can check, by `checkProof`, that a message is final: no store and no
-   * network is needed for that. By the message's id, or its digest. Rejects with `bad_id`,
-   * `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
+   * network is needed for that. By the message's id, or its digest. It shows the text of that message
+   * to whoever has it, and of no other, unless `text` is false or this node has no key for it.
+   * Rejects with `bad_id`, `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`.
    */
-  prove(id: string): Promise<string>;
+  prove(id: string, options?: ProveOptions): Promise<string>;
   /** A text with which anybody can check that a member misbehaved, as `status` says. Throws `no_proof`. */
   proveMisbehaviour(user: string): string;
   /** The newest status, at once and whenever it changes; conflated for a slow reader. Throws `aborted`. */
@@ -383,9 +428,13 @@ export interface Channel {
   currentStatus(): ChannelStatus;
   readonly members: {
     list(): MemberInfo[];
+    /** Those who left, were removed or were replaced, and are no members now. */
+    former(): FormerMember[];
     /** Resolves with one string to hand over, once the invitation is in force. */
     invite(options?: InviteOptions): Promise<string>;
-    /** Throws `invite_not_open` when there is nothing to revoke. */
+    /** Invitations that are in force. */
+    invites(): OpenInvite[];
+    /** By the string that was handed over, or by its id. Throws `invite_not_open` when there is nothing to revoke. */
     revoke(invite: string, options?: WaitOptions): Promise<void>;
     /**
      * Ends a membership. Of one who left meanwhile it says that it stays out. Throws `not_member`,

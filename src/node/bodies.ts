@@ -36,6 +36,8 @@ export interface Bodies {
   learnOf(records: readonly ChannelRecord[]): Promise<void>;
   has(id: KeyId): boolean;
   open(record: ChannelRecord): Opened;
+  /** The key of one encrypted message, which gives no other away; undefined where this node has none. */
+  messageKey(record: ChannelRecord): Promise<Uint8Array | undefined>;
   /** Gives messages to the core, encrypted, in the order of the calls. */
   submit(submissions: readonly PlainSubmission[], also: Also): Promise<void>;
   /** Makes a new key; resolves once it is final. */

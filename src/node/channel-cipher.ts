@@ -7,22 +7,31 @@
  *     HKDF(secret, text "conclave/channel-key" ‖ version u8 ‖ channel 32, 128)
  *          = commitment 32 ‖ body key 32 ‖ name key 32 ‖ older key 32
  *     key id = the first 16 bytes of the commitment
- *     body   = key id 16 ‖ nonce 24 ‖ XChaCha20-Poly1305(body key, nonce, plain, header)
+ *     body   = key id 16 ‖ nonce 24 ‖ commitment 32 ‖ XChaCha20-Poly1305(body key, nonce, plain, header)
  *     name   = key id 16 ‖ nonce 24 ‖ XChaCha20-Poly1305(name key, nonce, name, text "conclave/name" ‖ channel 32)
  *
  * A nonce is 24 random bytes: no state is kept that a restart or a restored
- * backup could put back. The key id commits to the key: who wants bytes that open
- * under two keys has to compute 2^64 of them, until two have one id.
+ * backup could put back. The key id commits to the key, and a body to the key of
+ * its one message (core/message-key.ts), so no bytes open under two keys.
  */
 
 import { bytesEqual, fromUtf8, utf8, Writer } from '../core/bytes.js';
-import type { Crypto } from '../core/crypto.js';
+import type { Crypto, Hash } from '../core/crypto.js';
 import { type ChannelId, hex } from '../core/ids.js';
 import { PROTOCOL_VERSION } from '../core/limits.js';
+import {
+  BODY_PREFIX_BYTES,
+  commitMessageKey,
+  isCommittedTo,
+  KEY_ID_BYTES,
+} from '../core/message-key.js';
 import { type ChannelRecord, headerOf, type SealedBody } from '../core/record.js';
 import {
+  openUnder,
+  sealUnder,
   XCHACHA_NONCE_BYTES,
   XCHACHA_TAG_BYTES,
+  xchachaKey,
   xchachaOpen,
   xchachaSeal,
 } from '../native/xchacha.js';
@@ -30,12 +39,12 @@ import {
 export const SECRET_BYTES = 32;
 export const COMMITMENT_BYTES = 32;
 const KEY_BYTES = 32;
-export const KEY_ID_BYTES = 16;
 export const NONCE_BYTES = XCHACHA_NONCE_BYTES;
 export const TAG_BYTES = XCHACHA_TAG_BYTES;
 const PREFIX_BYTES = KEY_ID_BYTES + NONCE_BYTES;
-/** How much longer an encrypted body is than a plain one. */
-export const BODY_OVERHEAD_BYTES = PREFIX_BYTES + TAG_BYTES;
+/** How much longer an encrypted name is than a plain one, and an encrypted body. */
+const NAME_OVERHEAD_BYTES = PREFIX_BYTES + TAG_BYTES;
+export const BODY_OVERHEAD_BYTES = BODY_PREFIX_BYTES + TAG_BYTES;
 
 export type Random = (bytes: number) => Uint8Array;
 /** The first 16 bytes of a key's commitment, in hex. */
@@ -50,6 +59,8 @@ export interface ChannelKey {
   readonly body: Uint8Array;
   readonly name: Uint8Array;
   readonly older: Uint8Array;
+  /** What commits a body to the key of its message. */
+  readonly hash: Hash;
 }
 
 const NO_SALT = new Uint8Array(0);
@@ -63,60 +74,77 @@ export function channelKey(crypto: Crypto, channel: ChannelId, secret: Uint8Arra
   const id = hex(idBytes);
   return {
     ...{ id, idBytes, channel, secret, commitment },
-    ...{ body: part(1), name: part(2), older: part(3) },
+    ...{ body: part(1), name: part(2), older: part(3), hash: crypto.sha256 },
   };
 }
 
 /** A body to submit: encrypted once its record's header is known. */
 export const sealedBody = (key: ChannelKey, plain: Uint8Array, random: Random): SealedBody => ({
   length: plain.length + BODY_OVERHEAD_BYTES,
-  seal: (header) => sealWith(key.body, key.idBytes, random(NONCE_BYTES), header, plain),
+  seal: (header) => sealBody(key, random(NONCE_BYTES), header, plain),
 });
 
-function sealWith(
-  key: Uint8Array,
-  idBytes: Uint8Array,
+function sealBody(
+  key: ChannelKey,
   nonce: Uint8Array,
-  ad: Uint8Array,
+  header: Uint8Array,
   plain: Uint8Array,
 ): Uint8Array {
+  const messageKey = xchachaKey(key.body, nonce);
   const sealed = new Uint8Array(plain.length + BODY_OVERHEAD_BYTES);
-  sealed.set(idBytes);
+  sealed.set(key.idBytes);
   sealed.set(nonce, KEY_ID_BYTES);
-  xchachaSeal(key, nonce, ad, plain, sealed, PREFIX_BYTES);
+  sealed.set(commitMessageKey(key.hash, messageKey), PREFIX_BYTES);
+  sealUnder(messageKey, nonce, header, plain, sealed, BODY_PREFIX_BYTES);
   return sealed;
 }
 
 /** Which key an encrypted body, or a name, is under; undefined where it is too short for any. */
 export const keyIdOf = (sealed: Uint8Array): KeyId | undefined =>
-  sealed.length < BODY_OVERHEAD_BYTES ? undefined : hex(sealed.subarray(0, KEY_ID_BYTES));
+  sealed.length < NAME_OVERHEAD_BYTES ? undefined : hex(sealed.subarray(0, KEY_ID_BYTES));
+
+const isUnder = ({ idBytes }: ChannelKey, sealed: Uint8Array): boolean =>
+  bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes);
+
+const nonceIn = (sealed: Uint8Array): Uint8Array => sealed.subarray(KEY_ID_BYTES, PREFIX_BYTES);
 
 /** The plain body of a record under this key; undefined where it does not open. */
-export const openBody = (key: ChannelKey, record: ChannelRecord): Uint8Array | undefined =>
-  openWith(key.body, key, headerOf(record), record.body);
-
-function openWith(
-  cipherKey: Uint8Array,
-  { idBytes }: ChannelKey,
-  ad: Uint8Array,
-  sealed: Uint8Array,
-): Uint8Array | undefined {
-  if (sealed.length < BODY_OVERHEAD_BYTES) return undefined;
-  if (!bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes)) return undefined;
-  const nonce = sealed.subarray(KEY_ID_BYTES, PREFIX_BYTES);
-  return xchachaOpen(cipherKey, nonce, ad, sealed.subarray(PREFIX_BYTES));
+export function openBody(key: ChannelKey, record: ChannelRecord): Uint8Array | undefined {
+  const messageKey = messageKeyOf(key, record);
+  return messageKey && openWith(messageKey, record);
 }
+
+/** The key of this one message; undefined where it is not under this channel key. */
+export function messageKeyOf(key: ChannelKey, { body }: ChannelRecord): Uint8Array | undefined {
+  if (body.length < BODY_OVERHEAD_BYTES || !isUnder(key, body)) return undefined;
+  const messageKey = xchachaKey(key.body, nonceIn(body));
+  return isCommittedTo(key.hash, body, messageKey) ? messageKey : undefined;
+}
+
+const openWith = (messageKey: Uint8Array, record: ChannelRecord): Uint8Array | undefined => {
+  const { body } = record;
+  return openUnder(messageKey, nonceIn(body), headerOf(record), body.subarray(BODY_PREFIX_BYTES));
+};
 
 const nameAd = (channel: ChannelId): Uint8Array =>
   new Writer().text('conclave/name').id(channel).done();
 
 /** A channel's name as relays may have it. */
-export const sealName = (key: ChannelKey, name: string, random: Random): Uint8Array =>
-  sealWith(key.name, key.idBytes, random(NONCE_BYTES), nameAd(key.channel), utf8(name));
+export function sealName(key: ChannelKey, name: string, random: Random): Uint8Array {
+  const plain = utf8(name);
+  const nonce = random(NONCE_BYTES);
+  const sealed = new Uint8Array(plain.length + NAME_OVERHEAD_BYTES);
+  sealed.set(key.idBytes);
+  sealed.set(nonce, KEY_ID_BYTES);
+  xchachaSeal(key.name, nonce, nameAd(key.channel), plain, sealed, PREFIX_BYTES);
+  return sealed;
+}
 
 /** Undefined where it does not open under this key. */
 export function openName(key: ChannelKey, sealed: Uint8Array): string | undefined {
-  const plain = openWith(key.name, key, nameAd(key.channel), sealed);
+  if (sealed.length < NAME_OVERHEAD_BYTES || !isUnder(key, sealed)) return undefined;
+  const rest = sealed.subarray(PREFIX_BYTES);
+  const plain = xchachaOpen(key.name, nonceIn(sealed), nameAd(key.channel), rest);
   try {
     return plain && fromUtf8(plain);
   } catch {

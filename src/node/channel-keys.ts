@@ -26,6 +26,7 @@ import {
   channelKey,
   type KeyId,
   keyIdOf,
+  messageKeyOf,
   openBody,
   SECRET_BYTES,
   sealedBody,
@@ -163,6 +164,14 @@ export class ChannelKeys implements Bodies {
     if (!key) return { is: 'sealed', key: id };
     const body = openBody(key, record);
     return body ? { is: 'open', body } : { is: 'sealed', key: null };
+  }
+
+  async messageKey(record: ChannelRecord): Promise<Uint8Array | undefined> {
+    if (record.kind !== 'message' || record.keyEpoch !== KEY_EPOCH_SEALED) return undefined;
+    await this.ready();
+    const id = keyIdOf(record.body);
+    const key = id === undefined ? undefined : this.#ring.get(id);
+    return key && messageKeyOf(key, record);
   }
 
   // Sending

@@ -12,6 +12,7 @@ import {
   isArchiveIn,
   keysBefore,
   type MembershipBody,
+  minOnline,
   type Roster,
 } from '../core/roster.js';
 import type { StoreOp } from '../core/store.js';
@@ -19,9 +20,11 @@ import { type ChannelView, channelView } from '../core/view.js';
 import type {
   Channel,
   ChannelStatus,
+  Departure,
   Explanation,
   InviteOptions,
   MemberInfo,
+  ProveOptions,
   ReadEvent,
   ReadOptions,
   RelayStatus,
@@ -30,6 +33,7 @@ import type {
   WaitOptions,
 } from './api.js';
 import type { Bodies, BodiesHost } from './bodies.js';
+import { departureOf } from './departure.js';
 import { explain } from './explain.js';
 import { logReader } from './explain-find.js';
 import { Expulsion } from './expulsion.js';
@@ -42,8 +46,11 @@ import type { ChannelHost, ReadableChannel } from './parts.js';
 import { armour } from './proof-file.js';
 import { proveFinal } from './prove.js';
 import { readChannel } from './reader.js';
+import { formerMembers, openInvites } from './roster-shown.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
+
+const HEX_32 = /^[0-9a-f]{64}$/;
 
 export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
@@ -56,6 +63,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   readonly #importing = new Set<string>();
   readonly #expulsion: Expulsion | undefined;
   #final: Point;
+  #departure: Departure | undefined;
 
   constructor(id: ChannelId, node: ChannelHost) {
     this.id = id;
@@ -73,6 +81,8 @@ export class NodeChannel implements Channel, ReadableChannel {
     }
     this.members = {
       list: () => this.#members(),
+      former: () => formerMembers(this.state.roster),
+      invites: () => openInvites(this.state.roster, this.#node.clock().wall),
       invite: (options) => this.#invite(options ?? {}),
       revoke: (invite, options) => this.#revoke(invite, options ?? {}),
       remove: (user, options) => this.#remove(user, options ?? {}),
@@ -178,8 +188,16 @@ export class NodeChannel implements Channel, ReadableChannel {
       if (event.state === 'final') this.#handles.delete(event.id);
     }
     this.bodies.onEvent(event);
+    if (event.type === 'roster') this.learnDeparture().catch((error) => this.#node.fail(error));
     this.#expulsion?.look();
     this.changes.notify();
+  }
+
+  /** Reads how this node's user went, for `currentStatus`. */
+  async learnDeparture(): Promise<void> {
+    const { store, hash } = this.#node;
+    this.#departure = await departureOf(store, hash, this.state, this.user);
+    if (this.#departure) this.changes.notify();
   }
 
   fail(error: unknown): void {
@@ -211,9 +229,14 @@ export class NodeChannel implements Channel, ReadableChannel {
     return explain(state, id, { log, bodies, view: offline ? undefined : this.view() });
   }
 
-  prove(id: string): Promise<string> {
+  prove(id: string, { text = true }: ProveOptions = {}): Promise<string> {
     const { store, verifier: crypto } = this.#node;
-    return proveFinal(this.state, id, { store, crypto, finalSeq: this.#final.seq });
+    const options = { store, crypto, finalSeq: this.#final.seq };
+    if (!text) return proveFinal(this.state, id, options);
+    return proveFinal(this.state, id, {
+      ...options,
+      keyFor: (record) => this.bodies.messageKey(record),
+    });
   }
 
   proveMisbehaviour(user: string): string {
@@ -239,7 +262,9 @@ export class NodeChannel implements Channel, ReadableChannel {
       ...(isArchiveIn(st.roster, this.user) && { archive: true }),
       relays: this.#relays(),
       members: st.roster.members.size,
+      minOnline: minOnline(st.roster),
       ...view,
+      ...(view.state === 'removed' && this.#departure && { departure: this.#departure }),
       ...(isOffline ? { ...alone, state: 'offline' } : {}),
       final: this.#final.seq,
       head: this.#final.hash,
@@ -325,11 +350,7 @@ export class NodeChannel implements Channel, ReadableChannel {
   }
 
   async #revoke(invite: string, o: WaitOptions): Promise<void> {
-    const { channel, secret } = decodeInvite(this.#node.hash, invite);
-    if (channel !== this.id) {
-      throw new ConclaveError('bad_invite', 'the invitation is for another channel');
-    }
-    const key = this.#node.publicKey(secret);
+    const key = this.#inviteKey(invite);
     const revoked = await this.#change(
       (roster) => (roster.invites.has(key) ? { kind: 'revoke', base: roster.number, key } : null),
       o,
@@ -340,6 +361,14 @@ export class NodeChannel implements Channel, ReadableChannel {
         'the invitation is not open: it was used up, or revoked before. Nothing is left to revoke',
       );
     }
+  }
+
+  /** Of the string that was handed over; an id is it already. */
+  #inviteKey(invite: string): UserId {
+    if (HEX_32.test(invite)) return userId(invite);
+    const { channel, secret } = decodeInvite(this.#node.hash, invite);
+    if (channel === this.id) return this.#node.publicKey(secret);
+    throw new ConclaveError('bad_invite', 'the invitation is for another channel');
   }
 
   #relays(): RelayStatus[] {
@@ -355,7 +384,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     const others = ({ relays }: Roster): string[] => relays.filter((r) => relayKeyOf(r) !== key);
     if (others(this.state.roster).length >= RELAYS_PER_CHANNEL_MAX) {
       throw new ConclaveError(
-        'bad_relays',
+        'not_allowed',
         `the channel has ${RELAYS_PER_CHANNEL_MAX} relays, its limit: remove one first`,
       );
     }
@@ -369,7 +398,7 @@ export class NodeChannel implements Channel, ReadableChannel {
     const { key } = pinnedRelayUrl(url);
     const isLast = ({ relays }: Roster): boolean => relays.every((r) => relayKeyOf(r) === key);
     if (isLast(this.state.roster)) {
-      throw new ConclaveError('bad_relays', "it is the channel's last relay: add another first");
+      throw new ConclaveError('not_allowed', "it is the channel's last relay: add another first");
     }
     await this.#change((roster) => {
       const relays = roster.relays.filter((r) => relayKeyOf(r) !== key);

@@ -17,13 +17,13 @@ import type { Crypto } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import { type ChannelId, type Digest, hex, type UserId, unhex } from '../core/ids.js';
 import { KEYS_CARRIED_MAX, MEMBERS_PER_CHANNEL_MAX, PROTOCOL_VERSION } from '../core/limits.js';
+import { KEY_ID_BYTES } from '../core/message-key.js';
 import type { ChannelRecord } from '../core/record.js';
 import { type Roster, readers } from '../core/roster.js';
 import {
   type ChannelKey,
   COMMITMENT_BYTES,
   channelKey,
-  KEY_ID_BYTES,
   type KeyId,
   NONCE_BYTES,
   openOlder,

@@ -66,6 +66,8 @@ export interface MendOptions {
 /** What was done; nothing when the channel verified. */
 export interface Mended {
   readonly deeds: readonly string[];
+  /** Those of the deeds by which something is gone that the node does not get back by itself. */
+  readonly lost: readonly string[];
   /** Whether promises or acknowledgements may be gone. */
   readonly memoryLost: boolean;
 }
@@ -100,6 +102,7 @@ class Mending {
   readonly #o: MendOptions;
   readonly #keys: ChannelKeys;
   readonly #deeds = new Set<string>();
+  readonly #lost = new Set<string>();
   #memoryLost = false;
   /** Messages that were saved from what was dropped. */
   #kept = 0;
@@ -112,7 +115,8 @@ class Mending {
   }
 
   done(): Mended {
-    return { deeds: [...this.#deeds], memoryLost: this.#memoryLost };
+    const [deeds, lost] = [[...this.#deeds], [...this.#lost]];
+    return { deeds, lost, memoryLost: this.#memoryLost };
   }
 
   async round(problems: readonly Problem[]): Promise<void> {
@@ -138,7 +142,12 @@ class Mending {
 
   async #drop(): Promise<void> {
     await clear(this.#o.store, this.#keys.all);
-    this.#deeds.add('the channel is gone from this node: join it again with an invitation');
+    this.#lose('the channel is gone from this node: join it again with an invitation');
+  }
+
+  #lose(deed: string): void {
+    this.#deeds.add(deed);
+    this.#lost.add(deed);
   }
 
   async #mendLog(of: (kind: string) => Problem[]): Promise<void> {
@@ -288,7 +297,8 @@ class Mending {
     const { outs } = this.#keys;
     const from = first.endsWith('/') ? outs : first;
     const dropped = await clear(store, outs, from);
-    this.#deeds.add(`${dropped} own messages that were not final can't be sent any more`);
+    const those = dropped === 1 ? '1 own message that was' : `${dropped} own messages that were`;
+    this.#lose(`${those} not final can't be sent any more`);
   }
 
   /** A repair of the files brings back what was deleted. */

@@ -53,6 +53,8 @@ export interface MendedStore {
   readonly dropped: number;
   /** What was done, and to what. */
   readonly deeds: readonly { readonly where: string; readonly what: string }[];
+  /** Those of the deeds by which something is gone that the node does not get back by itself. */
+  readonly lost: readonly { readonly where: string; readonly what: string }[];
   readonly memoryLost: boolean;
 }
 
@@ -167,17 +169,20 @@ async function mendAll(
   crypto: Crypto,
   self: UserId | undefined,
   isDamaged: boolean,
-): Promise<{ deeds: Deeds; memoryLost: boolean }> {
+): Promise<Pick<MendedStore, 'deeds' | 'lost' | 'memoryLost'>> {
   const deeds: Deeds = await mendNode(store);
   // From here on verification knows of it.
   if (isDamaged || deeds.some(({ where }) => where === BOOTS_KEY)) await forgetAll(store, EVIDENCE);
+  const lost: Deeds = [];
   let memoryLost = isDamaged;
   for (const id of await storedChannels(store)) {
     const mended = await mendChannel({ crypto, store, id, self, evidence: EVIDENCE });
-    deeds.push(...mended.deeds.map((what) => ({ where: `channel ${id}`, what })));
+    const of = (what: string) => ({ where: `channel ${id}`, what });
+    deeds.push(...mended.deeds.map(of));
+    lost.push(...mended.lost.map(of));
     memoryLost ||= mended.memoryLost;
   }
-  return { deeds, memoryLost };
+  return { deeds, lost, memoryLost };
 }
 
 /** What belongs to no channel. */

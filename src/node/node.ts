@@ -48,6 +48,7 @@ import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName } from './input.js';
 import { checkPurpose, decodeInvite, type Invite } from './invite.js';
+import type { Opener } from './keys-record.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -195,6 +196,8 @@ class ConclaveNode implements Node, NodeParts {
       ...{ crypto: o.crypto, sealing, log: o.log, clock: o.clock, ulid: o.ulid },
       sign: (statement) => o.crypto.ed25519Sign(o.identity.seed, statement),
       links: () => this.links(),
+      isOnline: (user) =>
+        [...this.#channels.values()].some((channel) => channel.view().online.includes(user)),
       checkOpen: () => this.checkOpen(),
       fail: (error) => this.fail(error),
     });
@@ -221,6 +224,7 @@ class ConclaveNode implements Node, NodeParts {
         const channel = new NodeChannel(id, this);
         this.#channels.set(id, channel);
         await channel.bodies.load();
+        await channel.learnDeparture();
       }
     }
     await this.#private.load();
@@ -255,9 +259,13 @@ class ConclaveNode implements Node, NodeParts {
     return hex32<SealingPublic>(this.#o.sealing.publicKey);
   }
 
-  bodiesOf(host: BodiesHost): Bodies {
+  get opener(): Opener {
     const { crypto, sealing } = this.#o;
-    return new ChannelKeys({ ...host, crypto, sealing });
+    return { user: this.user, crypto, sealing };
+  }
+
+  bodiesOf(host: BodiesHost): Bodies {
+    return new ChannelKeys({ ...host, ...this.opener });
   }
 
   get removesMisbehaving(): boolean {

@@ -45,7 +45,7 @@ import { countBehind } from './private-order.js';
 import type { Numbers, PrivateParts } from './private-parts.js';
 import type { Outcome, RelayConnection } from './relay-link.js';
 
-/** Receivers of which it is remembered when they were there. */
+/** Users of whom it is remembered when they were there. */
 const SEEN_MAX = 1_024;
 /** So many are stored together. */
 const TOGETHER_MAX = 64;
@@ -86,6 +86,8 @@ interface Line {
   key: Uint8Array | undefined;
   sentAt: Millis;
   wentBackAt: Millis;
+  /** Something is sought in the log for it. */
+  isLooking: boolean;
   obstacle: Obstacle;
 }
 
@@ -104,7 +106,7 @@ export class PrivateOutbox {
   /** Taken from these, and not in the store yet. */
   #storing = 0;
   #posting: Promise<void> | undefined;
-  /** By wall clock, when those whom this node writes to last showed that they were there; the last one last. */
+  /** By wall clock, when others last showed that they were there, or went; the last one last. */
   readonly #seen = new Map<UserId, Millis>();
 
   /** @param changed called when the state of a message changed */
@@ -137,8 +139,9 @@ export class PrivateOutbox {
     if (!line) return undefined;
     const { obstacle } = line;
     const seenAt = this.#seen.get(pending.to);
-    const seen =
-      seenAt === undefined
+    const seen = this.#node.isOnline(pending.to)
+      ? 'and was online in a channel just now'
+      : seenAt === undefined
         ? 'not seen since this node started'
         : `last seen ${new Date(seenAt).toISOString()}`;
     if (obstacle === 'no_relay') return 'this node has no link to a relay';
@@ -229,7 +232,7 @@ export class PrivateOutbox {
     this.#lines.set(pending.to, {
       ...{ to: pending.to, waiting: [pending], again: undefined, key: undefined },
       ...{ sentAt: Number.NEGATIVE_INFINITY, wentBackAt: Number.NEGATIVE_INFINITY },
-      obstacle: undefined,
+      ...{ isLooking: false, obstacle: undefined },
     });
   }
 
@@ -354,8 +357,9 @@ export class PrivateOutbox {
 
   /** What a relay says of presence is a hint to try. */
   #onPresence(user: UserId, isThere: boolean): void {
+    // Whoever is written to later was seen before.
+    this.#see(user);
     const line = this.#lines.get(user);
-    if (line || this.#seen.has(user)) this.#see(user);
     if (!line || !isThere) return;
     line.obstacle = undefined;
     this.#sendTo(line, 0);
@@ -421,27 +425,39 @@ export class PrivateOutbox {
 
   /** The receiver lacks what comes before `pending`; `have` is the last that it has. */
   async #goBack(line: Line, pending: Pending, have: Digest): Promise<void> {
-    const { store } = this.#node;
     const { now } = this.#node.clock();
-    if (!line.again) {
-      // Who says so all the time is sent no more for it.
-      if (now - line.wentBackAt < PRIVATE_RESEND_MS) return;
-      line.wentBackAt = now;
-    }
-    const [place] = await placesOf(store, true, [{ peer: line.to, digest: have }]);
-    const next = await nextTo(store, line.to, place?.n ?? 0);
+    // A look may read the whole log: who says so all the time gets no more of them for it.
+    if (line.isLooking || now - line.wentBackAt < PRIVATE_RESEND_MS) return;
+    line.wentBackAt = now;
+    const next = await this.#look(line, async (store) => {
+      const [place] = await placesOf(store, true, [{ peer: line.to, digest: have }]);
+      return nextTo(store, line.to, place?.n ?? 0);
+    });
     // What does not lead further back helps nothing: what it lacks is not here either.
     if (!next || next.n >= pending.n || firstOf(line) !== pending) return;
     line.again = pendingOf(next);
     this.#sendTo(line, 0);
   }
 
-  /** The receiver has what it had lost up to `pending`. */
+  /** The receiver has what it had lost up to `pending`; a copy of its receipt changes nothing. */
   async #goOn(line: Line, pending: Pending): Promise<void> {
-    const next = await nextTo(this.#node.store, line.to, pending.n);
+    if (line.isLooking) return;
+    const next = await this.#look(line, (store) => nextTo(store, line.to, pending.n));
     if (line.again !== pending) return;
     line.again = next && next.n < line.waiting[0]!.n ? pendingOf(next) : undefined;
     this.#sendTo(line, 0);
+  }
+
+  async #look(
+    line: Line,
+    find: (store: PrivateParts['store']) => Promise<Logged | undefined>,
+  ): Promise<Logged | undefined> {
+    line.isLooking = true;
+    try {
+      return await find(this.#node.store);
+    } finally {
+      line.isLooking = false;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /** What private messages use of their node, and of each other. */
 
 import type { Crypto } from '../core/crypto.js';
-import type { Ulid } from '../core/ids.js';
+import type { Ulid, UserId } from '../core/ids.js';
 import type { NodeLog } from './options.js';
 import type { NodeParts } from './parts.js';
 
@@ -24,6 +24,8 @@ export type PrivateParts = Pick<
   readonly crypto: Pick<Crypto, 'sha256' | 'ed25519Verify'>;
   readonly sealing: Sealing;
   readonly log: Pick<NodeLog, 'debug'>;
+  /** Whether a channel shows that this user is online. */
+  isOnline(user: UserId): boolean;
   /** The user's signature. */
   sign(statement: Uint8Array): Uint8Array;
 };

@@ -26,7 +26,7 @@ import { decodeAs } from '../core/statements.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import type { CheckedFinal, CheckedProof } from './api.js';
 import { membershipIn } from './member-in.js';
-import { decodeMessageBody } from './message-body.js';
+import { decodeMessageBody, type MessageBody } from './message-body.js';
 
 const BEGIN = '-----BEGIN CONCLAVE PROOF-----';
 const END = '-----END CONCLAVE PROOF-----';
@@ -97,10 +97,14 @@ function aboutOf(m: Misbehaviour): string {
   return `it ${did} two chains under one leadership, ${epoch} of term ${term}: they differ at ${m.seq}, ${hashes}`;
 }
 
+/** As `read` shows it: a body that is none of ours is a message without text. */
+const messageShown = (plain: Uint8Array): MessageBody => decodeMessageBody(plain) ?? { text: '' };
+
 function shownFinal(proven: ProvenFinal): CheckedFinal {
   const { channel, founder, record, seq, author, authorIsMember, roster, certificate } = proven;
   const { id, digest, kind, time, keyEpoch } = record;
-  const body = kind === 'message' && keyEpoch === 0 ? decodeMessageBody(record.body) : undefined;
+  const plain = keyEpoch === 0 ? record.body : proven.opened;
+  const body = kind === 'message' && plain ? messageShown(plain) : undefined;
   return {
     ...{ proves: 'final', channel, founder, seq, id, digest },
     from: author.user,

@@ -22,6 +22,7 @@ import {
 } from '../core/layout.js';
 import { TAIL_ENTRIES_MAX } from '../core/limits.js';
 import { encodePortableProof } from '../core/portable-proof.js';
+import type { ChannelRecord } from '../core/record.js';
 import type { Store } from '../core/store.js';
 import { findRecords, logReader } from './explain-find.js';
 import { armour } from './proof-file.js';
@@ -31,6 +32,8 @@ export interface ProveOptions {
   readonly crypto: Verifier;
   /** Up to where the log is final on disk. */
   readonly finalSeq: number;
+  /** The key of a message, where its text is to be shown. */
+  readonly keyFor?: (record: ChannelRecord) => Promise<Uint8Array | undefined>;
 }
 
 const HEX_32 = /^[0-9a-f]{64}$/i;
@@ -52,12 +55,14 @@ export async function proveFinal(
     steps.push(decodeStep(await stored(o, st.keys.step(number))));
   }
   const inclusion = await inclusionOf(st, entry, { bytes: cert, seq: certified }, o);
+  const disclosure = await o.keyFor?.(entry.record);
   const proof = encodePortableProof({
     kind: 'final',
     genesis: genesis.bytes,
     genesisSig: genesis.sig,
     steps,
     inclusion,
+    ...(disclosure && { disclosure }),
   });
   try {
     checkPortableProof(o.crypto, proof);

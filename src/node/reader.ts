@@ -30,6 +30,7 @@ import { type ProvisionalEntry, provisional } from '../core/view.js';
 import type { ChannelEntry, Cursor, EntryRef, EpochRef, ReadEvent, ReadOptions } from './api.js';
 import { type KeyId, keyIdOf } from './channel-cipher.js';
 import { damaged } from './check-loaded.js';
+import { departedFrom, departureOf } from './departure.js';
 import { checkWhole } from './input.js';
 import { KEYS_KIND } from './keys-record.js';
 import { membershipIn } from './member-in.js';
@@ -73,9 +74,9 @@ function entryOf(
   };
 }
 
-function replacedAuthor(roster: Roster, from: UserId): Pick<ChannelEntry, 'replacedBy'> {
-  const replacedBy = currentKey(roster, from);
-  return replacedBy === from ? {} : { replacedBy };
+function replacedAuthor(roster: Roster, from: UserId): Pick<ChannelEntry, 'fromReplacedBy'> {
+  const key = currentKey(roster, from);
+  return key === from ? {} : { fromReplacedBy: key };
 }
 
 interface Start {
@@ -332,12 +333,14 @@ class Reading {
   }
 
   /** This node is no member any more: said once, and again should it join and go again. */
-  *#ending(): Generator<ReadEvent> {
-    const { members, departed } = this.#channel.state.roster;
-    const { user } = this.#channel;
-    const isOut = !members.has(user) && departed.has(user);
-    if (isOut && !this.#isOut) yield { type: 'removed', cursor: this.#cursor };
+  async *#ending(): AsyncGenerator<ReadEvent> {
+    const { state, user } = this.#channel;
+    const isOut = departedFrom(state, user) !== undefined;
+    const isNew = isOut && !this.#isOut;
     this.#isOut = isOut;
+    if (!isNew) return;
+    const departure = await departureOf(this.#store, this.#hash, state, user);
+    yield { type: 'removed', ...(departure && { departure }), cursor: this.#cursor };
   }
 
   /** Messages that are not final: those that are new, have grown or moved since the last look. */

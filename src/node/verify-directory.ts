@@ -15,6 +15,7 @@ import type { Store } from '../core/store.js';
 import { BATCHES_KEY, BOOTS_KEY, bootsOf } from '../core/store-boots.js';
 import { nativeCrypto } from '../native/crypto-native.js';
 import type { VerifyReport } from './api.js';
+import { channelNamed } from './channel-named.js';
 import { checkStore } from './check-store.js';
 import { openLevelStore } from './level-store.js';
 import {
@@ -42,7 +43,7 @@ export interface DirectoryReport {
 }
 
 export interface VerifyDirectoryOptions {
-  /** The id or the name of one channel: the others are not looked at. */
+  /** One channel, by its id, the beginning of it, or its name: the others are not looked at. */
   readonly channel?: string;
   /** Whose directory it is; without it the node's own acknowledgements are not verified. */
   readonly user?: UserId;
@@ -88,15 +89,8 @@ export async function verifyDirectory(
 async function wantedChannels(store: Store, wanted: string | undefined): Promise<ChannelId[]> {
   const all = await storedChannels(store);
   if (wanted === undefined) return all;
-  const named = await Promise.all(all.map((id) => nameOf(store, id)));
-  const found = all.filter((id, i) => id === wanted || named[i] === wanted);
-  if (found.length === 1) return found;
-  if (found.length === 0)
-    throw new ConclaveError('no_channel', `there is no channel "${wanted}" here`);
-  throw new ConclaveError(
-    'ambiguous',
-    `${found.length} channels are called "${wanted}": give the id`,
-  );
+  const named = await Promise.all(all.map(async (id) => ({ id, name: await nameOf(store, id) })));
+  return [channelNamed(named, wanted).id];
 }
 
 /** Undefined where it can't be read: that is for the verification to say. */

@@ -13,6 +13,7 @@ export function plainBodies({ id: channel, request }: BodiesHost): Bodies {
     onEvent: () => {},
     ready: async () => {},
     isNews: () => false,
+    messageKey: async () => undefined,
     learnOf: async () => {},
     has: () => true,
     open: ({ body }) => ({ is: 'open', body }),

@@ -10,6 +10,7 @@
 import {
   createCipheriv,
   createDecipheriv,
+  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
@@ -79,14 +80,34 @@ export function xchachaSeal(
 }
 
 /** Undefined where it does not open. */
-export function xchachaOpen(
+export const xchachaOpen = (
   key: Uint8Array,
+  nonce: Uint8Array,
+  ad: Uint8Array,
+  sealed: Uint8Array,
+): Buffer | undefined => openUnder(messageKey(key, nonce), nonce, ad, sealed);
+
+/** What ChaCha20-Poly1305 has as its key. */
+export const messageKey = (key: Uint8Array, nonce: Uint8Array): Buffer =>
+  hchacha(key, nonce.subarray(0, 16));
+
+/** What a body says of the key of its message. */
+export const commitmentTo = (key: Uint8Array): Buffer =>
+  createHash('sha256')
+    .update(intBytes(BigInt('conclave/message-key'.length), 4))
+    .update('conclave/message-key')
+    .update(Uint8Array.of(0))
+    .update(key)
+    .digest();
+
+/** The same where what is underneath is known. */
+export function openUnder(
+  subkey: Uint8Array,
   nonce: Uint8Array,
   ad: Uint8Array,
   sealed: Uint8Array,
 ): Buffer | undefined {
   if (sealed.length < TAG_BYTES) return undefined;
-  const subkey = hchacha(key, nonce.subarray(0, 16));
   const end = sealed.length - TAG_BYTES;
   const open = createDecipheriv(CHACHA, subkey, chachaNonce(nonce), { authTagLength: TAG_BYTES });
   open.setAAD(ad, { plaintextLength: end });

@@ -416,11 +416,31 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     edits: [
       edit(
         'node/channel-cipher.ts',
-        'if (!bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes)) return undefined;',
-        '',
+        'bytesEqual(sealed.subarray(0, KEY_ID_BYTES), idBytes);',
+        'idBytes.length > 0 && sealed.length > 0;',
       ),
     ],
     targets: ['sealed-body', 'sealed-name'],
+  },
+  {
+    name: 'any-disclosure',
+    what: 'a proof may show a text by a key that the message does not commit to',
+    edits: [
+      edit('core/message-key.ts', 'if (!isCommittedTo(hash, body, key)) return undefined;', ''),
+    ],
+    targets: ['proof-of-final'],
+  },
+  {
+    name: 'any-message-key',
+    what: 'a body opens though it does not commit to the key of its message',
+    edits: [
+      edit(
+        'node/channel-cipher.ts',
+        'isCommittedTo(key.hash, body, messageKey) ? messageKey : undefined',
+        'messageKey',
+      ),
+    ],
+    targets: ['sealed-body'],
   },
   {
     name: 'any-commitment',

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { ChannelId, Digest, SealingPublic, UserId } from '../../src/core/ids.js';
 import type { Roster } from '../../src/core/roster.js';
+import { commitmentTo, openUnder } from './cipher-twin.js';
 import { intBytes, intOf, parse, type Shape, type Tree, textOf } from './grammar.js';
 import { nextRoster } from './roster-twin.js';
 import * as shapes from './shapes.js';
@@ -235,15 +236,26 @@ export interface Says {
   readonly digest: string;
   readonly author: string;
   readonly authorIsMember: boolean;
+  /** What the message says, where the proof opens it. */
+  readonly opened: string | undefined;
   readonly roster: string;
   readonly certificate: Inclusion['certificate'] & { readonly of: number; readonly roster: number };
+}
+
+/** What the key of a message opens. */
+function openedBy(key: Uint8Array, { bytes }: Tree): Uint8Array | undefined {
+  const parts = partsOf(shapes.record, bytes) as Tree[];
+  const [keyEpoch, body] = [intOf(parts[9]!), parts[10]!.bytes];
+  if (keyEpoch !== 1 || !commitmentTo(key).equals(body.subarray(40, 72))) return undefined;
+  const header = bytes.subarray(0, bytes.length - body.length - 4);
+  return openUnder(key, body.subarray(16, 40), header, body.subarray(72));
 }
 
 /** Undefined where the proof does not hold. */
 export function finalIn(isSigned: IsSigned, bytes: Uint8Array): Says | undefined {
   const parts = partsOf(shapes.finalProof, bytes);
   if (!parts) return undefined;
-  const [, , , genesisTree, sig, steps, last] = parts as Tree[];
+  const [, , , genesisTree, sig, steps, last, key] = parts as Tree[];
   const genesisBytes = genesisTree!.bytes;
   const genesis = partsOf(shapes.genesis, genesisBytes)?.[0]?.parts;
   if (!genesis || !isSigned(idOf(genesis[2]!), genesisBytes, sig!.bytes)) return undefined;
@@ -260,6 +272,9 @@ export function finalIn(isSigned: IsSigned, bytes: Uint8Array): Says | undefined
   const found = inclusionOf(isSigned, roster, last!.parts[0]!);
   const placed = found && rosters[found.header.roster];
   if (!placed || found.certificate.seq <= before) return undefined;
+  const shownKey = key!.parts[0]!.bytes;
+  const opened = shownKey.length > 0 ? openedBy(shownKey, last!.parts[0]!.parts[3]!) : undefined;
+  if (shownKey.length > 0 && !opened) return undefined;
   const isChange = Object.hasOwn(shapes.MEMBERSHIP, found.record.kind);
   const shown = isChange && placed === roster ? changed(roster, found) : roster;
   if (!shown) return undefined;
@@ -268,6 +283,7 @@ export function finalIn(isSigned: IsSigned, bytes: Uint8Array): Says | undefined
   return {
     ...{ channel: roster.channel, founder: idOf(genesis[2]!), seq: found.seq },
     ...{ digest: found.record.digest, author: found.record.author, roster: shown.hash },
+    opened: opened && hexOf(opened),
     authorIsMember: author !== undefined && (author.since === 0 || found.under >= author.since),
     certificate: { ...found.certificate, of, roster: roster.number },
   };

@@ -246,9 +246,11 @@ export const misbehaviourProof = row(
   ...[tag('conclave/proof'), version, u8(1, 1)],
   either(...OFFENCES),
 );
+/** The key of a message, or nothing. */
+const disclosure = such(bytes(32), ({ parts }) => [0, 32].includes(parts[0]!.bytes.length));
 export const finalProof = row(
   ...[tag('conclave/proof'), version, u8(0, 0), bytes(8_192), sig],
-  ...[list(65_535, bytes(PROOF_FILE, step)), bytes(PROOF_FILE, step), bytes(0)],
+  ...[list(65_535, bytes(PROOF_FILE, step)), bytes(PROOF_FILE, step), disclosure],
 );
 export const portableProof = either(finalProof, misbehaviourProof);
 export const conviction = row(u64, bytes(196_608));

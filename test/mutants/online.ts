@@ -53,8 +53,8 @@ export const ONLINE: readonly Mutant[] = [
     edits: [
       {
         file: PROVISIONAL,
-        find: '  return seq < branch.tip.seq ? Math.min(seq, withheld - 1) : seq;',
-        replace: '  return branch.tip.seq;',
+        find: 'return { seq: Math.min(seq, withheld) - 1, isWithheld: false };',
+        replace: 'return { seq: branch.tip.seq, isWithheld: false };',
       },
     ],
     options: apart,

@@ -57,5 +57,6 @@ export const cheapParts = (
   ...rest,
   log: { debug: () => {} },
   sign: (statement) => CHEAP.ed25519Sign(unhex(user), statement),
+  isOnline: () => false,
   checkOpen: () => {},
 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ChannelId, hex, type UserId } from '../../src/core/ids.js';
 import { KEYS_CARRIED_MAX, MEMBERS_PER_CHANNEL_MAX } from '../../src/core/limits.js';
+import { commitMessageKey, openDisclosed } from '../../src/core/message-key.js';
 import {
   type ChannelRecord,
   decodeRecord,
@@ -16,6 +17,7 @@ import {
   type ChannelKey,
   channelKey,
   keyIdOf,
+  messageKeyOf,
   openBody,
   openName,
   sealedBody,
@@ -76,6 +78,11 @@ describe('bodies.json', () => {
     const body = sealedBody(key, bin(vector.plain!), () => bin(vector.nonce!));
     expect(hex(body.seal(bin(vector.header!)))).toBe(vector.body);
     expect(body.length).toBe(vector.body!.length / 2);
+    const messageKey = messageKeyOf(key, record)!;
+    expect(hex(messageKey)).toBe(vector.message_key);
+    for (const { sha256 } of PORTS) {
+      expect(hex(openDisclosed(sha256, record, messageKey)!)).toBe(vector.plain);
+    }
   });
 
   test.each(vectors.names as Record<string, string>[])('the name "$name"', (vector) => {
@@ -135,6 +142,35 @@ describe('an encrypted body', () => {
       expect(openBody(KEY, moved), JSON.stringify(change)).toBeUndefined();
     }
     expect(openBody(KEY, encodeRecord(hash, { ...record }))).toEqual(PLAIN);
+  });
+
+  test('opens by the key of its message alone, to whoever is shown that, and no other does', () => {
+    const record = sealed(KEY);
+    const shown = messageKeyOf(KEY, record)!;
+    expect(openDisclosed(hash, record, shown)).toEqual(PLAIN);
+    expect(openDisclosed(hash, sealed(KEY), shown)).toBeUndefined();
+    for (const key of [KEY.body, KEY.secret, shown.map((byte) => byte ^ 1)]) {
+      expect(openDisclosed(hash, record, key)).toBeUndefined();
+    }
+    const without = encodeRecord(hash, { ...record, keyEpoch: 0 });
+    const moved = encodeRecord(hash, { ...record, n: record.n + 1 });
+    const cut = encodeRecord(hash, { ...record, body: record.body.slice(0, 87) });
+    for (const other of [without, moved, cut]) {
+      expect(openDisclosed(hash, other, shown)).toBeUndefined();
+    }
+    expect(messageKeyOf(keyOf(2), record)).toBeUndefined();
+  });
+
+  test('that opens under a key that it does not commit to is shut: to all it says one thing', () => {
+    const record = sealed(KEY);
+    const other = messageKeyOf(KEY, sealed(KEY))!;
+    const body = record.body.slice();
+    body.set(commitMessageKey(hash, other), 40);
+    const lying = encodeRecord(hash, { ...record, body });
+    for (const key of [messageKeyOf(KEY, record)!, other]) {
+      expect(openDisclosed(hash, lying, key)).toBeUndefined();
+    }
+    expect(openBody(KEY, lying)).toBeUndefined();
   });
 
   test('of one record does not open in another', () => {
@@ -292,5 +328,6 @@ describe('a keys record', () => {
 });
 
 test('both ports make the same keys', () => {
-  expect(channelKey(portableCrypto, CHANNEL, KEY.secret)).toEqual(KEY);
+  const made = channelKey(portableCrypto, CHANNEL, KEY.secret);
+  expect(made).toEqual({ ...KEY, hash: made.hash });
 });

@@ -104,7 +104,8 @@ describe('usage', () => {
     [['invite', '--dir', 'd', 'team', '--expires', 'soon'], '"soon" is no time'],
     [['invite', '--dir', 'd', 'team', '--expires', '7d', '--revoke', 'x'], 'goes without'],
     [['invite', '--dir', 'd', 'team', '--for', 'ab', '--revoke', 'x'], 'goes without'],
-    [['invite', '--dir', 'd', 'team', '--for', 'bob'], 'the whole id of a user'],
+    [['invite', '--dir', 'd', 'team', '--list', '--revoke', 'x'], 'goes without'],
+    [['invite', '--dir', 'd', 'team', '--list', '--uses', '2'], 'goes without'],
     [['invite', '--dir', 'd', 'team', '--for', 'ab', '--uses', '2'], 'has one use'],
     [['leave', '--dir', 'd'], "missing required argument 'channel'"],
     [['remove', '--dir', 'd', 'team'], "missing required argument 'user'"],
@@ -282,7 +283,7 @@ describe('channels', () => {
     expect(h.world.stores.get(h.dir)!.overrides).toEqual(['conclave://key@127.0.0.1:2']);
   });
 
-  test('a channel is named by its id or, if only one has it, its name', async () => {
+  test('a channel is named by its id or, if only one fits, the beginning of that or its name', async () => {
     const h = new Harness();
     const { id } = await h.withChannel();
     const status = async (channel: string) => h.run(['status', '--dir', h.dir, '--json', channel]);
@@ -290,8 +291,21 @@ describe('channels', () => {
     expect((await status('team')).json[0]!.channel).toBe(id);
     expect(errorOf(await status('nope'))).toMatchObject({ code: 'no_channel' });
     expect(errorOf(await status('0'.repeat(64)))).toMatchObject({ code: 'no_channel' });
+    expect((await status(id.slice(0, 4))).json[0]!.channel).toBe(id);
+    expect(errorOf(await status(id.slice(0, 3)))).toMatchObject({ code: 'no_channel' });
     await h.run(['create', '--dir', h.dir, '--relay', URL, 'team']);
-    expect(errorOf(await status('team'))).toMatchObject({ code: 'ambiguous' });
+    const short = id.slice(0, 16);
+    for (const both of ['team', id.slice(0, 8)]) {
+      expect(errorOf(await status(both))).toEqual({
+        code: 'ambiguous',
+        message: `2 channels fit "${both}": team (${short}), team (${short}). Give more of the id`,
+      });
+    }
+    expect((await status(id.slice(0, 63))).json[0]!.channel).toBe(id);
+    // Who founds a channel does not choose what another's id means.
+    await h.run(['create', '--dir', h.dir, '--relay', URL, id.slice(0, 63)]);
+    expect(errorOf(await status(id.slice(0, 63)))).toMatchObject({ code: 'ambiguous' });
+    expect((await status(id)).json[0]!.channel).toBe(id);
   });
 });
 
@@ -428,7 +442,7 @@ describe('reading', () => {
       'epoch',
     ]);
     expect(await log('--from', '3')).toEqual(all.slice(2));
-    expect(await log('--limit', '2')).toEqual(all.slice(0, 2));
+    expect(await log('--limit', '2')).toEqual(all.slice(-2));
   });
 
   test('log for people: time, nick, text, and the state of what is not final', async () => {
@@ -557,7 +571,17 @@ describe('reading', () => {
         '',
       ]);
     }
-    const { json } = await h.run(['log', '--dir', h.dir, '--json', 'team', '--limit', '1']);
+    const { json } = await h.run([
+      'log',
+      '--dir',
+      h.dir,
+      '--json',
+      'team',
+      '--limit',
+      '1',
+      '--from',
+      '1',
+    ]);
     expect(json).toMatchObject([
       { kind: 'merge', merge: { branches: [{ leaderName: 'abababab' }] } },
     ]);
@@ -572,12 +596,23 @@ describe('reading', () => {
       const { stdout } = await h.run(['log', '--dir', h.dir, 'team', '--limit', '2', ...more]);
       return stdout.trimEnd().split('\n');
     };
-    expect((await log()).map((line) => line.at(-1))).toEqual(['a', 'b']);
-    expect(await log('--long')).toEqual([
+    expect((await log()).map((line) => line.at(-1))).toEqual(['b', 'c']);
+    expect((await log('--json')).map((line) => JSON.parse(line).seq)).toEqual([4, 5]);
+    expect((await log('--from', '1')).map((line) => line.at(-1))).toEqual(['a', 'b']);
+    expect(await log('--long', '--from', '1')).toEqual([
       expect.stringMatching(/alice leads$/),
       expect.stringMatching(/has a vote now$/),
     ]);
-    expect((await log('--json')).map((line) => JSON.parse(line).seq)).toEqual([1, 2]);
+    for (let i = 0; i < 20; i++) channel.add({ kind: 'epoch' });
+    expect((await log()).map((line) => line.at(-1))).toEqual(['b', 'c']);
+    channel.held = true;
+    channel.send('d');
+    expect(await log()).toEqual([
+      expect.stringMatching(/c$/),
+      expect.stringMatching(/d \(queued\)$/),
+    ]);
+    const { stdout } = await h.run(['log', '--dir', h.dir, 'team', '--limit', '99']);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(4);
   });
 
   test('an export has the entries alone', async () => {
@@ -632,7 +667,7 @@ describe('reports', () => {
     const { user } = h.world.stores.get(h.dir)!;
     const expected = {
       ...{ channel: channel.id, name: 'team', relays: [{ url: URL, connected: false }] },
-      ...{ members: 1, online: [], leader: null, leaderName: null },
+      ...{ members: 1, minOnline: 1, online: [], leader: null, leaderName: null },
       ...{ epoch: { term: 1, kind: 'roster' } },
       ...{ state: 'offline', waiting: null, queued: 0, sent: 0, committed: 0, final: 1 },
       head: `${'0'.repeat(63)}1`,
@@ -667,6 +702,131 @@ describe('reports', () => {
       expect([removed.code, removed.json]).toEqual([0, [at]]);
       expect(channel.others).toEqual([cat]);
     }
+  });
+
+  test('who leaves too few for messages is told, and status says so when nobody is up', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob, cat);
+    channel.minOnline = 3;
+    const plain = (await h.run(['status', '--dir', h.dir, 'team'])).stdout;
+    expect(plain).toMatch(/members +3, 0 online\n/);
+    const remove = ['remove', '--dir', h.dir, 'team'];
+    const { json } = await h.run([...remove, 'bob', '--json']);
+    const warning = (those: string, needed: string): string =>
+      `${those}, and messages need 3 online: none is placed until ${needed}. "conclave invite" invites them`;
+    expect(json[0]!.warnings).toEqual([warning('2 members are left', 'another one joins')]);
+    const { stdout } = await h.run([...remove, 'cat']);
+    expect(stdout).toBe(
+      `removed cat (b0b20000)\nwarning: ${warning('1 member is left', '2 more join')}\n`,
+    );
+    const alone = (await h.run(['status', '--dir', h.dir, 'team'])).stdout;
+    expect(alone).toMatch(/members +1, 0 online; messages need 3 members online\n/);
+    expect((await h.run(['leave', '--dir', h.dir, 'team'])).stdout).toMatch(
+      /^left team\nwarning: /,
+    );
+  });
+
+  test('remove tells of open invitations, which can be listed, and revoked by their ids', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    channel.others.push(bob);
+    const by = { user: cat.user, name: 'cat' };
+    const id = (start: string) => start.padEnd(64, '0') as UserId;
+    const expires = Date.UTC(2030, 0, 31);
+    const open = [
+      { id: id('ab01'), by, uses: 1 },
+      { id: id('ab02'), by, uses: 4, expires },
+    ];
+    const named = { id: id('ab03'), by, uses: 1, for: { user: id('da'), name: 'dan' } };
+    channel.open.push(...open, named);
+    const removed = await h.run(['remove', '--dir', h.dir, 'team', 'bob']);
+    const revoke = `conclave invite --dir ${h.dir} team --revoke`;
+    expect(removed.stdout.split('\n')).toEqual([
+      'removed bob (b0b10000)',
+      'warning: 2 invitations are open: who has one can join, under a new identity too. To end it:',
+      `  by cat (b0b20000), 1 use left: ${revoke} ab010000`,
+      `  by cat (b0b20000), 4 uses left, until 2030-01-31 00:00: ${revoke} ab020000`,
+      '',
+    ]);
+    const list = ['invite', '--dir', h.dir, 'team', '--list'];
+    expect((await h.run([...list, '--json'])).json).toEqual([...open, named]);
+    expect((await h.run(list)).stdout.split('\n')[2]).toBe(
+      'ab030000  by cat (b0b20000), 1 use left, for dan (da000000) alone',
+    );
+    const revokes = (which: string) =>
+      h.run(['invite', '--dir', h.dir, 'team', '--json', '--revoke', which]);
+    expect(errorOf(await revokes('ab00'))).toMatchObject({ code: 'invite_not_open' });
+    expect((await revokes('ab010000')).json).toEqual([{ revoked: 'ab010000' }]);
+    expect(channel.open.map((one) => one.id)).toEqual([id('ab02'), id('ab03')]);
+    channel.open.push({ ...named, id: id('ab02ff') });
+    expect(errorOf(await revokes('ab02'))).toMatchObject({ code: 'ambiguous' });
+  });
+
+  test('who was a member is shown, invited back and kept out by name', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const gone = (start: string, name: string, removed: boolean, replacedBy?: UserId) => ({
+      ...{ user: start.padEnd(64, '0') as UserId, name, removed },
+      ...(replacedBy && { replacedBy }),
+    });
+    const dan = gone('da01', 'dan', true);
+    const eve = gone('ef01', 'eve', false);
+    const old = gone('b0b0', 'bob', true, bob.user);
+    channel.others.push(bob);
+    channel.gone.push(dan, eve, old);
+    const members = ['members', '--dir', h.dir, 'team'];
+    expect((await h.run([...members, '--json'])).json).toHaveLength(2);
+    const all = (await h.run([...members, '--former', '--json'])).json;
+    expect(all.slice(2)).toEqual([dan, eve, old].map((one) => ({ ...one, former: true })));
+    expect((await h.run([...members, '--former'])).stdout.split('\n').slice(2)).toEqual([
+      `- dan                  removed  ${dan.user}`,
+      `- eve                  left     ${eve.user}`,
+      `- bob                  replaced ${old.user}  (by b0b10000)`,
+      '',
+    ]);
+    const invite = (whom: string) =>
+      h.run(['invite', '--dir', h.dir, 'team', '--json', '--for', whom]);
+    for (const whom of ['dan', 'da01', dan.user]) {
+      const { json } = await invite(whom);
+      expect(json[0]!.for).toEqual({ user: dan.user, name: 'dan' });
+      expect(json[0]!.invite).toContain(dan.user);
+    }
+    const stranger = 'ab'.repeat(32);
+    expect((await invite(stranger)).json[0]!.for).toEqual({ user: stranger, name: '' });
+    expect(errorOf(await invite('bob'))).toEqual({
+      code: 'already_member',
+      message: 'bob (b0b1000000000000) is a member, and needs no invitation',
+    });
+    expect(errorOf(await invite('nobody'))).toMatchObject({
+      code: 'not_member',
+      message: expect.stringContaining('"conclave members --former" shows who was'),
+    });
+    await h.run(['remove', '--dir', h.dir, 'team', 'eve']);
+    expect(channel.gone.find(({ name }) => name === 'eve')!.removed).toBe(true);
+  });
+
+  test('recovery-key keeps its file where the key may be registered yet, and says how to use it', async () => {
+    const h = new Harness();
+    const channel = await h.withChannel();
+    const file = join(h.dir, 'ann.recovery');
+    const argv = ['recovery-key', '--dir', h.dir, 'team', file];
+    channel.held = true;
+    const late = await h.run([...argv, '--timeout', '0.05', '--json']);
+    expect(errorOf(late)).toEqual({
+      code: 'timeout',
+      message: expect.stringMatching(
+        /ann\.recovery may be registered yet: keep it, and run the same/,
+      ),
+    });
+    const kept = readFileSync(file, 'utf8');
+    channel.held = false;
+    const { stdout } = await h.run(argv);
+    const { user } = JSON.parse(readFileSync(join(h.dir, 'identity.json'), 'utf8'));
+    expect(stdout).toContain(
+      `conclave recover --dir NEW ${channel.id} ${user} --recovery-key ${file}\n`,
+    );
+    expect(readFileSync(file, 'utf8')).toBe(kept);
   });
 
   test('rotate makes a new key', async () => {

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { builtCli } from './fixtures/built-cli.js';
 import { Collected, temporaryDir } from './fixtures/cli-harness.js';
 import { finish, json, relay, start } from './fixtures/cli-processes.js';
+import { realCli } from './fixtures/real-cli.js';
 import { FIRST, SECOND } from './fixtures/tls-certificates.js';
 
 /** A relay that nobody runs. */
@@ -24,6 +25,45 @@ describe('exit codes', () => {
     expect(JSON.parse(usage.stdout)).toMatchObject({ error: { code: 'usage' } });
     expect(failure.stderr).toMatch(/^conclave: there is no identity in .*conclave init/);
   });
+});
+
+test('what is malformed is wrong usage, in each command; what does not fit what is there has failed', async () => {
+  const dir = join(temporaryDir(), 'ann');
+  const at = (name: string, ...more: string[]): string[] => [name, '--dir', dir, ...more];
+  const made = (...more: string[]): string[] => at('create', '--relay', NOBODY, ...more);
+  await realCli(at('init', '--name', 'ann'));
+  await realCli(made('team', '--min-online', '1', '--few', 'always'));
+  const outcomes: [argv: string[], code: number, error: string][] = [
+    [at('create', '--relay', 'here', 'x'), 2, 'bad_relay_url'],
+    [made('x', '--relay', NOBODY), 2, 'bad_relays'],
+    [made('x', '--min-online', '1'), 2, 'bad_policy'],
+    [made('x'.repeat(300)), 2, 'bad_name'],
+    [at('explain', 'team', 'nope'), 2, 'bad_id'],
+    [at('explain', 'team', `01HZ${'0'.repeat(22)}`), 1, 'no_message'],
+    [at('prove', 'team', 'nope'), 2, 'bad_id'],
+    [at('join', 'nope'), 2, 'bad_invite'],
+    [at('invite', 'team', '--revoke', 'nope'), 2, 'bad_invite'],
+    [at('invite', 'team', '--revoke', 'abcd'), 1, 'invite_not_open'],
+    [at('replace', 'team', 'ann', 'nope'), 2, 'bad_replace_request'],
+    [at('replace', 'team', 'bob', 'nope'), 1, 'not_member'],
+    [at('recover', 'team', 'nope'), 1, 'not_member'],
+    [at('relays', 'team', 'add', 'here'), 2, 'bad_relay_url'],
+    [at('relays', 'team', 'remove', NOBODY), 1, 'not_allowed'],
+    [at('relays', 'team', '--relay', 'here'), 2, 'bad_relay_url'],
+    [at('up', '--relay', 'here'), 2, 'bad_relay_url'],
+    [at('dm', 'ann', 'hi'), 2, 'bad_user'],
+    [at('dm', 'bob', 'hi'), 1, 'not_member'],
+    [at('status', 'nope'), 1, 'no_channel'],
+    [['check-proof', 'x', '--channel', 'team'], 2, 'usage'],
+    [['relay', '--listen', '127.0.0.1:0', '--limit', 'nope=1'], 2, 'bad_limit'],
+  ];
+  for (const [argv, code, error] of outcomes) {
+    const run = await realCli(argv);
+    expect([run.code, run.json.at(-1)], argv.join(' ')).toMatchObject([
+      code,
+      { error: { code: error } },
+    ]);
+  }
 });
 
 test('a channel of one, from its making to its verification', async () => {

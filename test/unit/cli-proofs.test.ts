@@ -3,11 +3,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { armour } from '../../src/node/proof-file.js';
 import { Harness, temporaryDir } from './fixtures/cli-harness.js';
 
 const { armoured, valid } = JSON.parse(
   readFileSync(new URL('../vectors/proofs.json', import.meta.url), 'utf8'),
-) as { armoured: string; valid: { shown: { channel: string; digest: string; author: string } }[] };
+) as {
+  armoured: string;
+  valid: {
+    bytes: string;
+    shown: { channel: string; digest: string; author: string; text: string | null };
+  }[];
+};
 const { channel, digest, author } = valid[0]!.shown;
 
 async function withProof(): Promise<Harness> {
@@ -27,14 +34,54 @@ const errorOf = ({ json }: { json: Record<string, unknown>[] }) => json.at(-1)?.
 test('a proof goes to stdout, as JSON too, or to a file', async () => {
   const h = await withProof();
   const prove = ['prove', '--dir', h.dir, 'team', 'ID'];
-  expect((await h.run(prove)).stdout).toBe(armoured);
-  expect((await h.run([...prove, '--json'])).json).toMatchObject([{ id: 'ID', proof: armoured }]);
+  const shows =
+    'It shows the text of this message to whoever has it; --without-text leaves it encrypted\n';
+  expect(await h.run(prove)).toMatchObject({ stdout: armoured, stderr: shows });
+  expect((await h.run([...prove, '--json'])).json).toMatchObject([
+    { id: 'ID', showsText: true, proof: armoured },
+  ]);
   const file = join(h.dir, 'a.proof');
   const { stdout } = await h.run([...prove, '--out', file]);
-  expect(stdout).toBe(`${file}: check it with "conclave check-proof FILE"\n`);
+  expect(stdout).toBe(`${file}: check it with "conclave check-proof FILE"\n${shows}`);
   expect(readFileSync(file, 'utf8')).toBe(armoured);
-  const told = await h.run([...prove, '--out', file, '--json']);
-  expect(told.json).toEqual([{ channel: expect.anything(), id: 'ID', file }]);
+  writeFileSync(file, 'not a proof');
+  const there = await h.run([...prove, '--out', file, '--json']);
+  expect([there.code, errorOf(there)]).toMatchObject([1, { code: 'exists' }]);
+  expect(readFileSync(file, 'utf8')).toBe('not a proof');
+  const told = await h.run([...prove, '--out', file, '--force', '--json']);
+  expect(told.json).toEqual([{ channel: expect.anything(), id: 'ID', showsText: true, file }]);
+  expect(readFileSync(file, 'utf8')).toBe(armoured);
+});
+
+test('a proof that leaves the text encrypted says so, when it is made and when it is checked', async () => {
+  const h = new Harness();
+  const channel = await h.withChannel();
+  const { bytes } = valid.find(({ shown }) => shown.text === null)!;
+  channel.proof = armour(Uint8Array.from(Buffer.from(bytes, 'hex')));
+  const prove = ['prove', '--dir', h.dir, 'team', 'ID'];
+  const silent = await h.run(prove);
+  expect(silent.stderr).toMatch(/does not show the text: there is none, or this node has no key/);
+  const asked = await h.run([...prove, '--without-text']);
+  expect([asked.stderr, channel.asked]).toEqual(['It does not show the text\n', { text: false }]);
+  const { stdout } = await h.run(['check-proof', '-'], { input: asked.stdout });
+  expect(stdout).toMatch(/^this is final {2}a message, whose text the proof does not show\n/);
+  const both = await h.run([
+    'prove',
+    '--dir',
+    h.dir,
+    'team',
+    '--misbehaviour',
+    'x',
+    '--without-text',
+  ]);
+  expect(both.code).toBe(2);
+});
+
+test('a proof that opens the message shows its text', async () => {
+  const { bytes } = valid.findLast(({ shown }) => shown.text === 'hello')!;
+  const input = armour(Uint8Array.from(Buffer.from(bytes, 'hex')));
+  const { stdout } = await new Harness().run(['check-proof', '-'], { input });
+  expect(stdout).toMatch(/^this is final {2}"hello"\n/);
 });
 
 test('what is not there is not proven, and no file appears', async () => {

@@ -4,12 +4,13 @@
  * or stolen key").
  */
 
-import { cpSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChannelId } from '../../src/core/ids.js';
 import { linkIdentity } from '../../src/core/keys.js';
 import { nativeCrypto as crypto } from '../../src/native/crypto-native.js';
+import { makeRecoveryKey } from '../../src/node/index.js';
 import { temporaryDir } from './fixtures/cli-harness.js';
 import { finish, json, relay, type Spawned, start } from './fixtures/cli-processes.js';
 import { LyingRelay } from './lying-relay.js';
@@ -29,11 +30,15 @@ async function stop({ child, closed }: Spawned): Promise<void> {
   expect(await closed).toBe(0);
 }
 
+/** What is wrong with the arguments themselves. */
+const MALFORMED = ['usage', 'bad_replace_request'];
+
 /** The error that a command ends with, as `--json` shows it. */
 async function errorOf(...argv: string[]): Promise<{ code: string; message: string }> {
   const { code, stdout } = await finish(...argv, '--json');
-  expect(code, stdout).toBe(1);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!).error;
+  const { error } = JSON.parse(stdout.trim().split('\n').at(-1)!);
+  expect(code, stdout).toBe(MALFORMED.includes(error.code) ? 2 : 1);
+  return error;
 }
 
 const textsOf = async (dir: string): Promise<string[]> => {
@@ -133,6 +138,7 @@ test('a user with a recovery key comes back under a new key, and the thief is ou
   await json('send', '--dir', bob, 'team', 'from the first bob', '--until', 'final');
   expect(await json('recovery-key', '--dir', bob, 'team', file)).toEqual({
     channel,
+    user: old,
     key: expect.stringMatching(/^[0-9a-f]{64}$/),
   });
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -157,7 +163,17 @@ test('a user with a recovery key comes back under a new key, and the thief is ou
   const sent = await errorOf('send', '--dir', thief, 'team', 'from the thief', '--until', 'final');
   expect(sent.code).toBe('removed');
   const again = await errorOf('send', '--dir', thief, 'team', 'and again');
-  expect(again).toMatchObject({ code: 'removed', message: expect.stringMatching(/not a member/) });
+  expect(again).toMatchObject({
+    code: 'removed',
+    message: expect.stringMatching(
+      /not a member of the channel: another key has its place, [0-9a-f]{8}: cat \([0-9a-f]{8}\) made it so, 20/,
+    ),
+  });
+  const out = (await finish('status', '--dir', thief, 'team')).stdout;
+  expect(out).toMatch(/removed +another key has its place.*cat/);
+  expect((await finish('log', '--dir', thief, 'team')).stdout).toMatch(
+    /--- this node is not in the channel any more: another key has its place/,
+  );
   // … and by hand.
   const port = Number(new URL(url).port);
   const { seed } = JSON.parse(readFileSync(join(thief, 'identity.json'), 'utf8'));
@@ -216,18 +232,23 @@ test('what the old key signs is refused by members too, through a relay that let
 test('what is wrong is said, with what to do', async () => {
   const { url } = await relay();
   const { ann, bob, cat, fresh, usb, users, channel } = await team(url);
-  const [none, kept, other] = ['none', 'kept', 'other'].map((name) => join(usb, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [none, kept, other, wrong] = ['none', 'kept', 'other', 'wrong'].map((name) =>
+    join(usb, name),
+  ) as [string, string, string, string];
+  writeFileSync(wrong, makeRecoveryKey().secret);
   const old = users.bob!;
   await Promise.all([up(bob), up(fresh)]);
   await json('recovery-key', '--dir', bob, 'team', kept);
   const registers = ['recovery-key', '--dir', bob, 'team', other];
   const recovers = ['recover', '--dir', fresh, channel, old];
   const refusals: [argv: string[], code: string, message: RegExp][] = [
-    [registers, 'not_allowed', /signature of the one before/],
+    [registers, 'not_allowed', /signature of the one before.*give its file with --old$/],
+    [
+      [...registers, '--old', wrong],
+      'not_allowed',
+      /what --old gives is not the one that you have$/,
+    ],
+    [['recovery-key', '--dir', bob, 'nope', other], 'no_channel', /no channel "nope"/],
     [
       [...registers, '--old', none],
       'no_recovery_key',
@@ -235,8 +256,17 @@ test('what is wrong is said, with what to do', async () => {
     ],
     [[...recovers, '--recovery-key', none], 'no_recovery_key', /there is no file/],
     [[...recovers, '--recovery-key', join(ann, 'identity.json')], 'bad_recovery_key', /give all/],
-    [['recover', '--dir', fresh, 'team', old], 'bad_id', /channel id/],
-    [['recover', '--dir', fresh, channel, 'bob'], 'bad_id', /user id/],
+    [
+      ['recover', '--dir', fresh, 'team', old],
+      'usage',
+      /"team" is not the whole id of a channel.*"conclave status"/,
+    ],
+    [
+      ['recover', '--dir', fresh, channel, 'bob'],
+      'usage',
+      /"bob" is not the whole id of a user.*"conclave members"/,
+    ],
+    [['recover', '--dir', bob, 'team', 'nobody'], 'not_member', /conclave members --former/],
     [['recover', '--dir', bob, channel, old], 'same_user', /conclave init/],
   ];
   await Promise.all(
@@ -248,7 +278,7 @@ test('what is wrong is said, with what to do', async () => {
       });
     }),
   );
-  expect(existsSync(none)).toBe(false);
+  expect([none, other].map((path) => existsSync(path))).toEqual([false, false]);
 
   await json(...registers, '--old', kept);
   const [unsigned, past] = (await Promise.all([

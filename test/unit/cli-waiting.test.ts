@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { entryLine, followedEntries, longEntryLine, nodeStatus } from '../../src/cli/human.js';
 import { createLogger } from '../../src/cli/log.js';
 import {
+  departureText,
   missedRelays,
   type NamedStatus,
   notFinal,
@@ -22,6 +23,7 @@ const plain = (_: unknown, text: string): string => text;
 
 const status: NamedStatus = {
   ...{ channel: 'ab'.repeat(32) as ChannelId, name: 'team', relays: [up], members: 7 },
+  minOnline: 3,
   ...{ online: [], leader: null, leaderName: null, epoch: null, state: 'healthy', waiting: null },
   ...{ queued: 0, sent: 0, committed: 0, final: 3, head: 'cd'.repeat(32) as Digest },
   misbehaved: [],
@@ -81,6 +83,24 @@ describe('what a channel waits for', () => {
     expect(cut).not.toMatch(/healthy|waiting/);
     expect(cut).toMatch(/\n {2}relay +no link +conclave:.* \(connect ECONNREFUSED 127.0.0.1:9\)$/);
   });
+});
+
+test('how a node went is said, by whom and when', () => {
+  const [user, key] = ['ab', 'cd'].map((start) => start.repeat(32)) as [UserId, UserId];
+  const time = Date.UTC(2026, 0, 2, 10, 11);
+  const by = { user, name: 'ann' };
+  const removed = { how: 'removed', by, time } as const;
+  expect(departureText(removed)).toBe('ann (abababab) removed it, 2026-01-02 10:11');
+  expect(departureText({ ...removed, how: 'left' })).toBe('it left, 2026-01-02 10:11');
+  expect(departureText({ ...removed, how: 'replaced', replacedBy: key })).toBe(
+    'another key has its place, cdcdcdcd: ann (abababab) made it so, 2026-01-02 10:11',
+  );
+  const out = nodeStatus({ ...status, state: 'removed', departure: removed }, plain);
+  expect(out).toMatch(/^team {2}removed\n {2}removed +ann \(abababab\) removed it/);
+  expect(entryLine({ event: 'removed', ...removed }, plain)).toMatch(/any more: ann .* removed it/);
+  expect(entryLine({ event: 'removed' }, plain)).toBe(
+    '--- this node is not in the channel any more',
+  );
 });
 
 describe('entries', () => {

@@ -323,6 +323,7 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       [/a certificate does not hold|order of the log/, 'certificate'],
       [/newer conclave/, 'version'],
       [/an encoding|no proof of conclave/, 'encoding'],
+      [/its key does not open the message/, 'disclosure'],
     ];
 
     it.each(proofs.valid)('valid: $what', ({ bytes, shown }) => {
@@ -337,7 +338,8 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       });
       expect(certificate).toMatchObject(shown.certified);
       expect(bytesToHex(encodePortableProof(decodePortableProof(hex(bytes))))).toBe(bytes);
-      expect(checkProof(armour(hex(bytes)), crypto)).toMatchObject({ text: shown.text });
+      const checked = checkProof(armour(hex(bytes)), crypto);
+      expect('text' in checked ? checked.text : null).toBe(shown.text);
     });
 
     it('the text file', () => {
@@ -444,11 +446,8 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       members: [...r.members.values()],
       invites: [...r.invites.values()],
       relays: [...r.relays],
-      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy }]) => ({
-        user,
-        since,
-        isRemoved,
-        replacedBy,
+      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy, invite }]) => ({
+        ...{ user, since, isRemoved, replacedBy, invite },
       })),
       readersSince: r.readersSince,
     });

@@ -58,8 +58,9 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
     edits: [
       {
         file: CIPHER,
-        find: 'random(NONCE_BYTES), nameAd(key.channel), utf8(name))',
-        replace: 'new Uint8Array(NONCE_BYTES), nameAd(key.channel), utf8(name))',
+        find: '  const nonce = random(NONCE_BYTES);\n  const sealed = new Uint8Array(plain.length + NAME',
+        replace:
+          '  const nonce = new Uint8Array(NONCE_BYTES);\n  const sealed = new Uint8Array(plain.length + NAME',
       },
     ],
   },
@@ -168,8 +169,8 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
       { file: CIPHER, find: SEAL, replace: 'random(NONCE_BYTES), header.subarray(0, 0), plain),' },
       {
         file: CIPHER,
-        find: 'key, headerOf(record), record.body)',
-        replace: 'key, new Uint8Array(0), record.body)',
+        find: 'nonceIn(body), headerOf(record), body',
+        replace: 'nonceIn(body), new Uint8Array(0), body',
       },
     ],
   },
@@ -178,8 +179,18 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
     edits: [
       {
         file: CIPHER,
-        find: '  xchachaSeal(key, nonce, ad, plain, sealed, PREFIX_BYTES);',
-        replace: '  sealed.set(plain, PREFIX_BYTES);',
+        find: '  sealUnder(messageKey, nonce, header, plain, sealed, BODY_PREFIX_BYTES);',
+        replace: '  sealed.set(plain, BODY_PREFIX_BYTES);',
+      },
+    ],
+  },
+  'what a body commits to is not looked at': {
+    breaks: 'a body that does not commit to the key of its message is not opened',
+    edits: [
+      {
+        file: CIPHER,
+        find: 'isCommittedTo(key.hash, body, messageKey) ? messageKey : undefined',
+        replace: 'messageKey',
       },
     ],
   },

@@ -25,7 +25,7 @@ const MAY_IMPORT: { readonly [layer: string]: readonly string[] } = {
   cli: ['core', 'native', 'relay', 'node', 'testing'],
 };
 
-const CORE_PACKAGES = /^(@noble\/(curves|hashes)\/[\w/]+\.js|msgpackr(\/pack)?)$/;
+const CORE_PACKAGES = /^(@noble\/(ciphers|curves|hashes)\/[\w/]+\.js|msgpackr(\/pack)?)$/;
 
 const layerOf = (file: string): string => file.split('/')[0]!;
 const isRelative = (specifier: string): boolean => specifier.startsWith('.');

@@ -153,7 +153,8 @@ test('own messages go from the damaged one on, and those before it stay', async 
   expect(outs).toHaveLength(4);
   const changed = new Map(pairs);
   changed.delete(outs[2]!);
-  const { content, deeds } = await mend(memoryStore(changed));
+  const { content, deeds, lost } = await mend(memoryStore(changed));
   expect([...content.keys()].filter((key) => kindOf(key) === 'out')).toEqual(outs.slice(0, 2));
-  expect(deeds).toContainEqual("1 own messages that were not final can't be sent any more");
+  expect(deeds).toContain("1 own message that was not final can't be sent any more");
+  expect(lost).toEqual(["1 own message that was not final can't be sent any more"]);
 });

@@ -119,8 +119,14 @@ describe('a member', () => {
     );
     expect(last).toEqual(['before final', 'remove final', 'too late withheld', 'removed']);
     const again = [];
-    for await (const event of cat!.read()) again.push(event.type);
-    expect(again.at(-1)).toBe('removed');
+    for await (const event of cat!.read()) again.push(event);
+    const departure = {
+      ...{ how: 'removed', time: expect.any(Number) },
+      by: { user: nodes[0]!.user, name: 'ann' },
+    };
+    expect(again.at(-1)).toMatchObject({ type: 'removed', departure });
+    const status = await statusWhen(cat!, (s) => s.departure !== undefined);
+    expect(status).toMatchObject({ state: 'removed', departure });
   });
 
   test('is one of two and away: its removal needs its own vote, and status says so', async () => {

@@ -70,8 +70,8 @@ describe('a key is replaced', () => {
     expect(await textsOf(back)).toEqual(['from the first bob', 'from the new one']);
     const entries = await entriesOf(cat);
     const first = entries.find((e) => e.text === 'from the first bob');
-    expect(first).toMatchObject({ from: old, name: 'bob', replacedBy: device.user });
-    expect(entries.find((e) => e.text === 'from the new one')).not.toHaveProperty('replacedBy');
+    expect(first).toMatchObject({ from: old, name: 'bob', fromReplacedBy: device.user });
+    expect(entries.find((e) => e.text === 'from the new one')).not.toHaveProperty('fromReplacedBy');
     expect(entries.find((e) => e.kind === 'replace')).toMatchObject({
       name: 'ann',
       member: { user: old, name: 'bob' },
@@ -219,6 +219,10 @@ test('what a thief wrote in a partition is withheld once the key is replaced on 
   for (const channel of [ann, bob, back]) {
     expect(await textsOf(channel)).toEqual(['from cat', 'from cat anew']);
   }
-  const status = await statusWhen(thief, ({ state }) => state === 'removed');
+  const status = await statusWhen(thief, ({ departure }) => departure !== undefined);
   expect(status.state).toBe('removed');
+  expect(status.departure).toEqual({
+    ...{ how: 'replaced', by: { user: ann.members.list()[0]!.user, name: 'ann' } },
+    ...{ time: expect.any(Number), replacedBy: device.user },
+  });
 });

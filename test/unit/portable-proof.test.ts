@@ -15,6 +15,7 @@ import {
   encodePortableProof,
   type FinalProof,
 } from '../../src/core/portable-proof.js';
+import { decodeRecord } from '../../src/core/record.js';
 import { nativeCrypto } from '../../src/native/crypto-native.js';
 import { type Channel, type CheckedFinal, checkProof, type Node } from '../../src/node/index.js';
 import { armour, unarmour } from '../../src/node/proof-file.js';
@@ -28,7 +29,12 @@ let node: Node;
 let others: readonly Node[];
 let channel: Channel;
 const store = faultStore();
-const sent: { readonly id: string; readonly from: string; readonly seq: number }[] = [];
+const sent: {
+  readonly id: string;
+  readonly from: string;
+  readonly seq: number;
+  readonly text: string;
+}[] = [];
 /** Of the channel, and of another with the same members. */
 let proof: Uint8Array;
 let foreign: Uint8Array;
@@ -42,7 +48,7 @@ beforeAll(async () => {
   for (let i = 0; i < 3; i++) {
     for (const [k, each] of channels.entries()) {
       const { id, seq } = await each.send(`${k} says ${i}`).until('final', patience());
-      sent.push({ id, seq: seq!, from: [node, ...others][k]!.user });
+      sent.push({ id, seq: seq!, from: [node, ...others][k]!.user, text: `${k} says ${i}` });
     }
   }
   await channel.members.invite(patience());
@@ -97,11 +103,13 @@ function saidBy(bytes: Uint8Array): string | undefined {
   }
 }
 
-test('each message, by whoever sent it, is proven by any member; what it says stays encrypted', async () => {
-  for (const { id, from, seq } of sent) {
+test('each message, by whoever sent it, is proven by any member, with its text or without', async () => {
+  for (const { id, from, seq, text } of sent) {
     const proven = checkFinal(await channel.prove(id));
-    expect(proven).toMatchObject({ proves: 'final', channel: channel.id, id, from, seq });
-    expect(proven.text).toBeUndefined();
+    expect(proven).toMatchObject({ proves: 'final', channel: channel.id, id, from, seq, text });
+    const without = checkFinal(await channel.prove(id, { text: false }));
+    expect(without).not.toHaveProperty('text');
+    expect({ ...without, text }).toEqual(proven);
     expect(proven.certificate.seq).toBeGreaterThanOrEqual(seq);
     expect(proven.certificate.by.length * 2).toBeGreaterThan(proven.certificate.of);
     expect(proven.founder).toEqual({ user: node.user, name: 'a' });
@@ -109,6 +117,22 @@ test('each message, by whoever sent it, is proven by any member; what it says st
   }
   const other = others[1]!.channel(channel.id);
   expect(checkProof(await other.prove(sent[0]!.id))).toMatchObject({ id: sent[0]!.id });
+});
+
+test('what opens one message opens no other, and gives no channel key away', async () => {
+  const proofs = await Promise.all(
+    sent.map(async ({ id }) => decodeFinalProof(unarmour(await channel.prove(id)))),
+  );
+  const keyIdIn = ({ inclusion }: FinalProof): string =>
+    hex(decodeRecord(nativeCrypto.sha256, inclusion.record).body.subarray(0, 16));
+  const two = proofs.at(-1)!;
+  const one = proofs.find((each) => each !== two && keyIdIn(each) === keyIdIn(two))!;
+  const [key, other] = [one.disclosure!, two.disclosure!];
+  expect([key.length, hex(key) === hex(other)]).toEqual([32, false]);
+  const swapped = encodePortableProof({ ...two, disclosure: key });
+  expect(() => checkProof(armour(swapped))).toThrow(/its key does not open the message/);
+  const opened = encodePortableProof({ ...one, disclosure: other });
+  expect(() => checkProof(armour(opened))).toThrow(expect.objectContaining({ code: 'bad_proof' }));
 });
 
 test('a record of membership is proven by its digest', async () => {
@@ -158,7 +182,7 @@ describe('no other proof', () => {
     const [ours, theirs] = [decodeFinalProof(proof), decodeFinalProof(foreign)];
     const own = [original(), saidBy(foreign)!];
     expect(own[0]).not.toBe(own[1]);
-    const fields = ['genesis', 'genesisSig', 'steps', 'inclusion'] as const;
+    const fields = ['genesis', 'genesisSig', 'steps', 'inclusion', 'disclosure'] as const;
     const inside = ['seq', 'prevHash', 'headers', 'record', 'proof', 'cert'] as const;
     const mixed: FinalProof[] = [];
     for (let choice = 0; choice < 2 ** fields.length; choice++) {

@@ -7,14 +7,22 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Command, Outgoing } from '../../src/core/commands.js';
-import { type UserId, ulidFromBytes, ZERO_DIGEST } from '../../src/core/ids.js';
+import type { Command, Outgoing, Payload } from '../../src/core/commands.js';
+import {
+  type Digest,
+  type Ulid,
+  type UserId,
+  ulidFromBytes,
+  unhex,
+  ZERO_DIGEST,
+} from '../../src/core/ids.js';
+import { gapStatement, receiptStatement } from '../../src/core/private-statements.js';
 import { type Logged, readPage, undelivered } from '../../src/node/private-log.js';
 import { PrivateMessages } from '../../src/node/private-messages.js';
 import { standingOf } from '../../src/node/private-order.js';
 import type { RelayConnection } from '../../src/node/relay-link.js';
 import { type FaultStore, faultStore, type StoreImage } from '../../src/testing/fault-store.js';
-import { cheapParts } from '../sim/private-parts.js';
+import { CHEAP, cheapParts, cheapSealing } from '../sim/private-parts.js';
 
 const RESEND_MS = 3_000;
 const AS = { PV_MSG: 'MSG', ACK_MSG: 'MSG_ACK', CNN_USR: 'USR_HSK' } as const;
@@ -238,6 +246,136 @@ describe('two users', () => {
 
 /** Enough for a message, its receipt, and at first the keys. */
 const flow: Event[] = [['tick', 0], ...Array.from({ length: 6 }, (): Event => ['deliver', 0])];
+
+/** One user that writes to another who answers as the test says; what it looks up in its log is counted. */
+class Author {
+  readonly user = '1'.repeat(64) as UserId;
+  readonly to = '2'.repeat(64) as UserId;
+  readonly store = faultStore();
+  messages!: PrivateMessages;
+  /** Ids of the messages that it sent, one for each time. */
+  readonly sent: Ulid[] = [];
+  /** Times that it began to read its log. */
+  looks = 0;
+  now = 0;
+  /** What its relay says of what it sends. */
+  outcome: 'taken' | 'refused' = 'taken';
+  #made = 0;
+
+  async start(): Promise<void> {
+    const { range } = this.store;
+    const store = Object.assign(Object.create(this.store), {
+      range: (o: { gte: string }) => {
+        if (o.gte.startsWith('node/dm/log/')) this.looks += 1;
+        return range.call(this.store, o as Parameters<typeof range>[0]);
+      },
+    }) as FaultStore;
+    const sendAsking = ({ name, payload }: Outgoing, done: (outcome: string) => void): boolean => {
+      if (name === 'PV_MSG') this.sent.push((payload as Payload<'PV_MSG'>).msg_id);
+      queueMicrotask(() => done(this.outcome));
+      return true;
+    };
+    this.messages = new PrivateMessages(
+      cheapParts(this.user, this.#ulid(), {
+        store,
+        clock: () => ({ now: this.now, wall: this.now }),
+        ulid: () => this.#ulid(),
+        links: () => [{ sendAsking } as unknown as RelayConnection],
+        fail: (error) => {
+          throw error;
+        },
+      }),
+    );
+    await this.messages.load();
+  }
+
+  #ulid() {
+    const bytes = new Uint8Array(16);
+    new DataView(bytes.buffer).setUint32(12, ++this.#made);
+    return ulidFromBytes(bytes);
+  }
+
+  async hears(command: object): Promise<void> {
+    this.messages.onCommand({} as RelayConnection, command as Command);
+    await settled();
+  }
+
+  /** Its receiver shows the key that messages are sealed to. */
+  showsKey(): Promise<void> {
+    const { shown: data } = cheapSealing(this.to);
+    return this.hears({ name: 'USR_HSK', payload: { from: this.to, to: this.user, data } });
+  }
+
+  async post(text: string): Promise<void> {
+    this.messages.with(this.to).send(text);
+    await settled();
+  }
+
+  /** An answer of its receiver's: a receipt, or that what comes before is not there. */
+  answer({ id, digest }: Logged, have?: Digest): Promise<void> {
+    const ref = { from: this.user, to: this.to, id };
+    const said = have ? gapStatement(ref, digest, have) : receiptStatement(ref, digest);
+    const sig = CHEAP.ed25519Sign(unhex(this.to), said);
+    const payload = { from: this.to, to: this.user, msg_id: id, sig, ...(have && { have }) };
+    return this.hears({ name: 'MSG_ACK', payload });
+  }
+}
+
+describe('an author', () => {
+  it('looks into its log once in 3 s, however often its receiver says that it lacks something', async () => {
+    const author = new Author();
+    await author.start();
+    await author.showsKey();
+    for (const text of ['one', 'two', 'three', 'four']) await author.post(text);
+    await author.showsKey();
+    const [one, two, three, four] = (await readPage(author.store, 1)) as [
+      Logged,
+      Logged,
+      Logged,
+      Logged,
+    ];
+    for (const delivered of [one, two, three]) await author.answer(delivered);
+    expect(author.sent.at(-1)).toBe(four.id);
+    author.looks = 0;
+
+    const nothing = ZERO_DIGEST;
+    await author.answer(four, two.digest);
+    expect([author.looks, author.sent.at(-1)]).toEqual([1, three.id]);
+    // While it goes back, too.
+    for (let i = 0; i < 50; i++) await author.answer(three, nothing);
+    expect([author.looks, author.sent.at(-1)]).toEqual([1, three.id]);
+    author.now += 2_999;
+    await author.answer(three, nothing);
+    expect(author.looks).toBe(1);
+    author.now += 1;
+    for (let i = 0; i < 50; i++) await author.answer(three, nothing);
+    expect([author.looks, author.sent.at(-1)]).toEqual([2, one.id]);
+
+    // Copies of a receipt that come at once are one receipt.
+    const looks = author.looks;
+    await Promise.all(Array.from({ length: 50 }, () => author.answer(one)));
+    expect([author.looks, author.sent.at(-1)]).toEqual([looks + 1, two.id]);
+    for (const got of [two, three, four]) await author.answer(got);
+    expect(await undelivered(author.store)).toEqual([]);
+  });
+
+  it('knows when it last saw somebody whom it had not written to', async () => {
+    const author = new Author();
+    await author.start();
+    author.outcome = 'refused';
+    author.now = Date.UTC(2026, 0, 2, 3, 4, 5);
+    await author.hears({ name: 'UDCNN', payload: { id: author.to } });
+    author.now += 60_000;
+    const sending = author.messages.with(author.to).send('hi');
+    await settled();
+    expect(sending.waits()).toBe(
+      'the receiver is on no relay that this node reaches, last seen 2026-01-02T03:04:05.000Z',
+    );
+    const stranger = author.messages.with('3'.repeat(64) as UserId).send('hi');
+    await settled();
+    expect(stranger.waits()).toMatch(/not seen since this node started$/);
+  });
+});
 
 describe('where a message stands', () => {
   const prev = 'ab'.repeat(32) as typeof ZERO_DIGEST;

@@ -10,6 +10,7 @@ import {
 } from '../../src/core/limits.js';
 import { onRecall } from '../../src/core/memory.js';
 import { contextOf } from '../../src/core/replica.js';
+import { channelView } from '../../src/core/view.js';
 import { ulidOf } from './fixtures/channel.js';
 import { CoreState, users } from './fixtures/core-state.js';
 
@@ -75,5 +76,22 @@ describe('a voter', () => {
     const far = TERM_JUMP_MAX + FORGOTTEN_TERMS_MAX;
     const enough = named + FORGOTTEN_TERMS_MAX;
     expect(promises).toEqual([far, 2 * far, enough, enough]);
+  });
+});
+
+describe('status of one that lost memory names the others that it waits for, never itself', () => {
+  it.each([
+    [2, 'another voting member has reported its log, 0 have'],
+    [4, '3 other voting members have reported their logs, 0 have'],
+  ])('of %i', (members, whose) => {
+    const state = new CoreState(members);
+    const { roster } = state.st;
+    const voting = [...roster.members].map(([user, m]) => [user, { ...m, votes: true }] as const);
+    state.st.roster = { ...roster, members: new Map(voting) };
+    state.st.memory = { reports: new Map() } as unknown as typeof state.st.memory;
+    const { waiting } = channelView(state.ctx, state.st);
+    const others = [...state.st.roster.members.keys()].filter((user) => user !== state.ctx.self);
+    expect(waiting!.missing.toSorted()).toEqual(others.toSorted());
+    expect(waiting!.reason).toBe(`this node lost memory: it votes again once ${whose}`);
   });
 });

@@ -1,12 +1,22 @@
 /** `create`, `invite`, `join` and `relays`: channels, and who and what they consist of. */
 
 import { type Command, Option } from 'commander';
+import { MIN_ONLINE_ARCHIVE } from '../../core/limits.js';
 import { type Cli, callNode } from '../cli.js';
 import { usageError } from '../errors.js';
-import { relayLine } from '../human.js';
+import { inviteLine, relayLine, userText, warningLines } from '../human.js';
+import type { Json } from '../output.js';
 import { printable } from '../printable.js';
 import { parseExpiry } from '../when.js';
-import { countOption, dirOption, example, relayOption, timeoutOption } from './shared.js';
+import {
+  CHANNEL,
+  countOption,
+  dirOption,
+  example,
+  relayOption,
+  shellWord,
+  timeoutOption,
+} from './shared.js';
 
 export function addCreate(program: Command, cli: () => Cli): void {
   const command = program
@@ -51,18 +61,20 @@ export function addCreate(program: Command, cli: () => Cli): void {
           'a channel needs a relay: give --relay URL, as "conclave relay" prints it',
         );
       }
-      const next = `Next: conclave invite --dir ${dir} ${/\s/.test(name) ? `"${name}"` : name}`;
+      const needsArchive = minOnline === MIN_ONLINE_ARCHIVE && few !== 'always';
+      const invite = `conclave invite --dir ${dir} ${shellWord(name)}`;
       await callNode(cli(), {
         dir,
         name: 'create',
         links: true,
         args: { name, relays: relay, minOnline, few, quorum, history },
-        human: ({ channel, warnings = [] }, paint) => {
-          const told = (warnings as readonly string[]).map((one) =>
-            paint('yellow', `warning: ${printable(one)}`),
-          );
-          const made = `${paint('bold', printable(name))}  ${channel}`;
-          return [made, ...told, printable(next)].join('\n');
+        human: (result, paint) => {
+          const made = `${paint('bold', printable(name))}  ${result.channel}`;
+          const next = [
+            `Next: ${invite}   invites a member`,
+            ...(needsArchive ? [`      ${invite} --archive   invites an archive`] : []),
+          ];
+          return [made, ...warningLines(result, paint), ...next].join('\n');
         },
       });
     });
@@ -75,34 +87,46 @@ export function addInvite(program: Command, cli: () => Cli): void {
     .summary('make, or revoke, an invitation')
     .description(
       'Makes an invitation: one string, to be handed over in private, since who has it can join. ' +
-        'Returns when it is final. --revoke ends one that was made earlier.',
+        'Returns when it is final. --list shows those that are open, --revoke ends one.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .addOption(dirOption())
     .addOption(countOption('--uses <n>', 'how many may join with it (default: 1)', 1))
     .option('--expires <when>', 'until when it is good: 30m, 12h, 7d, or a date as 2030-01-31')
     .option(
       '--for <user>',
-      'the id of the one user that may join with it; needed to bring back who was removed',
+      'the one user that may join with it, needed to bring back who was removed: the whole id, or of ' +
+        'who was a member the name or the beginning of the id',
     )
     .option(
       '--archive',
       "for an archive, which stores and never reads, and nobody else; does not say the channel's name",
     )
-    .option('--revoke <invite>', 'revoke this invitation instead')
+    .option(
+      '--revoke <invite>',
+      'revoke this invitation instead: the string, or the id that --list shows or its beginning',
+    )
+    .option('--list', 'show the invitations that are open instead')
     .addOption(timeoutOption())
     .action(
-      async (channel: string, { dir, uses, expires, for: user, archive, revoke, timeout }) => {
-        const { host } = cli();
+      async (
+        channel: string,
+        { dir, uses, expires, for: user, archive, revoke, list, timeout },
+      ) => {
+        const { host, out } = cli();
         const until = expires === undefined ? undefined : parseExpiry(expires, host.now());
-        if (revoke !== undefined && (uses ?? until ?? user ?? archive) !== undefined) {
-          throw usageError('--revoke goes without --uses, --expires, --for and --archive');
+        const instead = revoke !== undefined ? '--revoke' : list === true ? '--list' : undefined;
+        if (instead !== undefined && (uses ?? until ?? user ?? archive) !== undefined) {
+          throw usageError(`${instead} goes without --uses, --expires, --for and --archive`);
         }
+        if (revoke !== undefined && list) throw usageError('--revoke goes without --list');
         if (user !== undefined && (uses ?? 1) !== 1) {
           throw usageError('an invitation --for one user has one use');
         }
-        if (user !== undefined && !/^[0-9a-f]{64}$/.test(user)) {
-          throw usageError('--for takes the whole id of a user, as "conclave init" prints it');
+        if (list === true) {
+          const args = { channel };
+          await callNode(cli(), { dir, name: 'invites', links: false, args, human: inviteLine });
+          return;
         }
         await callNode(cli(), {
           dir,
@@ -110,6 +134,10 @@ export function addInvite(program: Command, cli: () => Cli): void {
           links: true,
           args: { channel, uses, expires: until, for: user, archive, revoke, timeout },
           human: ({ invite }) => (revoke === undefined ? printable(String(invite)) : 'revoked'),
+          // Beside the string, which may be captured.
+          seen: ({ for: whom }) => {
+            if (whom && !out.json) out.note(`It is for ${userText(whom as Json)} alone:`);
+          },
         });
       },
     );
@@ -156,7 +184,7 @@ export function addRelays(program: Command, cli: () => Cli): void {
       'Lists the channel\'s relays; "add" and "remove" change them for all members, and return when ' +
         'that is final. --relay changes only the address under which this node reaches a relay.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('[action]', '"add" or "remove"')
     .argument('[url]', 'the relay to add or remove')
     .addOption(dirOption())

@@ -17,7 +17,9 @@ export function addDoctor(program: Command, cli: () => Cli): void {
       'Looks at the files of a directory whose node is not up: identity, modes, what a crash left ' +
         'behind, and everything that "conclave verify" checks. It says of each finding whether it can ' +
         'be repaired, and changes nothing without --repair. A repaired store lacks what was damaged; ' +
-        'the node fetches that from other members when it is up. The damaged store stays beside it.',
+        'the node fetches that from other members when it is up. The damaged store stays beside it. A ' +
+        'repair that takes away what does not come back by itself, as a whole channel, ends with exit ' +
+        'code 1 and says what.',
     )
     .addOption(dirOption())
     .option('--repair', 'repair what can be')
@@ -31,16 +33,26 @@ async function doctor(cli: Cli, dir: string, repair: boolean): Promise<void> {
   const found: Ailment[] = [];
   for await (const one of examine({ host, dir, passphrase, progress })) found.push(one);
   let repaired = 0;
+  const lost: string[] = [];
   for (const ailment of found) {
-    const deeds = repair && ailment.mend ? await whileLocked(host, ailment.mend) : undefined;
-    if (deeds) repaired += 1;
-    await tell(cli, ailment, deeds);
+    const done = repair && ailment.mend ? await whileLocked(host, ailment.mend) : undefined;
+    if (done) repaired += 1;
+    lost.push(...(done?.lost ?? []));
+    await tell(cli, ailment, done?.deeds);
   }
   const left = found.length - repaired;
-  const ok = left === 0;
+  const ok = left === 0 && lost.length === 0;
   const summary = { event: 'summary', ok, findings: found.length, repaired };
-  await out.result(summary, ok ? wellText(repaired) : undefined);
+  const told = lost.length > 0 ? { ...summary, lost } : summary;
+  await out.result(told, ok ? wellText(repaired) : undefined);
   if (ok) return;
+  if (left === 0) {
+    const what = lost.join('; ');
+    throw new ConclaveError(
+      'repaired_with_loss',
+      `${count(repaired)} repaired, at a loss: ${what}`,
+    );
+  }
   const possible = found.filter(({ mend }) => mend !== undefined).length - repaired;
   const next = possible > 0 ? `, ${possible} of them can be repaired: say --repair` : '';
   throw new ConclaveError('unhealthy', `${count(left)} in ${dir}${next}`);

@@ -8,7 +8,7 @@ import { usageError } from '../errors.js';
 import { exportFormats, FORMATS, type Format } from '../export-formats.js';
 import type { Json } from '../output.js';
 import { printable } from '../printable.js';
-import { dirOption, example } from './shared.js';
+import { CHANNEL, dirOption, example } from './shared.js';
 
 interface ExportOptions {
   readonly dir: string;
@@ -24,7 +24,7 @@ export function addExport(program: Command, cli: () => Cli): void {
       'Writes what the store holds of a channel: jsonl has every entry as "log --json" prints it; irc ' +
         'and html have the messages. Times are UTC. A file appears only when it is complete.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .addOption(dirOption())
     .addOption(
       new Option('--format <format>', 'required: of the file')

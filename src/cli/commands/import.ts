@@ -7,7 +7,7 @@ import { type IrcFile, openIrcFile } from '../irc-file.js';
 import { printable } from '../printable.js';
 import type { Session } from '../session.js';
 import { formatTime } from '../when.js';
-import { dirOption, example } from './shared.js';
+import { CHANNEL, dirOption, example } from './shared.js';
 
 export function addImport(program: Command, cli: () => Cli): void {
   const command = program
@@ -20,7 +20,7 @@ export function addImport(program: Command, cli: () => Cli): void {
         'stopped and started again: what a file with the same content brought once, it never brings ' +
         'again. Returns when the messages are in the store; they go out while the node is up.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('[files...]', 'more such logs, as a shell lists them: --irc 2010-*.log.gz')
     .addOption(dirOption())
     .addOption(

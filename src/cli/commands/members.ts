@@ -2,32 +2,33 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Cli, callNode } from '../cli.js';
-import { memberLine, userText } from '../human.js';
+import { memberLine, openInviteLines, userText, warningLines } from '../human.js';
 import { printable } from '../printable.js';
-import { dirOption, example, timeoutOption } from './shared.js';
+import { CHANNEL, dirOption, example, shellWord, timeoutOption } from './shared.js';
 
-const CHANNEL = 'the id of the channel, or its name';
-const USER = 'the member: its id or the beginning of it, or its name, if only one fits';
+const USER = 'the member: its name, or its id or the beginning of it, if only one fits';
 
 export function addMembers(program: Command, cli: () => Cli): void {
   const command = program
     .command('members')
     .summary('show who is in a channel')
     .description(
-      'Shows the members of a channel and their roles. Who is online is known only while the node is up.',
+      'Shows the members of a channel, their roles and their ids. Who is online is known only while the ' +
+        'node is up.',
     )
     .argument('<channel>', CHANNEL)
     .addOption(dirOption())
-    .action(async (channel: string, { dir }) => {
+    .option('--former', 'also those who left, were removed or were replaced by another key')
+    .action(async (channel: string, { dir, former = false }) => {
       await callNode(cli(), {
         dir,
         name: 'members',
         links: false,
-        args: { channel },
+        args: { channel, former },
         human: memberLine,
       });
     });
-  example(command, 'conclave members --dir ./alice team');
+  example(command, 'conclave members --dir ./alice team --former');
 }
 
 export function addLeave(program: Command, cli: () => Cli): void {
@@ -48,7 +49,8 @@ export function addLeave(program: Command, cli: () => Cli): void {
         name: 'leave',
         links: true,
         args: { channel, timeout },
-        human: () => `left ${printable(channel)}`,
+        human: (result, paint) =>
+          [`left ${printable(channel)}`, ...warningLines(result, paint)].join('\n'),
       });
     });
   example(command, 'conclave leave --dir ./bob team');
@@ -61,7 +63,8 @@ export function addRemove(program: Command, cli: () => Cli): void {
     .description(
       'Removes a member: the founder anyone else, an admin whoever is none. Returns when that is final, ' +
         'and there is a key that the member does not have. ' +
-        'The member keeps what it has and gets nothing later; only "conclave invite --for" brings it back.',
+        'The member keeps what it has and gets nothing later; only "conclave invite --for" brings it back. ' +
+        'Says which invitations are still open, since who has one can come in under another identity.',
     )
     .argument('<channel>', CHANNEL)
     .argument('<user>', USER)
@@ -73,7 +76,12 @@ export function addRemove(program: Command, cli: () => Cli): void {
         name: 'remove',
         links: true,
         args: { channel, user, timeout },
-        human: (result) => `removed ${userText(result)}`,
+        human: (result, paint) =>
+          [
+            `removed ${userText(result)}`,
+            ...warningLines(result, paint),
+            ...openInviteLines(result, `conclave invite --dir ${dir} ${shellWord(channel)}`, paint),
+          ].join('\n'),
       });
     });
   example(command, 'conclave remove --dir ./alice team bob');

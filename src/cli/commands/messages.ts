@@ -6,9 +6,9 @@ import { CALL_LINE_BYTES_MAX } from '../control-wire.js';
 import { usageError } from '../errors.js';
 import { entryLine, followedEntries, longEntryLine, privateLine, sentLine } from '../human.js';
 import { readLines } from '../lines.js';
-import { countOption, dirOption, example, timeoutOption } from './shared.js';
+import { CHANNEL, countOption, dirOption, example, timeoutOption } from './shared.js';
 
-const CHANNEL = ['<channel>', 'the id of the channel, or its name'] as const;
+const IN_CHANNEL = ['<channel>', CHANNEL] as const;
 const LONG = [
   '--long',
   'with the place and the id of each entry, and those by which members agree who leads',
@@ -35,7 +35,7 @@ export function addSend(program: Command, cli: () => Cli): void {
         'messages from stdin, one a line, and posts them as they come. What is not sent when it ends ' +
         'stays queued. A text that begins with "-" goes after "--".',
     )
-    .argument(...CHANNEL)
+    .argument(...IN_CHANNEL)
     .argument('<text>', 'the message, or "-"')
     .addOption(dirOption())
     .addOption(
@@ -72,7 +72,7 @@ export function addTail(program: Command, cli: () => Cli): void {
     .description(
       'Shows the entries of a channel; with --follow, new ones as they come. Times are UTC.',
     )
-    .argument(...CHANNEL)
+    .argument(...IN_CHANNEL)
     .addOption(dirOption())
     .addOption(
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
@@ -97,12 +97,18 @@ export function addLog(program: Command, cli: () => Cli): void {
     .command('log')
     .summary('show the messages in the store')
     .description('Shows what the store holds of a channel, without asking anybody. Times are UTC.')
-    .argument(...CHANNEL)
+    .argument(...IN_CHANNEL)
     .addOption(dirOption())
     .addOption(
       countOption('--from <seq>', 'begin at this place in the log (default: its beginning)', 0),
     )
-    .addOption(countOption('--limit <n>', 'no more than so many of the entries that are shown', 1))
+    .addOption(
+      countOption(
+        '--limit <n>',
+        'only the last so many of the entries that are shown; with --from, the first so many from there on',
+        1,
+      ),
+    )
     .option(...LONG)
     .action(async (channel: string, { dir, from, limit, long = false }) => {
       await callNode(cli(), {
@@ -113,7 +119,10 @@ export function addLog(program: Command, cli: () => Cli): void {
         human: long ? longEntryLine : entryLine,
       });
     });
-  example(command, 'conclave log --dir ./alice team --from 100 --limit 20 --long');
+  example(
+    command,
+    'conclave log --dir ./alice team --limit 20\nconclave log --dir ./alice team --from 100 --limit 20 --long',
+  );
 }
 
 export function addDm(program: Command, cli: () => Cli): void {

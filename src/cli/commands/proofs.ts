@@ -1,18 +1,18 @@
 /** `prove` and `check-proof`: showing to others what is final. */
 
-import { open } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ConclaveError } from '../../core/errors.js';
 import { channelId } from '../../core/ids.js';
-import { writeWhole } from '../atomic-file.js';
+import { fileExists, writeWhole } from '../atomic-file.js';
 import { type Cli, withSession } from '../cli.js';
 import { usageError } from '../errors.js';
 import type { Args } from '../io.js';
 import type { Json } from '../output.js';
 import { printable } from '../printable.js';
 import { proofLines } from '../proof-text.js';
-import { dirOption, example, parser } from './shared.js';
+import { CHANNEL, dirOption, example, parser } from './shared.js';
 
 export function addProve(program: Command, cli: () => Cli): void {
   const command = program
@@ -21,22 +21,33 @@ export function addProve(program: Command, cli: () => Cli): void {
     .description(
       'Writes a proof, as text, that a message is final, with which anybody can check that: it has ' +
         'the message, every change of membership since the channel began, and the signatures of more ' +
-        'than half of its voters. Whoever has it can read all that. With --misbehaviour it writes one ' +
-        'that a member signed two things that contradict each other, as "conclave status" says.',
+        'than half of its voters. Whoever has it can read all that, the text of this one message ' +
+        'included, unless --without-text is given; no other message can be read with it. With ' +
+        '--misbehaviour it writes one that a member signed two things that contradict each other, as ' +
+        '"conclave status" says.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument(
       '[message]',
       'the id of the message, as "conclave send" and "conclave log --long" show it, or its digest',
     )
     .addOption(dirOption())
-    .option('--misbehaviour <user>', 'prove what the user with this id did, not a message')
+    .option(
+      '--misbehaviour <user>',
+      'prove what this user did, not a message: a name, or an id or its beginning',
+    )
+    .option('--without-text', 'leave the text of the message encrypted: the proof does not show it')
     .option('--out <file>', 'the file to write (default: stdout)')
-    .action((channel: string, id: string | undefined, { dir, out, misbehaviour }) => {
+    .option('--force', 'replace a file of that name')
+    .action((channel: string, id: string | undefined, options: ProveCommandOptions) => {
+      const { misbehaviour, withoutText } = options;
       if ((id === undefined) === (misbehaviour === undefined)) {
         throw usageError('name a message, or a user with --misbehaviour');
       }
-      return runProve(cli(), { channel, id, misbehaviour }, dir, out);
+      if (misbehaviour !== undefined && withoutText) {
+        throw usageError('--without-text goes with a message, not with --misbehaviour');
+      }
+      return runProve(cli(), { channel, id, misbehaviour, withoutText }, options);
     });
   example(
     command,
@@ -44,27 +55,52 @@ export function addProve(program: Command, cli: () => Cli): void {
   );
 }
 
-async function runProve(
-  cli: Cli,
-  what: Args,
-  dir: string,
-  path: string | undefined,
-): Promise<void> {
+interface ProveCommandOptions {
+  readonly dir: string;
+  readonly misbehaviour?: string;
+  readonly withoutText?: true;
+  readonly out?: string;
+  readonly force?: true;
+}
+
+async function runProve(cli: Cli, what: Args, options: ProveCommandOptions): Promise<void> {
   const { out, signal } = cli;
+  const { dir, out: path, force = false } = options;
+  const file = path === undefined ? undefined : resolve(path);
+  if (file !== undefined && !force && (await isThere(file))) throw fileExists(file);
   const emit = async (result: Json): Promise<void> => {
     const proof = String(result.proof);
-    if (path === undefined) return out.json ? out.result(result, undefined) : out.raw(proof);
-    const file = resolve(path);
-    await writeWhole(file, proof);
+    const told = toldOf(result, options.withoutText === true);
+    if (file === undefined) {
+      if (out.json) return out.result(result, undefined);
+      if (told !== undefined) out.note(told);
+      return out.raw(proof);
+    }
+    await writeWhole(file, proof, { replace: force });
     const { proof: _, ...rest } = result;
-    await out.result(
-      { ...rest, file },
-      `${printable(file)}: check it with "conclave check-proof FILE"`,
-    );
+    const lines = [`${printable(file)}: check it with "conclave check-proof FILE"`, told];
+    await out.result({ ...rest, file }, lines.filter((line) => line !== undefined).join('\n'));
   };
   await withSession(cli, { dir, links: false }, (session) =>
     session.call('prove', what, { emit, progress: out.progress, signal }),
   );
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Who hands a proof over must know what it gives away. */
+function toldOf({ id, showsText }: Json, isAsked: boolean): string | undefined {
+  if (id === undefined) return undefined;
+  if (showsText === true) {
+    return 'It shows the text of this message to whoever has it; --without-text leaves it encrypted';
+  }
+  return isAsked
+    ? 'It does not show the text'
+    : 'It does not show the text: there is none, or this node has no key for it';
 }
 
 export function addCheckProof(program: Command, cli: () => Cli): void {
@@ -72,8 +108,8 @@ export function addCheckProof(program: Command, cli: () => Cli): void {
     .command('check-proof')
     .summary('check a proof that somebody made')
     .description(
-      'Checks a proof that "conclave prove" wrote, and shows what it proves. Needs no node, no store ' +
-        'and no network. It proves something of the channel that it names: anybody can found another, ' +
+      'Checks a proof that "conclave prove" wrote, and shows what it proves, the text of the message ' +
+        'where the proof opens it. Needs no node, no store and no network. It proves something of the channel that it names: anybody can found another, ' +
         'so compare the id with the one that you know, or give it with --channel.',
     )
     .argument('<file>', 'the proof, or "-" for stdin')

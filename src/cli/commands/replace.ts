@@ -1,12 +1,15 @@
 /** `recovery-key`, `recover` and `replace`: for when a user's key is lost or stolen. */
 
+import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { ConclaveError } from '../../core/errors.js';
 import { type Cli, callNode } from '../cli.js';
+import { asConclaveError } from '../errors.js';
 import { userText } from '../human.js';
 import { printable } from '../printable.js';
 import { readRecoveryKey, theRecoveryKey } from '../recovery-file.js';
-import { dirOption, example, timeoutOption } from './shared.js';
+import { CHANNEL, dirOption, example, shellWord, timeoutOption } from './shared.js';
 
 export function addRecoveryKey(program: Command, cli: () => Cli): void {
   const command = program
@@ -18,7 +21,7 @@ export function addRecoveryKey(program: Command, cli: () => Cli): void {
         'place, whoever you are in the channel. Do it before: a thief can register one too, and the ' +
         'first stays until its own signature changes it. Keep the file away from this device.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('<file>', "the recovery key's file")
     .option('--old <file>', 'the file of the recovery key that you have, to change it')
     .addOption(dirOption())
@@ -28,15 +31,42 @@ export function addRecoveryKey(program: Command, cli: () => Cli): void {
       const previous = old === undefined ? undefined : (await readRecoveryKey(resolve(old))).secret;
       const { key, isNew } = await theRecoveryKey(path);
       const made = isNew ? `\nIt is in ${path}: keep that away from this device` : '';
-      await callNode(cli(), {
-        dir,
-        name: 'recovery-key',
-        links: true,
-        args: { channel, key, previous, timeout },
-        human: () => `${printable(channel)} knows your recovery key${made}`,
-      });
+      await orForgotten(isNew ? path : undefined, () =>
+        callNode(cli(), {
+          dir,
+          name: 'recovery-key',
+          links: true,
+          args: { channel, key, previous, timeout },
+          human: (result) =>
+            `${printable(channel)} knows your recovery key${made}. To use it:\n` +
+            `  conclave recover --dir NEW ${result.channel} ${result.user} --recovery-key ${shellWord(path)}`,
+        }),
+      );
     });
   example(command, 'conclave recovery-key --dir ./bob team /media/usb/bob.recovery');
+}
+
+/** What says that no key was registered, and that none will be. */
+const REFUSALS = new Set([
+  ...['not_allowed', 'not_member', 'removed', 'no_channel', 'ambiguous', 'store_locked'],
+  ...['store_missing', 'no_identity', 'bad_identity', 'passphrase_needed', 'passphrase_wrong'],
+]);
+
+/** A new file with a key that was refused is taken away; one that may yet be registered stays. */
+async function orForgotten(made: string | undefined, register: () => Promise<void>): Promise<void> {
+  try {
+    await register();
+  } catch (thrown) {
+    if (made === undefined) throw thrown;
+    const error = asConclaveError(thrown);
+    if (REFUSALS.has(error.code)) {
+      await rm(made, { force: true });
+      throw error;
+    }
+    const { code, message, retryable } = error;
+    const kept = `The key in ${made} may be registered yet: keep it, and run the same command again`;
+    throw new ConclaveError(code, `${message}. ${kept}`, { retryable, cause: thrown });
+  }
 }
 
 export function addRecover(program: Command, cli: () => Cli): void {
@@ -48,8 +78,14 @@ export function addRecover(program: Command, cli: () => Cli): void {
         'of an old one in a channel. Hand it to a member, for "conclave replace": with your recovery key ' +
         'to any, without to one who may remove you. It is no secret. You get an invitation back.',
     )
-    .argument('<channel>', 'the id of the channel, as "conclave status" shows it to members')
-    .argument('<user>', 'the id of the key that was lost or stolen, as "conclave members" shows it')
+    .argument(
+      '<channel>',
+      'the whole id of the channel, as "conclave recovery-key" printed it and "conclave status" shows it to members',
+    )
+    .argument(
+      '<user>',
+      'the whole id of the key that was lost or stolen, as "conclave recovery-key" printed it and "conclave members" shows it',
+    )
     .addOption(dirOption())
     .option('--recovery-key <file>', "the file of that key's recovery key; it stays the new one's")
     .option('--archive', 'for the place of an archive')
@@ -83,7 +119,7 @@ export function addReplace(program: Command, cli: () => Cli): void {
         'founder may do it for anyone else, an admin for whoever is none. Prints an invitation for ' +
         '"conclave join" on the new node.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('<user>', 'the member: its id or the beginning of it, or its name, if only one fits')
     .argument('<request>', 'what "conclave recover" printed')
     .addOption(dirOption())

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type Cli, callNode } from '../cli.js';
 import { explainLines } from '../explain-text.js';
 import { nodeStatus } from '../human.js';
-import { dirOption, example } from './shared.js';
+import { CHANNEL, dirOption, example } from './shared.js';
 
 export function addStatus(program: Command, cli: () => Cli): void {
   const command = program
@@ -14,7 +14,7 @@ export function addStatus(program: Command, cli: () => Cli): void {
       'Shows one channel, or the node and all its channels: who is online, who leads, what is final, ' +
         'what waits, and for what.',
     )
-    .argument('[channel]', 'the id of the channel, or its name')
+    .argument('[channel]', CHANNEL)
     .addOption(dirOption())
     .action(async (channel: string | undefined, { dir }) => {
       await callNode(cli(), {
@@ -37,7 +37,7 @@ export function addExplain(program: Command, cli: () => Cli): void {
         'it, which leaders placed it and who acknowledged that, what merge brought it into the log, ' +
         'and who made it final, or what it waits for. Times are UTC.',
     )
-    .argument('<channel>', 'the id of the channel, or its name')
+    .argument('<channel>', CHANNEL)
     .argument('<id>', 'the id of the message, as "conclave send" and "conclave log --long" show it')
     .addOption(dirOption())
     .action(async (channel: string, id: string, { dir }) => {

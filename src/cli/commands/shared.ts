@@ -3,7 +3,15 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { HostAddress } from '../host.js';
+import { printable } from '../printable.js';
 import { parseSeconds } from '../when.js';
+
+/** How every command's `<channel>` is named. */
+export const CHANNEL = 'the channel: its name, or its id or the beginning of it, if only one fits';
+
+/** A name as it is typed into a shell. */
+export const shellWord = (text: string): string =>
+  /^[\w.@%+=:,/-]+$/.test(text) ? printable(text) : `'${printable(text).replaceAll("'", "'\\''")}'`;
 
 /** A parser of values for commander, which shows its errors as wrong usage. */
 export function parser<T>(parse: (text: string) => T): (text: string) => T {

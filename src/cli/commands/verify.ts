@@ -9,7 +9,7 @@ import { readOwner } from '../identity.js';
 import type { Json } from '../output.js';
 import { whileLocked } from '../session.js';
 import { tellVerified, verifyFailed } from '../verified.js';
-import { dirOption, example } from './shared.js';
+import { CHANNEL, dirOption, example } from './shared.js';
 
 export function addVerify(program: Command, cli: () => Cli): void {
   const command = program
@@ -20,7 +20,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
         'signature and certificate in it. Needs nobody else. While the node is up, its files are not ' +
         'checked: stop it for that.',
     )
-    .argument('[channel]', 'the id of the channel, or its name; without it, all')
+    .argument('[channel]', `${CHANNEL}; without it, all`)
     .addOption(dirOption())
     .action((channel: string | undefined, { dir }) => verify(cli(), dir, channel));
   example(command, 'conclave verify --dir ./alice');

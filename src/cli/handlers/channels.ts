@@ -1,11 +1,13 @@
 /** Handlers that make and change channels: `create`, `invite`, `join`, `relays`. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConclaveError } from '../../core/errors.js';
 import { MIN_ONLINE_ARCHIVE } from '../../core/limits.js';
 import type { Channel, InviteOptions } from '../../node/api.js';
 import { flag, type Handler, type Io, integer, oneOf, optional, text, texts } from '../io.js';
 import { relayProblem } from '../waiting.js';
 import { explaining, saying, theChannel, why, withTimeout } from './shared.js';
+import { theInvitee } from './whom.js';
 
 /** How often it is looked whether a relay answers, while one waits. */
 const LOOK_MS = 1_000;
@@ -63,7 +65,8 @@ export const invite: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const uses = optional(integer, args, 'uses');
   const expires = optional(integer, args, 'expires');
-  const user = optional(text, args, 'for');
+  const wanted = optional(text, args, 'for');
+  const user = wanted === undefined ? undefined : theInvitee(channel, wanted, node);
   const options = {
     ...(uses !== undefined && { uses }),
     ...(expires !== undefined && { expires }),
@@ -77,12 +80,37 @@ export const invite: Handler = async (node, args, io) => {
     const asked: InviteOptions = { ...options, signal };
     if (revoked === undefined) {
       const made = await saying(io, channel, channel.members.invite(asked));
-      await io.emit({ invite: made });
+      const named = channel.members.former().find((one) => one.user === user);
+      await io.emit({ invite: made, ...(user && { for: { user, name: named?.name ?? '' } }) });
     } else {
-      await saying(io, channel, channel.members.revoke(revoked, { signal }));
+      const which = theInvite(channel, revoked);
+      await saying(io, channel, channel.members.revoke(which, { signal }));
       await io.emit({ revoked });
     }
   });
+};
+
+/** The beginning of an open one's id stands for it. */
+function theInvite(channel: Channel, wanted: string): string {
+  if (!INVITE_ID_PREFIX.test(wanted)) return wanted;
+  const fits = channel.members.invites().filter(({ id }) => id.startsWith(wanted));
+  if (fits.length === 1) return fits[0]!.id;
+  if (fits.length > 1) {
+    throw new ConclaveError(
+      'ambiguous',
+      `${fits.length} invitations fit "${wanted}": give more of the id`,
+    );
+  }
+  throw new ConclaveError(
+    'invite_not_open',
+    `no open invitation has an id that begins with "${wanted}": "conclave invite --list" shows those that are open`,
+  );
+}
+
+const INVITE_ID_PREFIX = /^[0-9a-f]{4,63}$/;
+
+export const invites: Handler = async (node, args, io) => {
+  for (const open of theChannel(node, args).members.invites()) await io.emit({ ...open });
 };
 
 export const join: Handler = async (node, args, io) => {

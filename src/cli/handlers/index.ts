@@ -2,7 +2,7 @@
 
 import type { Handler } from '../io.js';
 import { backup } from './backup.js';
-import { create, invite, join, relays } from './channels.js';
+import { create, invite, invites, join, relays } from './channels.js';
 import { importMessages } from './import.js';
 import { leave, members, recover, recoveryKey, remove, replace, role, rotate } from './members.js';
 import { dm, inbox } from './private.js';
@@ -19,6 +19,7 @@ export const handlers: Readonly<Record<string, Handler>> = {
   import: importMessages,
   inbox,
   invite,
+  invites,
   join,
   leave,
   log,

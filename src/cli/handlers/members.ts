@@ -1,9 +1,11 @@
 /** Handlers of who is in a channel, as what, and under which key: `members`, `leave`, `remove`, `role`, `replace`, `recover`, `recovery-key`, `rotate`. */
 
+import { ConclaveError } from '../../core/errors.js';
 import type { Channel } from '../../node/api.js';
+import { usageError } from '../errors.js';
 import { type Args, flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
 import { saying, theChannel, why, withTimeout } from './shared.js';
-import { theMember } from './whom.js';
+import { theKnown, theMember, theRemoved } from './whom.js';
 
 export const members: Handler = async (node, args, io) => {
   for (const member of theChannel(node, args).members.list()) {
@@ -15,20 +17,43 @@ export const members: Handler = async (node, args, io) => {
       ...(replaces && { replaces }),
     });
   }
+  if (!flag(args, 'former')) return;
+  for (const one of theChannel(node, args).members.former())
+    await io.emit({ ...one, former: true });
 };
 
 export const leave: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   await change(io, args, channel, (signal) => channel.leave({ signal }));
-  await io.emit({ channel: channel.id });
+  const warnings = tooFew(channel);
+  await io.emit({ channel: channel.id, ...(warnings.length > 0 && { warnings }) });
 };
 
 export const remove: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  const { user, name } = theMember(channel, text(args, 'user'), node);
+  const { user, name } = theRemoved(channel, text(args, 'user'), node);
   await change(io, args, channel, (signal) => channel.members.remove(user, { signal }));
-  await io.emit({ channel: channel.id, user, name });
+  // One that names a user lets in nobody else.
+  const invites = channel.members.invites().filter((open) => open.for === undefined);
+  const warnings = tooFew(channel);
+  await io.emit({
+    ...{ channel: channel.id, user, name },
+    ...(invites.length > 0 && { invites }),
+    ...(warnings.length > 0 && { warnings }),
+  });
 };
+
+/** What stops a channel for good, whoever is online. */
+function tooFew(channel: Channel): string[] {
+  const { members, minOnline } = channel.currentStatus();
+  if (members >= minOnline) return [];
+  const more = minOnline - members;
+  const those = members === 1 ? '1 member is left' : `${members} members are left`;
+  const needed = more === 1 ? 'another one joins' : `${more} more join`;
+  return [
+    `${those}, and messages need ${minOnline} online: none is placed until ${needed}. "conclave invite" invites them`,
+  ];
+}
 
 export const role: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
@@ -48,26 +73,53 @@ export const replace: Handler = async (node, args, io) => {
   });
 };
 
-/** Needs no channel here: the new key's node is in none yet. */
+/** Of a channel that this node is in, as under an earlier key, names will do; else nobody is known here yet. */
 export const recover: Handler = async (node, args, io) => {
   const recovery = optional(text, args, 'recovery');
-  const asked = { channel: text(args, 'channel'), user: text(args, 'user') };
+  const wanted = text(args, 'channel');
+  const user = text(args, 'user');
+  const isWhole = HEX_32.test(wanted);
+  if (!isWhole && node.channels().length === 0) noWholeId('channel', wanted, 'conclave status');
+  const channel = isWhole
+    ? node.channels().find(({ id }) => id === wanted)
+    : theChannel(node, args);
+  if (!channel && !HEX_32.test(user)) noWholeId('user', user, 'conclave members');
   const request = node.requestReplacement({
-    ...asked,
+    channel: channel ? channel.id : wanted,
+    user: channel ? theKnown(channel, user, node) : user,
     ...(recovery !== undefined && { recovery }),
     ...(flag(args, 'archive') && { archive: true }),
   });
   await io.emit({ request });
 };
 
+const HEX_32 = /^[0-9a-f]{64}$/;
+
+function noWholeId(what: string, wanted: string, shownBy: string): never {
+  throw usageError(
+    `"${wanted}" is not the whole id of a ${what}, 64 digits, and this node knows no names yet: ` +
+      `"${shownBy}" shows a member the id, and "conclave recovery-key" printed it`,
+  );
+}
+
 export const recoveryKey: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
   const key = text(args, 'key');
   const previous = optional(text, args, 'previous');
-  await change(io, args, channel, (signal) =>
-    channel.members.setRecoveryKey(key, { signal, ...(previous !== undefined && { previous }) }),
-  );
-  await io.emit({ channel: channel.id, key });
+  const has = channel.members.list().find(({ user }) => user === node.user)?.recoverable === true;
+  try {
+    await change(io, args, channel, (signal) =>
+      channel.members.setRecoveryKey(key, { signal, ...(previous !== undefined && { previous }) }),
+    );
+  } catch (error) {
+    if (!has || !(error instanceof ConclaveError) || error.code !== 'not_allowed') throw error;
+    const hint =
+      previous === undefined
+        ? 'you have one: give its file with --old'
+        : 'what --old gives is not the one that you have';
+    throw new ConclaveError(error.code, `${error.message}; ${hint}`, { cause: error });
+  }
+  await io.emit({ channel: channel.id, user: node.user, key });
 };
 
 export const rotate: Handler = async (node, args, io) => {

@@ -8,11 +8,37 @@ import { namesOf } from '../waiting.js';
 import { theChannel } from './shared.js';
 
 export const log: Handler = async (node, args, io) => {
+  const channel = theChannel(node, args);
   const from = optional(integer, args, 'from');
   const limit = optional(integer, args, 'limit');
-  const options = { ...(from !== undefined && { from }) };
-  await entries(theChannel(node, args), io, options, { brief: flag(args, 'brief'), limit });
+  const brief = flag(args, 'brief');
+  if (limit !== undefined && from === undefined) return lastEntries(channel, io, limit, brief);
+  await entries(channel, io, { ...(from !== undefined && { from }) }, { brief, limit });
 };
+
+/** The last `limit` entries that are shown, with what is told between them. */
+async function lastEntries(channel: Channel, io: Io, limit: number, brief: boolean): Promise<void> {
+  for (let span = limit; ; span *= FURTHER_BACK) {
+    const from = Math.max(1, channel.currentStatus().final - span + 1);
+    const told: ReadEvent[] = [];
+    let count = 0;
+    for await (const event of channel.read({ from, signal: io.signal })) {
+      if (isLeftOut(event, brief)) continue;
+      told.push(event);
+      if (event.type === 'entry') count += 1;
+      while (count > limit) if (told.shift()!.type === 'entry') count -= 1;
+    }
+    if (count < limit && from > 1) continue;
+    for (const event of told) await io.emit(eventObject(event, channel));
+    return;
+  }
+}
+
+/** How much more of the log is looked through where too little of it is shown. */
+const FURTHER_BACK = 4;
+
+const isLeftOut = (event: ReadEvent, brief: boolean): boolean =>
+  brief && event.type === 'entry' && isLeading(event.entry.kind);
 
 export const exportEntries: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
@@ -43,10 +69,8 @@ async function entries(
 ): Promise<void> {
   let left = limit ?? Number.POSITIVE_INFINITY;
   for await (const event of channel.read({ ...options, signal: io.signal })) {
-    if (event.type === 'entry') {
-      if (brief && isLeading(event.entry.kind)) continue;
-      left -= 1;
-    }
+    if (isLeftOut(event, brief)) continue;
+    if (event.type === 'entry') left -= 1;
     await io.emit(eventObject(event, channel));
     if (left === 0) return;
   }
@@ -65,7 +89,7 @@ function eventObject(event: ReadEvent, channel: Channel): Json {
       return { event: 'merged', seq, by, entries, first, last, branches: named(branches, channel) };
     }
     case 'removed':
-      return { event: 'removed' };
+      return { event: 'removed', ...event.departure };
   }
 }
 
@@ -76,7 +100,7 @@ function named(branches: Merged['branches'], channel: Channel): Json[] {
 
 function entryObject(entry: ChannelEntry, channel: Channel): Json {
   const { seq, id, from, name, time, state, kind, epoch, text, member, role, merge } = entry;
-  const { sealed, plain, disputed, replacement, replacedBy } = entry;
+  const { sealed, plain, disputed, replacement, fromReplacedBy } = entry;
   return {
     ...{ seq, id, from, name, time, state, kind, epoch },
     ...(text !== undefined && { text }),
@@ -85,7 +109,7 @@ function entryObject(entry: ChannelEntry, channel: Channel): Json {
     ...(member && { member }),
     ...(role && { role }),
     ...(replacement && { replacement }),
-    ...(replacedBy && { replacedBy }),
+    ...(fromReplacedBy && { fromReplacedBy }),
     ...(disputed && { disputed }),
     ...(merge && { merge: { ...merge, branches: named(merge.branches, channel) } }),
   };

@@ -1,10 +1,12 @@
 /** Handlers that report: `status`, `explain`, `verify`. */
 
 import type { Channel, ChannelStatus } from '../../node/api.js';
-import { type Handler, optional, text } from '../io.js';
+import { checkProof } from '../../node/proof-file.js';
+import { flag, type Handler, optional, text } from '../io.js';
 import { tellVerified } from '../verified.js';
 import { type NamedStatus, named } from '../waiting.js';
 import { theChannel } from './shared.js';
+import { theKnown } from './whom.js';
 
 export const status: Handler = async (node, args, io) => {
   // The store alone knows what was; who is online and leads, only a node that is up.
@@ -31,13 +33,17 @@ export const explain: Handler = async (node, args, io) => {
 
 export const prove: Handler = async (node, args, io) => {
   const channel = theChannel(node, args);
-  const user = optional(text, args, 'misbehaviour');
-  if (user !== undefined) {
+  const wanted = optional(text, args, 'misbehaviour');
+  if (wanted !== undefined) {
+    const user = theKnown(channel, wanted, node);
     const proof = channel.proveMisbehaviour(user);
     return io.emit({ channel: channel.id, misbehaviour: user, proof });
   }
   const id = text(args, 'id');
-  await io.emit({ channel: channel.id, id, proof: await channel.prove(id) });
+  const proof = await channel.prove(id, { text: !flag(args, 'withoutText') });
+  const checked = checkProof(proof);
+  const showsText = checked.proves === 'final' && checked.text !== undefined;
+  await io.emit({ channel: channel.id, id, showsText, proof });
 };
 
 export const verify: Handler = async (node, args, io) => {

@@ -3,30 +3,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConclaveError } from '../../core/errors.js';
 import type { Channel, Node } from '../../node/api.js';
+import { channelNamed } from '../../node/channel-named.js';
 import { type Args, type Io, optional, seconds, text } from '../io.js';
-import { named, waitingFor } from '../waiting.js';
+import { departureText, named, waitingFor } from '../waiting.js';
 
-const HEX_32 = /^[0-9a-f]{64}$/;
 /** A wait that is over sooner is not worth a word. */
 const QUIET_MS = 3_000;
 
-/** The channel `args.channel` names, by its id or, where only one has it, by its name. */
-export function theChannel(node: Node, args: Args): Channel {
-  const wanted = text(args, 'channel');
-  if (HEX_32.test(wanted)) return node.channel(wanted);
-  const named = node.channels().filter((channel) => channel.name === wanted);
-  if (named.length === 1) return named[0]!;
-  if (named.length > 1) {
-    throw new ConclaveError(
-      'ambiguous',
-      `${named.length} channels are called "${wanted}": give the id, as "conclave status" shows it`,
-    );
-  }
-  throw new ConclaveError(
-    'no_channel',
-    `there is no channel "${wanted}" here: "conclave status" lists the channels of this node`,
-  );
-}
+/** The channel that `args.channel` names. Throws `no_channel` and `ambiguous`. */
+export const theChannel = (node: Node, args: Args): Channel =>
+  channelNamed(node.channels(), text(args, 'channel'));
 
 /** Runs `work` until it is done, or for `args.timeout` seconds: then throws `timeout`. */
 export async function withTimeout<T>(
@@ -86,13 +72,22 @@ export async function explaining<T>(
   }
 }
 
-/** Awaits `work`; when that takes a while, says what the channel waits for. */
-export function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
+/** Awaits `work`; when that takes a while, says what the channel waits for. An error says how this node was removed. */
+export async function saying<T>(io: Io, channel: Channel, work: Promise<T>): Promise<T> {
   const explain = async (signal: AbortSignal): Promise<void> => {
     for await (const status of channel.status({ signal })) {
       const reason = waitingFor(named(channel, status));
       if (reason !== undefined) io.progress({ waiting: reason });
     }
   };
-  return explaining(io, explain, work);
+  try {
+    return await explaining(io, explain, work);
+  } catch (error) {
+    const { departure } = channel.currentStatus();
+    const isOut = error instanceof ConclaveError && error.code === 'removed';
+    if (!isOut || !departure) throw error;
+    throw new ConclaveError('removed', `${error.message}: ${departureText(departure)}`, {
+      cause: error,
+    });
+  }
 }

@@ -28,6 +28,7 @@ import {
   ulidOf,
 } from '../../unit/fixtures/channel.js';
 import { nativeCrypto } from '../../unit/fixtures/ports.js';
+import { commitmentTo, messageKey, xchachaSeal } from '../cipher-twin.js';
 import type { Dice } from '../dice.js';
 import { parse, type Tree, write } from '../grammar.js';
 import { someBytes } from '../mutations.js';
@@ -36,6 +37,8 @@ import * as shapes from '../shapes.js';
 import { must, mustEqual, type Target, typed } from '../target.js';
 import { damagedCertificate } from './proofs.js';
 import { channelSteps, stepOf } from './rosters.js';
+
+const digestBytes = (name: string): Uint8Array => hash(Buffer.from(name));
 
 /** Most signatures are in many cases. */
 const judged = new Map<string, boolean>();
@@ -81,10 +84,39 @@ function judge(input: Uint8Array) {
   return proven?.value;
 }
 
-/** A message by a member, as it is placed behind the steps up to a roster. */
-function messageUnder(roster: Roster, steps: number, under: number): RosterStep {
+const BODY_KEY = digestBytes('a body key');
+
+/** An encrypted body for a record of these fields, and the key of it alone, to which it commits, or not. */
+function sealed(
+  author: Person,
+  fields: Partial<RecordFields>,
+  commits: boolean,
+): [Uint8Array, Uint8Array] {
+  const nonce = digestBytes(`nonce of ${fields.n}`).subarray(0, 24);
+  const header = recordBy(author, fields).bytes.slice(0, -4);
+  const key = messageKey(BODY_KEY, nonce);
+  const parts = [new Uint8Array(16), nonce, commitmentTo(commits ? key : nonce)];
+  return [
+    new Uint8Array(
+      Buffer.concat([...parts, xchachaSeal(BODY_KEY, nonce, header, Buffer.from('hi'))]),
+    ),
+    key,
+  ];
+}
+
+/** A message by a member, as it is placed behind the steps up to a roster; encrypted, if its key is kept. */
+function messageUnder(
+  roster: Roster,
+  steps: number,
+  under: number,
+  keep?: (key: Uint8Array) => void,
+  commits = true,
+): RosterStep {
   const author = [FOUNDER, person(2), person(50)].findLast(({ user }) => roster.members.has(user))!;
-  const record = recordBy(author, { n: steps + 1, id: ulidOf(steps + 1) });
+  const plain = { n: steps + 1, id: ulidOf(steps + 1), keyEpoch: keep ? 1 : 0 };
+  const [body, key] = keep ? sealed(author, plain, commits) : [new Uint8Array(0)];
+  if (key) keep?.(key);
+  const record = recordBy(author, { ...plain, body });
   return stepOf(roster, author, record, 2 * steps + 1, steps % 2 === 1, under);
 }
 
@@ -100,12 +132,21 @@ function finalProofs(): Uint8Array[] {
       messageUnder(roster, n, n >> 1),
       ...made.slice(n, n + 1),
     ];
-    return at.map((inclusion) =>
+    const keys: Uint8Array[] = [];
+    const opened = messageUnder(roster, n, n, (key) => keys.push(key));
+    const of = (inclusion: RosterStep, disclosure?: Uint8Array): Uint8Array =>
       encodePortableProof({
         ...{ kind: 'final', genesis: GENESIS, genesisSig: GENESIS_SIG },
-        ...{ steps: made.slice(0, n), inclusion },
-      }),
-    );
+        ...{ steps: made.slice(0, n), inclusion, ...(disclosure && { disclosure }) },
+      });
+    const lying = messageUnder(roster, n, n, (key) => keys.push(key), false);
+    const [key, another] = keys;
+    return [
+      ...at.map((inclusion) => of(inclusion)),
+      of(opened),
+      of(opened, key),
+      of(lying, another),
+    ];
   });
 }
 
@@ -120,7 +161,7 @@ function someFinalProof(d: Dice): Uint8Array {
   const tree = parse(shapes.finalProof, good)!;
   const other = parse(shapes.finalProof, d.pick(knownFinal))!;
   const steps = (of: Tree): Tree[] => of.parts[5]!.parts;
-  switch (d.int(5)) {
+  switch (d.int(6)) {
     case 0:
       tree.parts[6] = other.parts[6]!;
       break;
@@ -132,6 +173,9 @@ function someFinalProof(d: Dice): Uint8Array {
       break;
     case 3:
       steps(tree).push(...steps(other).slice(-1));
+      break;
+    case 4:
+      tree.parts[7] = other.parts[7]!;
       break;
     default:
       changeStep(d, d.pick([...steps(tree), tree.parts[6]!, tree.parts[6]!]).parts[0]!);
@@ -164,10 +208,11 @@ const final: Target = {
     );
     if (proven?.proves !== 'final') return false;
     const { channel, founder, record, seq, author, authorIsMember, roster, certificate } = proven;
+    const opened = proven.opened && hexOf(proven.opened);
     const by = certificate.by.map(({ user }) => user);
     const says = {
       ...{ channel, founder: founder.user, seq, digest: record.digest, author: author.user },
-      ...{ authorIsMember, roster: roster.hash, certificate: { ...certificate, by } },
+      ...{ opened, authorIsMember, roster: roster.hash, certificate: { ...certificate, by } },
     };
     mustEqual(says, expected, 'a proof says something else');
     return true;

@@ -23,9 +23,12 @@ import { CHANNEL, digestOf, hash, person, recordBy, ulidOf } from '../../unit/fi
 import { nativeCrypto } from '../../unit/fixtures/ports.js';
 import { mutate } from '../../unit/mutate.js';
 import {
+  commitmentTo,
   hkdf,
   hpkeOpen,
   hpkeSeal,
+  messageKey,
+  openUnder,
   x25519Public,
   xchachaOpen,
   xchachaSeal,
@@ -45,7 +48,7 @@ const u32 = (n: number): Uint8Array => intBytes(BigInt(n), 4);
 const text = (content: string): Uint8Array => concat(u32(content.length), Buffer.from(content));
 const FIRST_VERSION = Uint8Array.of(0);
 const ID = unhex(CHANNEL);
-const [KEY_ID, NONCE, TAG] = [16, 24, 16];
+const [KEY_ID, NONCE, COMMITMENT, TAG] = [16, 24, 32, 16];
 
 interface Keys {
   readonly commitment: Uint8Array;
@@ -74,11 +77,26 @@ const sealUnder = (d: Dice, id: Uint8Array, key: Uint8Array, ad: Uint8Array, pla
   return concat(id, nonce, xchachaSeal(key, nonce, ad, plain));
 };
 
-function openUnder(id: Uint8Array, key: Uint8Array, ad: Uint8Array, sealed: Uint8Array) {
+function openNameUnder(id: Uint8Array, key: Uint8Array, ad: Uint8Array, sealed: Uint8Array) {
   if (sealed.length < KEY_ID + NONCE + TAG || !same(sealed.subarray(0, KEY_ID), id))
     return undefined;
   const nonce = sealed.subarray(KEY_ID, KEY_ID + NONCE);
   return xchachaOpen(key, nonce, ad, sealed.subarray(KEY_ID + NONCE));
+}
+
+function sealBody(d: Dice, { id, body: key }: Keys, ad: Uint8Array, plain: Uint8Array) {
+  const nonce = d.bytes(NONCE);
+  const commitment = d.oneIn(12) ? d.bytes(COMMITMENT) : commitmentTo(messageKey(key, nonce));
+  return concat(id, nonce, commitment, xchachaSeal(key, nonce, ad, plain));
+}
+
+function openBodyUnder({ id, body: key }: Keys, ad: Uint8Array, sealed: Uint8Array) {
+  const [at, from] = [KEY_ID + NONCE, KEY_ID + NONCE + COMMITMENT];
+  if (sealed.length < from + TAG || !same(sealed.subarray(0, KEY_ID), id)) return undefined;
+  const nonce = sealed.subarray(KEY_ID, at);
+  const under = messageKey(key, nonce);
+  if (!same(sealed.subarray(at, from), commitmentTo(under))) return undefined;
+  return openUnder(under, nonce, ad, sealed.subarray(from));
 }
 
 /** A record's bytes before its body's length. */
@@ -96,8 +114,7 @@ const someKeys = (d: Dice): Keys => (d.oneIn(8) ? KEYS[1] : KEYS[0]);
 function someSealed(d: Dice): Uint8Array {
   const fields = { n: 1 + d.int(3), boot: ulidOf(1), keyEpoch: d.oneIn(12) ? d.int(3) : 1 };
   const empty = recordBy(person(2), fields);
-  const { id, body } = someKeys(d);
-  const sealed = sealUnder(d, id, body, headerOf(empty.bytes, empty.body), somePlain(d));
+  const sealed = sealBody(d, someKeys(d), headerOf(empty.bytes, empty.body), somePlain(d));
   const changed = d.oneIn(6) ? mutate(d, sealed, sealed) : sealed;
   return concat(empty.bytes.subarray(0, -4), u32(changed.length), changed);
 }
@@ -118,7 +135,7 @@ const sealedBody: Target = {
     if (!record || !parts) return false;
     const plain = openBody(KEY, record.value);
     const body = parts.at(-1)!.bytes;
-    const expected = openUnder(KEYS[0].id, KEYS[0].body, headerOf(input, body), body);
+    const expected = openBodyUnder(KEYS[0], headerOf(input, body), body);
     must(
       (plain !== undefined) === (expected !== undefined),
       `a body ${plain ? 'opens' : 'is shut'}`,
@@ -151,7 +168,7 @@ const sealedName: Target = {
   },
   check(input) {
     const name = openName(KEY, input);
-    const plain = openUnder(KEYS[0].id, KEYS[0].name, NAME_AD, input);
+    const plain = openNameUnder(KEYS[0].id, KEYS[0].name, NAME_AD, input);
     const tree = plain && parse(shapes.anyText, concat(u32(plain.length), plain));
     mustEqual(name, tree && textOf(tree), 'a name opens to something else');
     return name !== undefined;
