@@ -139,6 +139,7 @@ describe('a plan of faults', () => {
     expect([...new Set(done.map((misdeed) => misdeed.do))].sort()).toEqual([
       'censor',
       'false-certificates',
+      'false-changes',
       'false-pages',
       'false-report',
       'forge',
