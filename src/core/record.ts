@@ -162,6 +162,14 @@ export function decodeRecord(hash: Hash, bytes: Uint8Array): ChannelRecord {
   return recordFrom(fields, recordDigest(hash, bytes), bytes);
 }
 
+/** What stands before the kind: version, channel, author, boot, n, prev. */
+const KIND_AT = 1 + 32 + 32 + 16 + 8 + 32;
+
+/** The kind of an encoded record, of which the rest is not looked at. Throws `bad_encoding` or `bad_record`. */
+export function kindOf(bytes: Uint8Array): string {
+  return readKind(new Reader(bytes.subarray(KIND_AT)));
+}
+
 /** The kind that was read last: most records are of the same one. */
 let lastKind = { bytes: new Uint8Array(0), kind: '' };
 

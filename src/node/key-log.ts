@@ -15,9 +15,9 @@ import { decodeWhole, Writer } from '../core/bytes.js';
 import type { Hash } from '../core/crypto.js';
 import { ConclaveError } from '../core/errors.js';
 import type { ChannelId, UserId } from '../core/ids.js';
-import { channelKeys, decodeEntry } from '../core/layout.js';
+import { channelKeys, decodeEntry, decodeRawEntry } from '../core/layout.js';
 import { KEY_ENTRIES_MAX, KEYS_PER_AUTHOR_MAX } from '../core/limits.js';
-import type { ChannelRecord } from '../core/record.js';
+import { type ChannelRecord, decodeRecord, kindOf } from '../core/record.js';
 import type { Store } from '../core/store.js';
 import { KEYS_KIND } from './keys-record.js';
 
@@ -182,8 +182,8 @@ export class KeyLog {
     const keys = channelKeys(this.#channel);
     const range = { gte: keys.log(first), lt: keys.log(last + 1) };
     for await (const [, value] of this.#store.range(range)) {
-      const { record, seq } = decodeEntry(this.#hash, value);
-      if (record.kind === KEYS_KIND) stretch.add(record, seq);
+      const { record, seq } = decodeRawEntry(value);
+      if (kindOf(record) === KEYS_KIND) stretch.add(decodeRecord(this.#hash, record), seq);
     }
   }
 }

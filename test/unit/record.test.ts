@@ -16,6 +16,7 @@ import {
   decodeRecord,
   encodeProof,
   encodeRecord,
+  kindOf,
   provenStatement,
   type RecordFields,
 } from '../../src/core/record.js';
@@ -39,6 +40,15 @@ describe('a record', () => {
     fc.assert(
       fc.property(encoded, (record) => {
         expect(decode(record.bytes)).toStrictEqual(record);
+      }),
+    );
+  });
+
+  it('tells its kind without being read', () => {
+    fc.assert(
+      fc.property(encoded, (record) => {
+        expect(kindOf(record.bytes)).toBe(record.kind);
+        expect(codeOf(() => kindOf(record.bytes.subarray(0, 121)))).toBe('bad_encoding');
       }),
     );
   });
