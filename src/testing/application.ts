@@ -352,8 +352,8 @@ export class Application {
     const first = this.#invitationOf(node);
     if (this.isForNewKey(node) || !first.isOpen || this.#isDeparted(node)) return;
     const manager = this.#nodes.find((other) => other.isUp && this.#manages(other));
-    const { invites, departed } = manager?.state(this.channel)?.roster ?? {};
-    if (!manager || !invites || invites.has(first.key) || departed?.size === 0) return;
+    const { invites } = manager?.state(this.channel)?.roster ?? {};
+    if (!manager || !invites || invites.has(first.key)) return;
     const key = this.#againBy(node);
     node.inviteKeys.add(key);
     if (invites.has(key)) this.#backBy.set(node.index, key);

@@ -51,7 +51,10 @@ export function membersOf(nodes: readonly SimNode[], app: Application) {
     members: nodes.filter((node) => !isDeparted(node) && (!app.isForNewKey(node) || isIn(node))),
     minOnline: app.leastOnline(roster?.members.keys() ?? []),
     mayVote: ({ user }: SimNode): boolean => roster?.members.get(user)?.votes ?? true,
-    unaware: nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node)),
+    // Where no member is left that holds the log nobody can tell it.
+    unaware: nodes.some((node) => isIn(node) && !node.isGone && app.isMember(node))
+      ? nodes.find((node) => isDeparted(node) && !node.isGone && app.isMember(node))
+      : undefined,
   };
 }
 
@@ -75,7 +78,8 @@ function unsettledMembers(
   if (!first) {
     const areLost = nodes.some(({ isGone }) => isGone);
     const why = unsettledApart(honest, app, reach);
-    return why ?? (areLost ? unsettledFew(honest, app, invariants, minOnline) : undefined);
+    if (why || !areLost || honest.filter(mayVote).length < minOnline) return why;
+    return unsettledFew(honest, app, invariants);
   }
   const others = connectedTo(first.index, indices, reach);
   return unsettledTogether(
@@ -270,12 +274,11 @@ function unsettledFew(
   nodes: readonly SimNode[],
   app: Application,
   { offences, final }: Invariants,
-  minOnline: number,
 ): string | undefined {
   const states = nodes.map((node) => node.state(app.channel));
   const without = nodes.find((_, k) => !states[k]);
   if (without) return `node ${without.index} has no channel`;
-  if (!offences.areNone || nodes.length < minOnline) return undefined;
+  if (!offences.areNone) return undefined;
   if (states[0]?.genesis.quorum !== 'online') return undefined;
   const leaders = nodes.filter((node) => leads(node, app, 'online'));
   if (leaders.length !== 1) return 'there is not one online leader';

@@ -358,13 +358,13 @@ class Run implements NodeWatcher {
   #checkHistory(): void {
     if (this.#isOver) return;
     const { offences } = this.#invariants;
-    const { members, minOnline } = membersOf(this.#nodes, this.#app);
+    const { members, minOnline, mayVote } = membersOf(this.#nodes, this.#app);
     const honest = this.#honest().filter((node) => members.includes(node));
     // All who did not leave are gone for good.
     if (honest.length === 0) return;
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
-    const settled = isSame && allCanCommit(members.length, honest, minOnline, this.#reach);
+    const settled = isSame && allCanCommit(members.filter(mayVote), honest, minOnline, this.#reach);
     const offenders = this.#nodes.filter(({ user }) => !offences.isHonest(user));
     const history = this.#recorder.history(this.#nodes, settled, offenders);
     this.#o.onHistory?.(history);

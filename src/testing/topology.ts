@@ -41,23 +41,24 @@ export const isServed = (
 type Indexed = readonly { readonly index: number }[];
 
 /**
- * Whether, of `all` nodes, whoever of `nodes` may lead them can place messages,
- * and everyone's get there: then all that was stored must become final.
+ * Whether whoever of `nodes` may lead, as it reaches more than half of the
+ * voters, can place messages, and everyone's get there: then all that was stored
+ * must become final.
  */
 export function allCanCommit(
-  all: number,
+  voters: Indexed,
   nodes: Indexed,
   minOnline: number,
   reach: Reach,
 ): boolean {
   const indices = nodes.map(({ index }) => index);
-  const heard = indices.map((a) => indices.filter((b) => reach(a, b)).length);
-  const leaders = heard.filter((count) => isMore(count, all));
-  const areServed = indices.every(
-    (leader, i) =>
-      !isMore(heard[i]!, all) || indices.every((node) => isServed(node, leader, indices, reach)),
+  const there = voters.map(({ index }) => index).filter((index) => indices.includes(index));
+  const heardBy = (a: number, of: readonly number[]) => of.filter((b) => reach(a, b)).length;
+  const leaders = indices.filter((a) => isMore(heardBy(a, there), voters.length));
+  const areServed = leaders.every((leader) =>
+    indices.every((node) => isServed(node, leader, indices, reach)),
   );
-  return leaders.length > 0 && areServed && leaders.every((count) => count >= minOnline);
+  return leaders.length > 0 && areServed && leaders.every((a) => heardBy(a, indices) >= minOnline);
 }
 
 /** The nodes among `of` that records can get to from `first`, from member to member. */
