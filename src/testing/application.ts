@@ -311,8 +311,8 @@ export class Application {
         () => {},
         () => {
           this.#inviteAgain(node);
-          const isAgain = this.#backBy.get(node.index) === this.#againBy(node);
-          if (!named || isAgain || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
+          const isBack = named && this.#isDeparted(node);
+          if (!isBack || this.isForNewKey(node)) this.#planJoin(node, RETRY_MS);
         },
       );
       node.input({

@@ -360,8 +360,8 @@ class Run implements NodeWatcher {
     const { offences } = this.#invariants;
     const { members, minOnline, mayVote } = membersOf(this.#nodes, this.#app);
     const honest = this.#honest().filter((node) => members.includes(node));
-    // All who did not leave are gone for good.
-    if (honest.length === 0) return;
+    // All who did not leave are gone for good, or lost all they knew.
+    if (!honest.some((node) => node.state(this.#app.channel))) return;
     // Under a leader with two faces some hold what the others never knew, for as long as it leads.
     const isSame = offences.stalling(this.#nodes, this.#app.channel) === undefined;
     const settled = isSame && allCanCommit(members.filter(mayVote), honest, minOnline, this.#reach);
