@@ -28,7 +28,7 @@ export function departures(channel: GrowingChannel) {
     since: channel.state.number + 1,
     isRemoved,
     replacedBy: null,
-    invite: channel.state.members.find((m) => m.user === user.user)?.invite ?? null,
+    cameBy: channel.state.members.find((m) => m.user === user.user)?.cameBy ?? [],
   });
 
   channel.refuse('a role that a plain member gives', 'membership', bob, 'role', {

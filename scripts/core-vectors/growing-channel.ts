@@ -61,8 +61,8 @@ export interface MemberState {
   readonly since: number;
   readonly root: Hex;
   readonly recovery: Hex | null;
-  /** The invitation that it joined with. */
-  readonly invite: Hex | null;
+  /** The invitations that it joined with. */
+  readonly cameBy: readonly Hex[];
 }
 export interface InviteState {
   readonly key: Hex;
@@ -77,7 +77,7 @@ export interface DepartedState {
   readonly since: number;
   readonly isRemoved: boolean;
   readonly replacedBy: Hex | null;
-  readonly invite: Hex | null;
+  readonly cameBy: readonly Hex[];
 }
 interface State {
   readonly number: number;
@@ -103,7 +103,7 @@ export const FOUNDED: State = {
       since: 0,
       root: CHANNEL_ID,
       recovery: null,
-      invite: null,
+      cameBy: [],
     },
   ],
   invites: [],
@@ -295,7 +295,7 @@ export const memberOf = (
   since,
   root,
   recovery: null,
-  invite: invite?.user ?? null,
+  cameBy: invite ? [invite.user] : [],
 });
 
 export const inviteState = (

@@ -27,7 +27,7 @@ export function replacements(channel: GrowingChannel) {
       ...channel.state.departed,
       {
         ...{ user: old.user, since: next(), isRemoved: true, replacedBy: by.user },
-        invite: channel.state.members.find((m) => m.user === old.user)?.invite ?? null,
+        cameBy: channel.state.members.find((m) => m.user === old.user)?.cameBy ?? [],
       },
     ],
     invites: [],

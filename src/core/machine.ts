@@ -98,6 +98,11 @@ export class Machine {
     return this.#slots.get(id)?.st;
   }
 
+  /** Whether a user is online on any of this node's links. */
+  isOnline(user: UserId, now: Millis): boolean {
+    return this.#presence.isOnline(user, now);
+  }
+
   /** What this node heard last of a user's store. */
   storeOf(user: UserId): Growth | undefined {
     return this.#presence.storeOf(user);

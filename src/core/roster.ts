@@ -68,8 +68,8 @@ export interface Member {
   readonly root: Digest;
   /** Public half of the key that may put another key in its place; null while there is none. */
   readonly recovery: UserId | null;
-  /** The invitation that it joined with; null for the founder, and for a key that replaced another. */
-  readonly invite: UserId | null;
+  /** The invitations that it joined with, those of former times as far as they are open; none of the founder, or a key that replaced another. */
+  readonly cameBy: readonly UserId[];
 }
 
 export interface OpenInvite {
@@ -94,8 +94,8 @@ export interface Departed {
   readonly isRemoved: boolean;
   /** The key that took its place: then it was removed, and nothing brings it back. */
   readonly replacedBy: UserId | null;
-  /** The invitation that it had joined with, which ends with its removal. */
-  readonly invite: UserId | null;
+  /** The invitations that it had joined with: they end with its removal. */
+  readonly cameBy: readonly UserId[];
 }
 
 export interface Roster {
@@ -129,7 +129,7 @@ export function genesisRoster(hash: Hash, channel: ChannelId, genesis: Genesis):
     since: 0,
     root,
     recovery: null,
-    invite: null,
+    cameBy: [],
   };
   return {
     channel,
@@ -293,7 +293,7 @@ function removed(roster: Roster, author: Member, user: UserId): Change {
   if (!gone) refuse('there is no such member');
   if (gone.isRemoved) refuse('it was removed already');
   const departed = new Map(roster.departed).set(user, { ...gone, isRemoved: true });
-  return { departed, invites: invitesWithout(roster, user, gone.invite) };
+  return { departed, invites: invitesWithout(roster, user, gone.cameBy) };
 }
 
 function given(
@@ -314,13 +314,13 @@ function given(
 }
 
 /** The roster without a member. */
-function without(roster: Roster, { user, name, invite }: Member, isRemoved: boolean): Change {
+function without(roster: Roster, { user, name, cameBy }: Member, isRemoved: boolean): Change {
   const members = new Map(roster.members);
   members.delete(user);
   checkRest(members);
-  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null, invite };
+  const gone = { name, since: roster.number + 1, isRemoved, replacedBy: null, cameBy };
   const departed = new Map(roster.departed).set(user, gone);
-  return { members, departed, invites: invitesWithout(roster, user, isRemoved ? invite : null) };
+  return { members, departed, invites: invitesWithout(roster, user, isRemoved ? cameBy : []) };
 }
 
 /**
@@ -351,16 +351,16 @@ function replaced(
   const since = roster.number + 1;
   const member: Member = {
     ...{ user, name, role: old.role, sealing, votes: false, since },
-    ...{ root: record.digest, recovery, invite: null },
+    ...{ root: record.digest, recovery, cameBy: [] },
   };
   const members = new Map(roster.members);
   members.delete(old.user);
   members.set(user, member);
   checkRest(members);
-  const { invite } = old;
-  const gone = { name: old.name, since, isRemoved: true, replacedBy: user, invite };
+  const { cameBy } = old;
+  const gone = { name: old.name, since, isRemoved: true, replacedBy: user, cameBy };
   const departed = new Map(roster.departed).set(old.user, gone);
-  const invites = invitesWithout({ invites: invitesWithout(roster, old.user, invite) }, user);
+  const invites = invitesWithout({ invites: invitesWithout(roster, old.user, cameBy) }, user);
   return { members, departed, invites };
 }
 
@@ -424,18 +424,18 @@ function checkRest(members: Roster['members']): void {
 }
 
 /**
- * The open invitations that are neither of a user nor for it, and not `used`:
- * whoever is removed knows the secret of the one that it came with, and would
- * come back with it under another name.
+ * The open invitations that are neither of a user nor for it, nor `used`: whoever
+ * is removed knows the secret of those that it came by, and would come back by
+ * one of them under another name.
  */
 const invitesWithout = (
   { invites }: Pick<Roster, 'invites'>,
   user: UserId,
-  used: UserId | null = null,
+  used: readonly UserId[] = [],
 ): Roster['invites'] =>
   new Map(
     [...invites].filter(
-      ([key, { author, invitee }]) => author !== user && invitee !== user && key !== used,
+      ([key, { author, invitee }]) => author !== user && invitee !== user && !used.includes(key),
     ),
   );
 
@@ -484,6 +484,7 @@ function joined(
   if (roster.members.size > 1 && voters(roster).length === 1) {
     refuse('one member alone votes: another gets a vote first');
   }
+  const former = roster.departed.get(request.user)?.cameBy ?? [];
   const member: Member = {
     user: request.user,
     name: request.name,
@@ -493,7 +494,7 @@ function joined(
     since: roster.number + 1,
     root: record.digest,
     recovery: null,
-    invite: invite.key,
+    cameBy: [...former.filter((key) => invites.has(key)), invite.key],
   };
   const departed = new Map(roster.departed);
   departed.delete(member.user);

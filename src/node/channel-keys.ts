@@ -171,7 +171,8 @@ export class ChannelKeys implements Bodies {
     await this.ready();
     const id = keyIdOf(record.body);
     const key = id === undefined ? undefined : this.#ring.get(id);
-    return key && messageKeyOf(key, record);
+    // Of a body that opens for nobody there is nothing to show.
+    return key && openBody(key, record) ? messageKeyOf(key, record) : undefined;
   }
 
   // Sending

@@ -144,6 +144,7 @@ export class NodeChannel implements Channel, ReadableChannel {
       self: this.user,
       crypto: this.#node.crypto,
       roster: () => this.state.roster,
+      isOnline: (user) => this.#node.machine.isOnline(user, this.#node.clock().now),
       change: (make, options) => this.#change(make, options),
     };
   }

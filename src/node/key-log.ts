@@ -111,8 +111,9 @@ export class KeyLog {
     }
   }
 
-  async #write({ number, seqs }: Stretch, seen: number): Promise<void> {
+  async #write({ number, seqs }: Stretch, upTo: number): Promise<void> {
     if (seqs.length > NOTED_MAX) return;
+    const seen = Math.max(upTo, seqs.at(-1) ?? 0);
     const value = new Writer(16 + 8 * seqs.length).u64(seen);
     value.list(seqs, (seq) => value.u64(seq));
     await this.#store.write([{ key: this.#key(number), value: value.done() }], { sync: false });

@@ -165,7 +165,7 @@ export class Keyring {
     if (!keys) return;
     const isForPresent = (): boolean => isForReaders(st, this.#readersOf(st.roster), keys);
     const wasForPresent = isForPresent();
-    const given = await this.#givenBy(record, keys, wasForPresent);
+    const given = await this.#givenBy(record, keys);
     // The readers may have changed meanwhile. From here to what is noted of them nothing is waited for.
     const isPresent = wasForPresent && isForPresent();
     if (seq !== null) {
@@ -186,22 +186,16 @@ export class Keyring {
   }
 
   /**
-   * The key that a record gives to this node. Opening takes some ms: of one whose key another record
-   * gave, and that nothing else named, it is enough that it lists this node.
+   * The key that a record gives to this node. Only of an own record that lists this node it is enough:
+   * anybody can name another's key, and seal nothing.
    */
-  async #givenBy(
-    record: ChannelRecord,
-    keys: KeysBody,
-    isPresent: boolean,
-  ): Promise<ChannelKey | undefined> {
+  async #givenBy(record: ChannelRecord, keys: KeysBody): Promise<ChannelKey | undefined> {
     const { user } = this.#opener;
     if (!keys.sealed.some((each) => each.user === user)) return undefined;
     const id = keyIdIn(keys);
     const key = this.get(id);
     const isKnown = key !== undefined && bytesEqual(key.commitment, keys.commitment);
-    const isNamed = (this.#keys.get(id)?.places.length ?? 0) > 0;
     if (isKnown && record.author === user) return key;
-    if (isKnown && !isPresent && !isNamed) return key;
     return await openKeys(this.#opener, record, keys);
   }
 

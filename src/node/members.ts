@@ -24,6 +24,7 @@ export interface MembersHost {
   readonly self: UserId;
   readonly crypto: Crypto;
   roster(): Roster;
+  isOnline(user: UserId): boolean;
   /** Makes a change and waits until it is in force and done; false when there is nothing to change. */
   change(make: (roster: Roster) => MembershipBody | null, options: WaitOptions): Promise<boolean>;
 }
@@ -32,7 +33,7 @@ export async function leave(host: MembersHost, o: WaitOptions): Promise<void> {
   const { self } = host;
   if (!host.roster().members.has(self)) return;
   await host.change(
-    (roster) => (someoneManagesBut(roster, self) ? lastVote(roster, self) : null),
+    (roster) => (someoneManagesBut(roster, self) ? lastVote(host, roster, self) : null),
     o,
   );
   await host.change(
@@ -44,12 +45,17 @@ export async function leave(host: MembersHost, o: WaitOptions): Promise<void> {
 const someoneManagesBut = ({ members }: Roster, user: UserId): boolean =>
   [...members.values()].some((m) => m.user !== user && m.role !== 'member');
 
-/** Where nobody else votes, another member gets a vote before one leaves, or its key is replaced. */
-function lastVote({ members, number }: Roster, user: UserId): MembershipBody | null {
-  const others = [...members.values()].filter((m) => m.user !== user);
-  const waiting = others.find((m) => !m.votes);
-  if (!waiting || others.some((m) => m.votes)) return null;
-  return { kind: 'vote', base: number, user: waiting.user };
+/**
+ * Where nobody else votes, another member gets a vote before one leaves, or its key is replaced:
+ * best one that answers, since nothing becomes final without it then, and one that manages.
+ */
+function lastVote(host: MembersHost, roster: Roster, user: UserId): MembershipBody | null {
+  const others = [...roster.members.values()].filter((m) => m.user !== user);
+  if (others.length === 0 || others.some((m) => m.votes)) return null;
+  const rank = (m: Member): number =>
+    (host.isOnline(m.user) ? 2 : 0) + (m.role === 'member' ? 0 : 1);
+  const best = others.reduce((a, b) => (rank(b) > rank(a) ? b : a));
+  return { kind: 'vote', base: roster.number, user: best.user };
 }
 
 export async function remove(host: MembersHost, text: string, o: WaitOptions): Promise<void> {
@@ -84,7 +90,7 @@ export async function replace(
   }
   const isDone = ({ members, departed }: Roster): boolean =>
     members.has(asked.user) && departed.get(old)?.replacedBy === asked.user;
-  if (host.self === old) await host.change((roster) => lastVote(roster, old), o);
+  if (host.self === old) await host.change((roster) => lastVote(host, roster, old), o);
   await host.change((roster) => (isDone(roster) ? null : { ...body, base: roster.number }), o);
   return asked.user;
 }

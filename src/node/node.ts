@@ -196,8 +196,7 @@ class ConclaveNode implements Node, NodeParts {
       ...{ crypto: o.crypto, sealing, log: o.log, clock: o.clock, ulid: o.ulid },
       sign: (statement) => o.crypto.ed25519Sign(o.identity.seed, statement),
       links: () => this.links(),
-      isOnline: (user) =>
-        [...this.#channels.values()].some((channel) => channel.view().online.includes(user)),
+      isOnline: (user) => this.machine.isOnline(user, this.clock().now),
       checkOpen: () => this.checkOpen(),
       fail: (error) => this.fail(error),
     });

@@ -138,19 +138,23 @@ export class PrivateOutbox {
     const line = pending && this.#lines.get(pending.to);
     if (!line) return undefined;
     const { obstacle } = line;
-    const seenAt = this.#seen.get(pending.to);
-    const seen = this.#node.isOnline(pending.to)
-      ? 'and was online in a channel just now'
-      : seenAt === undefined
-        ? 'not seen since this node started'
-        : `last seen ${new Date(seenAt).toISOString()}`;
     if (obstacle === 'no_relay') return 'this node has no link to a relay';
-    if (obstacle === 'away') return `the receiver is on no relay that this node reaches, ${seen}`;
+    if (obstacle === 'away') {
+      return `the receiver is on no relay that this node reaches, ${this.#lastSeen(pending.to)}`;
+    }
     if (obstacle === 'bad_key') return 'nothing can be sealed to the key that the receiver shows';
     if (obstacle === 'no_key') return 'the receiver was asked for its sealing key';
     if (line.again) return 'the receiver lost earlier messages: they go first';
     if (line.waiting[0] !== pending) return 'messages before it are not delivered yet';
     return pending?.state === 'sent' ? 'the receiver has not acknowledged it' : 'it is being sent';
+  }
+
+  #lastSeen(user: UserId): string {
+    if (this.#node.isOnline(user)) return 'and was online in a channel just now';
+    const at = this.#seen.get(user);
+    return at === undefined
+      ? 'not seen since this node started'
+      : `last seen ${new Date(at).toISOString()}`;
   }
 
   post(to: UserId, body: Uint8Array): Post {

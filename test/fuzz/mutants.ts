@@ -360,7 +360,7 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
     edits: [
       edit(
         'core/roster.ts',
-        'return { members, departed, invites: invitesWithout(roster, user, isRemoved ? invite : null) };',
+        'return { members, departed, invites: invitesWithout(roster, user, isRemoved ? cameBy : []) };',
         'return { members, departed };',
       ),
     ],
@@ -369,7 +369,9 @@ export const READER_MUTANTS: readonly ReaderMutant[] = [
   {
     name: 'used-invitations',
     what: 'the invitation that a removed member came by stays open',
-    edits: [edit('core/roster.ts', 'invitee !== user && key !== used,', 'invitee !== user,')],
+    edits: [
+      edit('core/roster.ts', 'invitee !== user && !used.includes(key),', 'invitee !== user,'),
+    ],
     targets: ['membership'],
   },
   {

@@ -210,7 +210,7 @@ function founded(bytes: Uint8Array, genesis: readonly Tree[]): Roster {
   const key = idOf(sealing!) as SealingPublic;
   const member = {
     ...{ user, name: textOf(name!), role: 'founder' as const, votes: true, since: 0 },
-    ...{ sealing: key, recovery: null, invite: null },
+    ...{ sealing: key, recovery: null, cameBy: [] },
     root: channel as string as Digest,
   };
   return {

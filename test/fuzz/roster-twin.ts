@@ -36,7 +36,7 @@ type Parts = Pick<Roster, 'number' | 'channel' | 'hash' | 'lastMembership'> & {
   departed: Map<UserId, { name: string; since: number; isRemoved: boolean } & Gone>;
   relays: readonly string[];
 };
-type Gone = { replacedBy: UserId | null; invite: UserId | null };
+type Gone = { replacedBy: UserId | null; cameBy: readonly UserId[] };
 
 const copyOf = (roster: Roster): Parts => ({
   ...roster,
@@ -113,19 +113,19 @@ function areLeft({ next }: Asked): boolean {
 }
 
 /** "Invitations end …" */
-function endInvites({ next }: Asked, user: UserId, used: UserId | null = null): void {
+function endInvites({ next }: Asked, user: UserId, used: readonly UserId[] = []): void {
   for (const [key, { author, invitee }] of next.invites) {
-    if (author === user || invitee === user || key === used) next.invites.delete(key);
+    if (author === user || invitee === user || used.includes(key)) next.invites.delete(key);
   }
 }
 
 function depart(is: Asked, user: UserId, isRemoved: boolean): boolean {
-  const { name, invite } = is.next.members.get(user)!;
+  const { name, cameBy } = is.next.members.get(user)!;
   is.next.members.delete(user);
   is.next.departed.set(user, {
-    ...{ name, since: is.roster.number + 1, isRemoved, replacedBy: null, invite },
+    ...{ name, since: is.roster.number + 1, isRemoved, replacedBy: null, cameBy },
   });
-  endInvites(is, user, isRemoved ? invite : null);
+  endInvites(is, user, isRemoved ? cameBy : []);
   return areLeft(is);
 }
 
@@ -166,11 +166,13 @@ const join: Rule = (is) => {
   open.usesLeft -= 1;
   if (open.usesLeft === 0) next.invites.delete(open.key);
   endInvites(is, user);
+  const former = next.departed.get(user)?.cameBy ?? [];
   next.departed.delete(user);
   next.members.set(user, {
     ...{ user, name: textOf(name!), role: 'member', votes: roster.members.size !== 1 },
     ...{ sealing: orNull<SealingPublic>(hexOf(sealing!.bytes)), since: roster.number + 1 },
-    ...{ root: change.digest as Digest, recovery: null, invite: open.key },
+    ...{ root: change.digest as Digest, recovery: null },
+    cameBy: [...former.filter((key) => next.invites.has(key)), open.key],
   });
   return true;
 };
@@ -199,7 +201,7 @@ const remove: Rule = (is) => {
   const gone = is.next.departed.get(user);
   if (!gone || gone.isRemoved) return false;
   gone.isRemoved = true;
-  endInvites(is, user, gone.invite);
+  endInvites(is, user, gone.cameBy);
   return true;
 };
 
@@ -236,7 +238,7 @@ const replace: Rule = (is) => {
   endInvites(is, user);
   next.departed.get(old.user)!.replacedBy = user;
   next.members.set(user, {
-    ...{ user, name: textOf(name!), role: old.role, votes: false, recovery, invite: null },
+    ...{ user, name: textOf(name!), role: old.role, votes: false, recovery, cameBy: [] },
     ...{ sealing: orNull<SealingPublic>(hexOf(sealing!.bytes)), since: roster.number + 1 },
     root: is.change.digest as Digest,
   });

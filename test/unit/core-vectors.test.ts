@@ -446,8 +446,8 @@ describe.each(PORTS)('with the $name port', (crypto) => {
       members: [...r.members.values()],
       invites: [...r.invites.values()],
       relays: [...r.relays],
-      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy, invite }]) => ({
-        ...{ user, since, isRemoved, replacedBy, invite },
+      departed: [...r.departed].map(([user, { since, isRemoved, replacedBy, cameBy }]) => ({
+        ...{ user, since, isRemoved, replacedBy, cameBy },
       })),
       readersSince: r.readersSince,
     });

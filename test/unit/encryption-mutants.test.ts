@@ -98,7 +98,7 @@ const MISTAKES: { readonly [mistake: string]: { breaks: string; edits: readonly 
     edits: [
       {
         file: KEYRING,
-        find: 'if (isKnown && !isPresent && !isNamed) return key;',
+        find: 'if (isKnown && record.author === user) return key;',
         replace: 'if (isKnown) return key;',
       },
     ],

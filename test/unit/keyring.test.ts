@@ -182,6 +182,20 @@ describe('a key that is named again, in whatever order its records are learned',
     }
   });
 
+  test('first by one who has it not, is its own maker’s and readers’ all the same', async () => {
+    const original = await keysBy(alice.person, after, one);
+    const forged = naming(dave, before, one);
+    const maker = new LoggedRing(alice.opener);
+    maker.addOwn(one, after.readersSince, []);
+    const reader = new LoggedRing(bob.opener);
+    await reader.learn(original.record, null, now);
+    for (const ring of [maker, reader, new LoggedRing(alice.opener), new LoggedRing(bob.opener)]) {
+      await ring.learn(forged, 10, now);
+      await ring.learn(original.record, 11, now);
+      expect(ring.usable(now)?.id).toBe(one.id);
+    }
+  });
+
   test('by one who has it, is for the readers of before', async () => {
     const again = await keysBy(dave.person, after, one);
     for (const ring of await ringsOver(again.record)) {

@@ -57,7 +57,7 @@ describe('a member whose key is replaced', () => {
     expect(memberOf(next, FOURTH)).toBeUndefined();
     expect(memberOf(next, NEW)).toStrictEqual({
       ...{ user: NEW.user, name: 'anew', role: 'member', sealing: sealingOf(NEW), votes: false },
-      ...{ since: next.number, root: record.digest, recovery: null, invite: null },
+      ...{ since: next.number, root: record.digest, recovery: null, cameBy: [] },
     });
     expect(next.departed).toStrictEqual(
       new Map([
@@ -65,7 +65,7 @@ describe('a member whose key is replaced', () => {
           FOURTH.user,
           {
             ...{ name: 'joiner', since: next.number, isRemoved: true, replacedBy: NEW.user },
-            invite: memberOf(ADMINS, FOURTH)!.invite,
+            cameBy: memberOf(ADMINS, FOURTH)!.cameBy,
           },
         ],
       ]),

@@ -85,7 +85,7 @@ const withRole = (roster: Roster, p: Person, role: Role): Roster => {
 
 /** What is kept of one of `grown(3)` that is none any more. */
 const gone = (p: Person) => ({
-  ...{ name: 'joiner', replacedBy: null, invite: memberOf(grown(3), p)!.invite },
+  ...{ name: 'joiner', replacedBy: null, cameBy: memberOf(grown(3), p)!.cameBy },
 });
 
 /** Roster 1: the founder and one open invitation. */
@@ -110,7 +110,7 @@ describe('the roster of a genesis', () => {
             since: 0,
             root: CHANNEL,
             recovery: null,
-            invite: null,
+            cameBy: [],
           },
         ],
       ]),
@@ -385,6 +385,16 @@ describe('a member who is removed', () => {
     ]);
   });
 
+  it('takes with it also the invitation that it came by an earlier time', () => {
+    const open = apply(grown(3), FOUNDER, inviteBody(grown(3), INVITE, { uses: 5 }));
+    const four = apply(open, FOUNDER, joinBody(open, FOURTH, INVITE));
+    const left = apply(four, FOURTH, leaveBody(four));
+    const other = apply(left, FOUNDER, inviteBody(left, OTHER_INVITE));
+    const back = apply(other, FOUNDER, joinBody(other, FOURTH, OTHER_INVITE));
+    expect(memberOf(back, FOURTH)?.cameBy).toStrictEqual([INVITE.user, OTHER_INVITE.user]);
+    expect(apply(back, FOUNDER, removeBody(back, FOURTH)).invites.size).toBe(0);
+  });
+
   it('may be a plain member for an admin, and anyone else for the founder', () => {
     const admin = withRole(withRole(grown(4), SECOND, 'admin'), THIRD, 'admin');
     expect(apply(admin, SECOND, removeBody(admin, FOURTH)).members.size).toBe(3);
@@ -447,7 +457,8 @@ describe('any sequence of changes', () => {
 
   /** Whom was drawn, or else the first who manages. */
   const authorOf = (roster: Roster, { author }: Drawn): Person =>
-    author ?? CAST.find((p) => /founder|admin/.test(memberOf(roster, p)?.role ?? ''))!;
+    author ??
+    [...CAST, ...KEYS].find((p) => /founder|admin/.test(memberOf(roster, p)?.role ?? ''))!;
 
   function bodyOf(roster: Roster, c: Drawn): MembershipBody {
     const at = { base: roster.number + c.base };

@@ -84,10 +84,10 @@ function memberAmong(
   throw new ConclaveError('not_member', noneFits);
 }
 
-/** A whole id is nobody else's name. */
+/** What looks like a whole id is one, and never a name: names are their owners' to choose. */
 function fitting(all: readonly Member[], wanted: string): Member[] {
   const exact = all.filter(({ user }) => user === wanted);
-  if (exact.length > 0) return exact;
+  if (exact.length > 0 || HEX_32.test(wanted)) return exact;
   return all.filter(({ user, name }) => name === wanted || isPrefix(wanted, user));
 }
 
