@@ -289,6 +289,8 @@ export interface ChannelState {
   readonly offered: Set<Digest>;
 
   leadership: Leadership | null;
+  /** The last leadership that was left under suspicion. */
+  suspected: { readonly id: EpochId; readonly suspicion: Suspicion } | null;
   leading: Leading | null;
   election: Election | null;
   electionAt: Millis;

@@ -20,6 +20,7 @@ export function leadershipOf(
   const id = epochId(hash, epoch);
   rememberEpoch(ctx, st, { id, epoch, ballots });
   const own = st.acks.get(id);
+  rememberSuspicion(st);
   const branch =
     epoch.kind === 'online'
       ? openBranch(ctx, st, id, { seq: 0, hash: branchStart(hash, id) })
@@ -42,7 +43,18 @@ export function leadershipOf(
     ackAgain: false,
     suspicion: {
       ...{ tip: st.log.tip.seq, final: st.log.final.seq, placedAt: ctx.now, movedAt: ctx.now },
-      ...{ since: ctx.now, newest: 0, holds: false, until: 0, nextAt: 0, times: 0 },
+      ...{ newest: 0, holds: false, until: 0, nextAt: 0, times: 0 },
+      ...(st.suspected?.id === id ? st.suspected.suspicion : {}),
+      since: ctx.now,
     },
   };
+}
+
+/**
+ * Whom this node suspects it suspects still when it led or followed others
+ * meanwhile: else several may suspect a leader in turns, and never together.
+ */
+export function rememberSuspicion(st: ChannelState): void {
+  const { id, suspicion } = st.leadership ?? {};
+  if (id !== undefined && suspicion?.holds) st.suspected = { id, suspicion };
 }

@@ -20,6 +20,7 @@ import { invariant } from './errors.js';
 import { rememberFact, rememberTips } from './facts.js';
 import type { Digest, EpochId, UserId } from './ids.js';
 import { type Entry, encodeEntry, encodeFinal, encodeSigned } from './layout.js';
+import { rememberSuspicion } from './leadership.js';
 import {
   CHECKPOINT_BYTES,
   CHECKPOINT_ENTRIES,
@@ -341,6 +342,7 @@ function changeRoster(
 
 /** Forgets the leadership that was followed or held; stands for election after `patience_ms` or more. */
 export function endLeadership(ctx: StepContext, st: ChannelState, patience_ms: number): void {
+  rememberSuspicion(st);
   st.leadership = null;
   if (st.epochs.size > 0) pruneSet(ctx, st, []);
   st.leading = null;

@@ -91,6 +91,7 @@ const REGRESSIONS: readonly (readonly [number, string])[] = [
   [5280, 'a member that had promised a higher term never followed the live leader below it again'],
   [4200277, 'who lost its memory can be told by no former member: no fault of the channel'],
   [4202565, 'what a crash cuts off was held by nobody, as the simulator counts'],
+  [5203112, 'two members suspected a leader that served no pages in turns, and never together'],
 ];
 
 /** What changes of membership brought to light. */
