@@ -289,6 +289,8 @@ export interface ChannelState {
   readonly offered: Set<Digest>;
 
   leadership: Leadership | null;
+  /** Members without a vote that said something in this channel: they are in, not only online. */
+  readonly spoke: Set<UserId>;
   /** The last leadership that was left under suspicion. */
   suspected: { readonly id: EpochId; readonly suspicion: Suspicion } | null;
   leading: Leading | null;

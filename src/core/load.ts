@@ -100,6 +100,7 @@ function stateOf(id: ChannelId, stored: StoredGenesis, loaded: Loaded): ChannelS
     nothingToOffer: null,
     offered: new Set(),
     leadership: null,
+    spoke: new Set(),
     suspected: null,
     leading: null,
     election: null,

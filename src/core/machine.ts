@@ -499,7 +499,9 @@ export class Machine {
         }
         return;
     }
-    if (st.roster.members.has(from)) this.#takeFromMember(ctx, st, from, what);
+    const member = st.roster.members.get(from);
+    if (member?.votes === false) st.spoke.add(from);
+    if (member) this.#takeFromMember(ctx, st, from, what);
     // It may have become a member in what this node forgot, or has not seen yet.
     else if (st.memory || isLater(what, st)) pullFrom(ctx, st, from);
   }

@@ -244,16 +244,19 @@ export function admit(ctx: StepContext, st: ChannelState): void {
 
 /**
  * What a leader may do next for who votes and who is in. Two voters are only
- * safe to have while both answer, so the second of them gets its vote when a
- * third is there to get one, or to join, behind it.
+ * safe to have while both answer, so the second of them gets its vote when it
+ * speaks in the channel, and a third is there to get one, or to join, behind it.
  */
 function* admissions(ctx: StepContext, st: ChannelState): Iterable<MembershipBody> {
   const { members, number } = st.roster;
   for (const [user, { at }] of st.joins) {
     if (ctx.now - at > JOIN_PATIENCE_MS || members.has(user)) st.joins.delete(user);
   }
-  const waiting = [...members.values()].filter((m) => !m.votes && ctx.isOnline(m.user));
+  for (const user of st.spoke) if (members.get(user)?.votes !== false) st.spoke.delete(user);
   const alone = voters(st.roster).length === 1;
+  const waiting = [...members.values()].filter(
+    (m) => !m.votes && ctx.isOnline(m.user) && (!alone || st.spoke.has(m.user)),
+  );
   if (waiting[0] && (!alone || waiting.length > 1 || st.joins.size > 0)) {
     yield { kind: 'vote', base: number, user: waiting[0].user };
   }
