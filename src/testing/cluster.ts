@@ -206,8 +206,10 @@ export class Cluster implements NodeWatcher {
     this.app.started(node);
   }
   crashed(node: SimNode): void {
-    this.invariants.crashed(node);
     this.#reporter.crashed(node);
+  }
+  lost(node: SimNode): void {
+    this.invariants.lost(node);
   }
 }
 

@@ -170,13 +170,13 @@ export class Invariants {
   }
 
   /** A node lost power: it has what its disk holds. */
-  crashed(node: SimNode): void {
+  lost(node: SimNode): void {
     this.#disks.started(node.index, (prefix) => node.disk.scan(prefix));
   }
 
   /** It booted. */
   started(node: SimNode): void {
-    this.crashed(node);
+    this.lost(node);
     this.#told.started(node.index);
     // A node may have lost power between writing an acknowledgement and giving it: then it gives it now.
     for (const [, value] of node.disk.scan(this.#keys.acks)) {
@@ -203,7 +203,7 @@ export class Invariants {
   /** Why the channel can't come to rest, whatever the product does. */
   irreparable(reach: Reach): string | undefined {
     return (
-      this.#putBack.irreparable(this.#channel, reach) ??
+      this.#putBack.irreparable(this.#channel, reach, this.#newest?.number ?? 0) ??
       this.offences.stalling(this.#nodes(), this.#channel)
     );
   }

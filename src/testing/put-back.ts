@@ -14,7 +14,7 @@ import type { ChannelState } from '../core/channel-state.js';
 import type { ChannelId, UserId } from '../core/ids.js';
 import type { Machine } from '../core/machine.js';
 import { majorityOf } from '../core/quorum.js';
-import { voters } from '../core/roster.js';
+import { type Roster, voters } from '../core/roster.js';
 import { type BootBatches, lacks, mergeBoots } from '../core/store-boots.js';
 import type { Break } from './chains.js';
 import type { SimNode } from './sim-node.js';
@@ -100,17 +100,26 @@ export class PutBack {
     return `${nodes} signed on a disk that was put back, which nobody who knew it could tell`;
   }
 
-  /** Why a channel can't come to rest: too many lost what they knew for the others to tell them. */
-  irreparable(channel: ChannelId, reach: Reach): string | undefined {
-    if (this.#ever.size === 0) return undefined;
+  /**
+   * Why a channel can't come to rest: too many lost what they knew for the others to tell them, or
+   * who alone knew that roster number `newest` is in force is gone for good, but for relays.
+   */
+  irreparable(channel: ChannelId, reach: Reach, newest: number): string | undefined {
     const nodes = this.#nodes().filter(({ isGone }) => !isGone);
     const states = nodes.map((node) => ({ node, st: node.state(channel) }));
+    const known = Math.max(0, ...states.map(({ st }) => st?.roster.number ?? 0));
+    if (nodes.length < this.#nodes().length && known < newest) {
+      return 'who alone knew of the last change of membership is gone for good';
+    }
+    if (this.#ever.size === 0) return undefined;
     // Who is no member yet may know a newer one, but says nothing to members.
     const rosters = states.flatMap(({ node, st }) =>
       st?.roster.members.has(node.user) ? st.roster : [],
     );
-    const newest = Math.max(...rosters.map(({ number }) => number));
-    const roster = rosters.find(({ number }) => number === newest);
+    const roster = rosters.reduce<Roster | undefined>(
+      (a, b) => (a && a.number >= b.number ? a : b),
+      undefined,
+    );
     if (!roster) return 'all that held the channel lost their disks';
     const all = voters(roster);
     const enough = Math.max(1, Math.min(majorityOf(all.length), all.length - 1));

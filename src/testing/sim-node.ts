@@ -66,6 +66,8 @@ export interface NodeWatcher {
   started(node: SimNode): void;
   /** Before its disk loses what is not synced. */
   crashed(node: SimNode): void;
+  /** What did not reach its disk is gone. */
+  lost(node: SimNode): void;
 }
 
 /** How a node may break its own promise: what needs the disk leaves before it. */
@@ -210,8 +212,9 @@ export class SimNode implements LinkUser {
     this.#o.timeline.cancel(this.#wake);
     this.#soon = undefined;
     this.#o.network.stop(this.index);
-    this.disk.crash();
     this.#o.watcher.crashed(this);
+    this.disk.crash();
+    this.#o.watcher.lost(this);
   }
 
   /** Loses power for good: neither the node nor its disk comes back. */

@@ -577,10 +577,12 @@ class Run implements NodeWatcher {
     this.#app.started(node);
   }
   crashed(node: SimNode): void {
-    this.#invariants.crashed(node);
     this.#marks.crashed(node);
     this.#recorder.crashed(node);
     this.#reporter?.crashed(node);
+  }
+  lost(node: SimNode): void {
+    this.#invariants.lost(node);
   }
 }
 
