@@ -239,18 +239,19 @@ test('what is wrong is said, with what to do', async () => {
   const old = users.bob!;
   await Promise.all([up(bob), up(fresh)]);
   await json('recovery-key', '--dir', bob, 'team', kept);
-  const registers = ['recovery-key', '--dir', bob, 'team', other];
+  // They run at once, and each makes its file until it is refused.
+  const registers = (file: string) => ['recovery-key', '--dir', bob, 'team', `${other}-${file}`];
   const recovers = ['recover', '--dir', fresh, channel, old];
   const refusals: [argv: string[], code: string, message: RegExp][] = [
-    [registers, 'not_allowed', /signature of the one before.*give its file with --old$/],
+    [registers('a'), 'not_allowed', /signature of the one before.*give its file with --old$/],
     [
-      [...registers, '--old', wrong],
+      [...registers('b'), '--old', wrong],
       'not_allowed',
       /what --old gives is not the one that you have$/,
     ],
-    [['recovery-key', '--dir', bob, 'nope', other], 'no_channel', /no channel "nope"/],
+    [['recovery-key', '--dir', bob, 'nope', `${other}-c`], 'no_channel', /no channel "nope"/],
     [
-      [...registers, '--old', none],
+      [...registers('d'), '--old', none],
       'no_recovery_key',
       /there is no file .*: name the recovery key/,
     ],
@@ -278,9 +279,13 @@ test('what is wrong is said, with what to do', async () => {
       });
     }),
   );
-  expect([none, other].map((path) => existsSync(path))).toEqual([false, false]);
+  expect(
+    [none, ...['a', 'b', 'c', 'd'].map((file) => `${other}-${file}`)].map((path) =>
+      existsSync(path),
+    ),
+  ).toEqual(Array(5).fill(false));
 
-  await json(...registers, '--old', kept);
+  await json(...registers('e'), '--old', kept);
   const [unsigned, past] = (await Promise.all([
     json(...recovers),
     json(...recovers, '--recovery-key', kept),
