@@ -26,8 +26,11 @@ export type Millis = number;
 
 const HEX_32 = /^[0-9a-f]{64}$/;
 
+/** Whether a text is an id as they are written: 64 lower-case hex digits. */
+export const isId = (text: string): boolean => HEX_32.test(text);
+
 function parse32(text: string, what: string): string {
-  if (!HEX_32.test(text)) {
+  if (!isId(text)) {
     throw new ConclaveError(
       'bad_id',
       `${what} must be 64 lowercase hex digits, got "${text.slice(0, 80)}"`,

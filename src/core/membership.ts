@@ -249,6 +249,7 @@ export function admit(ctx: StepContext, st: ChannelState): void {
  */
 function* admissions(ctx: StepContext, st: ChannelState): Iterable<MembershipBody> {
   const { members, number } = st.roster;
+  if (st.joins.size === 0 && voters(st.roster).length === members.size) return;
   for (const [user, { at }] of st.joins) {
     if (ctx.now - at > JOIN_PATIENCE_MS || members.has(user)) st.joins.delete(user);
   }

@@ -5,7 +5,7 @@
  */
 
 import { ConclaveError } from '../core/errors.js';
-import type { ChannelId } from '../core/ids.js';
+import { type ChannelId, isId } from '../core/ids.js';
 
 interface Nameable {
   readonly id: ChannelId;
@@ -13,7 +13,6 @@ interface Nameable {
   readonly name: string | undefined;
 }
 
-const HEX_32 = /^[0-9a-f]{64}$/;
 /** Shorter beginnings fit some channel by chance. */
 export const ID_PREFIX_CHARS_MIN = 4;
 const PREFIX = new RegExp(`^[0-9a-f]{${ID_PREFIX_CHARS_MIN},63}$`);
@@ -23,7 +22,7 @@ const SHOWN_CHARS = 16;
 /** Throws `no_channel` or `ambiguous`. */
 export function channelNamed<T extends Nameable>(channels: readonly T[], wanted: string): T {
   const isMeant = ({ id, name }: T): boolean =>
-    HEX_32.test(wanted)
+    isId(wanted)
       ? id === wanted
       : name === wanted || (PREFIX.test(wanted) && id.startsWith(wanted));
   const fits = channels.filter(isMeant);

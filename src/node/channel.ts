@@ -4,7 +4,7 @@ import type { Point } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import type { CoreEvent } from '../core/effects.js';
 import { ConclaveError } from '../core/errors.js';
-import { type ChannelId, type Ulid, type UserId, userId } from '../core/ids.js';
+import { type ChannelId, isId, type Ulid, type UserId, userId } from '../core/ids.js';
 import { INVITE_USES_MAX, RELAYS_PER_CHANNEL_MAX } from '../core/limits.js';
 import { pinnedRelayUrl, relayKeyOf } from '../core/relay-url.js';
 import {
@@ -49,8 +49,6 @@ import { readChannel } from './reader.js';
 import { formerMembers, openInvites } from './roster-shown.js';
 import { Handle } from './sending.js';
 import { Changes, Pace } from './wait.js';
-
-const HEX_32 = /^[0-9a-f]{64}$/;
 
 export class NodeChannel implements Channel, ReadableChannel {
   readonly id: ChannelId;
@@ -366,7 +364,7 @@ export class NodeChannel implements Channel, ReadableChannel {
 
   /** Of the string that was handed over; an id is it already. */
   #inviteKey(invite: string): UserId {
-    if (HEX_32.test(invite)) return userId(invite);
+    if (isId(invite)) return userId(invite);
     const { channel, secret } = decodeInvite(this.#node.hash, invite);
     if (channel === this.id) return this.#node.publicKey(secret);
     throw new ConclaveError('bad_invite', 'the invitation is for another channel');

@@ -48,7 +48,6 @@ import { chosenPolicy } from './create-options.js';
 import { Driver, type Opening } from './driver.js';
 import { checkName } from './input.js';
 import { checkPurpose, decodeInvite, type Invite } from './invite.js';
-import type { Opener } from './keys-record.js';
 import {
   BOOT_KEY,
   decodeOverride,
@@ -258,13 +257,9 @@ class ConclaveNode implements Node, NodeParts {
     return hex32<SealingPublic>(this.#o.sealing.publicKey);
   }
 
-  get opener(): Opener {
-    const { crypto, sealing } = this.#o;
-    return { user: this.user, crypto, sealing };
-  }
-
   bodiesOf(host: BodiesHost): Bodies {
-    return new ChannelKeys({ ...host, ...this.opener });
+    const { crypto, sealing } = this.#o;
+    return new ChannelKeys({ ...host, user: this.user, crypto, sealing });
   }
 
   get removesMisbehaving(): boolean {

@@ -9,7 +9,6 @@ import type { Clock, Input } from '../core/input.js';
 import type { Machine } from '../core/machine.js';
 import type { Store } from '../core/store.js';
 import type { Bodies, BodiesHost } from './bodies.js';
-import type { Opener } from './keys-record.js';
 import type { RelayConnection } from './relay-link.js';
 import type { Changes } from './wait.js';
 
@@ -64,8 +63,6 @@ export type ChannelHost = Pick<
   Pick<NodeParts, 'input' | 'fail' | 'overrideRelay' | 'request'> & {
     /** Whether who misbehaved is removed, where this node's user may. */
     readonly removesMisbehaving: boolean;
-    /** What opens the channel keys that are sealed to this node's user. */
-    readonly opener: Opener;
     warn(fields: object, message: string): void;
     /** What encrypts and opens a channel's bodies. */
     bodiesOf(host: BodiesHost): Bodies;

@@ -11,7 +11,7 @@ import { chainStart, type Header } from '../core/chain.js';
 import type { ChannelState } from '../core/channel-state.js';
 import { checkPortableProof, type Verifier } from '../core/check-proof.js';
 import { ConclaveError } from '../core/errors.js';
-import type { Digest } from '../core/ids.js';
+import { type Digest, isId } from '../core/ids.js';
 import {
   after,
   decodeEntry,
@@ -36,17 +36,14 @@ export interface ProveOptions {
   readonly keyFor?: (record: ChannelRecord) => Promise<Uint8Array | undefined>;
 }
 
-const HEX_32 = /^[0-9a-f]{64}$/i;
-
 /** `which`: a record's id or digest. Rejects with `bad_id`, `no_message`, `not_final`, `ambiguous_id`, `proof_too_large` or `cannot_prove`. */
 export async function proveFinal(
   st: ChannelState,
   which: string,
   o: ProveOptions,
 ): Promise<string> {
-  const entry = HEX_32.test(which)
-    ? await byDigest(st, which.toLowerCase() as Digest, o)
-    : await byId(st, which, o);
+  const digest = which.toLowerCase();
+  const entry = isId(digest) ? await byDigest(st, digest as Digest, o) : await byId(st, which, o);
   const cert = await nearestCertificate(st, entry.seq, o);
   const genesis = decodeStoredGenesis(await stored(o, st.keys.genesis));
   const steps: RosterStep[] = [];

@@ -8,7 +8,7 @@ import {
   replacing,
   replacingApart,
   returning,
-} from './plans.js';
+} from './plans-membership.js';
 
 const STANDING = 'src/core/standing.ts';
 const ROSTER = 'src/core/roster.ts';

@@ -1,6 +1,7 @@
 /** Handlers of who is in a channel, as what, and under which key: `members`, `leave`, `remove`, `role`, `replace`, `recover`, `recovery-key`, `rotate`. */
 
 import { ConclaveError } from '../../core/errors.js';
+import { isId } from '../../core/ids.js';
 import type { Channel } from '../../node/api.js';
 import { usageError } from '../errors.js';
 import { type Args, flag, type Handler, type Io, oneOf, optional, text } from '../io.js';
@@ -78,12 +79,12 @@ export const recover: Handler = async (node, args, io) => {
   const recovery = optional(text, args, 'recovery');
   const wanted = text(args, 'channel');
   const user = text(args, 'user');
-  const isWhole = HEX_32.test(wanted);
+  const isWhole = isId(wanted);
   if (!isWhole && node.channels().length === 0) noWholeId('channel', wanted, 'conclave status');
   const channel = isWhole
     ? node.channels().find(({ id }) => id === wanted)
     : theChannel(node, args);
-  if (!channel && !HEX_32.test(user)) noWholeId('user', user, 'conclave members');
+  if (!channel && !isId(user)) noWholeId('user', user, 'conclave members');
   const request = node.requestReplacement({
     channel: channel ? channel.id : wanted,
     user: channel ? theKnown(channel, user, node) : user,
@@ -92,8 +93,6 @@ export const recover: Handler = async (node, args, io) => {
   });
   await io.emit({ request });
 };
-
-const HEX_32 = /^[0-9a-f]{64}$/;
 
 function noWholeId(what: string, wanted: string, shownBy: string): never {
   throw usageError(

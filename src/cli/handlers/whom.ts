@@ -1,12 +1,11 @@
 /** Whom a text names: a whole id, or where only one member fits, its name or the beginning of its id. */
 
 import { ConclaveError } from '../../core/errors.js';
-import type { UserId } from '../../core/ids.js';
+import { isId, type UserId } from '../../core/ids.js';
 import type { Channel, MemberInfo, Node } from '../../node/api.js';
 
 type Member = Pick<MemberInfo, 'user' | 'name'>;
 
-const HEX_32 = /^[0-9a-f]{64}$/;
 /** The beginning of an id: shorter ones fit somebody by chance. */
 const PREFIX = /^[0-9a-f]{4,63}$/;
 const SHOWN_CHARS = 16;
@@ -80,14 +79,14 @@ function memberAmong(
       `${fits.length} members fit "${wanted}": ${shown.join(', ')}${more}. Give more of the id`,
     );
   }
-  if (HEX_32.test(wanted)) return { user: wanted as UserId, name: '' };
+  if (isId(wanted)) return { user: wanted as UserId, name: '' };
   throw new ConclaveError('not_member', noneFits);
 }
 
 /** What looks like a whole id is one, and never a name: names are their owners' to choose. */
 function fitting(all: readonly Member[], wanted: string): Member[] {
   const exact = all.filter(({ user }) => user === wanted);
-  if (exact.length > 0 || HEX_32.test(wanted)) return exact;
+  if (exact.length > 0 || isId(wanted)) return exact;
   return all.filter(({ user, name }) => name === wanted || isPrefix(wanted, user));
 }
 
